@@ -1,0 +1,305 @@
+//! One call, in order: found, allowed, checked, given a place, admitted, recorded, run, released,
+//! recorded. The rooms do the work; nothing is decided here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::{Map, Value};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+pub use crate::gate::{Credential, Release};
+
+use crate::capability::{Pen, tools};
+use crate::catalog::{Catalog, Function};
+use crate::gate::{self, Callers, Permit, Terms};
+use crate::ledger::{
+    Admitted, Closed, Ending, Fingerprint, Ledger, LedgerError, OpenCall, Refused,
+};
+use crate::quota::Quota;
+use crate::sandbox::{Errand, Lanes, Ran, Sandbox};
+use crate::terms::{Bill, Caller, Code, Door, Fault, Listed, Outcome, Progress};
+
+/// A running host: what the doors talk to.
+pub struct Host {
+    /// Who may use what.
+    pub callers: Callers,
+    /// Which tools exist.
+    pub catalog: Catalog,
+    /// Is there room.
+    pub quota: Quota,
+    /// Where guests run.
+    pub sandbox: Arc<Sandbox>,
+    /// On which threads.
+    pub lanes: Lanes,
+    /// What happened.
+    pub ledger: Ledger,
+    /// What each caller may use, made once.
+    lists: BTreeMap<Arc<str>, Arc<Vec<Listed>>>,
+    changes: watch::Sender<u64>,
+}
+
+/// What an agent asks for.
+pub struct Request {
+    /// Who asks.
+    pub caller: Caller,
+    /// Through which door.
+    pub door: Door,
+    /// The function, by the name agents use.
+    pub function: String,
+    /// Its arguments.
+    pub arguments: Map<String, Value>,
+    /// Where progress goes, where it was asked for.
+    pub progress: Option<mpsc::Sender<Progress>>,
+}
+
+impl Host {
+    /// Puts the rooms together.
+    #[must_use]
+    pub fn new(
+        callers: Callers,
+        catalog: Catalog,
+        quota: Quota,
+        (sandbox, lanes): (Arc<Sandbox>, Lanes),
+        ledger: Ledger,
+    ) -> Self {
+        let lists = callers.all().map(|caller| {
+            let may = catalog
+                .functions()
+                .filter(|function| callers.may(&caller, &function.listed.id));
+            (
+                caller.agent.clone(),
+                Arc::new(may.map(|function| function.listed.clone()).collect()),
+            )
+        });
+        let lists = lists.collect();
+        Self {
+            callers,
+            catalog,
+            quota,
+            sandbox,
+            lanes,
+            ledger,
+            lists,
+            changes: watch::Sender::new(0),
+        }
+    }
+
+    /// Who this is, if anybody.
+    #[must_use]
+    pub fn identify(&self, credential: Credential<'_>) -> Option<Caller> {
+        self.callers.identify(credential)
+    }
+
+    /// The functions a caller may use, in the order of the names agents see.
+    #[must_use]
+    pub fn listing(&self, caller: &Caller) -> Arc<Vec<Listed>> {
+        self.lists.get(&caller.agent).cloned().unwrap_or_default()
+    }
+
+    /// Grows when the list of functions changes.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Runs one call. Dropping the future stops the guest and closes the call's record as cancelled.
+    ///
+    /// # Errors
+    ///
+    /// Every fault of [`Code`]; a tool's own error is not one of them.
+    pub async fn call(self: &Arc<Self>, request: Request) -> Result<Release, Fault> {
+        self.call_with_bill(request).await.0
+    }
+
+    /// Runs one call and says what it used. Nothing is used by a call that does not run.
+    pub async fn call_with_bill(
+        self: &Arc<Self>,
+        request: Request,
+    ) -> (Result<Release, Fault>, Bill) {
+        let host = self.clone();
+        let driven = self
+            .lanes
+            .drive(|cancel| async move { host.run(request, &cancel).await });
+        driven
+            .await
+            .unwrap_or_else(|fault| (Err(fault), Bill::default()))
+    }
+
+    /// Lets no call in any more and ends the record. Calls that run are not waited for: the doors do.
+    ///
+    /// # Errors
+    ///
+    /// When the ledger cannot be written.
+    pub async fn stop(&self) -> Result<(), LedgerError> {
+        self.quota.close();
+        self.ledger.seal().await
+    }
+
+    async fn run(
+        &self,
+        mut request: Request,
+        cancel: &CancellationToken,
+    ) -> (Result<Release, Fault>, Bill) {
+        let asked = Instant::now();
+        let arguments = Value::Object(std::mem::take(&mut request.arguments));
+        let text: Arc<str> = arguments.to_string().into();
+        let fingerprint = Fingerprint::of(text.as_bytes());
+
+        let admitted = async {
+            let function = self.find(&request)?;
+            function.input.check_arguments(&arguments)?;
+            let permit = self
+                .admit(&request, function, text.clone(), asked, cancel)
+                .await?;
+            Ok((function, permit))
+        };
+        let (function, permit) = match admitted.await {
+            Ok(admitted) => admitted,
+            Err(fault) => {
+                return (
+                    Err(self.refuse(&request, fingerprint, fault)),
+                    Bill::default(),
+                );
+            }
+        };
+
+        let record = match self.record(&request, function, &permit, fingerprint).await {
+            Ok(record) => record,
+            Err(fault) => return (Err(fault), Bill::default()),
+        };
+        let attempts = record.attempts().clone();
+        let errand = Errand {
+            equipment: &function.equipment,
+            progress: request.progress.take(),
+            pen: Pen::new(move |attempt| attempts.keep(&attempt)),
+            cancel,
+        };
+        let Ran { answer, bill } = self
+            .sandbox
+            .run(&function.tool.prepared, &permit, errand)
+            .await;
+        let released = answer.and_then(|answer| self.release(function, answer));
+        let recorded = record.close(&closed(&released, bill)).map_err(unrecorded);
+        (recorded.and(released), bill)
+    }
+
+    /// A function that does not exist and one that the caller may not use look alike.
+    fn find(&self, request: &Request) -> Result<&Arc<Function>, Fault> {
+        self.catalog
+            .find(&request.function)
+            .filter(|function| self.callers.may(&request.caller, &function.listed.id))
+            .ok_or_else(|| gate::unknown(&request.function))
+    }
+
+    async fn admit(
+        &self,
+        request: &Request,
+        function: &Function,
+        arguments: Arc<str>,
+        asked: Instant,
+        cancel: &CancellationToken,
+    ) -> Result<Permit, Fault> {
+        let limits = &function.spec.limits;
+        let reservation = tokio::select! {
+            biased;
+            reserved = self.quota.reserve(&function.listed.id.tool) => reserved?,
+            () = cancel.cancelled() => return Err(Fault::new(Code::Cancelled, "The call was cancelled.")),
+            () = tokio::time::sleep_until((asked + limits.deadline).into()) => {
+                return Err(Fault::new(Code::Busy, "The tool was busy for longer than the call's deadline. Try again later."));
+            }
+        };
+        Ok(gate::admit(
+            request.caller.clone(),
+            function.listed.id.clone(),
+            *function.tool.prepared.digest(),
+            function.spec.clone(),
+            arguments,
+            asked,
+            reservation,
+        ))
+    }
+
+    async fn record(
+        &self,
+        request: &Request,
+        function: &Function,
+        permit: &Permit,
+        arguments: Fingerprint,
+    ) -> Result<OpenCall, Fault> {
+        let admitted = Admitted {
+            caller: permit.caller(),
+            door: request.door,
+            function: permit.function(),
+            component: &function.tool.digest,
+            arguments,
+            writes: function.writes,
+        };
+        self.ledger.admit(&admitted).await.map_err(unrecorded)
+    }
+
+    fn release(
+        &self,
+        function: &Function,
+        answer: Result<tools::Output, tools::ToolError>,
+    ) -> Result<Release, Fault> {
+        gate::release(
+            answer,
+            &Terms {
+                schema: function.output.as_ref(),
+                most: function.spec.limits.output,
+                scrub: &|text| function.equipment.scrub(text),
+            },
+        )
+    }
+
+    /// A call that does not run is recorded too, and the caller hears why.
+    fn refuse(&self, request: &Request, arguments: Fingerprint, fault: Fault) -> Fault {
+        let refused = Refused {
+            caller: &request.caller,
+            door: request.door,
+            function: &request.function,
+            arguments,
+            code: fault.code,
+        };
+        match self.ledger.refuse(&refused) {
+            Ok(()) => fault,
+            Err(error) => unrecorded(error),
+        }
+    }
+}
+
+/// What is not recorded does not happen.
+fn unrecorded(error: LedgerError) -> Fault {
+    tracing::error!(%error, "the ledger cannot be written");
+    Fault::new(
+        Code::LedgerFailed,
+        "The host cannot record calls now and so runs none. Its operator should look.",
+    )
+    .detail(error)
+}
+
+/// How the call ended, for its record.
+fn closed(released: &Result<Release, Fault>, bill: Bill) -> Closed {
+    let (ending, result) = match released {
+        Ok(release) => (
+            match release.outcome() {
+                Outcome::Output(_) => Ending::Ok,
+                Outcome::Error(error) => Ending::ToolError(error.code),
+            },
+            Some(release.fingerprint()),
+        ),
+        Err(fault) => {
+            if let Some(detail) = &fault.detail {
+                tracing::warn!(code = fault.code.as_str(), detail, "call ended by a fault");
+            }
+            (Ending::Fault(fault.code), None)
+        }
+    };
+    Closed {
+        ending,
+        result,
+        bill,
+    }
+}

@@ -1,0 +1,37 @@
+//! What the manifest may grant of the file system. Pure values.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// One named grant: a directory of the host under a name in the guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirGrant {
+    /// Its name in the manifest.
+    pub name: Arc<str>,
+    /// Line of the grant in the manifest, from 1.
+    pub line: u32,
+    /// The directory of the host, as written; the command line resolves it against the manifest's folder.
+    pub host: PathBuf,
+    /// The path the guest sees: absolute, normal, and no other grant's parent.
+    pub guest: String,
+    /// What may be done in it.
+    pub access: Access,
+}
+
+/// What may be done in a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Look and read.
+    Read,
+    /// Read, make, change and delete.
+    ReadWrite,
+}
+
+impl std::fmt::Display for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Read => "read",
+            Self::ReadWrite => "read-write",
+        })
+    }
+}

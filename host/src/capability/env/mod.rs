@@ -1,0 +1,14 @@
+//! Environment variables: `wasi:cli/environment`. A guest sees what the manifest says, and nothing
+//! of the host's own environment.
+
+mod grant;
+
+pub use grant::EnvGrant;
+
+use wasmtime_wasi::WasiCtxBuilder;
+
+pub(super) fn grant(wasi: &mut WasiCtxBuilder, grants: &[EnvGrant]) {
+    for variable in grants {
+        wasi.env(&variable.name, &variable.value);
+    }
+}

@@ -1,0 +1,318 @@
+//! What every capability is lent: the state of one call, the pen that records attempts, and the
+//! one list that links them. A capability that is not in this list does not exist.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Instant;
+
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use wasmtime::component::{Linker, ResourceTable};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
+
+use super::service::dial::Dialer;
+use super::{clock, dir, env, http, log, progress, random};
+use crate::manifest::Grants;
+use crate::terms::{Limits, Progress};
+
+/// What all calls of the process share.
+pub struct World {
+    /// The only way out to the network.
+    pub dialer: Arc<Dialer>,
+    /// The operator's secrets, by name.
+    pub secrets: Arc<http::Secrets>,
+    /// Where the `dir` grants' folders are.
+    pub folders: dir::Folders,
+}
+
+/// What all calls of one function share: its grants, made ready once.
+pub struct Equipment {
+    pub(super) grants: Grants,
+    pub(super) outlet: Arc<http::Outlet>,
+    pub(super) folders: dir::Folders,
+}
+
+impl Equipment {
+    /// Makes grants ready.
+    ///
+    /// # Errors
+    ///
+    /// When the credentials they use cannot be searched for in answers.
+    pub fn new(grants: &Grants, world: &World) -> Result<Self, http::PatternsError> {
+        let outlet = http::Outlet::new(
+            grants.http.clone(),
+            world.secrets.clone(),
+            world.dialer.clone(),
+        )?;
+        Ok(Self {
+            grants: grants.clone(),
+            outlet: Arc::new(outlet),
+            folders: world.folders.clone(),
+        })
+    }
+
+    /// A text without the credentials that these grants use.
+    #[must_use]
+    pub fn scrub(&self, text: String) -> String {
+        match self.outlet.patterns().scrub_text(&text) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(scrubbed) => scrubbed,
+        }
+    }
+}
+
+/// What one call gets; the guest's powers are built from nothing else.
+pub struct Charter<'a> {
+    /// The powers.
+    pub equipment: &'a Arc<Equipment>,
+    /// Their bounds.
+    pub limits: &'a Limits,
+    /// When everything has to be over.
+    pub deadline: Instant,
+    /// Where progress goes, when the agent asked for it.
+    pub progress: Option<tokio::sync::mpsc::Sender<Progress>>,
+    /// `tool.function`, for the operator's log.
+    pub speaker: Arc<str>,
+}
+
+/// The powers of one guest: the data of its store.
+pub struct Powers {
+    table: ResourceTable,
+    wasi: WasiCtx,
+    http: http::State,
+    log: log::State,
+    progress: progress::State,
+}
+
+impl Powers {
+    /// Builds exactly what the charter says.
+    ///
+    /// # Errors
+    ///
+    /// When a granted directory cannot be opened.
+    pub fn new(charter: Charter<'_>, pen: &Pen) -> std::io::Result<Self> {
+        let equipment = charter.equipment;
+        let log = log::State::new(&charter);
+        let mut wasi = WasiCtx::builder();
+        clock::grant(&mut wasi);
+        random::grant(&mut wasi);
+        env::grant(&mut wasi, &equipment.grants.env);
+        log.grant_stdio(&mut wasi);
+        dir::grant(&mut wasi, &equipment.grants.dir, &equipment.folders)?;
+
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(usize::try_from(charter.limits.resources).unwrap_or(usize::MAX));
+        let http = http::State::new(&charter, pen);
+        Ok(Self {
+            table,
+            wasi: wasi.build(),
+            http,
+            log,
+            progress: progress::State::new(charter.progress, equipment.clone()),
+        })
+    }
+}
+
+/// A store's data that holds a guest's powers.
+pub trait Holder: Send + 'static {
+    /// The guest's powers.
+    fn powers(&mut self) -> &mut Powers;
+}
+
+/// Links every capability. What a call is not granted is linked all the same: there it is empty,
+/// or refuses.
+///
+/// # Errors
+///
+/// Only when two capabilities claim the same interface: a defect.
+pub fn link<T: Holder + WasiView + WasiHttpView>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    http::link(linker)?;
+    log::link(linker)?;
+    progress::link(linker)
+}
+
+impl Powers {
+    /// What wasmtime-wasi works on.
+    pub fn wasi(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+
+    /// What wasmtime-wasi-http works on.
+    pub fn wasi_http(&mut self) -> WasiHttpCtxView<'_> {
+        self.http.view(&mut self.table)
+    }
+
+    pub(super) fn http(&mut self) -> &mut http::State {
+        &mut self.http
+    }
+
+    pub(super) fn log(&mut self) -> &mut log::State {
+        &mut self.log
+    }
+
+    pub(super) fn progress(&mut self) -> &mut progress::State {
+        &mut self.progress
+    }
+}
+
+/// The ledger's pen: capabilities write down each attempt to reach the outside, the record of their
+/// call gets it at once, so that it is there however the call ends.
+#[derive(Clone)]
+pub struct Pen(Arc<Writing>);
+
+struct Writing {
+    record: Box<dyn Fn(serde_json::Value) + Send + Sync>,
+    requests: AtomicU32,
+    bytes: AtomicU64,
+    open: TaskTracker,
+}
+
+impl Pen {
+    /// A pen that writes into a record.
+    pub fn new(record: impl Fn(serde_json::Value) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Writing {
+            record: Box::new(record),
+            requests: AtomicU32::new(0),
+            bytes: AtomicU64::new(0),
+            open: TaskTracker::new(),
+        }))
+    }
+
+    /// Writes one attempt down. `bytes` is what crossed the network; none is an attempt that was
+    /// refused before it left.
+    pub fn attempt(&self, attempt: &impl serde::Serialize, bytes: Option<u64>) {
+        if let Some(bytes) = bytes {
+            self.0.requests.fetch_add(1, Ordering::Relaxed);
+            self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+        // An attempt is plain data; one that cannot be written is recorded as such, not lost.
+        (self.0.record)(serde_json::to_value(attempt).unwrap_or(serde_json::Value::Null));
+    }
+
+    /// Held by an attempt that is not written down yet.
+    #[must_use]
+    pub fn hold(&self) -> TaskTrackerToken {
+        self.0.open.token()
+    }
+
+    /// Waits until every attempt is written down. Whoever calls this has dropped the guest, so
+    /// nothing new begins and what is open ends at once.
+    pub async fn settled(&self) {
+        self.0.open.close();
+        self.0.open.wait().await;
+    }
+
+    /// Requests that left the host, and bytes of bodies that crossed the network.
+    #[must_use]
+    pub fn egress(&self) -> (u32, u64) {
+        (
+            self.0.requests.load(Ordering::Relaxed),
+            self.0.bytes.load(Ordering::Relaxed),
+        )
+    }
+}
+
+/// Every interface that is linked, without its version. WASI 0.2 releases are compatible with each
+/// other, drafts only with themselves.
+const PROVIDED: &[(&str, &str)] = &[
+    ("wasi:cli/environment", "0.2"),
+    ("wasi:cli/exit", "0.2"),
+    ("wasi:cli/stderr", "0.2"),
+    ("wasi:cli/stdin", "0.2"),
+    ("wasi:cli/stdout", "0.2"),
+    ("wasi:cli/terminal-input", "0.2"),
+    ("wasi:cli/terminal-output", "0.2"),
+    ("wasi:cli/terminal-stderr", "0.2"),
+    ("wasi:cli/terminal-stdin", "0.2"),
+    ("wasi:cli/terminal-stdout", "0.2"),
+    ("wasi:clocks/monotonic-clock", "0.2"),
+    ("wasi:clocks/wall-clock", "0.2"),
+    ("wasi:filesystem/preopens", "0.2"),
+    ("wasi:filesystem/types", "0.2"),
+    ("wasi:http/outgoing-handler", "0.2"),
+    ("wasi:http/types", "0.2"),
+    ("wasi:io/error", "0.2"),
+    ("wasi:io/poll", "0.2"),
+    ("wasi:io/streams", "0.2"),
+    ("wasi:logging/logging", "0.1.0-draft"),
+    ("wasi:logging/logging", ""),
+    ("wasi:random/insecure", "0.2"),
+    ("wasi:random/insecure-seed", "0.2"),
+    ("wasi:random/random", "0.2"),
+    ("wasi:sockets/instance-network", "0.2"),
+    ("wasi:sockets/ip-name-lookup", "0.2"),
+    ("wasi:sockets/network", "0.2"),
+    ("wasi:sockets/tcp", "0.2"),
+    ("wasi:sockets/tcp-create-socket", "0.2"),
+    ("wasi:sockets/udp", "0.2"),
+    ("wasi:sockets/udp-create-socket", "0.2"),
+    ("toolhost:tool/http", "0.1"),
+    ("toolhost:tool/progress", "0.1"),
+];
+
+/// Whether an import is linked, so that a component that asks for something else is refused before
+/// it is compiled.
+#[must_use]
+pub fn provides(import: &str) -> bool {
+    let (name, version) = import.split_once('@').unwrap_or((import, ""));
+    PROVIDED.iter().any(|(provided, series)| {
+        *provided == name
+            && match version.strip_prefix(series) {
+                Some("") => true,
+                Some(rest) => !series.is_empty() && rest.starts_with('.') && !rest.contains('-'),
+                None => false,
+            }
+    })
+}
+
+/// The capability that a grant of this kind needs an import for: `true` where one of `imports` can
+/// use it.
+#[must_use]
+pub fn usable(kind: &str, imports: &[String]) -> bool {
+    let needs: &[&str] = match kind {
+        "http" => &["toolhost:tool/http", "wasi:http/outgoing-handler"],
+        "dir" => &["wasi:filesystem/preopens"],
+        "env" => &["wasi:cli/environment"],
+        "log" => &["wasi:logging/logging", "wasi:cli/stdout", "wasi:cli/stderr"],
+        _ => &[],
+    };
+    imports
+        .iter()
+        .any(|import| needs.contains(&import.split('@').next().unwrap_or(import)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_one_series_are_one() {
+        for known in [
+            "wasi:io/poll@0.2.0",
+            "wasi:io/poll@0.2.12",
+            "wasi:logging/logging",
+            "wasi:logging/logging@0.1.0-draft",
+            "toolhost:tool/http@0.1.0",
+        ] {
+            assert!(provides(known), "{known}");
+        }
+        for unknown in [
+            "wasi:io/poll@0.3.0",
+            "wasi:io/poll",
+            "wasi:io/poll@0.2.0-rc",
+            "wasi:io/poll@0.22.0",
+            "wasi:nn/tensor@0.2.0",
+            "toolhost:tool/kv@0.1.0",
+            "",
+        ] {
+            assert!(!provides(unknown), "{unknown}");
+        }
+    }
+}

@@ -1,0 +1,412 @@
+//! One exchange from a guest's request to the response it reads: judged, bounded, sent, scrubbed and
+//! recorded. Both ways to HTTP end here.
+//!
+//! It does not know which way the request came in, beyond the manner that is expected of it, nor who
+//! called.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::{self, Stream};
+use http::{HeaderMap, StatusCode};
+use tokio::time::Instant;
+
+use super::attempt::{Pen, Record};
+use super::error::HttpError;
+use super::headers::{Manner, admit, filter_response};
+use super::judge::{Refusal, RefusalKind, Verdict, decide, unreadable};
+use super::scrub::{Patterns, PatternsError, Scrubber};
+use super::target::{Ask, Asked, Target};
+use super::{Auth, HttpGrant, Secrets};
+use crate::capability::service::dial::{
+    Caps, DialError, DialErrorKind, Dialer, Incoming, IncomingBody, Outgoing, basic,
+};
+use crate::terms::Limits;
+
+/// The shortest time a guest can ask to wait; less is a mistake that would only ever fail.
+const MIN_TIMEOUT: Duration = Duration::from_millis(1);
+
+/// The way out of one function, made once and shared by its calls.
+#[derive(Debug)]
+pub struct Outlet {
+    grants: Vec<Arc<HttpGrant>>,
+    secrets: Arc<Secrets>,
+    patterns: Patterns,
+    dialer: Arc<Dialer>,
+}
+
+/// The way out of one call.
+pub struct HttpContext {
+    outlet: Arc<Outlet>,
+    limits: Limits,
+    deadline: Instant,
+    pen: Pen,
+    attempts: AtomicU32,
+}
+
+/// A request as a guest gives it.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The method.
+    pub method: String,
+    /// Where to.
+    pub target: RequestTarget,
+    /// Names and values in their order.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The whole body; empty where there is none.
+    pub body: Bytes,
+    /// The longest time until the response is whole. The call's deadline holds as well.
+    pub timeout: Option<Duration>,
+}
+
+/// Where a request should go, as a guest gives it.
+#[derive(Debug, Clone)]
+pub enum RequestTarget {
+    /// `toolhost:tool/http`: one text.
+    Url(String),
+    /// `wasi:http`: three.
+    Parts {
+        /// `http`, `https`, or something else.
+        scheme: String,
+        /// Host and port.
+        authority: String,
+        /// Empty, or beginning with `/` or `?`.
+        path_with_query: String,
+    },
+}
+
+/// A response as the guest may read it.
+#[derive(Debug)]
+pub struct Response {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, under its cap and its deadline.
+    pub body: Body,
+}
+
+/// A response's body, scrubbed. When it ends or is dropped, the attempt is recorded.
+#[derive(Debug)]
+pub struct Body {
+    incoming: IncomingBody,
+    scrubber: Scrubber,
+    record: Record,
+    ended: bool,
+}
+
+/// A body as a stream.
+pub type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, HttpError>> + Send>>;
+
+impl Outlet {
+    /// The way out for these grants.
+    ///
+    /// # Errors
+    /// Their credentials cannot be searched for in responses.
+    pub fn new(
+        grants: Vec<Arc<HttpGrant>>,
+        secrets: Arc<Secrets>,
+        dialer: Arc<Dialer>,
+    ) -> Result<Self, PatternsError> {
+        let mut sought = Vec::new();
+        for auth in grants.iter().filter_map(|grant| grant.auth.as_ref()) {
+            let Some(secret) = secrets.get(auth.secret()) else {
+                continue;
+            };
+            // What is sent is `user:secret` in base64: it is sought as a whole, too.
+            if let Auth::Basic { user, .. } = auth {
+                sought.push(basic(user, secret));
+            }
+            sought.push(secret.expose().to_vec().into());
+        }
+        let patterns = Patterns::new(sought.iter().map(|bytes| bytes.as_slice()))?;
+        Ok(Self {
+            grants,
+            secrets,
+            patterns,
+            dialer,
+        })
+    }
+
+    /// The grants, in their order.
+    #[must_use]
+    pub fn grants(&self) -> &[Arc<HttpGrant>] {
+        &self.grants
+    }
+
+    /// What has to be taken out of everything that leaves a call of this function.
+    #[must_use]
+    pub fn patterns(&self) -> &Patterns {
+        &self.patterns
+    }
+}
+
+impl HttpContext {
+    /// The way out of one call that has to end by `deadline`. `pen` gets one record per attempt.
+    #[must_use]
+    pub fn new(outlet: Arc<Outlet>, limits: Limits, deadline: Instant, pen: Pen) -> Self {
+        Self {
+            outlet,
+            limits,
+            deadline,
+            pen,
+            attempts: AtomicU32::new(0),
+        }
+    }
+
+    /// The way out that this call shares with others.
+    #[must_use]
+    pub fn outlet(&self) -> &Arc<Outlet> {
+        &self.outlet
+    }
+}
+
+impl std::fmt::Debug for HttpContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpContext")
+            .field("outlet", &self.outlet)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RequestTarget {
+    fn as_target(&self) -> Target<'_> {
+        match self {
+            Self::Url(url) => Target::Url(url),
+            Self::Parts {
+                scheme,
+                authority,
+                path_with_query,
+            } => Target::Parts {
+                scheme,
+                authority,
+                path_with_query,
+            },
+        }
+    }
+
+    const fn manner(&self) -> Manner {
+        match self {
+            Self::Url(_) => Manner::Own,
+            Self::Parts { .. } => Manner::Wasi,
+        }
+    }
+}
+
+/// Sends a request, if the grants allow it, and gives the head of its response. Every attempt is
+/// recorded once: a refused one at once, a sent one when its body ends or is dropped.
+///
+/// # Errors
+/// Why there is no response, in words that are safe for the guest.
+pub async fn exchange(context: &HttpContext, request: Request) -> Result<Response, HttpError> {
+    let ask = Ask {
+        method: &request.method,
+        target: request.target.as_target(),
+    };
+    let asked = Asked::parse(&ask);
+    let mut record = Record::begin(&context.pen, &request.method, asked.as_ref().ok());
+    let planned = context.count(&mut record).and_then(|()| {
+        plan(
+            context,
+            &request,
+            asked.as_ref().map_err(|error| unreadable(*error)),
+        )
+    });
+    let (verdict, headers) = planned.map_err(|refusal| record.refuse(&refusal))?;
+    record.allow(&verdict, request.body.len());
+    let caps = context.caps(request.timeout);
+    let outgoing = Outgoing {
+        headers,
+        body: request.body,
+    };
+    match context.dial(&verdict, outgoing, caps).await {
+        Ok(incoming) => Ok(respond(&context.outlet, &verdict, incoming, record)),
+        Err(error) => Err(record.fail(&error)),
+    }
+}
+
+/// Everything that is decided before anything leaves the host.
+fn plan(
+    context: &HttpContext,
+    request: &Request,
+    asked: Result<&Asked, Refusal>,
+) -> Result<(Verdict, HeaderMap), Refusal> {
+    let verdict = decide(&context.outlet.grants, asked?)?;
+    let refuse = |kind, say| Refusal {
+        kind,
+        say,
+        nearest: Some(Arc::clone(&verdict.grant().name)),
+    };
+    let length = request.body.len();
+    let most = context.limits.request_body;
+    if u64::try_from(length).unwrap_or(u64::MAX) > most {
+        let say = format!("The request was not sent: its body is larger than {most} bytes.");
+        return Err(refuse(RefusalKind::TooLarge, say));
+    }
+    let auth = verdict.grant().auth.as_ref();
+    let headers = admit(&request.headers, auth, request.target.manner(), length)
+        .map_err(|e| refuse(e.kind(), format!("The request was not sent: {e}.")))?;
+    Ok((verdict, headers))
+}
+
+impl HttpContext {
+    /// Counts attempts, refused ones too: a loop of those would fill the ledger. Past the bound one
+    /// is recorded, the rest are not.
+    fn count(&self, record: &mut Record) -> Result<(), Refusal> {
+        let most = self.limits.requests;
+        let before = self
+            .attempts
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| {
+                Some(n.saturating_add(1))
+            })
+            .unwrap_or(u32::MAX);
+        if before < most {
+            return Ok(());
+        }
+        if before > most {
+            record.discard();
+        }
+        Err(Refusal {
+            kind: RefusalKind::Denied,
+            say: format!("The request was not sent: one call may try {most} requests, and has."),
+            nearest: None,
+        })
+    }
+
+    fn caps(&self, asked: Option<Duration>) -> Caps {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let timeout = asked.map_or(left, |asked| asked.max(MIN_TIMEOUT).min(left));
+        Caps {
+            response_body: self.limits.response_body,
+            timeout,
+        }
+    }
+
+    async fn dial(
+        &self,
+        verdict: &Verdict,
+        outgoing: Outgoing,
+        caps: Caps,
+    ) -> Result<Incoming, DialError> {
+        let Outlet {
+            secrets, dialer, ..
+        } = &*self.outlet;
+        let auth = verdict.grant().auth.as_ref();
+        let secret = auth.and_then(|auth| secrets.get(auth.secret()));
+        dialer.send(verdict, outgoing, secret, caps).await
+    }
+}
+
+fn respond(outlet: &Outlet, verdict: &Verdict, incoming: Incoming, mut record: Record) -> Response {
+    let Incoming {
+        status,
+        mut headers,
+        body,
+        peer,
+    } = incoming;
+    filter_response(&mut headers, verdict.grant().auth.as_ref());
+    outlet.patterns.scrub_headers(&mut headers);
+    if !outlet.patterns.is_empty() {
+        // Taking a credential out changes the length.
+        headers.remove(http::header::CONTENT_LENGTH);
+    }
+    record.answered(status, peer);
+    let scrubber = outlet.patterns.scrubber();
+    Response {
+        status,
+        headers,
+        body: Body {
+            incoming: body,
+            scrubber,
+            record,
+            ended: false,
+        },
+    }
+}
+
+impl Body {
+    /// The next piece, never an empty one, or `None` at the end.
+    ///
+    /// # Errors
+    /// Why the body is not whole; nothing comes after that.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, HttpError> {
+        while !self.ended {
+            let piece = match self.incoming.next().await {
+                Ok(Some(chunk)) => self.scrubber.push(chunk),
+                Ok(None) => {
+                    self.ended = true;
+                    self.scrubber.finish()
+                }
+                Err(error) => {
+                    self.ended = true;
+                    return Err(self.record.fail(&error));
+                }
+            };
+            self.record.received(self.incoming.received());
+            if !piece.is_empty() {
+                return Ok(Some(piece));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The whole body.
+    ///
+    /// # Errors
+    /// As for [`Body::next`].
+    pub async fn collect(mut self) -> Result<Bytes, HttpError> {
+        let Some(first) = self.next().await? else {
+            return Ok(Bytes::new());
+        };
+        let mut whole = BytesMut::from(first);
+        while let Some(chunk) = self.next().await? {
+            whole.extend_from_slice(&chunk);
+        }
+        Ok(whole.freeze())
+    }
+
+    /// The body as a stream, which ends after the first error.
+    #[must_use]
+    pub fn into_stream(self) -> BodyStream {
+        Box::pin(stream::unfold(self, |mut body| async move {
+            let item = body.next().await.transpose()?;
+            Some((item, body))
+        }))
+    }
+}
+
+impl DialError {
+    /// Whether this was decided before anything was sent.
+    const fn is_refusal(&self) -> bool {
+        matches!(
+            self.kind,
+            DialErrorKind::Denied(_) | DialErrorKind::Credential
+        )
+    }
+}
+
+impl Record {
+    /// Notes a failure of the dialer, and gives the guest's error.
+    fn fail(&mut self, error: &DialError) -> HttpError {
+        let told = HttpError::from(error);
+        if error.is_refusal() {
+            self.unsent(&told);
+        } else {
+            self.failed(&told);
+        }
+        if let Some(detail) = &error.detail {
+            tracing::debug!(
+                code = told.code.as_str(),
+                detail,
+                "an outgoing request failed"
+            );
+        }
+        told
+    }
+}
+
+#[cfg(test)]
+mod tests;

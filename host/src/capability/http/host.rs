@@ -1,0 +1,113 @@
+//! What the guest sees of `toolhost:tool/http`: a whole request in, a whole response out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use wasmtime::component::{HasData, Linker, ResourceTable};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use super::wasi::Hooks;
+use super::{HttpContext, HttpError, Request, RequestTarget, exchange};
+use crate::capability::bindings::toolhost::tool::http as guest;
+use crate::capability::frame::{Charter, Holder, Pen};
+
+/// What a guest may hold of header fields in the host's memory, in bytes: half of wasi-http's own
+/// default.
+const FIELDS: usize = 64 << 10;
+
+/// HTTP of one call, whichever interface the guest uses.
+pub(crate) struct State {
+    context: Arc<HttpContext>,
+    hooks: Hooks,
+    wasi: WasiHttpCtx,
+}
+
+impl State {
+    pub(in crate::capability) fn new(charter: &Charter<'_>, pen: &Pen) -> Self {
+        let write = pen.clone();
+        let pen_of_attempts = Arc::new(move |attempt: super::Attempt| {
+            let bytes = attempt
+                .left_host()
+                .then(|| attempt.sent.saturating_add(attempt.received));
+            write.attempt(&attempt, bytes);
+        });
+        let outlet = charter.equipment.outlet.clone();
+        let deadline = charter.deadline.into();
+        let context = Arc::new(HttpContext::new(
+            outlet,
+            *charter.limits,
+            deadline,
+            pen_of_attempts,
+        ));
+        let mut wasi = WasiHttpCtx::new();
+        wasi.set_field_size_limit(FIELDS);
+        let hooks = Hooks::new(context.clone(), charter.limits.request_body, pen.clone());
+        Self {
+            context,
+            hooks,
+            wasi,
+        }
+    }
+
+    pub(in crate::capability) fn view<'a>(
+        &'a mut self,
+        table: &'a mut ResourceTable,
+    ) -> WasiHttpCtxView<'a> {
+        WasiHttpCtxView {
+            hooks: &mut self.hooks,
+            table,
+            ctx: &mut self.wasi,
+        }
+    }
+}
+
+struct Buffered;
+
+impl HasData for Buffered {
+    type Data<'a> = &'a mut State;
+}
+
+pub(in crate::capability) fn link<T: Holder + WasiHttpView>(
+    linker: &mut Linker<T>,
+) -> wasmtime::Result<()> {
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+    guest::add_to_linker::<T, Buffered>(linker, |holder| holder.powers().http())
+}
+
+impl guest::Host for State {
+    async fn send(&mut self, request: guest::Request) -> Result<guest::Response, guest::Error> {
+        let headers = request
+            .headers
+            .into_iter()
+            .map(|(name, value)| (name, value.into_bytes()));
+        let request = Request {
+            method: request.method,
+            target: RequestTarget::Url(request.url),
+            headers: headers.collect(),
+            body: request.body.map(Bytes::from).unwrap_or_default(),
+            timeout: request
+                .timeout_ms
+                .map(|ms| Duration::from_millis(ms.into())),
+        };
+        let response = exchange(&self.context, request).await?;
+        let headers = response
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
+        Ok(guest::Response {
+            status: response.status.as_u16(),
+            headers: headers.collect(),
+            body: response.body.collect().await?.into(),
+        })
+    }
+}
+
+impl From<HttpError> for guest::Error {
+    fn from(error: HttpError) -> Self {
+        Self {
+            code: error.code.as_str().to_owned(),
+            message: error.say,
+        }
+    }
+}

@@ -1,0 +1,412 @@
+//! May this request go out: the grants of one function against one request.
+//!
+//! Pure. It knows no names' addresses (the dialer judges those), no credentials' values, no callers.
+//! `judge` and `explain` walk the same comparisons.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::Method;
+use url::{Host, Url, form_urlencoded};
+
+use super::address::{Class, is_localhost, is_metadata_name, loopback, may_dial};
+use super::path::CanonicalPath;
+use super::target::{Ask, Asked, TargetError};
+use super::{Auth, HttpGrant, Origin, Rule};
+
+/// A request that a grant allows. Only [`judge`] and [`explain`] make one, so whoever holds it
+/// holds a proof; its URL is built from the judged parts.
+#[derive(Debug, Clone)]
+pub struct Verdict {
+    grant: Arc<HttpGrant>,
+    rule: RuleName,
+    method: Method,
+    path: CanonicalPath,
+    url: Url,
+}
+
+/// A rule as `explain` and the ledger cite it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct RuleName {
+    /// Line of the rule in the manifest, from 1.
+    pub line: u32,
+    /// As it was written.
+    pub text: Arc<str>,
+}
+
+/// A request that does not go out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{say}")]
+pub struct Refusal {
+    /// Denied by the grants, or no proper request.
+    pub kind: RefusalKind,
+    /// What was asked and, where it was denied, what the nearest grant allows. Safe for an agent:
+    /// it holds neither the query nor a word of how to widen a grant.
+    pub say: String,
+    /// The grant that came nearest, for the record.
+    pub nearest: Option<Arc<str>>,
+}
+
+/// Why a request does not go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefusalKind {
+    /// No grant allows it.
+    Denied,
+    /// It is malformed, or says what only the host may say.
+    Invalid,
+    /// It is larger than its limit.
+    TooLarge,
+}
+
+/// How one grant looks at one request.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Step {
+    /// The grant's name.
+    pub grant: Arc<str>,
+    /// Line of the grant in the manifest, from 1.
+    pub line: u32,
+    /// The only place it reaches.
+    pub origin: String,
+    /// Why the request does not go there; `None` where it does.
+    pub miss: Option<OriginMiss>,
+    /// Its rules, where the origin fits.
+    pub rules: Vec<RuleStep>,
+}
+
+/// How one rule looks at one request.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct RuleStep {
+    /// Which rule.
+    #[serde(flatten)]
+    pub rule: RuleName,
+    /// Why it does not fit; `None` where it does.
+    pub miss: Option<RuleMiss>,
+}
+
+/// Why a request does not go to a grant's origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OriginMiss {
+    /// The host and the scheme fit, the port does not.
+    Port,
+    /// The host fits, the scheme does not.
+    Scheme,
+    /// Another host.
+    Host,
+}
+
+/// Why a rule does not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleMiss {
+    /// Another method.
+    Method,
+    /// Another path.
+    Path,
+}
+
+/// Every comparison that [`judge`] could make, and what it decides.
+#[derive(Debug, Clone)]
+pub struct Explanation {
+    /// The grants in their order. Empty where the request cannot be read.
+    pub steps: Vec<Step>,
+    /// The decision, names' addresses aside: those are judged when they are known.
+    pub outcome: Result<Verdict, Refusal>,
+}
+
+impl Verdict {
+    /// The grant that allows it.
+    #[must_use]
+    pub fn grant(&self) -> &Arc<HttpGrant> {
+        &self.grant
+    }
+
+    /// The rule of that grant.
+    #[must_use]
+    pub fn rule(&self) -> &RuleName {
+        &self.rule
+    }
+
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The path, without the query.
+    #[must_use]
+    pub fn path(&self) -> &CanonicalPath {
+        &self.path
+    }
+
+    /// The whole URL as it is sent, credentials aside.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+}
+
+/// Decides on one request.
+///
+/// # Errors
+/// Why it does not go out.
+pub fn judge(grants: &[Arc<HttpGrant>], ask: &Ask<'_>) -> Result<Verdict, Refusal> {
+    decide(grants, &Asked::parse(ask).map_err(unreadable)?)
+}
+
+/// Decides on one request that was read before.
+///
+/// # Errors
+/// Why it does not go out.
+pub fn decide(grants: &[Arc<HttpGrant>], asked: &Asked) -> Result<Verdict, Refusal> {
+    let fitting = grants
+        .iter()
+        .filter(|grant| origin_miss(grant, asked).is_none())
+        .find_map(|grant| {
+            Some((
+                grant,
+                grant.allow.iter().find(|r| rule_miss(r, asked).is_none())?,
+            ))
+        });
+    let Some((grant, rule)) = fitting else {
+        return Err(denied(grants, asked));
+    };
+    check_address(grant, asked)?;
+    check_query(grant, asked)?;
+    Ok(Verdict {
+        grant: Arc::clone(grant),
+        rule: RuleName::of(rule),
+        method: asked.method.clone(),
+        path: asked.path.clone(),
+        url: rebuild(asked)?,
+    })
+}
+
+/// Decides on one request and shows every comparison.
+#[must_use]
+pub fn explain(grants: &[Arc<HttpGrant>], ask: &Ask<'_>) -> Explanation {
+    match Asked::parse(ask) {
+        Err(error) => Explanation {
+            steps: Vec::new(),
+            outcome: Err(unreadable(error)),
+        },
+        Ok(asked) => Explanation {
+            steps: grants.iter().map(|grant| step(grant, &asked)).collect(),
+            outcome: decide(grants, &asked),
+        },
+    }
+}
+
+fn step(grant: &HttpGrant, asked: &Asked) -> Step {
+    let miss = origin_miss(grant, asked);
+    let rules: &[Rule] = if miss.is_none() { &grant.allow } else { &[] };
+    Step {
+        grant: Arc::clone(&grant.name),
+        line: grant.line,
+        origin: grant.origin.to_string(),
+        miss,
+        rules: rules
+            .iter()
+            .map(|rule| RuleStep {
+                rule: RuleName::of(rule),
+                miss: rule_miss(rule, asked),
+            })
+            .collect(),
+    }
+}
+
+fn origin_miss(grant: &HttpGrant, asked: &Asked) -> Option<OriginMiss> {
+    let (has, wants) = (&grant.origin, &asked.origin);
+    if has.host != wants.host {
+        Some(OriginMiss::Host)
+    } else if has.scheme != wants.scheme {
+        Some(OriginMiss::Scheme)
+    } else if has.port != wants.port {
+        Some(OriginMiss::Port)
+    } else {
+        None
+    }
+}
+
+fn rule_miss(rule: &Rule, asked: &Asked) -> Option<RuleMiss> {
+    if rule.method != asked.method {
+        Some(RuleMiss::Method)
+    } else if !asked.path.matches(&rule.path) {
+        Some(RuleMiss::Path)
+    } else {
+        None
+    }
+}
+
+/// An address written as such is judged here: no resolver will ever see it.
+fn check_address(grant: &HttpGrant, asked: &Asked) -> Result<(), Refusal> {
+    let judged = match &asked.origin.host {
+        Host::Ipv4(ip) => may_dial(IpAddr::V4(*ip), &grant.private),
+        Host::Ipv6(ip) => may_dial(IpAddr::V6(*ip), &grant.private),
+        Host::Domain(name) if is_metadata_name(name) => Err(Class::Metadata),
+        Host::Domain(name) if is_localhost(name) => loopback(&grant.private).map(drop),
+        Host::Domain(_) => Ok(()),
+    };
+    judged.map_err(|class| Refusal {
+        kind: RefusalKind::Denied,
+        say: address_denied(&asked.origin, class),
+        nearest: Some(Arc::clone(&grant.name)),
+    })
+}
+
+/// The sentence for an address that no grant opens, here and in the dialer.
+pub(crate) fn address_denied(origin: &Origin, class: Class) -> String {
+    format!(
+        "{origin} was not asked: its address is not on the public internet ({class}), and the \
+         grant does not cover it. Another request to this host will be denied too."
+    )
+}
+
+/// Parameters that frameworks take for the method, whatever the request line says.
+const METHOD_PARAMETERS: [&str; 2] = ["_method", "x-http-method-override"];
+
+fn check_query(grant: &HttpGrant, asked: &Asked) -> Result<(), Refusal> {
+    let injected = match &grant.auth {
+        Some(Auth::Query { name, .. }) => Some(name.as_str()),
+        _ => None,
+    };
+    let forbidden = parameter_names(asked.query.as_deref().unwrap_or_default()).find(|name| {
+        injected
+            .into_iter()
+            .chain(METHOD_PARAMETERS)
+            .any(|f| f.eq_ignore_ascii_case(name))
+    });
+    match forbidden {
+        None => Ok(()),
+        Some(name) => Err(Refusal {
+            kind: RefusalKind::Invalid,
+            say: format!(
+                "The query parameter {name:?} is the host's to set. Send the request without it."
+            ),
+            nearest: Some(Arc::clone(&grant.name)),
+        }),
+    }
+}
+
+/// Names of a query's parameters as any server could read them: `;` separates for some, and
+/// `name[]` is `name` for others.
+fn parameter_names(query: &str) -> impl Iterator<Item = String> {
+    query.split(['&', ';']).flat_map(|pair| {
+        form_urlencoded::parse(pair.as_bytes())
+            .map(|(name, _)| name.split('[').next().unwrap_or_default().trim().to_owned())
+    })
+}
+
+fn rebuild(asked: &Asked) -> Result<Url, Refusal> {
+    let mut text = format!("{}{}", asked.origin, asked.path);
+    if let Some(query) = &asked.query {
+        text.push('?');
+        text.push_str(query);
+    }
+    Url::parse(&text).map_err(|_| unreadable(TargetError::Host))
+}
+
+/// The refusal of a request that cannot be read.
+pub(super) fn unreadable(error: TargetError) -> Refusal {
+    let kind = match error {
+        TargetError::TooLong => RefusalKind::TooLarge,
+        _ => RefusalKind::Invalid,
+    };
+    Refusal {
+        kind,
+        say: format!("The request was not sent: {error}."),
+        nearest: None,
+    }
+}
+
+fn denied(grants: &[Arc<HttpGrant>], asked: &Asked) -> Refusal {
+    let what = Shown(asked);
+    // The first of the nearest: `min_by_key` keeps the earliest of equals, `None` is nearest of all.
+    let Some(nearest) = grants.iter().min_by_key(|grant| origin_miss(grant, asked)) else {
+        return Refusal {
+            kind: RefusalKind::Denied,
+            say: format!("{what} is denied: this function has no HTTP grant."),
+            nearest: None,
+        };
+    };
+    let reach = match origin_miss(nearest, asked) {
+        None => format!("allows there: {}", Listing(&nearest.allow)),
+        Some(_) => format!(
+            "reaches only {}: {}",
+            nearest.origin,
+            Listing(&nearest.allow)
+        ),
+    };
+    Refusal {
+        kind: RefusalKind::Denied,
+        say: format!(
+            "{what} is denied. The nearest grant, {:?}, {reach}.",
+            nearest.name
+        ),
+        nearest: Some(Arc::clone(&nearest.name)),
+    }
+}
+
+impl RuleName {
+    fn of(rule: &Rule) -> Self {
+        Self {
+            line: rule.line,
+            text: Arc::clone(&rule.text),
+        }
+    }
+}
+
+/// A request in a message: without its query, and not longer than one wants to read.
+struct Shown<'a>(&'a Asked);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST: usize = 200;
+        let Asked {
+            method,
+            origin,
+            path,
+            ..
+        } = self.0;
+        let path = path.as_str();
+        match path.get(..MOST) {
+            Some(start) if path.len() > MOST => write!(f, "{method} {origin}{start}..."),
+            _ => write!(f, "{method} {origin}{path}"),
+        }
+    }
+}
+
+/// Rules in a message: the first few.
+struct Listing<'a>(&'a [Rule]);
+
+impl fmt::Display for Listing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST: usize = 8;
+        for (index, rule) in self.0.iter().take(MOST).enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}{}", rule.text)?;
+        }
+        match self.0.len().checked_sub(MOST) {
+            Some(more) if more > 0 => write!(f, " and {more} more"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Auth {
+    /// Name of the secret, by which its value is looked up.
+    #[must_use]
+    pub fn secret(&self) -> &str {
+        match self {
+            Self::Bearer { secret }
+            | Self::Basic { secret, .. }
+            | Self::Header { secret, .. }
+            | Self::Query { secret, .. } => secret,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,45 @@
+//! HTTP: `wasi:http` and `toolhost:tool/http`, judged by one policy and sent by one dialer.
+//!
+//! `exchange` is the whole of it; the other files answer one question each and are pure.
+
+mod address;
+mod attempt;
+mod encoded;
+mod error;
+mod exchange;
+mod grant;
+mod headers;
+mod host;
+mod judge;
+mod path;
+mod scrub;
+mod secret;
+mod target;
+#[cfg(test)]
+pub(crate) mod testing;
+mod wasi;
+
+pub use address::{Class, classify, is_localhost, is_metadata_name, is_public, loopback, may_dial};
+pub use attempt::{Attempt, AttemptVerdict, Pen};
+pub(crate) use encoded::percent as percent_encoded;
+pub use error::{ErrorCode, HttpError};
+pub use exchange::{
+    Body, BodyStream, HttpContext, Outlet, Request, RequestTarget, Response, exchange,
+};
+pub use grant::{Auth, HttpGrant, Network, Origin, Rule, Scheme, Segment};
+pub use headers::{
+    HeaderError, MAX_HEADER_BYTES, MAX_HEADERS, Manner, admit, filter_response, is_forbidden,
+    within_bounds,
+};
+pub(in crate::capability) use host::{State, link};
+pub(crate) use judge::address_denied;
+pub use judge::{
+    Explanation, OriginMiss, Refusal, RefusalKind, RuleMiss, RuleName, RuleStep, Step, Verdict,
+    decide, explain, judge,
+};
+pub use path::{CanonicalPath, PathError, canonical};
+pub use scrub::{Patterns, PatternsError, REDACTED, Scrubber};
+pub use secret::{MAX_SECRET, MIN_SECRET, Secret, SecretError, Secrets};
+pub use target::{Ask, Asked, MAX_URL, Target, TargetError};
+
+pub use super::service::dial::{DialError, DialErrorKind, Dialer};

@@ -1,0 +1,79 @@
+//! Grants, requests and secrets for the tests of this folder and of the dialer.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::sync::Arc;
+
+use url::{Host, Url};
+
+use super::{Auth, HttpGrant, Network, Origin, Rule, Scheme, Secret, Secrets, Segment};
+
+/// A grant `name` for `origin` that allows these rules.
+pub(crate) fn grant(name: &str, origin: &str, allow: &[&str]) -> HttpGrant {
+    let url = Url::parse(origin).unwrap();
+    HttpGrant {
+        name: name.into(),
+        line: 10,
+        origin: Origin {
+            scheme: if url.scheme() == "https" {
+                Scheme::Https
+            } else {
+                Scheme::Http
+            },
+            host: match url.host().unwrap() {
+                Host::Domain(name) => Host::Domain(name.to_owned()),
+                Host::Ipv4(ip) => Host::Ipv4(ip),
+                Host::Ipv6(ip) => Host::Ipv6(ip),
+            },
+            port: url.port_or_known_default().unwrap(),
+        },
+        allow: (11..)
+            .zip(allow)
+            .map(|(line, text)| rule(line, text))
+            .collect(),
+        private: Vec::new(),
+        auth: None,
+    }
+}
+
+fn rule(line: u32, text: &str) -> Rule {
+    let (method, path) = text.split_once(' ').unwrap();
+    let segment = |text| match text {
+        "*" => Segment::Any,
+        "**" => Segment::Rest,
+        text => Segment::Exactly(text.to_owned()),
+    };
+    Rule {
+        line,
+        text: text.into(),
+        method: method.parse().unwrap(),
+        path: path.split('/').skip(1).map(segment).collect(),
+    }
+}
+
+/// A range in CIDR notation.
+pub(crate) fn network(text: &str) -> Network {
+    let (address, prefix) = text.split_once('/').unwrap();
+    Network {
+        address: address.parse().unwrap(),
+        prefix: prefix.parse().unwrap(),
+    }
+}
+
+/// A grant on loopback that reaches it.
+pub(crate) fn loopback_grant(port: u16, auth: Option<Auth>) -> Arc<HttpGrant> {
+    let origin = format!("http://127.0.0.1:{port}");
+    let mut grant = grant("shop", &origin, &["GET /**", "POST /**", "HEAD /**"]);
+    grant.private = vec![network("127.0.0.0/8")];
+    grant.auth = auth;
+    Arc::new(grant)
+}
+
+/// Secrets by name.
+pub(crate) fn secrets(pairs: &[(&str, &str)]) -> Secrets {
+    let secret = |value: &str| Secret::new(value.as_bytes().to_vec()).unwrap();
+    pairs
+        .iter()
+        .map(|(name, value)| (Arc::from(*name), secret(value)))
+        .collect()
+}

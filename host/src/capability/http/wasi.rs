@@ -1,0 +1,169 @@
+//! What the guest sees of `wasi:http`: the same exchange behind wasmtime-wasi-http's types.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited, StreamBody};
+use hyper::body::Frame;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpHooks};
+
+use super::{ErrorCode, HttpContext, HttpError, Request, RequestTarget, exchange};
+use crate::capability::frame::Pen;
+
+/// What a guest may write to a request's body at once, in bytes.
+const CHUNK: usize = 64 << 10;
+
+/// Everything that `wasi:http` asks its embedder.
+pub(super) struct Hooks {
+    context: Arc<HttpContext>,
+    request_body: u64,
+    pen: Pen,
+}
+
+impl Hooks {
+    pub(super) const fn new(context: Arc<HttpContext>, request_body: u64, pen: Pen) -> Self {
+        Self {
+            context,
+            request_body,
+            pen,
+        }
+    }
+}
+
+type Trailing = Box<dyn Future<Output = Result<(), Error>> + Send>;
+type Body = wasmtime_wasi_http::WasiBody;
+
+impl WasiHttpHooks for Hooks {
+    /// The dialer writes its own.
+    fn set_host_header(&mut self) -> bool {
+        false
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        CHUNK
+    }
+
+    fn send_request(
+        &mut self,
+        request: http::Request<Body>,
+        options: Option<RequestOptions>,
+        _sent: Trailing,
+    ) -> Box<dyn Future<Output = Result<(http::Response<Body>, Trailing), Error>> + Send> {
+        let context = self.context.clone();
+        let most = usize::try_from(self.request_body).unwrap_or(usize::MAX);
+        // Held until the exchange and its body are gone: a call's record waits for its attempts.
+        let held = self.pen.hold();
+        let (head_timeout, gap) = timeouts(options.as_ref());
+        Box::new(async move {
+            let (head, body) = request.into_parts();
+            let body = collect(body, most).await?;
+            let asked = parts(&head, body);
+            let answered = tokio::time::timeout(head_timeout, exchange(&context, asked));
+            let response = answered.await.map_err(|_| Error::ConnectionReadTimeout)??;
+
+            let mut builder = http::Response::builder().status(response.status);
+            if let Some(headers) = builder.headers_mut() {
+                *headers = response.headers;
+            }
+            let stream = tokio_stream::StreamExt::timeout(response.body.into_stream(), gap);
+            let frames = Box::pin(stream).map(move |piece| {
+                let _held = &held;
+                piece
+                    .map_err(|_| Error::ConnectionReadTimeout)?
+                    .map(Frame::data)
+                    .map_err(Error::from)
+            });
+            let body = Body::new(StreamBody::new(frames));
+            let response = builder
+                .body(body)
+                .map_err(|error| Error::InternalError(Some(error.to_string())))?;
+            Ok((response, Box::new(std::future::ready(Ok(()))) as Trailing))
+        })
+    }
+}
+
+/// The longest time for the head of a response, and between two pieces of its body. A guest may
+/// ask for zero; one millisecond is the shortest wait there is.
+fn timeouts(options: Option<&RequestOptions>) -> (Duration, Duration) {
+    // Beyond every deadline, and not beyond what a timer can hold.
+    const LONGEST: Duration = Duration::from_secs(24 * 3600);
+    let bounded = |time: Option<Duration>| {
+        time.map_or(LONGEST, |time| {
+            time.clamp(Duration::from_millis(1), LONGEST)
+        })
+    };
+    let Some(options) = options else {
+        return (LONGEST, LONGEST);
+    };
+    let head = bounded(options.connect_timeout).saturating_add(bounded(options.first_byte_timeout));
+    (head.min(LONGEST), bounded(options.between_bytes_timeout))
+}
+
+async fn collect(body: Body, most: usize) -> Result<Bytes, Error> {
+    match Limited::new(body, most).collect().await {
+        Ok(whole) => Ok(whole.to_bytes()),
+        Err(error) => match error.downcast::<Error>() {
+            Ok(error) => Err(*error),
+            Err(error) if error.is::<LengthLimitError>() => {
+                Err(Error::HttpRequestBodySize(u64::try_from(most).ok()))
+            }
+            Err(error) => Err(Error::InternalError(Some(error.to_string()))),
+        },
+    }
+}
+
+/// The guest's request as it said it: what it means is the judge's to find out.
+fn parts(head: &http::request::Parts, body: Bytes) -> Request {
+    let uri = &head.uri;
+    Request {
+        method: head.method.as_str().to_owned(),
+        target: RequestTarget::Parts {
+            scheme: uri.scheme_str().unwrap_or_default().to_owned(),
+            authority: uri.authority().map(ToString::to_string).unwrap_or_default(),
+            path_with_query: uri
+                .path_and_query()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+        },
+        headers: head
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+            .collect(),
+        body,
+        timeout: None,
+    }
+}
+
+impl From<HttpError> for Error {
+    fn from(error: HttpError) -> Self {
+        match error.code {
+            ErrorCode::Denied => Self::HttpRequestDenied,
+            ErrorCode::Timeout => Self::ConnectionReadTimeout,
+            ErrorCode::Unreachable => Self::DestinationUnavailable,
+            ErrorCode::Protocol => Self::HttpProtocolError,
+            ErrorCode::TooLarge => Self::HttpResponseBodySize(None),
+            ErrorCode::Invalid => Self::InternalError(Some(error.say)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_timeout_is_zero_or_endless() {
+        let options = |time| RequestOptions {
+            connect_timeout: Some(time),
+            first_byte_timeout: Some(time),
+            between_bytes_timeout: Some(time),
+        };
+        let (head, gap) = timeouts(Some(&options(Duration::ZERO)));
+        assert!(head > Duration::ZERO && gap > Duration::ZERO);
+        let (head, gap) = timeouts(Some(&options(Duration::MAX)));
+        assert!(head <= Duration::from_secs(86_400) && gap <= Duration::from_secs(86_400));
+    }
+}

@@ -1,0 +1,170 @@
+//! Log messages: `wasi:logging`, stdout and stderr. They go to the operator's log, never to a
+//! protocol stream, in bounded number and size, with control characters made visible.
+
+mod grant;
+mod stdio;
+
+pub use grant::{Level, LogGrant};
+
+use std::sync::Arc;
+
+use wasmtime::component::{HasData, Linker};
+use wasmtime_wasi::WasiCtxBuilder;
+
+use super::bindings::wasi::logging::logging;
+use super::frame::{Charter, Equipment, Holder};
+
+/// The longest message that is kept, in bytes.
+const MESSAGE: usize = 4_096;
+
+/// The log of one call.
+pub(crate) struct State {
+    equipment: Arc<Equipment>,
+    level: Option<Level>,
+    speaker: Arc<str>,
+    /// Bytes that may still be kept.
+    left: u64,
+    quota: u64,
+}
+
+impl State {
+    pub(super) fn new(charter: &Charter<'_>) -> Self {
+        Self {
+            equipment: charter.equipment.clone(),
+            level: charter.equipment.grants.log.map(|grant| grant.level),
+            speaker: charter.speaker.clone(),
+            left: charter.limits.log,
+            quota: charter.limits.log,
+        }
+    }
+
+    /// Gives the guest its stdout and stderr: what interpreters print to before they trap.
+    pub(super) fn grant_stdio(&self, wasi: &mut WasiCtxBuilder) {
+        wasi.stdout(stdio::Sink::new(
+            "stdout",
+            self.speaker.clone(),
+            self.quota,
+            self.level,
+        ));
+        wasi.stderr(stdio::Sink::new(
+            "stderr",
+            self.speaker.clone(),
+            self.quota,
+            self.level,
+        ));
+    }
+
+    fn log(&mut self, level: Level, context: &str, message: &str) {
+        if self.level.is_none_or(|lowest| level < lowest) || self.left == 0 {
+            return;
+        }
+        let size = u64::try_from(context.len() + message.len()).unwrap_or(u64::MAX);
+        if size > self.left {
+            self.left = 0;
+            tracing::warn!(target: "guest", tool = %self.speaker, "log limit reached; the rest of this call's messages is dropped");
+            return;
+        }
+        self.left -= size;
+        let message = self.equipment.scrub(visible(message, MESSAGE));
+        emit(level, &self.speaker, &visible(context, 256), &message);
+    }
+}
+
+/// One line of the operator's log.
+fn emit(level: Level, tool: &str, context: &str, message: &str) {
+    match level {
+        Level::Trace => tracing::trace!(target: "guest", tool, context, "{message}"),
+        Level::Debug => tracing::debug!(target: "guest", tool, context, "{message}"),
+        Level::Info => tracing::info!(target: "guest", tool, context, "{message}"),
+        Level::Warn => tracing::warn!(target: "guest", tool, context, "{message}"),
+        Level::Error | Level::Critical => {
+            tracing::error!(target: "guest", tool, context, "{message}")
+        }
+    }
+}
+
+/// A guest's text as it may stand in a log: one line, no escape sequences, at most so many bytes.
+fn visible(text: &str, most: usize) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        if out.len() >= most {
+            out.push('…');
+            break;
+        }
+        // Direction marks and zero-width characters can make a line read as another.
+        let hidden = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+        if c.is_control() || hidden {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+struct Logging;
+
+impl HasData for Logging {
+    type Data<'a> = &'a mut State;
+}
+
+pub(super) fn link<T: Holder>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    logging::add_to_linker::<T, Logging>(linker, |holder| holder.powers().log())?;
+    alias(linker)
+}
+
+/// Guests in the wild import the draft without a version.
+fn alias<T: Holder>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    linker.instance("wasi:logging/logging")?.func_wrap(
+        "log",
+        |mut store: wasmtime::StoreContextMut<'_, T>,
+         (level, context, message): (logging::Level, String, String)| {
+            store
+                .data_mut()
+                .powers()
+                .log()
+                .log(level.into(), &context, &message);
+            Ok(())
+        },
+    )
+}
+
+impl logging::Host for State {
+    fn log(
+        &mut self,
+        level: logging::Level,
+        context: String,
+        message: String,
+    ) -> wasmtime::Result<()> {
+        Self::log(self, level.into(), &context, &message);
+        Ok(())
+    }
+}
+
+impl From<logging::Level> for Level {
+    fn from(level: logging::Level) -> Self {
+        match level {
+            logging::Level::Trace => Self::Trace,
+            logging::Level::Debug => Self::Debug,
+            logging::Level::Info => Self::Info,
+            logging::Level::Warn => Self::Warn,
+            logging::Level::Error => Self::Error,
+            logging::Level::Critical => Self::Critical,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_cannot_forge_a_line() {
+        assert_eq!(
+            visible("a\n{\"kind\":\"closed\"}\u{1b}]52;", 100),
+            "a\\n{\"kind\":\"closed\"}\\u{1b}]52;"
+        );
+        assert_eq!(visible("\u{202e}abc", 100), "\\u{202e}abc");
+        assert_eq!(visible("abcdef", 3), "abc…");
+    }
+}

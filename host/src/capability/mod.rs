@@ -1,0 +1,21 @@
+//! The powers, one folder each: what may be granted (pure), what is decided from it (pure), what the
+//! guest sees (host functions), and the state of one call.
+//!
+//! A capability knows nothing of callers, of protocols and of its siblings. It reaches the world
+//! only through `service`. A new one is a folder here and its lines in `frame`.
+
+mod bindings;
+mod frame;
+
+pub mod clock;
+pub mod dir;
+pub mod env;
+pub mod http;
+pub mod log;
+pub mod progress;
+pub mod random;
+pub mod service;
+
+pub use bindings::exports::toolhost::tool::tools;
+pub use bindings::{Bound, BoundPre};
+pub use frame::{Charter, Equipment, Holder, Pen, Powers, World, link, provides, usable};

@@ -1,0 +1,173 @@
+//! How a request fails on its way: which kind it is, and the sentence for the guest.
+//!
+//! Causes are told apart by their types, never by their texts. The sentences hold neither query nor
+//! credential.
+
+use std::error::Error as StdError;
+use std::fmt::Display;
+use std::io;
+
+use crate::capability::http::{Class, Verdict, address_denied};
+use crate::capability::service::resolve::Unresolved;
+
+/// Why there is no response, or no whole one.
+#[derive(Debug, thiserror::Error)]
+#[error("{say}")]
+pub struct DialError {
+    /// What to branch on.
+    pub kind: DialErrorKind,
+    /// A sentence without query and credential.
+    pub say: String,
+    /// The cause in the words of the library, for the operator.
+    pub detail: Option<String>,
+}
+
+/// Why there is no response, or no whole one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DialErrorKind {
+    /// An address of this class may not be dialled.
+    Denied(Class),
+    /// The grant's credential is missing or does not fit a request.
+    Credential,
+    /// Not in time.
+    Timeout,
+    /// The name does not resolve, or nothing answers there.
+    Unreachable,
+    /// The certificate does not hold, or there is no common way to encrypt.
+    Tls,
+    /// The body is larger than its cap.
+    TooLarge,
+    /// What came back is not proper HTTP.
+    Protocol,
+}
+
+impl DialErrorKind {
+    /// What happened, as the end of a sentence that begins with the origin.
+    const fn what(self) -> &'static str {
+        match self {
+            Self::Denied(_) => "was not asked: its address may not be dialled",
+            Self::Credential => {
+                "was not asked: the host cannot use the credential that belongs to it; its operator has to look"
+            }
+            Self::Timeout => {
+                "did not give a whole response in time; it may have acted on the request"
+            }
+            Self::Unreachable => {
+                "cannot be reached: its name does not resolve, or nothing answers there"
+            }
+            Self::Tls => "was not asked: no secure connection; its certificate may not hold",
+            Self::TooLarge => "gave a response that is too large",
+            Self::Protocol => "gave a response that is not proper HTTP, or broke it off",
+        }
+    }
+}
+
+impl DialError {
+    pub(super) fn new(kind: DialErrorKind, target: &impl Display, detail: Option<String>) -> Self {
+        Self {
+            kind,
+            say: format!("{target} {}.", kind.what()),
+            detail,
+        }
+    }
+
+    pub(super) fn too_large(target: &str, cap: u64) -> Self {
+        let say = format!("{target} gave a response larger than {cap} bytes. Ask for less of it.");
+        Self {
+            kind: DialErrorKind::TooLarge,
+            say,
+            detail: None,
+        }
+    }
+
+    pub(super) fn denied(class: Class, verdict: &Verdict) -> Self {
+        let say = address_denied(&verdict.grant().origin, class);
+        Self {
+            kind: DialErrorKind::Denied(class),
+            say,
+            detail: None,
+        }
+    }
+
+    pub(super) fn no_client(cause: &dyn StdError) -> Self {
+        Self {
+            kind: DialErrorKind::Tls,
+            say: "The host cannot open secure connections: it found no CA certificates. Its \
+                  operator has to install them (package ca-certificates) or name them in \
+                  SSL_CERT_FILE."
+                .to_owned(),
+            detail: Some(chain(cause)),
+        }
+    }
+
+    /// A failure before there was a response, by its causes.
+    pub(super) fn on_the_way(error: &Failure, verdict: &Verdict) -> Self {
+        let kind = match cause(error.error) {
+            Some(Cause::Name(Unresolved::Denied(class))) => return Self::denied(*class, verdict),
+            Some(Cause::Name(Unresolved::Timeout)) => DialErrorKind::Timeout,
+            Some(Cause::Name(Unresolved::Unknown)) => DialErrorKind::Unreachable,
+            Some(Cause::Tls) => DialErrorKind::Tls,
+            None if error.timeout => DialErrorKind::Timeout,
+            None if error.connect => DialErrorKind::Unreachable,
+            None => DialErrorKind::Protocol,
+        };
+        Self::new(kind, &verdict.grant().origin, Some(chain(error.error)))
+    }
+
+    /// A failure within a response's body.
+    pub(super) fn in_body(error: &Failure, target: &str) -> Self {
+        let kind = if error.timeout {
+            DialErrorKind::Timeout
+        } else {
+            DialErrorKind::Protocol
+        };
+        Self::new(kind, &target, Some(chain(error.error)))
+    }
+}
+
+/// What the HTTP client says of a failure, beside its causes.
+pub(super) struct Failure<'e> {
+    /// The failure, without the URL in its text.
+    pub(super) error: &'e (dyn StdError + 'static),
+    /// A timeout of its own.
+    pub(super) timeout: bool,
+    /// No connection came to stand.
+    pub(super) connect: bool,
+}
+
+/// A cause that this file knows by its type.
+enum Cause<'e> {
+    Name(&'e Unresolved),
+    Tls,
+}
+
+fn cause<'e>(error: &'e (dyn StdError + 'static)) -> Option<Cause<'e>> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(name) = error.downcast_ref::<Unresolved>() {
+            return Some(Cause::Name(name));
+        }
+        if error.is::<rustls::Error>() {
+            return Some(Cause::Tls);
+        }
+        next = match error.downcast_ref::<io::Error>() {
+            // `source` of an `io::Error` skips the error it wraps.
+            Some(error) => error
+                .get_ref()
+                .map(|wrapped| wrapped as &(dyn StdError + 'static)),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        next = error.source();
+    }
+    text
+}

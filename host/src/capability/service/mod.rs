@@ -1,0 +1,6 @@
+//! The only places where a capability touches the world.
+
+pub mod dial;
+pub mod resolve;
+#[cfg(test)]
+pub(crate) mod testing;

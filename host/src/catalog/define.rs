@@ -1,0 +1,187 @@
+//! From what a guest says of itself to what may be shown to agents: bounded, clean, and sound.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use crate::capability::tools;
+use crate::gate::Schema;
+use crate::terms::{Code, Definition, Fault, Hints};
+
+/// Functions of one tool, at the most.
+const FUNCTIONS: usize = 256;
+/// A description, in bytes: a model reads it with every list.
+const DESCRIPTION: usize = 4 << 10;
+/// A schema, in bytes of JSON.
+const SCHEMA: usize = 64 << 10;
+
+/// Checks what a tool says it offers.
+pub(super) fn definitions(said: Vec<tools::Definition>) -> Result<Vec<Definition>, Fault> {
+    if said.is_empty() || said.len() > FUNCTIONS {
+        return Err(bad(format!(
+            "it defines {} functions; 1 to {FUNCTIONS} are allowed",
+            said.len()
+        )));
+    }
+    let mut names = BTreeSet::new();
+    let mut definitions = Vec::with_capacity(said.len());
+    for one in said {
+        let definition = definition(one)?;
+        if !names.insert(definition.name.clone()) {
+            return Err(bad(format!("it defines `{}` twice", definition.name)));
+        }
+        definitions.push(definition);
+    }
+    definitions.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(definitions)
+}
+
+fn bad(why: impl std::fmt::Display) -> Fault {
+    Fault::new(
+        Code::BadComponent,
+        format!("the tool's definitions cannot be used: {why}"),
+    )
+}
+
+fn definition(said: tools::Definition) -> Result<Definition, Fault> {
+    let name = said.name;
+    if !is_name(&name) {
+        let shown: String = name
+            .chars()
+            .take(64)
+            .flat_map(char::escape_default)
+            .collect();
+        return Err(bad(format!(
+            "`{shown}` is no function name: 1 to 64 of a-z, 0-9 and _, a letter first"
+        )));
+    }
+    let description = clean(&said.description);
+    if description.trim().is_empty() || description.len() > DESCRIPTION {
+        return Err(bad(format!(
+            "the description of `{name}` must have 1 to {DESCRIPTION} bytes, it has {}",
+            description.len()
+        )));
+    }
+    let input_schema = schema(&name, "input", &said.input_schema)?;
+    if input_schema.get("type").and_then(Value::as_str) != Some("object") {
+        return Err(bad(format!(
+            "the input schema of `{name}` must have \"type\": \"object\" at its root"
+        )));
+    }
+    let output_schema = said
+        .output_schema
+        .map(|text| schema(&name, "output", &text))
+        .transpose()?;
+    let hints = Hints {
+        read_only: said.hints.read_only,
+        destructive: said.hints.destructive,
+        idempotent: said.hints.idempotent,
+        open_world: said.hints.open_world,
+    };
+    let title = said
+        .title
+        .map(|title| clean(&title).chars().take(128).collect());
+    Ok(Definition {
+        name,
+        title,
+        description,
+        input_schema,
+        output_schema,
+        hints,
+    })
+}
+
+fn is_name(name: &str) -> bool {
+    let rest = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    name.len() <= 64 && name.bytes().all(rest) && name.starts_with(|c: char| c.is_ascii_lowercase())
+}
+
+fn schema(name: &str, which: &str, text: &str) -> Result<Map<String, Value>, Fault> {
+    if text.len() > SCHEMA {
+        return Err(bad(format!(
+            "the {which} schema of `{name}` has {} bytes; {SCHEMA} are allowed",
+            text.len()
+        )));
+    }
+    let schema: Map<String, Value> = serde_json::from_str(text).map_err(|error| {
+        bad(format!(
+            "the {which} schema of `{name}` is not a JSON object: {error}"
+        ))
+    })?;
+    Schema::new(&schema).map_err(|error| {
+        bad(format!(
+            "the {which} schema of `{name}` is not sound: {error}"
+        ))
+    })?;
+    Ok(schema)
+}
+
+/// Without what a reader does not see: control characters, direction marks, zero-width characters.
+/// A description is a place to hide orders to a model in.
+fn clean(text: &str) -> String {
+    text.chars()
+        .filter(|c| {
+            let hidden = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
+            *c == '\n' || !(c.is_control() || hidden)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(name: &str, input: &str) -> tools::Definition {
+        tools::Definition {
+            name: name.into(),
+            title: None,
+            description: "Does\u{202e} it.".into(),
+            input_schema: input.into(),
+            output_schema: None,
+            hints: tools::Hints {
+                read_only: None,
+                destructive: None,
+                idempotent: None,
+                open_world: None,
+            },
+        }
+    }
+
+    fn complaint(said: Vec<tools::Definition>) -> String {
+        definitions(said).map_or_else(|fault| fault.say.into_owned(), |_| String::new())
+    }
+
+    #[test]
+    fn sound_definitions_pass_cleaned() {
+        let passed = definitions(vec![
+            said("b", r#"{"type":"object"}"#),
+            said("a", r#"{"type":"object"}"#),
+        ]);
+        let passed = passed.unwrap_or_default();
+        assert_eq!(
+            passed.iter().map(|d| d.name.as_str()).collect::<Vec<_>>(),
+            ["a", "b"]
+        );
+        assert!(passed.iter().all(|d| d.description == "Does it."));
+    }
+
+    #[test]
+    fn unsound_ones_say_why() {
+        assert!(complaint(vec![]).contains("0 functions"));
+        assert!(complaint(vec![said("A b", "{}")]).contains("no function name"));
+        assert!(complaint(vec![said("a", "{}")]).contains("\"type\": \"object\""));
+        assert!(complaint(vec![said("a", "[]")]).contains("not a JSON object"));
+        assert!(
+            complaint(vec![said(
+                "a",
+                r#"{"type":"object","$ref":"http://127.0.0.1/"}"#
+            )])
+            .contains("not sound")
+        );
+        let twice = vec![
+            said("a", r#"{"type":"object"}"#),
+            said("a", r#"{"type":"object"}"#),
+        ];
+        assert!(complaint(twice).contains("twice"));
+    }
+}

@@ -1,0 +1,125 @@
+//! What a file is, before anything is compiled: its kind by its first bytes, its imports and
+//! exports by its sections.
+
+use wasmparser::{Encoding, Parser, Payload};
+
+use crate::capability;
+use crate::terms::{Code, Fault};
+
+/// The largest component that is read, in bytes. A Python component has 20 MB.
+pub(super) const MOST_BYTES: u64 = 64 << 20;
+
+/// What a component's outer sections say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspected {
+    /// Interfaces and functions it imports.
+    pub imports: Vec<String>,
+    /// Interfaces and functions it exports.
+    pub exports: Vec<String>,
+}
+
+/// Looks at a component's bytes.
+///
+/// # Errors
+///
+/// `bad-component`, naming what the file is instead, or the import that nobody provides.
+pub fn inspect(bytes: &[u8]) -> Result<Inspected, Fault> {
+    kind(bytes)?;
+    let inspected =
+        sections(bytes).map_err(|error| bad("the file is damaged or cut off").detail(error))?;
+    let unknown: Vec<&str> = inspected
+        .imports
+        .iter()
+        .map(String::as_str)
+        .filter(|import| !capability::provides(import))
+        .collect();
+    if unknown.is_empty() {
+        return Ok(inspected);
+    }
+    Err(bad(format!(
+        "it imports `{}`, which this host does not provide",
+        unknown.join("`, `")
+    )))
+}
+
+fn bad(why: impl std::fmt::Display) -> Fault {
+    Fault::new(
+        Code::BadComponent,
+        format!("not a component this host can run: {why}"),
+    )
+}
+
+fn kind(bytes: &[u8]) -> Result<(), Fault> {
+    match bytes {
+        [] => Err(bad("the file is empty")),
+        [b'\0', b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => Ok(()),
+        [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => Err(bad(
+            "it is a core module; make a component of it, for Rust with the target wasm32-wasip2",
+        )),
+        [b'\0', b'a', b's', b'm', ..] => {
+            Err(bad("its binary version is unknown, or it is cut off"))
+        }
+        [0x7f, b'E', b'L', b'F', ..] => Err(bad(
+            "it is native code (a `.cwasm` or a program); only the host itself compiles components",
+        )),
+        [b'P', b'K', ..] => Err(bad("it is a zip archive")),
+        [0x1f, 0x8b, ..] => Err(bad("it is a gzip file; unpack it first")),
+        [b'(', ..] => Err(bad("it is WebAssembly text; translate it to binary first")),
+        _ => Err(bad("its first bytes are not WebAssembly")),
+    }
+}
+
+fn sections(bytes: &[u8]) -> wasmparser::Result<Inspected> {
+    let mut inspected = Inspected {
+        imports: Vec::new(),
+        exports: Vec::new(),
+    };
+    let mut depth = 0_u32;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload? {
+            Payload::Version {
+                encoding: Encoding::Component | Encoding::Module,
+                ..
+            } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(section) if depth == 1 => {
+                for import in section {
+                    inspected.imports.push(import?.name.name.to_owned());
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 1 => {
+                for export in section {
+                    inspected.exports.push(export?.name.name.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    inspected.imports.sort();
+    inspected.exports.sort();
+    Ok(inspected)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_other_file_is_named() {
+        for (bytes, said) in [
+            (&b""[..], "empty"),
+            (b"\0asm\x01\0\0\0", "core module"),
+            (b"\x7fELF....", "native code"),
+            (b"PK\x03\x04", "zip"),
+            (b"(component)", "text"),
+            (b"\0asm", "cut off"),
+            (b"hello", "first bytes"),
+        ] {
+            let say = inspect(bytes).map_err(|fault| fault.say.into_owned());
+            assert!(
+                say.as_ref().is_err_and(|say| say.contains(said)),
+                "{said}: {say:?}"
+            );
+        }
+    }
+}

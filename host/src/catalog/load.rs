@@ -1,0 +1,396 @@
+//! Loading: every tool of the manifest is read, compared with the lock, taken from the cache or
+//! compiled, linked, and its functions made ready. All that is wrong is said in one run.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use sha2::{Digest, Sha256};
+
+use super::inspect::MOST_BYTES;
+use super::{
+    Cache, Catalog, Function, Lock, LockedTool, Tool, annotations, define, inspect, writes,
+};
+use crate::capability::{self, Equipment, World};
+use crate::gate::Schema;
+use crate::manifest::{Grants, Manifest, ToolSpec};
+use crate::sandbox::{Prepared, Sandbox};
+use crate::terms::{Fault, FunctionId, Listed};
+
+/// What is wrong with a tool, with its line in the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Trouble {
+    /// The line of the manifest, from 1.
+    pub line: u32,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.message)
+    }
+}
+
+/// A component that was read and compiled.
+pub struct Loaded {
+    /// Ready to run.
+    pub prepared: Prepared,
+    /// What it imports.
+    pub imports: Vec<String>,
+}
+
+/// Where components are found and kept.
+#[derive(Clone, Copy)]
+pub struct Places<'a> {
+    /// Relative component paths begin here: the manifest's folder.
+    pub base: &'a Path,
+    /// Compiled components.
+    pub cache: &'a Cache,
+    /// What the tools' powers work on.
+    pub world: &'a World,
+}
+
+/// Loads every tool of the manifest, several at a time; `done` is told after each.
+///
+/// # Errors
+///
+/// All troubles of all tools.
+pub fn load(
+    sandbox: &Sandbox,
+    manifest: &Manifest,
+    lock: &Lock,
+    places: Places<'_>,
+    done: &(dyn Fn(&str) + Sync),
+) -> Result<Catalog, Vec<Trouble>> {
+    let loaded = each(&manifest.tools, |spec| {
+        let outcome = load_tool(sandbox, spec, lock, places);
+        done(&spec.name);
+        outcome
+    });
+    let mut catalog = Catalog::default();
+    let mut troubles = Vec::new();
+    for one in loaded {
+        match one {
+            Ok(functions) => insert(&mut catalog, functions, &mut troubles),
+            Err(more) => troubles.extend(more),
+        }
+    }
+    troubles.extend(idle_rights(manifest, &catalog, lock));
+    if troubles.is_empty() {
+        Ok(catalog)
+    } else {
+        Err(troubles)
+    }
+}
+
+fn insert(catalog: &mut Catalog, functions: Vec<Function>, troubles: &mut Vec<Trouble>) {
+    for function in functions {
+        let tool = function.tool.clone();
+        catalog.tools.insert(tool.spec.name.clone(), tool);
+        let name = function.listed.agent_name.clone();
+        if let Some(other) = catalog.functions.get(&name) {
+            troubles.push(Trouble {
+                line: function.tool.spec.line,
+                message: format!(
+                    "`{}` and `{}` are both `{name}` for agents; rename one tool",
+                    function.listed.id, other.listed.id
+                ),
+            });
+            continue;
+        }
+        catalog.functions.insert(name, Arc::new(function));
+    }
+}
+
+/// Rights that name a function nobody has.
+fn idle_rights(manifest: &Manifest, catalog: &Catalog, lock: &Lock) -> Vec<Trouble> {
+    let rights = manifest.callers.iter().flat_map(|caller| &caller.may);
+    rights
+        .filter_map(|right| {
+            let (tool, function) = (right.tool.as_ref()?, right.function.as_ref()?);
+            lock.tools.get(&**tool)?;
+            let id = FunctionId {
+                tool: tool.clone(),
+                function: function.clone(),
+            };
+            let known = catalog
+                .find(&id.agent_name())
+                .is_some_and(|found| found.listed.id == id);
+            (!known).then(|| Trouble {
+                line: right.line,
+                message: format!(
+                    "`{id}`: tool `{tool}` has no function `{function}`; see `toolhost list`"
+                ),
+            })
+        })
+        .collect()
+}
+
+fn load_tool(
+    sandbox: &Sandbox,
+    spec: &Arc<ToolSpec>,
+    lock: &Lock,
+    places: Places<'_>,
+) -> Result<Vec<Function>, Vec<Trouble>> {
+    let trouble = |message: String| {
+        vec![Trouble {
+            line: spec.line,
+            message: format!("tool `{}`: {message}", spec.name),
+        }]
+    };
+    let locked = lock.tools.get(&*spec.name).ok_or_else(|| {
+        trouble("not in the lock file; look at it and run `toolhost lock`".into())
+    })?;
+    let bytes = read(&places.base.join(&spec.component)).map_err(trouble)?;
+    let digest: [u8; 32] = Sha256::digest(&bytes).into();
+    if digest != locked.digest {
+        return Err(trouble(
+            "its component changed since it was locked; see what changed with `toolhost lock`"
+                .into(),
+        ));
+    }
+    let loaded =
+        prepare(sandbox, &bytes, digest, places.cache).map_err(|fault| trouble(said(&fault)))?;
+    let mut troubles = idle_grants(spec, &loaded.imports);
+    troubles.extend(idle_sections(spec, locked));
+    if !troubles.is_empty() {
+        return Err(troubles);
+    }
+    let tool = Arc::new(Tool {
+        spec: spec.clone(),
+        digest: hex::encode(digest),
+        prepared: loaded.prepared,
+        imports: loaded.imports,
+    });
+    let functions = locked.functions.iter().map(|definition| {
+        let spec = spec.function(&definition.name).clone();
+        let id = FunctionId {
+            tool: tool.spec.name.clone(),
+            function: definition.name.as_str().into(),
+        };
+        let sound = |error| {
+            trouble(format!(
+                "the lock file's schema of `{id}` is not sound: {error}"
+            ))
+        };
+        Ok(Function {
+            input: Schema::new(&definition.input_schema).map_err(sound)?,
+            output: definition
+                .output_schema
+                .as_ref()
+                .map(Schema::new)
+                .transpose()
+                .map_err(sound)?,
+            writes: writes(&spec),
+            equipment: Arc::new(
+                Equipment::new(&spec.grants, places.world)
+                    .map_err(|error| trouble(format!("its credentials: {error}")))?,
+            ),
+            listed: Listed {
+                agent_name: id.agent_name(),
+                annotations: annotations(definition.hints, &spec),
+                definition: Arc::new(definition.clone()),
+                id,
+            },
+            spec,
+            tool: tool.clone(),
+        })
+    });
+    functions.collect()
+}
+
+/// Function sections for functions the tool does not have.
+fn idle_sections(spec: &ToolSpec, locked: &LockedTool) -> Vec<Trouble> {
+    spec.functions
+        .iter()
+        .filter(|(name, _)| {
+            locked
+                .functions
+                .iter()
+                .all(|function| *function.name != ***name)
+        })
+        .map(|(name, section)| Trouble {
+            line: section.line,
+            message: format!(
+                "tool `{}` has no function `{name}`; see `toolhost list`",
+                spec.name
+            ),
+        })
+        .collect()
+}
+
+/// Grants that no import of the component could use.
+fn idle_grants(spec: &ToolSpec, imports: &[String]) -> Vec<Trouble> {
+    let mut found: Vec<(u32, &str)> = Vec::new();
+    for section in std::iter::once(&spec.all).chain(spec.functions.values()) {
+        let grants = &section.grants;
+        found.extend(grants.http.iter().map(|grant| (grant.line, "http")));
+        found.extend(grants.dir.iter().map(|grant| (grant.line, "dir")));
+        found.extend(grants.env.iter().map(|grant| (grant.line, "env")));
+        found.extend(grants.log.iter().map(|grant| (grant.line, "log")));
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+        .into_iter()
+        .filter(|(_, kind)| !capability::usable(kind, imports))
+        .map(|(line, kind)| Trouble {
+            line,
+            message: format!(
+                "tool `{}` cannot use this {kind} grant: its component imports nothing for it",
+                spec.name
+            ),
+        })
+        .collect()
+}
+
+/// Reads and compiles one component.
+///
+/// # Errors
+///
+/// A sentence that says what is wrong with the file.
+pub fn open_component(sandbox: &Sandbox, path: &Path, cache: &Cache) -> Result<Loaded, String> {
+    let bytes = read(path)?;
+    let digest = Sha256::digest(&bytes).into();
+    prepare(sandbox, &bytes, digest, cache).map_err(|fault| said(&fault))
+}
+
+fn prepare(
+    sandbox: &Sandbox,
+    bytes: &[u8],
+    digest: [u8; 32],
+    cache: &Cache,
+) -> Result<Loaded, Fault> {
+    let inspected = inspect(bytes)?;
+    let component = cache
+        .component(sandbox.engine(), bytes, &digest)
+        .map_err(|error| {
+            Fault::new(
+                crate::terms::Code::BadComponent,
+                format!("the component does not compile: {error:#}"),
+            )
+        })?;
+    Ok(Loaded {
+        prepared: sandbox.prepare(&component, digest)?,
+        imports: inspected.imports,
+    })
+}
+
+fn said(fault: &Fault) -> String {
+    match &fault.detail {
+        Some(detail) => format!("{} ({detail})", fault.say),
+        None => fault.say.to_string(),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let cannot =
+        |error: std::io::Error| format!("its component {} cannot be read: {error}", path.display());
+    let meta = std::fs::metadata(path).map_err(cannot)?;
+    if !meta.is_file() {
+        return Err(format!("its component {} is not a file", path.display()));
+    }
+    if meta.len() > MOST_BYTES {
+        return Err(format!(
+            "its component {} has {} bytes; {MOST_BYTES} are allowed",
+            path.display(),
+            meta.len()
+        ));
+    }
+    std::fs::read(path).map_err(cannot)
+}
+
+/// Asks every tool of the manifest what it is and offers, for a new lock.
+///
+/// # Errors
+///
+/// All troubles of all tools.
+pub fn lock_tools(
+    sandbox: &Sandbox,
+    manifest: &Manifest,
+    places: Places<'_>,
+    runtime: &tokio::runtime::Handle,
+    done: &(dyn Fn(&str) + Sync),
+) -> Result<Lock, Vec<Trouble>> {
+    let nothing = Equipment::new(&Grants::default(), places.world).map_err(|error| {
+        vec![Trouble {
+            line: 1,
+            message: error.to_string(),
+        }]
+    })?;
+    let nothing = Arc::new(nothing);
+    let asked = each(&manifest.tools, |spec| {
+        let outcome = open_component(sandbox, &places.base.join(&spec.component), places.cache)
+            .and_then(|loaded| {
+                let said_of_itself =
+                    runtime.block_on(sandbox.definitions(&loaded.prepared, &nothing));
+                let functions = said_of_itself
+                    .and_then(define::definitions)
+                    .map_err(|fault| said(&fault))?;
+                Ok(LockedTool {
+                    digest: *loaded.prepared.digest(),
+                    imports: loaded.imports,
+                    functions,
+                })
+            });
+        done(&spec.name);
+        outcome
+            .map(|locked| (spec.name.to_string(), locked))
+            .map_err(|message| Trouble {
+                line: spec.line,
+                message: format!("tool `{}`: {message}", spec.name),
+            })
+    });
+    let mut lock = Lock::default();
+    let mut troubles = Vec::new();
+    for one in asked {
+        match one {
+            Ok((name, locked)) => drop(lock.tools.insert(name, locked)),
+            Err(trouble) => troubles.push(trouble),
+        }
+    }
+    if troubles.is_empty() {
+        Ok(lock)
+    } else {
+        Err(troubles)
+    }
+}
+
+/// Does something for every tool, on all cores, and keeps the order.
+fn each<T: Send>(tools: &[Arc<ToolSpec>], work: impl Fn(&Arc<ToolSpec>) -> T + Sync) -> Vec<T> {
+    let workers = std::thread::available_parallelism()
+        .map_or(1, std::num::NonZero::get)
+        .min(tools.len());
+    let next = AtomicUsize::new(0);
+    let one_worker = || {
+        let mut mine = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(tool) = tools.get(index) else {
+                return mine;
+            };
+            mine.push((index, work(tool)));
+        }
+    };
+    let mut all: Vec<(usize, T)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..workers).map(|_| scope.spawn(one_worker)).collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+            .collect()
+    });
+    all.sort_by_key(|(index, _)| *index);
+    all.into_iter().map(|(_, value)| value).collect()
+}
+
+/// The path of a manifest's lock file: beside it, with the ending `.lock`.
+#[must_use]
+pub fn lock_path(manifest: &Path) -> PathBuf {
+    manifest.with_extension("lock")
+}

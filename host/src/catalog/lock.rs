@@ -1,0 +1,333 @@
+//! The lock file: what each tool was when its operator looked at it. A component that changed since
+//! is refused until the operator has seen the difference.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::terms::{Definition, Hints};
+
+/// All that is pinned.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lock {
+    /// By the tool's name.
+    pub tools: BTreeMap<String, LockedTool>,
+}
+
+/// One pinned tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedTool {
+    /// SHA-256 of the component.
+    pub digest: [u8; 32],
+    /// What it imports.
+    pub imports: Vec<String>,
+    /// What it offers.
+    pub functions: Vec<Definition>,
+}
+
+/// The file's form. Schemas are JSON text: TOML has no null, and they are to be read as they are.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    schema: u32,
+    #[serde(default, rename = "tool", skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<ToolEntry>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ToolEntry {
+    name: String,
+    sha256: String,
+    imports: Vec<String>,
+    #[serde(default, rename = "function")]
+    functions: Vec<FunctionEntry>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FunctionEntry {
+    name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    description: String,
+    input_schema: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    output_schema: Option<String>,
+    #[serde(default)]
+    hints: Hints,
+}
+
+const HEADER: &str = "# Written by `toolhost lock`. It pins what each tool is and says: read its changes like code.\n\n";
+
+impl Lock {
+    /// Reads a lock file's text.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what is wrong and how to make it anew.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let file: File = toml::from_str(text).map_err(|error| {
+            format!("the lock file is damaged; run `toolhost lock` to write it anew\n{error}")
+        })?;
+        if file.schema != 1 {
+            return Err(format!(
+                "the lock file has schema {}; this host knows 1",
+                file.schema
+            ));
+        }
+        let tools = file.tools.into_iter().map(|entry| {
+            let name = entry.name.clone();
+            entry
+                .read()
+                .map(|tool| (name.clone(), tool))
+                .map_err(|error| {
+                    format!(
+                        "the lock file's entry `{name}` is damaged ({error}); run `toolhost lock`"
+                    )
+                })
+        });
+        Ok(Self {
+            tools: tools.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The lock file's text.
+    ///
+    /// # Errors
+    ///
+    /// When a value cannot be written as TOML: a defect.
+    pub fn text(&self) -> Result<String, String> {
+        let tools = self
+            .tools
+            .iter()
+            .map(|(name, tool)| ToolEntry::write(name, tool))
+            .collect();
+        let body = toml::to_string_pretty(&File { schema: 1, tools })
+            .map_err(|error| error.to_string())?;
+        Ok(format!("{HEADER}{body}"))
+    }
+
+    /// What differs in `new`, tool by tool.
+    #[must_use]
+    pub fn changes(&self, new: &Self) -> Vec<Change> {
+        let names: BTreeSet<&String> = self.tools.keys().chain(new.tools.keys()).collect();
+        let mut changes = Vec::new();
+        for name in names {
+            let lines = match (self.tools.get(name), new.tools.get(name)) {
+                (None, Some(tool)) => {
+                    let mut lines = vec![format!("+ new, sha256 {}", hex::encode(tool.digest))];
+                    lines.extend(
+                        tool.functions
+                            .iter()
+                            .map(|f| format!("+ function {}", f.name)),
+                    );
+                    lines
+                }
+                (Some(_), None) => vec!["- removed".to_owned()],
+                (Some(old), Some(new)) => old.differences(new),
+                (None, None) => Vec::new(),
+            };
+            if !lines.is_empty() {
+                changes.push(Change {
+                    tool: name.clone(),
+                    lines,
+                });
+            }
+        }
+        changes
+    }
+}
+
+/// What differs in one tool, a line each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The tool's name.
+    pub tool: String,
+    /// The differences.
+    pub lines: Vec<String>,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.tool)?;
+        self.lines
+            .iter()
+            .try_for_each(|line| writeln!(f, "  {line}"))
+    }
+}
+
+impl LockedTool {
+    fn differences(&self, new: &Self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if self.digest != new.digest {
+            lines.push(format!(
+                "~ sha256 {} -> {}",
+                hex::encode(self.digest),
+                hex::encode(new.digest)
+            ));
+        }
+        lines.extend(set_differences(
+            "import",
+            self.imports.iter(),
+            new.imports.iter(),
+        ));
+        let old: BTreeMap<&str, &Definition> = self
+            .functions
+            .iter()
+            .map(|f| (f.name.as_str(), f))
+            .collect();
+        let now: BTreeMap<&str, &Definition> =
+            new.functions.iter().map(|f| (f.name.as_str(), f)).collect();
+        lines.extend(set_differences("function", old.keys(), now.keys()));
+        for (name, before) in &old {
+            if let Some(after) = now.get(name) {
+                lines.extend(function_differences(name, before, after));
+            }
+        }
+        lines
+    }
+}
+
+fn set_differences<T: Ord + fmt::Display>(
+    what: &str,
+    old: impl Iterator<Item = T>,
+    new: impl Iterator<Item = T>,
+) -> Vec<String> {
+    let (old, new): (BTreeSet<T>, BTreeSet<T>) = (old.collect(), new.collect());
+    let gone = old.difference(&new).map(|one| format!("- {what} {one}"));
+    let come = new.difference(&old).map(|one| format!("+ {what} {one}"));
+    gone.chain(come).collect()
+}
+
+fn function_differences(name: &str, old: &Definition, new: &Definition) -> Vec<String> {
+    let mut lines = Vec::new();
+    if old.description != new.description {
+        lines.push(format!(
+            "~ {name}: description\n      - {:?}\n      + {:?}",
+            old.description, new.description
+        ));
+    }
+    for (what, same) in [
+        ("title", old.title == new.title),
+        ("input schema", old.input_schema == new.input_schema),
+        ("output schema", old.output_schema == new.output_schema),
+        ("hints", old.hints == new.hints),
+    ] {
+        if !same {
+            lines.push(format!("~ {name}: {what}"));
+        }
+    }
+    lines
+}
+
+impl ToolEntry {
+    fn write(name: &str, tool: &LockedTool) -> Self {
+        let json = |schema| serde_json::to_string_pretty(schema).unwrap_or_default();
+        let functions = tool.functions.iter().map(|function| FunctionEntry {
+            name: function.name.clone(),
+            title: function.title.clone(),
+            description: function.description.clone(),
+            input_schema: json(&function.input_schema),
+            output_schema: function.output_schema.as_ref().map(json),
+            hints: function.hints,
+        });
+        Self {
+            name: name.to_owned(),
+            sha256: hex::encode(tool.digest),
+            imports: tool.imports.clone(),
+            functions: functions.collect(),
+        }
+    }
+
+    fn read(self) -> Result<LockedTool, String> {
+        let mut digest = [0; 32];
+        hex::decode_to_slice(&self.sha256, &mut digest)
+            .map_err(|error| format!("sha256: {error}"))?;
+        let functions = self.functions.into_iter().map(|entry| {
+            let parse = |text: &str| {
+                serde_json::from_str(text)
+                    .map_err(|error| format!("schema of `{}`: {error}", entry.name))
+            };
+            Ok(Definition {
+                input_schema: parse(&entry.input_schema)?,
+                output_schema: entry.output_schema.as_deref().map(parse).transpose()?,
+                name: entry.name,
+                title: entry.title,
+                description: entry.description,
+                hints: entry.hints,
+            })
+        });
+        Ok(LockedTool {
+            digest,
+            imports: self.imports,
+            functions: functions.collect::<Result<_, String>>()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tool(digest: u8, description: &str) -> LockedTool {
+        let schema = serde_json::json!({ "type": "object", "x": null, "quote": "'''" });
+        let serde_json::Value::Object(input_schema) = schema else {
+            unreachable!()
+        };
+        LockedTool {
+            digest: [digest; 32],
+            imports: vec!["wasi:io/poll@0.2.6".into()],
+            functions: vec![Definition {
+                name: "f".into(),
+                title: None,
+                description: description.into(),
+                input_schema,
+                output_schema: None,
+                hints: Hints {
+                    read_only: Some(true),
+                    ..Hints::default()
+                },
+            }],
+        }
+    }
+
+    fn lock(tool: LockedTool) -> Lock {
+        Lock {
+            tools: BTreeMap::from([("t".to_owned(), tool)]),
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_read() {
+        let lock = lock(tool(1, "says \"this\"\nand that"));
+        assert_eq!(lock.text().and_then(|text| Lock::parse(&text)), Ok(lock));
+    }
+
+    #[test]
+    fn a_changed_description_is_shown() {
+        let changes = lock(tool(1, "old")).changes(&lock(tool(2, "new")));
+        let shown: String = changes.iter().map(ToString::to_string).collect();
+        assert!(
+            shown.contains("sha256 0101")
+                && shown.contains("- \"old\"")
+                && shown.contains("+ \"new\""),
+            "{shown}"
+        );
+        assert!(
+            lock(tool(1, "old"))
+                .changes(&lock(tool(1, "old")))
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn damage_says_what_to_do() {
+        assert!(
+            Lock::parse("schema = 1\n[[tool]]\nname = \"t\"")
+                .is_err_and(|say| say.contains("toolhost lock"))
+        );
+        assert!(Lock::parse("schema = 9").is_err_and(|say| say.contains("schema 9")));
+    }
+}

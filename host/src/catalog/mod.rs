@@ -1,0 +1,112 @@
+//! Which tools exist, and are they what the lock says. It reads component files and keeps compiled
+//! ones; it knows nothing of callers and of the network.
+
+mod cache;
+mod define;
+mod inspect;
+mod load;
+mod lock;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use cache::Cache;
+pub use inspect::{Inspected, inspect};
+pub use load::{Loaded, Places, Trouble, load, lock_path, lock_tools, open_component};
+pub use lock::{Change, Lock, LockedTool};
+
+use crate::capability::Equipment;
+use crate::gate::Schema;
+use crate::manifest::{FunctionSpec, ToolSpec};
+use crate::sandbox::Prepared;
+use crate::terms::{Annotations, Hints, Listed};
+
+/// All tools of a host, ready to be called.
+#[derive(Default)]
+pub struct Catalog {
+    tools: BTreeMap<Arc<str>, Arc<Tool>>,
+    /// By the name agents use.
+    functions: BTreeMap<String, Arc<Function>>,
+}
+
+/// One tool.
+pub struct Tool {
+    /// As the manifest has it.
+    pub spec: Arc<ToolSpec>,
+    /// Ready to run.
+    pub prepared: Prepared,
+    /// SHA-256 of its component, in hex.
+    pub digest: String,
+    /// What its component imports.
+    pub imports: Vec<String>,
+}
+
+/// One function of a tool.
+pub struct Function {
+    /// As agents see it.
+    pub listed: Listed,
+    /// Its tool.
+    pub tool: Arc<Tool>,
+    /// Its limits and grants.
+    pub spec: Arc<FunctionSpec>,
+    /// Its powers, made ready.
+    pub equipment: Arc<Equipment>,
+    /// Checks arguments.
+    pub input: Schema,
+    /// Checks results.
+    pub output: Option<Schema>,
+    /// Whether its grants let it change anything outside.
+    pub writes: bool,
+}
+
+impl Catalog {
+    /// The function agents call by this name.
+    #[must_use]
+    pub fn find(&self, agent_name: &str) -> Option<&Arc<Function>> {
+        self.functions.get(agent_name)
+    }
+
+    /// All functions, in the order of the names agents see.
+    pub fn functions(&self) -> impl Iterator<Item = &Arc<Function>> {
+        self.functions.values()
+    }
+
+    /// All tools, in the order of their names.
+    pub fn tools(&self) -> impl Iterator<Item = &Arc<Tool>> {
+        self.tools.values()
+    }
+}
+
+/// Whether grants let a function change anything outside: what makes its record durable before it
+/// runs, and what makes agents ask before they call it.
+fn writes(spec: &FunctionSpec) -> bool {
+    let http = spec
+        .grants
+        .http
+        .iter()
+        .flat_map(|grant| &grant.allow)
+        .any(|rule| !rule.method.is_safe());
+    http || spec
+        .grants
+        .dir
+        .iter()
+        .any(|dir| dir.access == crate::capability::dir::Access::ReadWrite)
+}
+
+/// What agents are told: a promise is believed as far as the grants leave room for it.
+fn annotations(hints: Hints, spec: &FunctionSpec) -> Annotations {
+    let writes = writes(spec);
+    let deletes = spec
+        .grants
+        .http
+        .iter()
+        .flat_map(|grant| &grant.allow)
+        .any(|rule| rule.method == http::Method::DELETE);
+    let read_only = !writes && hints.read_only != Some(false);
+    Annotations {
+        read_only,
+        destructive: writes && (deletes || hints.destructive != Some(false)),
+        idempotent: read_only || hints.idempotent == Some(true),
+        open_world: !spec.grants.http.is_empty() || hints.open_world == Some(true),
+    }
+}

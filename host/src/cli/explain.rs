@@ -1,0 +1,211 @@
+//! `explain`: what a tool is granted, and which rule allows or denies a request, with its line.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
+
+use super::Setting;
+use super::start::Opened;
+use super::table::{bold, green, red};
+use crate::capability::http::{self, Ask, Explanation, OriginMiss, RuleMiss, Target};
+use crate::manifest::{FunctionSpec, ToolSpec};
+
+pub(super) fn explain(
+    setting: &Setting,
+    asked: &str,
+    request: Option<&str>,
+) -> anyhow::Result<ExitCode> {
+    let opened = Opened::read(setting)?;
+    let (tool, function) = asked
+        .split_once('.')
+        .map_or((asked, None), |(tool, function)| (tool, Some(function)));
+    let spec = opened
+        .manifest
+        .tools
+        .iter()
+        .find(|spec| &*spec.name == tool)
+        .with_context(|| format!("the manifest has no [tool.{tool}]"))?;
+    let sections = sections(spec, function);
+    match request {
+        Some(request) => judge(setting, &sections, request),
+        None => describe(setting, &sections),
+    }
+}
+
+/// What is asked about: one function's section, or the tool's and those of its functions.
+type Section = (String, Arc<FunctionSpec>);
+
+fn sections(spec: &ToolSpec, function: Option<&str>) -> Vec<Section> {
+    if let Some(name) = function {
+        return vec![(format!("{}.{name}", spec.name), spec.function(name).clone())];
+    }
+    let all = (
+        format!("{} (every function without a section)", spec.name),
+        spec.all.clone(),
+    );
+    let own = spec
+        .functions
+        .iter()
+        .map(|(name, section)| (format!("{}.{name}", spec.name), section.clone()));
+    std::iter::once(all).chain(own).collect()
+}
+
+fn judge(setting: &Setting, sections: &[Section], request: &str) -> anyhow::Result<ExitCode> {
+    let Some((method, url)) = request.trim().split_once(' ') else {
+        bail!("write the request as a method and a URL: --request \"GET https://host/path\"");
+    };
+    let ask = Ask {
+        method,
+        target: Target::Url(url.trim()),
+    };
+    let explained: Vec<(&String, Explanation)> = sections
+        .iter()
+        .map(|(name, section)| (name, http::explain(&section.grants.http, &ask)))
+        .collect();
+    if setting.json {
+        let rows: Vec<Value> = explained
+            .iter()
+            .map(|(name, explanation)| as_json(name, explanation))
+            .collect();
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+    } else {
+        explained
+            .iter()
+            .for_each(|(name, explanation)| show(name, explanation));
+    }
+    let allowed = explained
+        .iter()
+        .any(|(_, explanation)| explanation.outcome.is_ok());
+    Ok(if allowed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn as_json(name: &str, explanation: &Explanation) -> Value {
+    let verdict = match &explanation.outcome {
+        Ok(verdict) => {
+            json!({ "allowed": true, "grant": verdict.grant().name, "rule": verdict.rule() })
+        }
+        Err(refusal) => json!({ "allowed": false, "why": refusal.say }),
+    };
+    json!({ "section": name, "verdict": verdict, "steps": explanation.steps })
+}
+
+fn show(name: &str, explanation: &Explanation) {
+    println!("{}", bold(name));
+    for step in &explanation.steps {
+        let origin = match step.miss {
+            None => green("fits"),
+            Some(OriginMiss::Host) => "another host".to_owned(),
+            Some(OriginMiss::Scheme) => "another scheme".to_owned(),
+            Some(OriginMiss::Port) => "another port".to_owned(),
+        };
+        println!(
+            "  line {:>4}  grant {} ({}): {origin}",
+            step.line, step.grant, step.origin
+        );
+        for rule in &step.rules {
+            let fits = match rule.miss {
+                None => green("allows it"),
+                Some(RuleMiss::Method) => "another method".to_owned(),
+                Some(RuleMiss::Path) => "another path".to_owned(),
+            };
+            println!(
+                "  line {:>4}    {:<40} {fits}",
+                rule.rule.line, rule.rule.text
+            );
+        }
+    }
+    match &explanation.outcome {
+        Ok(verdict) => println!(
+            "  {} by grant {}, line {}: {}\n  (the host's addresses are judged when it is called)",
+            green("allowed"),
+            verdict.grant().name,
+            verdict.rule().line,
+            verdict.rule().text
+        ),
+        Err(refusal) => println!("  {} {}", red("denied"), refusal.say),
+    }
+}
+
+fn describe(setting: &Setting, sections: &[Section]) -> anyhow::Result<ExitCode> {
+    if setting.json {
+        let rows: Vec<Value> = sections
+            .iter()
+            .map(|(name, section)| json!({ "section": name, "powers": powers(section) }))
+            .collect();
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    for (name, section) in sections {
+        println!("{}", bold(name));
+        let powers = powers(section);
+        if powers.is_empty() {
+            println!("  nothing: it can compute, and no more");
+        }
+        for (line, power) in powers {
+            println!("  line {line:>4}  {power}");
+        }
+        let limits = &section.limits;
+        println!(
+            "  limits     fuel {}, memory {}, deadline {}, {} requests",
+            super::table::grouped(limits.fuel),
+            super::table::size(limits.memory),
+            humantime::format_duration(limits.deadline),
+            limits.requests
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A section's powers, each with its line.
+fn powers(section: &FunctionSpec) -> Vec<(u32, String)> {
+    let grants = &section.grants;
+    let mut powers = Vec::new();
+    for grant in &grants.http {
+        let auth = if grant.auth.is_some() {
+            ", the host adds a credential"
+        } else {
+            ""
+        };
+        let private = if grant.private.is_empty() {
+            ""
+        } else {
+            ", also at private addresses"
+        };
+        powers.push((
+            grant.line,
+            format!("http {} {}{auth}{private}", grant.name, grant.origin),
+        ));
+        powers.extend(
+            grant
+                .allow
+                .iter()
+                .map(|rule| (rule.line, format!("  {}", rule.text))),
+        );
+    }
+    powers.extend(grants.dir.iter().map(|dir| {
+        (
+            dir.line,
+            format!(
+                "dir {} {} as {} ({})",
+                dir.name,
+                dir.host.display(),
+                dir.guest,
+                dir.access
+            ),
+        )
+    }));
+    powers.extend(
+        grants
+            .env
+            .iter()
+            .map(|variable| (variable.line, format!("env {}", variable.name))),
+    );
+    powers.extend(grants.log.iter().map(|log| (log.line, "log".to_owned())));
+    powers
+}

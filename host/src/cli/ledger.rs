@@ -1,0 +1,175 @@
+//! `ledger verify` and `ledger show`: is the record whole, and what does it say.
+
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use anyhow::Context;
+
+use super::Setting;
+use super::start::Opened;
+use super::table::{green, grouped, numbers, red, short, size, table};
+use crate::ledger::{self, Call, End, Filter, Report, State, printable};
+
+#[derive(clap::Subcommand)]
+pub(super) enum LedgerCommand {
+    /// Check every record's number, hash and place.
+    Verify,
+    /// The newest calls, newest last.
+    Show {
+        /// Only of this caller.
+        #[arg(long, value_name = "NAME")]
+        caller: Option<String>,
+        /// Only of this function (`tool.function`) or tool.
+        #[arg(long, value_name = "FUNCTION")]
+        function: Option<String>,
+        /// Only what ended with this code.
+        #[arg(long, value_name = "CODE")]
+        code: Option<String>,
+        /// Only what is not older: "10m", "2h", "7days".
+        #[arg(long, value_name = "DURATION")]
+        since: Option<humantime::Duration>,
+        /// Only calls that were turned away before they ran.
+        #[arg(long)]
+        refused: bool,
+        /// At most so many.
+        #[arg(long, default_value_t = 50, value_name = "COUNT")]
+        limit: usize,
+        /// With every attempt to reach something outside.
+        #[arg(long)]
+        attempts: bool,
+    },
+}
+
+pub(super) fn ledger(setting: &Setting, command: LedgerCommand) -> anyhow::Result<ExitCode> {
+    let folder = Opened::read(setting)?.state().join("ledger");
+    match command {
+        LedgerCommand::Verify => {
+            let report = ledger::verify(&folder)
+                .with_context(|| format!("cannot verify {}", folder.display()))?;
+            if setting.json {
+                println!("{}", serde_json::to_string_pretty(&report)?);
+            } else {
+                show_report(&report);
+            }
+            Ok(if report.intact() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            })
+        }
+        LedgerCommand::Show {
+            caller,
+            function,
+            code,
+            since,
+            refused,
+            limit,
+            attempts,
+        } => {
+            let since = since.and_then(|ago| SystemTime::now().checked_sub(*ago));
+            let filter = Filter {
+                caller,
+                function,
+                code,
+                since,
+                refused_only: refused,
+                limit,
+            };
+            let shown = ledger::show(&folder, &filter)
+                .with_context(|| format!("cannot read {}", folder.display()))?;
+            if setting.json {
+                println!("{}", serde_json::to_string_pretty(&shown)?);
+            } else {
+                println!("{}", calls_table(&shown.calls));
+                if attempts {
+                    show_attempts(&shown.calls);
+                }
+                if shown.unreadable > 0 {
+                    eprintln!(
+                        "{} lines are no records; `toolhost ledger verify` says more",
+                        shown.unreadable
+                    );
+                }
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+pub(super) fn show_report(report: &Report) {
+    let mut shown = table(&[
+        "segment", "records", "admitted", "closed", "refused", "state",
+    ]);
+    for segment in &report.segments {
+        let state = match segment.state {
+            State::Sealed => "sealed".to_owned(),
+            _ if segment.dangling.is_empty() => "open".to_owned(),
+            _ => format!("open, {} calls without an end", segment.dangling.len()),
+        };
+        shown.add_row([
+            segment.name.clone(),
+            segment.records.to_string(),
+            segment.tally.admitted.to_string(),
+            segment.tally.closed.to_string(),
+            segment.tally.refused.to_string(),
+            state,
+        ]);
+    }
+    numbers(&mut shown, &[1, 2, 3, 4]);
+    println!("{shown}");
+    for problem in &report.problems {
+        println!("{} {problem}", red("broken"));
+    }
+    if report.intact() {
+        println!(
+            "{} the record is whole: every number, hash and link holds",
+            green("ok")
+        );
+    }
+}
+
+/// Calls as a table: who, what, how it ended, what it used.
+pub(super) fn calls_table(calls: &[Call]) -> comfy_table::Table {
+    let mut shown = table(&[
+        "time", "caller", "function", "outcome", "fuel", "memory", "wall", "egress", "attempts",
+    ]);
+    for call in calls {
+        let bill = call.bill.as_ref();
+        shown.add_row([
+            call.time.clone(),
+            printable(&call.agent).into_owned(),
+            printable(&call.function).into_owned(),
+            outcome(call),
+            bill.map_or_else(String::new, |bill| grouped(bill.fuel)),
+            bill.map_or_else(String::new, |bill| size(bill.peak_memory)),
+            bill.map_or_else(String::new, |bill| short(bill.wall)),
+            bill.map_or_else(String::new, |bill| size(bill.egress_bytes)),
+            call.attempts.len().to_string(),
+        ]);
+    }
+    numbers(&mut shown, &[4, 5, 6, 7, 8]);
+    shown
+}
+
+fn outcome(call: &Call) -> String {
+    let word = match call.end {
+        End::Ok => return "ok".to_owned(),
+        End::Open => return "running or lost".to_owned(),
+        End::ToolError => "tool error",
+        End::Fault => "stopped",
+        End::Refused => "refused",
+    };
+    match &call.code {
+        Some(code) => format!("{word}: {}", printable(code)),
+        None => word.to_owned(),
+    }
+}
+
+fn show_attempts(calls: &[Call]) {
+    for call in calls.iter().filter(|call| !call.attempts.is_empty()) {
+        println!("{} {}", call.time, printable(&call.function));
+        for attempt in &call.attempts {
+            println!("  {}", printable(attempt.get()));
+        }
+    }
+}

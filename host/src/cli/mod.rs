@@ -1,0 +1,185 @@
+//! What the person typed: commands, flags, tables, exit codes. It reads and writes the files that
+//! the rooms below do not know of.
+
+mod connect;
+mod demo;
+mod explain;
+mod ledger;
+mod look;
+mod one_call;
+mod serve;
+mod start;
+mod table;
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Runs AI agents' tools as WebAssembly components: granted, bounded, recorded, billed.
+#[derive(Parser)]
+#[command(name = "toolhost", version, max_term_width = 100)]
+struct Typed {
+    /// The manifest.
+    #[arg(
+        long,
+        short,
+        global = true,
+        default_value = "toolhost.toml",
+        value_name = "FILE"
+    )]
+    manifest: PathBuf,
+    /// Print JSON, for programs.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Open the agents' doors and serve until stopped.
+    Serve {
+        /// Speak MCP on standard input and output instead. Where a host already runs on this
+        /// state folder, be a bridge to it.
+        #[arg(long)]
+        stdio: bool,
+    },
+    /// Check manifest, lock and components; say what each tool asks for and what it gets.
+    Check,
+    /// List the tools' functions.
+    List {
+        /// Only what this caller may use.
+        #[arg(long, value_name = "NAME")]
+        caller: Option<String>,
+    },
+    /// Call one function as an agent would.
+    Call {
+        /// The function: `tool.function`.
+        function: String,
+        /// Its arguments: a JSON object.
+        #[arg(default_value = "{}")]
+        arguments: String,
+        /// Show what the call used.
+        #[arg(long)]
+        bill: bool,
+        /// Be this caller.
+        #[arg(long, default_value = "local", value_name = "NAME")]
+        caller: String,
+    },
+    /// Say what a tool is granted, and which rule allows or denies a request.
+    Explain {
+        /// The tool, or `tool.function`.
+        tool: String,
+        /// A request to judge: "GET https://host/path".
+        #[arg(long, value_name = "REQUEST")]
+        request: Option<String>,
+    },
+    /// Pin what each tool is and offers, showing what changed.
+    Lock,
+    /// Look at the record of calls.
+    Ledger {
+        #[command(subcommand)]
+        command: ledger::LedgerCommand,
+    },
+    /// Print how to connect an agent.
+    Connect {
+        /// Which agent.
+        client: connect::Client,
+        /// Connect over HTTP instead of starting a process.
+        #[arg(long)]
+        http: bool,
+    },
+    /// Build the tools of this checkout and show what the host does with them.
+    Demo,
+}
+
+/// What every command gets.
+struct Setting {
+    manifest: PathBuf,
+    json: bool,
+}
+
+/// Runs the program. 0: it did what was asked; 1: the answer is no; 2: it could not.
+#[must_use]
+pub fn run() -> ExitCode {
+    let typed = Typed::parse();
+    log_to_stderr(matches!(typed.command, Command::Serve { .. }));
+    let setting = Setting {
+        manifest: typed.manifest,
+        json: typed.json,
+    };
+    let done = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| {
+            let done = runtime.block_on(dispatch(&setting, typed.command));
+            // A blocked read of standard input must not keep the process.
+            runtime.shutdown_background();
+            done
+        });
+    match done {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn dispatch(setting: &Setting, command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve { stdio } => serve::serve(setting, stdio).await,
+        Command::Check => look::check(setting).await,
+        Command::List { caller } => look::list(setting, caller.as_deref()).await,
+        Command::Call {
+            function,
+            arguments,
+            bill,
+            caller,
+        } => one_call::call(setting, &function, &arguments, bill, &caller).await,
+        Command::Explain { tool, request } => explain::explain(setting, &tool, request.as_deref()),
+        Command::Lock => look::lock(setting).await,
+        Command::Ledger { command } => ledger::ledger(setting, command),
+        Command::Connect { client, http } => connect::connect(setting, client, http),
+        Command::Demo => demo::demo(setting).await,
+    }
+}
+
+/// Whoever read our output has had enough: that is no error.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
+/// Logs go to stderr. `TOOLHOST_LOG` chooses what (the syntax of `tracing`'s filters). The protocol
+/// library logs whole requests at its lower levels, arguments and all: it is held at warnings
+/// whatever the filter says.
+fn log_to_stderr(serving: bool) {
+    use tracing_subscriber::filter::{EnvFilter, LevelFilter, filter_fn};
+    use tracing_subscriber::prelude::*;
+
+    let default = if serving { "info" } else { "warn" };
+    let chosen = EnvFilter::builder()
+        .with_default_directive(LevelFilter::INFO.into())
+        .parse_lossy(std::env::var("TOOLHOST_LOG").unwrap_or_else(|_| default.to_owned()));
+    let quiet = filter_fn(|meta| {
+        let talkative = ["rmcp", "hyper", "reqwest", "h2", "rustls"];
+        let target = meta.target();
+        !talkative.iter().any(|name| target.starts_with(name))
+            || *meta.level() <= tracing::Level::WARN
+    });
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_filter(chosen)
+        .with_filter(quiet);
+    // Only the first subscriber of a process counts: in tests there may be one already.
+    let _ = tracing_subscriber::registry().with(layer).try_init();
+}

@@ -1,0 +1,318 @@
+//! From files to a host: the manifest and its lock are read, the state folder is made, secrets are
+//! fetched, and the rooms are put together.
+
+use std::io::{self, IsTerminal, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use sha2::{Digest, Sha256};
+
+use super::Setting;
+use crate::call::Host;
+use crate::capability::http::{Secret, Secrets};
+use crate::capability::service::dial::Dialer;
+use crate::capability::{World, dir};
+use crate::catalog::{self, Cache, Catalog, Lock, Places, Trouble};
+use crate::gate::Callers;
+use crate::ledger::{Header, Ledger, Mode};
+use crate::manifest::{self, CallerSpec, Manifest, SecretSource};
+use crate::quota::Quota;
+use crate::sandbox::{Lanes, Sandbox};
+
+/// A manifest that was read and is sound in itself.
+pub(super) struct Opened {
+    pub(super) manifest: Manifest,
+    /// The manifest's file.
+    pub(super) path: PathBuf,
+    /// Its folder: relative paths begin here.
+    pub(super) base: PathBuf,
+    /// SHA-256 of its text, in hex.
+    pub(super) digest: String,
+}
+
+impl Opened {
+    /// Reads and checks a manifest.
+    pub(super) fn read(setting: &Setting) -> anyhow::Result<Self> {
+        let path = std::path::absolute(&setting.manifest)?;
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read the manifest {}", setting.manifest.display()))?;
+        let name = setting.manifest.display().to_string();
+        let manifest = match manifest::parse(&name, &text) {
+            Ok(manifest) => manifest,
+            Err(problems) if setting.json => bail!(
+                "{}",
+                serde_json::to_string_pretty(&problems.iter().collect::<Vec<_>>())?
+            ),
+            Err(problems) => bail!("{problems}"),
+        };
+        let base = path.parent().unwrap_or(Path::new("/")).to_owned();
+        let digest = hex::encode(Sha256::digest(text.as_bytes()));
+        Ok(Self {
+            manifest,
+            path,
+            base,
+            digest,
+        })
+    }
+
+    /// The folder that keeps ledger, compiled components and tokens.
+    pub(super) fn state(&self) -> PathBuf {
+        self.base.join(&self.manifest.host.state)
+    }
+
+    /// The agents' Unix socket, where one is wanted.
+    pub(super) fn socket(&self) -> Option<PathBuf> {
+        self.manifest
+            .host
+            .unix
+            .as_ref()
+            .map(|path| self.base.join(path))
+    }
+
+    /// The token made for the caller `local`.
+    pub(super) fn token_file(&self) -> PathBuf {
+        self.state().join("agents/token")
+    }
+
+    pub(super) fn lock_path(&self) -> PathBuf {
+        catalog::lock_path(&self.path)
+    }
+
+    /// The lock file; empty where there is none.
+    pub(super) fn lock(&self) -> anyhow::Result<Lock> {
+        let path = self.lock_path();
+        match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                Lock::parse(&text).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Lock::default()),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
+
+    pub(super) fn cache(&self) -> anyhow::Result<Cache> {
+        private_folder(&self.state())?;
+        Cache::open(self.state().join("compiled"))
+            .context("cannot open the folder of compiled components")
+    }
+
+    /// Whether agents may run under the host's own user: then they can reach its files.
+    pub(super) fn mode(&self) -> Mode {
+        let own = rustix::process::geteuid().as_raw();
+        let same = |caller: &CallerSpec| {
+            caller.stdio || caller.uid == Some(own) || &*caller.name == "local"
+        };
+        let callers = &self.manifest.callers;
+        if callers.is_empty() || callers.iter().any(same) {
+            Mode::Dev
+        } else {
+            Mode::Serve
+        }
+    }
+
+    fn world(&self, secrets: Secrets) -> World {
+        World {
+            dialer: Arc::new(Dialer::new()),
+            secrets: Arc::new(secrets),
+            folders: dir::Folders::new(&self.base),
+        }
+    }
+
+    /// A world without secrets: enough to look at components, and to ask them what they offer.
+    pub(super) fn bare_world(&self) -> World {
+        self.world(Secrets::default())
+    }
+
+    fn secrets(&self) -> anyhow::Result<Secrets> {
+        let mut secrets = Vec::new();
+        for (name, spec) in &self.manifest.secrets {
+            let value = match &spec.source {
+                SecretSource::Env(variable) => std::env::var(variable)
+                    .map_err(|_| anyhow::anyhow!("secret `{name}` (line {}): the environment variable {variable} is not set", spec.line))?
+                    .into_bytes(),
+                SecretSource::File(path) => read_secret(&self.base.join(path))
+                    .with_context(|| format!("secret `{name}` (line {})", spec.line))?,
+            };
+            let secret = Secret::new(value).map_err(|error| {
+                anyhow::anyhow!("secret `{name}` (line {}): {error}", spec.line)
+            })?;
+            secrets.push((name.clone(), secret));
+        }
+        Ok(secrets.into_iter().collect())
+    }
+
+    /// The token for `local`, made at the first start, where no caller has a token of its own.
+    fn local_token(&self) -> anyhow::Result<Option<[u8; 32]>> {
+        let callers = &self.manifest.callers;
+        let local = callers.is_empty() || callers.iter().any(|caller| &*caller.name == "local");
+        if !local || callers.iter().any(|caller| caller.token_sha256.is_some()) {
+            return Ok(None);
+        }
+        let path = self.token_file();
+        private_folder(&self.state().join("agents"))?;
+        let token = match std::fs::read_to_string(&path) {
+            Ok(token) => token.trim().to_owned(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => make_token(&path)?,
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", path.display()));
+            }
+        };
+        if token.len() < 32 {
+            bail!(
+                "{} holds no token; remove it and start again",
+                path.display()
+            );
+        }
+        Ok(Some(Sha256::digest(token.as_bytes()).into()))
+    }
+
+    /// The callers and the tools, checked against the lock: what can be looked at without running.
+    pub(super) fn tools(&self, sandbox: &Sandbox, world: &World) -> anyhow::Result<Catalog> {
+        let cache = self.cache()?;
+        let lock = self.lock()?;
+        let bar = Bar::new("loading", self.manifest.tools.len());
+        let places = Places {
+            base: &self.base,
+            cache: &cache,
+            world,
+        };
+        let loaded = catalog::load(sandbox, &self.manifest, &lock, places, &|tool| {
+            bar.step(tool)
+        });
+        loaded.map_err(|troubles| self.tell(&troubles))
+    }
+
+    pub(super) fn callers(&self) -> anyhow::Result<Callers> {
+        let own_uid = rustix::process::geteuid().as_raw();
+        Ok(Callers::new(
+            &self.manifest.callers,
+            own_uid,
+            self.local_token()?,
+        ))
+    }
+
+    /// Puts a host together.
+    pub(super) fn host(&self) -> anyhow::Result<Arc<Host>> {
+        let world = self.world(self.secrets()?);
+        let sandbox = Arc::new(Sandbox::new()?);
+        let catalog = self.tools(&sandbox, &world)?;
+        let host = &self.manifest.host;
+        let places = self
+            .manifest
+            .tools
+            .iter()
+            .map(|tool| (tool.name.clone(), tool.all.limits.concurrency));
+        let quota = Quota::new(host.concurrency, host.queue, places);
+        let lanes = (sandbox, Lanes::new()?);
+        Ok(Arc::new(Host::new(
+            self.callers()?,
+            catalog,
+            quota,
+            lanes,
+            self.ledger()?,
+        )))
+    }
+
+    fn ledger(&self) -> anyhow::Result<Ledger> {
+        let header = Header {
+            host_version: env!("CARGO_PKG_VERSION"),
+            mode: self.mode(),
+            manifest: &self.digest,
+        };
+        let folder = self.state().join("ledger");
+        Ledger::open(&folder, &header, std::time::SystemTime::now)
+            .with_context(|| format!("cannot open the ledger in {}", folder.display()))
+    }
+
+    /// All that is wrong with the tools, one message.
+    pub(super) fn tell(&self, troubles: &[Trouble]) -> anyhow::Error {
+        let name = self
+            .path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let mut said: Vec<String> = troubles
+            .iter()
+            .map(|t| format!("error: {}\n  --> {name}:{}", t.message, t.line))
+            .collect();
+        said.dedup();
+        anyhow::anyhow!("{}", said.join("\n\n"))
+    }
+}
+
+/// Makes a folder that is this user's alone, or checks that it is.
+fn private_folder(path: &Path) -> anyhow::Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("cannot make the folder {}", path.display()))
+}
+
+/// A secret's file: read whole, without its last line ending. Others must not be able to read it.
+fn read_secret(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let file =
+        std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let meta = file.metadata()?;
+    if meta.permissions().mode() & 0o007 != 0 {
+        bail!(
+            "{} can be used by everybody on this machine; chmod o-rwx it",
+            path.display()
+        );
+    }
+    let mut value = Vec::new();
+    file.take(64 << 10).read_to_end(&mut value)?;
+    while value
+        .last()
+        .is_some_and(|byte| matches!(byte, b'\n' | b'\r'))
+    {
+        value.pop();
+    }
+    Ok(value)
+}
+
+fn make_token(path: &Path) -> anyhow::Result<String> {
+    let mut random = [0_u8; 32];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
+    let token = hex::encode(random);
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    writeln!(file, "{token}")?;
+    Ok(token)
+}
+
+/// A progress bar on stderr, where people look at it, for work that lasts.
+pub(super) struct Bar(ProgressBar);
+
+impl Bar {
+    pub(super) fn new(what: &'static str, steps: usize) -> Self {
+        if !io::stderr().is_terminal() || steps < 2 {
+            return Self(ProgressBar::hidden());
+        }
+        let bar = ProgressBar::new(u64::try_from(steps).unwrap_or(0)).with_prefix(what);
+        if let Ok(style) = ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len} {msg}") {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self(bar)
+    }
+
+    pub(super) fn step(&self, done: &str) {
+        self.0.set_message(done.to_owned());
+        self.0.inc(1);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -1,0 +1,12 @@
+//! May it in, may it out. Pure: no clock, no file, no network, no runtime; what it needs to know is
+//! handed in.
+
+mod admit;
+mod callers;
+mod release;
+mod schema;
+
+pub use admit::{Permit, admit, unknown};
+pub use callers::{Callers, Credential};
+pub use release::{Release, Terms, release};
+pub use schema::{BadSchema, Schema};

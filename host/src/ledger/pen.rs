@@ -1,0 +1,163 @@
+//! Appending one line after the other to a segment, and stopping for good at the first failure. It does not know what a record means.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::sync::{Arc, OnceLock};
+
+use super::LedgerError;
+use super::chain::{self, FINISH, Hash, LINE_MAX};
+use super::clock::{Clock, stamp};
+use super::record::{Record, Tally};
+
+/// The file of a segment, or what a test has in its place. A write goes to its end.
+pub(super) trait Paper: Write + Send {
+    /// Takes away what lies behind a length in bytes.
+    fn cut(&mut self, length: u64) -> io::Result<()>;
+}
+
+impl Paper for File {
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.set_len(length)
+    }
+}
+
+/// Whether the ledger can be trusted to keep what it is given. The first failure stays.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Health(Arc<OnceLock<Arc<str>>>);
+
+impl Health {
+    pub(super) fn failed(&self, doing: &str, error: &io::Error) -> LedgerError {
+        let reason = self.0.get_or_init(|| format!("{doing}: {error}").into());
+        tracing::error!(%reason, "the ledger failed: no call is admitted any more");
+        LedgerError::Failed(Arc::clone(reason))
+    }
+
+    pub(super) fn check(&self) -> Result<(), LedgerError> {
+        match self.0.get() {
+            None => Ok(()),
+            Some(reason) => Err(LedgerError::Failed(Arc::clone(reason))),
+        }
+    }
+}
+
+/// A record ready to be appended: serialised before the pen is taken, to hold it only shortly.
+pub(super) struct Draft {
+    members: Vec<u8>,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Open,
+    Admitted,
+    Closed,
+    Refused,
+    Seal,
+}
+
+impl Draft {
+    pub(super) fn new(record: &Record<'_>) -> io::Result<Self> {
+        let mut members = Vec::with_capacity(768);
+        serde_json::to_writer(&mut members, record)?;
+        // The braces are the line's: what the chain adds stands within them too.
+        members.pop();
+        let kind = match record {
+            Record::Open(_) => Kind::Open,
+            Record::Admitted(_) => Kind::Admitted,
+            Record::Closed(_) => Kind::Closed,
+            Record::Refused(_) => Kind::Refused,
+            Record::Seal { .. } => Kind::Seal,
+        };
+        Ok(Self { members, kind })
+    }
+}
+
+/// The one place of a process where its segment grows.
+pub(super) struct Pen {
+    paper: Box<dyn Paper>,
+    clock: Clock,
+    health: Health,
+    line: Vec<u8>,
+    next: u64,
+    last: Hash,
+    length: u64,
+    tally: Tally,
+    sealed: bool,
+}
+
+impl Pen {
+    pub(super) fn new(paper: Box<dyn Paper>, clock: Clock, health: Health) -> Self {
+        Self {
+            paper,
+            clock,
+            health,
+            line: Vec::with_capacity(1024),
+            next: 0,
+            last: Hash::NONE,
+            length: 0,
+            tally: Tally::default(),
+            sealed: false,
+        }
+    }
+
+    /// Appends a record; when this is done, the kernel has all of it. Gives the record's number.
+    pub(super) fn append(&mut self, draft: &Draft) -> Result<u64, LedgerError> {
+        self.health.check()?;
+        if self.sealed {
+            return Err(LedgerError::Sealed);
+        }
+        let hash = self
+            .compose(draft)
+            .map_err(|error| self.health.failed("making a record", &error))?;
+        if let Err(error) = self.paper.write_all(&self.line) {
+            return Err(self.give_up(&error));
+        }
+        let seq = self.next;
+        self.next += 1;
+        self.last = hash;
+        self.length += u64::try_from(self.line.len()).unwrap_or(u64::MAX);
+        self.count(draft.kind);
+        Ok(seq)
+    }
+
+    fn compose(&mut self, draft: &Draft) -> io::Result<Hash> {
+        self.line.clear();
+        write!(
+            self.line,
+            r#"{{"seq":{},"time":"{}","#,
+            self.next,
+            stamp((self.clock)())
+        )?;
+        self.line
+            .extend_from_slice(draft.members.get(1..).unwrap_or_default());
+        // What is in a record is bounded piece by piece, so a longer one is a defect.
+        if self.line.len() + FINISH > LINE_MAX {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        Ok(chain::finish(&mut self.line, self.last))
+    }
+
+    /// Half a line may be in the file: it is taken away, so that the segment ends in its last record.
+    /// Where that fails too it stays the end, since nothing is appended any more.
+    fn give_up(&mut self, error: &io::Error) -> LedgerError {
+        if let Err(error) = self.paper.cut(self.length) {
+            tracing::warn!(%error, "the ledger's last line stays incomplete");
+        }
+        self.health.failed("writing a record", error)
+    }
+
+    const fn count(&mut self, kind: Kind) {
+        match kind {
+            Kind::Open => {}
+            Kind::Admitted => self.tally.admitted += 1,
+            Kind::Closed => self.tally.closed += 1,
+            Kind::Refused => self.tally.refused += 1,
+            Kind::Seal => self.sealed = true,
+        }
+    }
+
+    /// How many records of each kind there are.
+    pub(super) const fn tally(&self) -> Tally {
+        self.tally
+    }
+}

@@ -1,0 +1,186 @@
+//! Several segments, and what they say of each other.
+
+use std::fs;
+
+use super::*;
+
+const DAYS: [Clock; 3] = [|| day(1), || day(2), || day(3)];
+
+fn day(n: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(n * 86_400)
+}
+
+/// A folder with three sealed segments, oldest first: the second and the third name the one before.
+async fn three() -> (Scratch, [PathBuf; 3]) {
+    let scratch = Scratch::new();
+    let mut paths = Vec::new();
+    for clock in DAYS {
+        let ledger = Ledger::open(&scratch.dir(), &HEADER, clock).unwrap();
+        one_call(&ledger).await;
+        ledger.seal().await.unwrap();
+        paths.push(scratch.dir().join(ledger.segment()));
+    }
+    let report = verify(&scratch.dir()).unwrap();
+    assert!(report.intact(), "{:?}", report.problems);
+    assert!(report.segments.iter().all(|s| s.state == State::Sealed));
+    (scratch, paths.try_into().unwrap())
+}
+
+async fn one_call(ledger: &Ledger) {
+    let call = ledger.admit(&Asked::usual().admitted(false)).await.unwrap();
+    call.close(&closed(Ending::Ok)).unwrap();
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap().to_str().unwrap().to_owned()
+}
+
+fn problems(scratch: &Scratch) -> Vec<(String, u64, Flaw)> {
+    let report = verify(&scratch.dir()).unwrap();
+    let all = report.problems.into_iter();
+    all.map(|p| (p.segment, p.seq, p.flaw)).collect()
+}
+
+/// Cuts a segment. It is a new file: the old one counts as running while another test that starts
+/// a process has a copy of its handle.
+fn keep_lines(path: &Path, n: usize) {
+    let text = fs::read_to_string(path).unwrap();
+    fs::remove_file(path).unwrap();
+    fs::write(path, text.split_inclusive('\n').take(n).collect::<String>()).unwrap();
+}
+
+#[tokio::test]
+async fn each_segment_names_the_one_before() {
+    let (_scratch, paths) = three().await;
+    let named = |of: &Path| {
+        let text = fs::read_to_string(of).unwrap();
+        let line = text.lines().next().unwrap().as_bytes().to_owned();
+        let links = links::first_links(&line).into_iter();
+        links
+            .map(|l| (l.segment, l.seq, l.running))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(named(&paths[0]), []);
+    assert_eq!(named(&paths[1]), [(name(&paths[0]), 3, false)]);
+    assert_eq!(named(&paths[2]), [(name(&paths[1]), 3, false)]);
+}
+
+#[tokio::test]
+async fn a_segment_that_is_taken_away_is_missed() {
+    let (scratch, paths) = three().await;
+    fs::remove_file(&paths[1]).unwrap();
+    let missing = Flaw::Missing(name(&paths[2]));
+    assert_eq!(problems(&scratch), [(name(&paths[1]), 3, missing)]);
+}
+
+#[tokio::test]
+async fn a_segment_that_is_cut_at_a_line_is_missed() {
+    for lines in 0..4 {
+        let (scratch, paths) = three().await;
+        keep_lines(&paths[0], lines);
+        let cut = Flaw::CutOff(name(&paths[1]));
+        assert_eq!(problems(&scratch), [(name(&paths[0]), lines as u64, cut)]);
+    }
+}
+
+#[tokio::test]
+async fn the_newest_segment_without_its_end_is_reported_as_unsealed() {
+    let (scratch, paths) = three().await;
+    keep_lines(&paths[2], 3);
+    let report = verify(&scratch.dir()).unwrap();
+    assert_eq!(report.segments[2].state, State::Unsealed);
+}
+
+#[tokio::test]
+async fn a_segment_under_another_name_is_found() {
+    let (scratch, paths) = three().await;
+    let aside = scratch.0.join("aside");
+    fs::rename(&paths[0], &aside).unwrap();
+    fs::rename(&paths[1], &paths[0]).unwrap();
+    fs::rename(&aside, &paths[1]).unwrap();
+    let found = problems(&scratch);
+    assert_eq!(found[0], (name(&paths[0]), 0, Flaw::WrongBegin));
+    assert_eq!(found[1], (name(&paths[1]), 0, Flaw::WrongBegin));
+}
+
+/// A chain proves nothing against somebody who makes it anew; what other segments say of it does.
+#[tokio::test]
+async fn a_segment_written_anew_is_found() {
+    let (scratch, paths) = three().await;
+    let old = fs::read_to_string(&paths[0]).unwrap();
+    let mut anew = Vec::new();
+    let mut last = chain::Hash::NONE;
+    for line in old.lines() {
+        let body = line.rsplit_once(r#","hash":""#).unwrap().0;
+        let mut line = body.replace("support", "nobody").into_bytes();
+        last = chain::finish(&mut line, last);
+        anew.extend(line);
+    }
+    fs::write(&paths[0], anew).unwrap();
+    let replaced = Flaw::Replaced(name(&paths[1]));
+    assert_eq!(problems(&scratch), [(name(&paths[0]), 3, replaced)]);
+}
+
+#[tokio::test]
+async fn a_running_segment_is_named_again_as_it_grows() {
+    let scratch = Scratch::new();
+    let long = Ledger::open(&scratch.dir(), &HEADER, || SystemTime::UNIX_EPOCH).unwrap();
+    // More than are looked at by their age alone.
+    for _ in 0..70 {
+        begin(&scratch.dir()).seal().await.unwrap();
+    }
+    one_call(&long).await;
+    let running = &verify(&scratch.dir()).unwrap().segments[0];
+    assert_eq!((running.state, running.records), (State::Running, 3));
+    long.seal().await.unwrap();
+    let path = scratch.dir().join(long.segment());
+    drop(long);
+
+    begin(&scratch.dir()).seal().await.unwrap();
+    let report = verify(&scratch.dir()).unwrap();
+    assert!(report.intact(), "{:?}", report.problems);
+    keep_lines(&path, 3);
+    let [(segment, 3, Flaw::CutOff(_))] = &problems(&scratch)[..] else {
+        panic!("{:?}", problems(&scratch));
+    };
+    assert_eq!(*segment, name(&path));
+}
+
+#[tokio::test]
+async fn what_is_no_plain_file_is_a_problem_and_no_trap() {
+    let (scratch, paths) = three().await;
+    let pipe = scratch.dir().join("20990101T000000.000Z-1-0.jsonl");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+    let link = scratch.dir().join("20990101T000000.000Z-1-1.jsonl");
+    std::os::unix::fs::symlink(&paths[0], &link).unwrap();
+    let found = problems(&scratch);
+    assert_eq!(found.len(), 2);
+    assert!(
+        found
+            .iter()
+            .all(|(.., flaw)| matches!(flaw, Flaw::Unreadable(_)))
+    );
+    // And it does not keep a host from starting.
+    begin(&scratch.dir()).seal().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_process_killed_before_its_first_record_leaves_an_empty_segment() {
+    let (scratch, _) = three().await;
+    fs::write(scratch.dir().join("20990101T000000.000Z-1-0.jsonl"), "").unwrap();
+    begin(&scratch.dir()).seal().await.unwrap();
+    let report = verify(&scratch.dir()).unwrap();
+    assert!(report.intact(), "{:?}", report.problems);
+    let empty = report.segments.last().unwrap();
+    assert_eq!((empty.state, empty.records), (State::Unsealed, 0));
+}
+
+#[tokio::test]
+async fn calls_of_segments_are_shown_by_time() {
+    let (scratch, paths) = three().await;
+    let order: Vec<String> = calls(&scratch.dir())
+        .iter()
+        .map(|call| call.segment.to_string())
+        .collect();
+    assert_eq!(order, paths.map(|path| name(&path)));
+}

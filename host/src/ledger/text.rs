@@ -1,0 +1,131 @@
+//! What guests and agents wrote, made fit for a record and for a terminal: short, and no more than text.
+
+use std::borrow::Cow;
+
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+/// Bytes that one text may take in a record, counted as JSON escapes them.
+pub(super) const TEXT_MAX: usize = 256;
+
+const CUT: &str = "…";
+
+/// A text that is written with at most [`TEXT_MAX`] bytes; one that is longer ends in `…`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Capped<'a>(pub &'a str);
+
+impl Serialize for Capped<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&capped(self.0))
+    }
+}
+
+/// The text, cut where it would take more than [`TEXT_MAX`] bytes.
+pub(super) fn capped(text: &str) -> Cow<'_, str> {
+    // No character is escaped to more than six times its bytes.
+    if text.len() <= TEXT_MAX / 6 {
+        return Cow::Borrowed(text);
+    }
+    let mut room = TEXT_MAX;
+    let mut keep = 0;
+    for (at, c) in text.char_indices() {
+        let cost = escaped_len(c);
+        if cost > room {
+            return Cow::Owned(format!("{}{CUT}", text.get(..keep).unwrap_or_default()));
+        }
+        room -= cost;
+        // A cut has to find room for its mark.
+        if room >= CUT.len() {
+            keep = at + c.len_utf8();
+        }
+    }
+    Cow::Borrowed(text)
+}
+
+fn escaped_len(c: char) -> usize {
+    match c {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+        '\0'..='\u{1f}' => 6,
+        _ => c.len_utf8(),
+    }
+}
+
+/// Cuts every text within a value, names of members too.
+pub(super) fn cap_texts(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(capped(&text).into_owned()),
+        Value::Array(items) => items.into_iter().map(cap_texts).collect(),
+        Value::Object(members) => members
+            .into_iter()
+            .map(|(name, value)| (capped(&name).into_owned(), cap_texts(value)))
+            .collect(),
+        plain => plain,
+    }
+}
+
+/// A text for a terminal: what could move the cursor, colour or reorder text is shown escaped.
+#[must_use]
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(acts_on_a_terminal) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if acts_on_a_terminal(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Control characters, line and paragraph separators, and Unicode's marks of direction.
+fn acts_on_a_terminal(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_text_stays() {
+        assert_eq!(capped("github.search_issues"), "github.search_issues");
+        let full = "x".repeat(TEXT_MAX);
+        assert_eq!(capped(&full), full);
+    }
+
+    #[test]
+    fn a_long_text_is_cut_by_its_escaped_length() {
+        for piece in ["x", "ö", "\u{1b}", "\n", "\"", "🦀", "a\0ü"] {
+            let long = piece.repeat(1_000);
+            let cut = capped(&long);
+            let written = serde_json::to_string(&cut).map(|text| text.len() - 2);
+            assert!(
+                matches!(written, Ok(n) if n <= TEXT_MAX && n > TEXT_MAX - 16),
+                "{piece:?}: {written:?}"
+            );
+            assert!(cut.ends_with(CUT), "{piece:?}");
+        }
+    }
+
+    #[test]
+    fn texts_within_values_are_cut() {
+        let long = "y".repeat(999);
+        let value = cap_texts(serde_json::json!({ "a": [&long, 7, null], &long: { "b": &long } }));
+        let written = value.to_string();
+        assert!(written.len() < 3 * (TEXT_MAX + 16), "{written}");
+        assert_eq!(value["a"][1], 7);
+    }
+
+    #[test]
+    fn nothing_acts_on_a_terminal() {
+        assert_eq!(printable("Größe 🦀"), "Größe 🦀");
+        assert_eq!(
+            printable("a\u{1b}[2Jb\nc\u{202e}d"),
+            "a\\u{1b}[2Jb\\nc\\u{202e}d"
+        );
+    }
+}

@@ -1,0 +1,7 @@
+//! The `toolhost` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    toolhost::cli::run()
+}

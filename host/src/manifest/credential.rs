@@ -1,0 +1,47 @@
+//! What a credential looks like where it does not belong: so that it is refused, or at least not
+//! repeated to a terminal or a build's log.
+
+/// The shapes that providers give their keys so that they are found in places like this one.
+const PREFIXES: [&str; 14] = [
+    "ghp_",
+    "gho_",
+    "ghs_",
+    "ghu_",
+    "github_pat_",
+    "glpat-",
+    "sk-",
+    "sk_live_",
+    "rk_live_",
+    "xoxb-",
+    "xoxp-",
+    "AKIA",
+    "AIza",
+    "eyJhbGciOi",
+];
+
+/// Words in the keys that people give credentials.
+const WORDS: [&str; 6] = [
+    "token",
+    "secret",
+    "passw",
+    "credential",
+    "api_key",
+    "apikey",
+];
+
+/// Whether a value has the shape of a well-known kind of key.
+pub(super) fn is_like(value: &str) -> bool {
+    let rest_of = |prefix| value.strip_prefix(prefix);
+    PREFIXES
+        .into_iter()
+        .filter_map(rest_of)
+        .any(|rest| rest.len() >= 16)
+        || (value.contains("-----BEGIN ") && value.contains("PRIVATE KEY-----"))
+}
+
+/// Whether a key says that its value is a credential.
+pub(super) fn is_meant_by(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    matches!(key.as_str(), "value" | "auth" | "bearer")
+        || WORDS.into_iter().any(|word| key.contains(word))
+}

@@ -1,0 +1,87 @@
+//! What no tool may be given: the host's own files.
+//!
+//! It judges the paths as they are written. What links lead to, and how a path from the root and
+//! one from the manifest's folder meet, only shows when the directories are opened.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::dir::Opened;
+use super::page::{Finding, Page};
+use super::path;
+use super::problem::quoted;
+use super::secret::Secrets;
+use super::spec::{HostSpec, ToolSpec};
+use crate::capability::dir::Access;
+
+/// A file or folder of the host's own.
+struct Kept {
+    path: PathBuf,
+    what: String,
+    /// Reading it does no harm, changing it does.
+    readable: bool,
+    /// What lies in it is its own too.
+    deep: bool,
+}
+
+/// Reports each granted directory that holds something of the host's own, or lies in it.
+pub(super) fn report_exposed(
+    page: &Page<'_>,
+    opened: &[Opened],
+    host: &HostSpec,
+    secrets: &Secrets,
+    tools: &[Arc<ToolSpec>],
+) {
+    let kept = kept(host, secrets, tools);
+    for grant in opened {
+        let dir = path::normal(&grant.host);
+        let held = |kept: &&Kept| {
+            let matters = !kept.readable || grant.access == Access::ReadWrite;
+            let inside = kept.deep && path::holds(&kept.path, &dir);
+            matters && (inside || path::holds(&dir, &kept.path))
+        };
+        if let Some(kept) = kept.iter().find(held) {
+            let verb = if kept.readable { "change" } else { "read" };
+            let message = format!("the tool could {verb} {}", kept.what);
+            page.report(
+                Finding::at(&grant.span, message)
+                    .hint("grant a directory that has nothing else in it"),
+            );
+        }
+    }
+}
+
+fn kept(host: &HostSpec, secrets: &Secrets, tools: &[Arc<ToolSpec>]) -> Vec<Kept> {
+    let state = Kept {
+        path: path::normal(&host.state),
+        what: "the host's state: its ledger and its tokens".to_owned(),
+        readable: false,
+        deep: true,
+    };
+    let secret = |(name, file): (&Arc<str>, &PathBuf)| Kept {
+        path: path::normal(file),
+        what: format!("the secret {}", quoted(name)),
+        readable: false,
+        deep: false,
+    };
+    let component = |tool: &Arc<ToolSpec>| Kept {
+        path: path::normal(&tool.component),
+        what: format!("the component of the tool {}", quoted(&tool.name)),
+        readable: true,
+        deep: false,
+    };
+    // Relative paths start at the manifest's folder, so that is the empty one.
+    let manifest = Kept {
+        path: PathBuf::new(),
+        what: "this manifest".to_owned(),
+        readable: true,
+        deep: false,
+    };
+    let secrets = secrets.files().map(secret);
+    let tools = tools.iter().map(component);
+    std::iter::once(state)
+        .chain(secrets)
+        .chain(std::iter::once(manifest))
+        .chain(tools)
+        .collect()
+}

@@ -1,0 +1,136 @@
+//! What the operator wrote, checked: the values every other room works with.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::capability::dir::DirGrant;
+use crate::capability::env::EnvGrant;
+use crate::capability::http::HttpGrant;
+use crate::capability::log::LogGrant;
+use crate::terms::Limits;
+
+/// A whole manifest. Paths are as written: whoever reads files resolves them against the
+/// manifest's folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// `[host]`.
+    pub host: HostSpec,
+    /// `[secret.*]` by name.
+    pub secrets: BTreeMap<Arc<str>, SecretSpec>,
+    /// `[caller.*]`, in the order of their names.
+    pub callers: Vec<CallerSpec>,
+    /// `[tool.*]`, in the order of their names.
+    pub tools: Vec<Arc<ToolSpec>>,
+}
+
+/// `[host]`: what concerns the process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostSpec {
+    /// Where ledger, compiled components and tokens are kept. `.toolhost` by default.
+    pub state: PathBuf,
+    /// The agents' Unix socket, where one is wanted. By default `<state>/agents/agent.sock`.
+    pub unix: Option<PathBuf>,
+    /// The agents' HTTP address, always loopback, where one is wanted. By default `127.0.0.1:7420`.
+    pub http: Option<SocketAddr>,
+    /// Calls that run at once, over all tools. 64 by default.
+    pub concurrency: u32,
+    /// Calls that wait for a place, over all tools. 256 by default.
+    pub queue: u32,
+}
+
+/// `[secret.<name>]`: where a secret is, never what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretSpec {
+    /// Line of the section, from 1.
+    pub line: u32,
+    /// Where its value comes from.
+    pub source: SecretSource,
+}
+
+/// Where a secret's value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// A variable of the host's environment.
+    Env(String),
+    /// A file; its last line ending is not part of the value.
+    File(PathBuf),
+}
+
+/// `[caller.<name>]`: an agent, how it is known, and what it may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallerSpec {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Line of the section, from 1.
+    pub line: u32,
+    /// SHA-256 of its bearer token.
+    pub token_sha256: Option<[u8; 32]>,
+    /// The uid it connects to the Unix socket with.
+    pub uid: Option<u32>,
+    /// It is the one on standard input.
+    pub stdio: bool,
+    /// The user it acts for, where that is fixed.
+    pub user: Option<Arc<str>>,
+    /// What it may use.
+    pub may: Vec<Right>,
+}
+
+/// One entry of `may`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Right {
+    /// Line of the entry, from 1.
+    pub line: u32,
+    /// The tool, or every tool for `*`.
+    pub tool: Option<Arc<str>>,
+    /// The function, or every function of the tool for `tool.*`.
+    pub function: Option<Arc<str>>,
+}
+
+/// `[tool.<name>]`: a component and its powers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolSpec {
+    /// Its name: 1 to 32 of `a-z`, `0-9` and `_`, a letter first.
+    pub name: Arc<str>,
+    /// Line of the section, from 1.
+    pub line: u32,
+    /// The component's file.
+    pub component: PathBuf,
+    /// Limits and grants of every function that has no section of its own.
+    pub all: Arc<FunctionSpec>,
+    /// Limits and grants of the functions that have one: the tool's, with the section's added.
+    pub functions: BTreeMap<Arc<str>, Arc<FunctionSpec>>,
+}
+
+impl ToolSpec {
+    /// Limits and grants of one function.
+    #[must_use]
+    pub fn function(&self, name: &str) -> &Arc<FunctionSpec> {
+        self.functions.get(name).unwrap_or(&self.all)
+    }
+}
+
+/// What one function may do, and how much of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionSpec {
+    /// Line of the section it comes from, from 1.
+    pub line: u32,
+    /// The bounds of one call.
+    pub limits: Limits,
+    /// The powers.
+    pub grants: Grants,
+}
+
+/// Powers, by capability. Empty is what a tool has when the manifest grants nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// Where requests may go.
+    pub http: Vec<Arc<HttpGrant>>,
+    /// Which directories exist.
+    pub dir: Vec<DirGrant>,
+    /// Which variables exist.
+    pub env: Vec<EnvGrant>,
+    /// Whether log messages are kept.
+    pub log: Option<LogGrant>,
+}

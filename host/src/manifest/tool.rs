@@ -1,0 +1,113 @@
+//! `[tool.*]` and its function sections: components and their powers.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::grants::{self, Powers, Site};
+use super::http;
+use super::limits::{self, Scope};
+use super::name::Kind;
+use super::page::{Finding, Page};
+use super::path;
+use super::spec::{FunctionSpec, ToolSpec};
+use super::table::{Entry, Table};
+use crate::terms::Limits;
+
+/// Where a tool's own section says how many of its calls run at once.
+pub(super) type Concurrency = super::page::At<u32>;
+
+/// Reads one tool's section; what is missing in it is reported.
+pub(super) fn read(
+    section: &Entry<'_>,
+    site: &Site<'_>,
+    defaults: Limits,
+) -> Option<(ToolSpec, Option<Concurrency>)> {
+    let name = Kind::Tool.read(section.page, &section.key);
+    let mut table = section.table()?;
+    let line = table.line();
+    let component = component(&mut table);
+    let set = limits::read(table.table("limits"), defaults, Scope::Tool);
+    let powers = grants::read(&mut table, site, &Powers::default());
+    let sections = functions(&mut table, site, set.limits, &powers);
+    table.finish();
+    let extensions = sections.values().map(|(_, powers)| &powers.http);
+    http::report_silent(site.page, &powers.http, extensions);
+    let functions = sections
+        .into_iter()
+        .map(|(name, (spec, _))| (name, Arc::new(spec)));
+    let spec = ToolSpec {
+        name,
+        line,
+        component,
+        all: Arc::new(FunctionSpec {
+            line,
+            limits: set.limits,
+            grants: powers.grants(),
+        }),
+        functions: functions.collect(),
+    };
+    Some((spec, set.concurrency))
+}
+
+fn component(table: &mut Table<'_>) -> PathBuf {
+    let entry = table.take("component");
+    if entry.is_none() {
+        table.missing(
+            "component",
+            "write for example `component = \"tools/notes.wasm\"`",
+        );
+    }
+    let text = entry.and_then(|entry| entry.text());
+    let path = text.and_then(|text| path::host(table.page, &text));
+    path.unwrap_or_default()
+}
+
+fn functions(
+    table: &mut Table<'_>,
+    site: &Site<'_>,
+    limits: Limits,
+    inherited: &Powers,
+) -> BTreeMap<Arc<str>, (FunctionSpec, Powers)> {
+    let mut functions = BTreeMap::new();
+    for section in table.rows("function") {
+        let name = Kind::Function.read(section.page, &section.key);
+        let Some(table) = section.table() else {
+            continue;
+        };
+        if table.is_empty() {
+            report_inert(section.page, &section);
+            continue;
+        }
+        functions.insert(name, function(table, site, limits, inherited));
+    }
+    functions
+}
+
+fn function(
+    mut table: Table<'_>,
+    site: &Site<'_>,
+    limits: Limits,
+    inherited: &Powers,
+) -> (FunctionSpec, Powers) {
+    let limits = limits::read(table.table("limits"), limits, Scope::Function).limits;
+    let powers = grants::read(&mut table, site, inherited);
+    http::report_silent(site.page, &powers.http, std::iter::empty());
+    let spec = FunctionSpec {
+        line: table.line(),
+        limits,
+        grants: powers.grants(),
+    };
+    table.finish();
+    (spec, powers)
+}
+
+fn report_inert(page: &Page<'_>, section: &Entry<'_>) {
+    let message = format!(
+        "the section of {} has no effect: it says nothing",
+        section.label()
+    );
+    page.report(
+        Finding::at(&section.span, message).hint("write its limits or grants, or delete it"),
+    );
+}

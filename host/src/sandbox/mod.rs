@@ -1,0 +1,12 @@
+//! Runs a component within limits. It knows wasmtime, and nothing of callers, protocols and the
+//! manifest's text.
+
+mod engine;
+mod lanes;
+mod meter;
+mod run;
+mod state;
+
+pub use engine::{Prepared, Sandbox};
+pub use lanes::Lanes;
+pub use run::{Errand, Ran};

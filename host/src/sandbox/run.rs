@@ -1,0 +1,287 @@
+//! One call in the sandbox: a fresh store and instance, run until it answers, traps, is out of
+//! something, or nobody waits for it any more.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use wasmtime::{Store, Trap};
+use wasmtime_wasi::{I32Exit, ResourceTableError};
+
+use super::engine::{Prepared, Sandbox, TICK};
+use super::meter::Meter;
+use super::state::Running;
+use crate::capability::{Charter, Equipment, Pen, Powers, tools};
+use crate::gate::Permit;
+use crate::terms::{Bill, Code, Fault, Limits, Progress};
+
+/// A guest gives the thread back after this much fuel, some 30 to 100 microseconds of a core.
+/// Yielding by the epoch instead made an honest call wait for half a second behind two loops.
+const YIELD: u64 = 100_000;
+
+/// What one call of a host function may carry between guest and host, in bytes. wasmtime's own
+/// default is 128 MiB, which a guest could make the host allocate again and again. The largest
+/// thing that crosses is a request's or an answer's body, so those limits raise it.
+const HOSTCALL: u64 = 8 << 20;
+
+/// What the sandbox is sent to do beyond what the permit says.
+pub struct Errand<'a> {
+    /// The function's powers.
+    pub equipment: &'a Arc<Equipment>,
+    /// Where progress goes.
+    pub progress: Option<mpsc::Sender<Progress>>,
+    /// Where attempts at the outside are written down.
+    pub pen: Pen,
+    /// Says that nobody waits any more.
+    pub cancel: &'a CancellationToken,
+}
+
+/// How a call ended, and what it used until then.
+pub struct Ran {
+    /// The guest's own words, unchecked, or why there are none.
+    pub answer: Result<Result<tools::Output, tools::ToolError>, Fault>,
+    /// What it used.
+    pub bill: Bill,
+}
+
+impl Sandbox {
+    /// Runs the permitted call in a fresh instance of the component that the permit names.
+    pub async fn run(&self, prepared: &Prepared, permit: &Permit, errand: Errand<'_>) -> Ran {
+        let start = Instant::now();
+        let pen = errand.pen;
+        if permit.digest() != prepared.digest() {
+            let fault = Fault::internal("a permit for another component came to the sandbox");
+            return Ran {
+                answer: Err(fault),
+                bill: Bill::default(),
+            };
+        }
+        let limits = &permit.spec().limits;
+        let charter = Charter {
+            equipment: errand.equipment,
+            limits,
+            deadline: permit.deadline(),
+            progress: errand.progress,
+            speaker: permit.function().to_string().into(),
+        };
+        let mut store = match self.store(limits, charter, &pen) {
+            Ok(store) => store,
+            Err(fault) => {
+                return Ran {
+                    answer: Err(fault),
+                    bill: Bill::default(),
+                };
+            }
+        };
+        let call = async |store: &mut Store<Running>| {
+            let tool = prepared.pre.instantiate_async(&mut *store).await?;
+            let exported = tool.toolhost_tool_tools();
+            exported
+                .call_call(store, &permit.function().function, permit.arguments())
+                .await
+        };
+        let deadline = permit.deadline();
+        let ended = tokio::select! {
+            biased;
+            () = errand.cancel.cancelled() => Ended::Cancelled,
+            ended = AssertUnwindSafe(call(&mut store)).catch_unwind() => Ended::Returned(ended),
+            () = tokio::time::sleep_until(deadline.into()) => Ended::Late,
+        };
+        let answer = ended.judge(&store, limits);
+        let used = Used::of(&store, limits);
+        drop(store);
+        pen.settled().await;
+        Ran {
+            answer,
+            bill: used.bill(start, &pen),
+        }
+    }
+
+    /// Asks a component what it offers. It gets no capability at all: `nothing` is equipment without
+    /// grants.
+    ///
+    /// # Errors
+    ///
+    /// The same faults as a call's.
+    pub async fn definitions(
+        &self,
+        prepared: &Prepared,
+        nothing: &Arc<Equipment>,
+    ) -> Result<Vec<tools::Definition>, Fault> {
+        let limits = Limits::DEFAULT;
+        let charter = Charter {
+            equipment: nothing,
+            limits: &limits,
+            deadline: Instant::now() + limits.deadline,
+            progress: None,
+            speaker: Arc::from("definitions"),
+        };
+        let mut store = self.store(&limits, charter, &Pen::new(drop))?;
+        let ask = async |store: &mut Store<Running>| {
+            let tool = prepared.pre.instantiate_async(&mut *store).await?;
+            tool.toolhost_tool_tools().call_definitions(store).await
+        };
+        let ended = tokio::select! {
+            biased;
+            ended = AssertUnwindSafe(ask(&mut store)).catch_unwind() => Ended::Returned(ended),
+            () = tokio::time::sleep(limits.deadline) => Ended::Late,
+        };
+        ended.judge(&store, &limits)
+    }
+
+    fn store(
+        &self,
+        limits: &Limits,
+        charter: Charter<'_>,
+        pen: &Pen,
+    ) -> Result<Store<Running>, Fault> {
+        let powers = Powers::new(charter, pen).map_err(Fault::internal)?;
+        let mut store = Store::new(
+            self.engine(),
+            Running {
+                meter: Meter::new(limits),
+                powers,
+            },
+        );
+        store.limiter(|running| &mut running.meter);
+        store.set_fuel(limits.fuel).map_err(Fault::internal)?;
+        store
+            .fuel_async_yield_interval(Some(YIELD))
+            .map_err(Fault::internal)?;
+        // The epoch is the second wall: fuel that a defect forgets to count still ends here.
+        let ticks = limits.deadline.as_millis() / TICK.as_millis() + 3;
+        store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX));
+        store.epoch_deadline_trap();
+        // Twice, so that an answer somewhat beyond its limit is measured and named, not just stopped.
+        let hostcall = HOSTCALL
+            .max(limits.output.saturating_mul(2))
+            .max(limits.request_body);
+        store.set_hostcall_fuel(usize::try_from(hostcall).unwrap_or(usize::MAX));
+        store.set_max_component_handles(usize::try_from(limits.handles).unwrap_or(usize::MAX));
+        Ok(store)
+    }
+}
+
+/// What can be read from a store before it is gone.
+struct Used {
+    fuel: u64,
+    peak_memory: u64,
+}
+
+impl Used {
+    fn of(store: &Store<Running>, limits: &Limits) -> Self {
+        Self {
+            fuel: limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0)),
+            peak_memory: store.data().meter.peak_memory(),
+        }
+    }
+
+    fn bill(self, start: Instant, pen: &Pen) -> Bill {
+        let (egress_requests, egress_bytes) = pen.egress();
+        Bill {
+            fuel: self.fuel,
+            peak_memory: self.peak_memory,
+            wall: start.elapsed(),
+            egress_requests,
+            egress_bytes,
+        }
+    }
+}
+
+/// How the guest's future ended.
+enum Ended<T> {
+    Returned(Result<wasmtime::Result<T>, Box<dyn std::any::Any + Send>>),
+    Late,
+    Cancelled,
+}
+
+impl<T> Ended<T> {
+    fn judge(self, store: &Store<Running>, limits: &Limits) -> Result<T, Fault> {
+        match self {
+            Self::Returned(Ok(Ok(value))) => Ok(value),
+            Self::Returned(Ok(Err(error))) => {
+                Err(fault(&error, store.data().meter.refused(), limits))
+            }
+            Self::Returned(Err(panic)) => Err(Fault::internal(format!(
+                "a host function panicked: {}",
+                words(&*panic)
+            ))),
+            Self::Late => Err(late(limits)),
+            Self::Cancelled => Err(Fault::new(Code::Cancelled, "The call was cancelled.")),
+        }
+    }
+}
+
+fn late(limits: &Limits) -> Fault {
+    let deadline = humantime::format_duration(limits.deadline);
+    Fault::new(
+        Code::DeadlineExceeded,
+        format!(
+            "The tool did not answer within its deadline of {deadline}. Ask for less, or try again later."
+        ),
+    )
+}
+
+/// What a panic said, for the operator.
+fn words(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}
+
+/// Reads the reason of a trap from its type, never from its text.
+fn fault(error: &wasmtime::Error, refused: bool, limits: &Limits) -> Fault {
+    let fault = match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => Fault::new(
+            Code::OutOfFuel,
+            format!(
+                "The tool used up its fuel of {}. Ask for less work in one call.",
+                limits.fuel
+            ),
+        ),
+        Some(Trap::Interrupt) => late(limits),
+        Some(Trap::StackOverflow) => Fault::new(
+            Code::StackOverflow,
+            "The tool's stack overflowed: its recursion is too deep. Give it less deeply nested input.",
+        ),
+        _ if refused => Fault::new(
+            Code::OutOfMemory,
+            format!(
+                "The tool needs more than its memory of {}. Ask for less in one call.",
+                bytesize::ByteSize(limits.memory).display().iec()
+            ),
+        ),
+        _ if error.downcast_ref::<ResourceTableError>().is_some() => Fault::new(
+            Code::TooManyResources,
+            format!(
+                "The tool held more than {} resources at once. Ask for less in one call.",
+                limits.resources
+            ),
+        ),
+        Some(_) => Fault::new(
+            Code::Trapped,
+            "The tool crashed. The same arguments will crash it again; its author should look.",
+        ),
+        None => broken_rule(error),
+    };
+    fault.detail(format!("{error:#}"))
+}
+
+/// Not the guest's code trapped, but the host's side of a call.
+fn broken_rule(error: &wasmtime::Error) -> Fault {
+    match error.downcast_ref::<I32Exit>() {
+        Some(I32Exit(code)) => Fault::new(
+            Code::Trapped,
+            format!("The tool exited with code {code} instead of answering."),
+        ),
+        None => Fault::new(
+            Code::Trapped,
+            "The tool broke a rule of the host: too much data in one piece, too many handles, or text that is not Unicode. Ask for less in one call.",
+        ),
+    }
+}

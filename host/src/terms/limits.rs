@@ -1,0 +1,63 @@
+//! The bounds of one call. There is no value that means "unlimited".
+
+use std::time::Duration;
+
+/// The bounds of one call, and how many may run at once.
+///
+/// The defaults are those of the project's threat model: small enough that a hostile guest is a
+/// nuisance, large enough that an ordinary tool (an interpreter too) never meets them. The manifest
+/// changes them for all tools, one tool, or one function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Sum of all linear memories, in bytes. It also bounds how long one bulk instruction can run.
+    pub memory: u64,
+    /// Wasmtime fuel, about one per instruction: 5 billion are some seconds of a core.
+    pub fuel: u64,
+    /// From admission to the answer, waiting for the outside included.
+    pub deadline: Duration,
+    /// Calls of one tool that run at once.
+    pub concurrency: u32,
+    /// The whole answer, structured and contents together, in bytes.
+    pub output: u64,
+    /// Sum of all tables' elements. A QuickJS or Python component has about 7,700.
+    pub table_elements: u64,
+    /// Core instances in one component, nested ones included. A Python component has 14.
+    pub instances: u32,
+    /// Component-model handles alive at once.
+    pub handles: u32,
+    /// WASI resources (streams, pollables, descriptors, requests) alive at once.
+    pub resources: u32,
+    /// Outgoing requests.
+    pub requests: u32,
+    /// Body of one outgoing request, in bytes.
+    pub request_body: u64,
+    /// Body of one response, decoded, in bytes.
+    pub response_body: u64,
+    /// What may be kept of log messages, and of stdout and stderr, in bytes each.
+    pub log: u64,
+}
+
+impl Limits {
+    /// What a tool gets when the manifest says nothing.
+    pub const DEFAULT: Self = Self {
+        memory: 64 << 20,
+        fuel: 5_000_000_000,
+        deadline: Duration::from_secs(10),
+        concurrency: 16,
+        output: 4 << 20,
+        table_elements: 100_000,
+        instances: 64,
+        handles: 4_096,
+        resources: 1_024,
+        requests: 64,
+        request_body: 1 << 20,
+        response_body: 10 << 20,
+        log: 256 << 10,
+    };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

@@ -1,0 +1,39 @@
+//! The words every room shares. No room of the host is named here, and nothing here touches the world.
+
+mod bill;
+mod definition;
+mod fault;
+mod limits;
+mod outcome;
+
+pub use bill::Bill;
+pub use definition::{Annotations, Definition, FunctionId, Hints, Listed};
+pub use fault::{Blame, Code, Fault};
+pub use limits::Limits;
+pub use outcome::{Blob, Content, Link, Outcome, Output, Progress, ToolError, ToolErrorCode};
+
+/// Who asked: an agent, and where it is known the user it acts for.
+///
+/// Made by the gate from what a door saw (a token, a peer's uid, stdin). It keys rights, slots and
+/// records; what it may do is the gate's to say.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Caller {
+    /// The agent's name in the manifest: `[caller.<agent>]`, or `local`.
+    pub agent: std::sync::Arc<str>,
+    /// The user behind the agent, where the door says so.
+    pub user: Option<std::sync::Arc<str>>,
+}
+
+/// The door a call came through, as the ledger names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Door {
+    /// Standard input and output of this process.
+    Stdio,
+    /// The agents' Unix socket.
+    Unix,
+    /// HTTP on loopback.
+    Http,
+    /// The command line: `toolhost call`.
+    Cli,
+}

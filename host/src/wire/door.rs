@@ -1,0 +1,89 @@
+//! Places to listen at, and the connections that come in there.
+//!
+//! It does not know what is spoken on a connection.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use tokio::net::TcpListener;
+
+use super::unix::UnixDoor;
+
+/// One bound address of the agents' door.
+#[derive(Debug)]
+pub struct Listener {
+    pub(super) kind: Kind,
+}
+
+#[derive(Debug)]
+pub(super) enum Kind {
+    Unix(UnixDoor),
+    Http(TcpListener, SocketAddr),
+}
+
+impl Listener {
+    /// Binds a Unix socket, 0600 in a folder of 0700 that is made where it is missing. The socket
+    /// goes away with the listener. Needs a runtime.
+    ///
+    /// # Errors
+    ///
+    /// Where the folder or the socket is a link, belongs to somebody else or is open to others,
+    /// where another host answers, and where the system refuses; the text says what to do.
+    pub fn unix(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            kind: Kind::Unix(UnixDoor::bind(path)?),
+        })
+    }
+
+    /// Binds HTTP on loopback; port 0 takes a free one. Needs a runtime.
+    ///
+    /// # Errors
+    ///
+    /// Where the address is not loopback or the system refuses; the text says what to do.
+    pub async fn http(address: SocketAddr) -> io::Result<Self> {
+        if !address.ip().is_loopback() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!(
+                    "{address} is not a loopback address: the agents' door opens to this machine only. Use 127.0.0.1 or [::1]."
+                ),
+            ));
+        }
+        let listener = TcpListener::bind(address).await.map_err(|error| {
+            let hint = match error.kind() {
+                io::ErrorKind::AddrInUse => {
+                    " Another process listens there: stop it or choose another port."
+                }
+                _ => "",
+            };
+            io::Error::new(
+                error.kind(),
+                format!("cannot listen on http://{address}: {error}.{hint}"),
+            )
+        })?;
+        let bound = listener.local_addr()?;
+        Ok(Self {
+            kind: Kind::Http(listener, bound),
+        })
+    }
+
+    /// The address of an HTTP door.
+    #[must_use]
+    pub const fn address(&self) -> Option<SocketAddr> {
+        match &self.kind {
+            Kind::Unix(_) => None,
+            Kind::Http(_, address) => Some(*address),
+        }
+    }
+
+    /// Where agents find it: the socket's path as `unix:...`, or the endpoint's URL.
+    /// Where agents find it: the socket's path as `unix:...`, or the endpoint's URL.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match &self.kind {
+            Kind::Unix(door) => format!("unix:{}", door.path().display()),
+            Kind::Http(_, address) => format!("http://{address}/mcp"),
+        }
+    }
+}

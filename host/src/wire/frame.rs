@@ -1,0 +1,271 @@
+//! The first look at bytes that claim to be a message: which framing, how large, how deep, and
+//! whether it is one JSON-RPC message at all. What passes here is parsed for good elsewhere.
+//!
+//! It does not know any method, nor where the bytes came from.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// The largest message on one line, in bytes.
+pub(super) const MAX_LINE: usize = 4 << 20;
+
+/// The largest body of an HTTP request, in bytes.
+pub(super) const MAX_BODY: usize = 1 << 20;
+
+/// How deep a message may nest. `serde_json` stops at 128 levels so that a message cannot exhaust
+/// the stack; one less is the deepest that it still reads.
+pub(super) const MAX_DEPTH: usize = 127;
+
+/// JSON-RPC's "parse error".
+pub(super) const PARSE_ERROR: i32 = -32700;
+/// JSON-RPC's "invalid request".
+pub(super) const INVALID_REQUEST: i32 = -32600;
+/// JSON-RPC's "internal error".
+pub(super) const INTERNAL_ERROR: i32 = -32603;
+
+/// How a connection speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// One message a line.
+    Lines,
+    /// HTTP/1.
+    Http,
+}
+
+impl Framing {
+    /// Tells by the first byte: an HTTP request begins with a method in capital letters, a JSON
+    /// message never does.
+    pub(super) fn of(first: u8) -> Self {
+        if first.is_ascii_uppercase() {
+            Self::Http
+        } else {
+            Self::Lines
+        }
+    }
+}
+
+/// The outside of a message.
+#[derive(Debug, Deserialize)]
+pub(super) struct Envelope<'a> {
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    method: Option<Cow<'a, str>>,
+}
+
+impl Envelope<'_> {
+    /// The message's id, if it has one that may be answered to.
+    pub(super) fn id(&self) -> Option<Value> {
+        let id: Value = serde_json::from_str(self.id?.get()).ok()?;
+        (id.is_string() || id.is_i64() || id.is_u64()).then_some(id)
+    }
+
+    /// The method, if it is a request or a notification.
+    pub(super) fn method(&self) -> Option<&str> {
+        self.method.as_deref()
+    }
+
+    /// Whether nobody waits for an answer.
+    pub(super) fn is_notification(&self) -> bool {
+        self.id.is_none() && self.method.is_some()
+    }
+
+    /// What to say when the message is not what its method asks for.
+    pub(super) fn malformed(&self) -> Refusal {
+        Refusal {
+            code: INVALID_REQUEST,
+            id: self.id(),
+            say: "This is not a JSON-RPC 2.0 message: expected \"jsonrpc\": \"2.0\", a \"method\", a string or integer \"id\" for a request, and \"params\" that are an object.".into(),
+        }
+    }
+}
+
+/// Why a message is not even looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Refusal {
+    /// A JSON-RPC error code.
+    pub(super) code: i32,
+    /// The message's id, where it is known.
+    pub(super) id: Option<Value>,
+    /// What happened and what to do next.
+    pub(super) say: Cow<'static, str>,
+}
+
+impl Refusal {
+    /// A refusal of something that has no id.
+    pub(super) fn new(code: i32, say: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            id: None,
+            say: say.into(),
+        }
+    }
+
+    /// The refusal as a JSON-RPC message. Without an id there is no `id` member, as the protocol's
+    /// schema has it.
+    pub(super) fn to_json(&self) -> Vec<u8> {
+        let id = self
+            .id
+            .as_ref()
+            .map(|id| format!(r#""id":{id},"#))
+            .unwrap_or_default();
+        let say = Value::from(self.say.as_ref());
+        let code = self.code;
+        format!(r#"{{"jsonrpc":"2.0",{id}"error":{{"code":{code},"message":{say}}}}}"#).into_bytes()
+    }
+}
+
+/// Looks at one message without building it.
+pub(super) fn examine(message: &[u8]) -> Result<Envelope<'_>, Refusal> {
+    let depth = depth(message);
+    if depth > MAX_DEPTH {
+        return Err(Refusal::new(
+            INVALID_REQUEST,
+            format!(
+                "The message nests {depth} levels deep; at most {MAX_DEPTH} are read. Send a flatter one."
+            ),
+        ));
+    }
+    if message.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Refusal::new(
+            INVALID_REQUEST,
+            "Batches are not part of the protocol any more: send each message by itself.",
+        ));
+    }
+    serde_json::from_slice(message).map_err(|error| refusal_of(&error))
+}
+
+fn refusal_of(error: &serde_json::Error) -> Refusal {
+    if error.is_data() {
+        return Refusal::new(
+            INVALID_REQUEST,
+            format!("This is not a JSON-RPC message: {error}."),
+        );
+    }
+    Refusal::new(
+        PARSE_ERROR,
+        format!("This is not JSON in UTF-8: {error}. Send one JSON object a message."),
+    )
+}
+
+/// How deep objects and arrays nest, strings left out. An estimate for what is not JSON.
+fn depth(message: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0_usize);
+    let (mut in_string, mut escaped) = (false, false);
+    for byte in message {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'{' | b'[' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    fn refusal(message: impl AsRef<[u8]>) -> (i32, String) {
+        let refusal = examine(message.as_ref()).expect_err("accepted");
+        (refusal.code, refusal.say.into_owned())
+    }
+
+    fn nested(levels: usize) -> String {
+        format!(
+            "{{\"params\":{}{}}}",
+            "[".repeat(levels - 1),
+            "]".repeat(levels - 1)
+        )
+    }
+
+    #[test]
+    fn the_first_byte_tells_the_framing() {
+        for http in [b'P', b'G', b'D', b'H', b'O'] {
+            assert_eq!(Framing::of(http), Framing::Http);
+        }
+        for lines in [b'{', b' ', b'\n', b'[', 0, 0xff] {
+            assert_eq!(Framing::of(lines), Framing::Lines);
+        }
+    }
+
+    #[test]
+    fn the_envelope_of_each_kind_of_message() {
+        let request = examine(br#" {"jsonrpc":"2.0","id":7,"method":"ping","x":[1]}"#).unwrap();
+        assert_eq!(
+            (request.id(), request.method()),
+            (Some(7.into()), Some("ping"))
+        );
+        assert!(!request.is_notification());
+        assert!(
+            examine(br#"{"method":"notifications/cancelled"}"#)
+                .unwrap()
+                .is_notification()
+        );
+        assert_eq!(
+            examine(br#"{"id":1.5,"method":"ping"}"#).unwrap().id(),
+            None
+        );
+        assert_eq!(examine(br#"{"id":"a"}"#).unwrap().id(), Some("a".into()));
+    }
+
+    #[test]
+    fn what_is_not_one_message_is_refused() {
+        assert_eq!(refusal("{").0, PARSE_ERROR);
+        assert_eq!(refusal("not json").0, PARSE_ERROR);
+        assert_eq!(refusal(b"{\"method\":\"\xff\"}").0, PARSE_ERROR);
+        assert_eq!(refusal("{} {}").0, PARSE_ERROR);
+        assert_eq!(refusal("7").0, INVALID_REQUEST);
+        let (code, say) = refusal(" [{\"jsonrpc\":\"2.0\"}]");
+        assert_eq!(code, INVALID_REQUEST);
+        assert!(say.starts_with("Batches"), "{say}");
+    }
+
+    #[test]
+    fn the_deepest_message_that_passes_is_the_deepest_the_parser_reads() {
+        let deepest = nested(MAX_DEPTH);
+        examine(deepest.as_bytes()).expect("at the limit");
+        serde_json::from_str::<Value>(&deepest).expect("the parser reads it");
+
+        let deeper = nested(MAX_DEPTH + 1);
+        serde_json::from_str::<Value>(&deeper).expect_err("the parser reads deeper");
+        let (code, say) = refusal(deeper);
+        assert_eq!(code, INVALID_REQUEST);
+        assert!(say.contains("128 levels"), "{say}");
+        assert_eq!(refusal(nested(500_000)).0, INVALID_REQUEST);
+    }
+
+    #[test]
+    fn brackets_in_strings_are_not_depth() {
+        let message = format!(r#"{{"method":"{}\"{{"}}"#, "[".repeat(500));
+        examine(message.as_bytes()).expect("a flat message");
+    }
+
+    #[test]
+    fn a_refusal_is_a_json_rpc_error() {
+        let refusal = Refusal {
+            code: -1,
+            id: Some("x".into()),
+            say: "No.".into(),
+        };
+        let message: Value = serde_json::from_slice(&refusal.to_json()).unwrap();
+        assert_eq!(
+            message,
+            serde_json::json!({"jsonrpc":"2.0","id":"x","error":{"code":-1,"message":"No."}})
+        );
+        let bare: Value = serde_json::from_slice(&Refusal::new(-1, "No.").to_json()).unwrap();
+        assert!(bare.get("id").is_none());
+    }
+}

@@ -1,0 +1,287 @@
+//! One caller at one door, as the protocol library sees it: lists tools, calls them, tells of
+//! changes. Made anew for each connection, session or stateless request.
+//!
+//! It does not know framing or sockets, and keeps nothing between two calls.
+
+use std::borrow::Cow;
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode,
+    Implementation, ListToolsResult, PaginatedRequestParams, ProgressNotificationParam,
+    ProgressToken, ProtocolVersion, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
+};
+use rmcp::service::{NotificationContext, Peer, RequestContext, SubscriptionContext};
+use rmcp::{ErrorData, RoleServer, ServerHandler};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::encode;
+use super::tools::Tools;
+use crate::call::{Host, Request};
+use crate::terms::{Caller, Door, Fault, Outcome, Progress};
+use crate::wire::answer::answer;
+
+/// Both eras; older revisions would need batches.
+const VERSIONS: &[ProtocolVersion] = &[
+    ProtocolVersion::V_2025_06_18,
+    ProtocolVersion::V_2025_11_25,
+    ProtocolVersion::V_2026_07_28,
+];
+
+/// The methods whose parameters the library checks: should one arrive here as unknown, its
+/// parameters were wrong, not its name.
+const METHODS: &[&str] = &[
+    "server/discover",
+    "tools/list",
+    "tools/call",
+    "subscriptions/listen",
+];
+
+/// Progress reports that may wait for a slow reader before the guest has to wait as well.
+const REPORTS: usize = 16;
+
+static CONFIG: LazyLock<ServerConfig> = LazyLock::new(|| {
+    let capabilities = ServerCapabilities::builder()
+        .enable_tools()
+        .enable_tool_list_changed()
+        .build();
+    ServerConfig::new(capabilities)
+        .with_protocol_version(ProtocolVersion::V_2025_11_25)
+        .with_server_info(
+            Implementation::new("toolhost", env!("CARGO_PKG_VERSION")).with_title("toolhost"),
+        )
+        .with_instructions(
+            "Tools run in a sandbox with the powers their operator granted. Arguments are checked \
+             against the tool's schema before it runs. When a call fails, the result says what to \
+             change or when to try again; its _meta \"toolhost/code\" is stable.",
+        )
+});
+
+/// What all requests of one caller at one door share.
+#[derive(Clone)]
+pub(super) struct Desk {
+    host: Arc<Host>,
+    caller: Caller,
+    door: Door,
+    tools: Arc<Mutex<Option<Arc<Tools>>>>,
+}
+
+impl Desk {
+    /// A desk for one caller.
+    pub(super) fn new(host: Arc<Host>, caller: Caller, door: Door) -> Self {
+        Self {
+            host,
+            caller,
+            door,
+            tools: Arc::default(),
+        }
+    }
+
+    /// The caller's list, made ready again only when the host has another one.
+    fn tools(&self) -> Arc<Tools> {
+        let listing = self.host.listing(&self.caller);
+        let mut ready = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*ready {
+            Some(tools) if tools.is_of(&listing) => Arc::clone(tools),
+            _ => Arc::clone(ready.insert(Arc::new(Tools::new(listing)))),
+        }
+    }
+}
+
+/// One connection, session or stateless request.
+pub(super) struct Agent {
+    desk: Desk,
+    /// Fires when streams without an end of their own have to end.
+    closing: CancellationToken,
+    /// Ends the task that tells of changes, together with this.
+    watch: OnceLock<DropGuard>,
+}
+
+impl Agent {
+    /// An agent at a desk, until `closing`.
+    pub(super) fn new(desk: Desk, closing: CancellationToken) -> Self {
+        Self {
+            desk,
+            closing,
+            watch: OnceLock::new(),
+        }
+    }
+
+    async fn run(&self, request: Request) -> Result<Outcome, Fault> {
+        self.desk
+            .host
+            .call(request)
+            .await
+            .map(crate::call::Release::into_outcome)
+    }
+}
+
+impl ServerHandler for Agent {
+    fn get_info(&self) -> ServerConfig {
+        CONFIG.clone()
+    }
+
+    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
+        Cow::Borrowed(VERSIONS)
+    }
+
+    async fn list_tools(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        self.desk
+            .tools()
+            .page(request.and_then(|page| page.cursor).as_deref())
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        self.desk.tools().with_header_parameters(name)
+    }
+
+    async fn call_tool(
+        &self,
+        params: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let function = params.name.into_owned();
+        let mut request = Request {
+            caller: self.desk.caller.clone(),
+            door: self.desk.door,
+            function: function.clone(),
+            arguments: params.arguments.unwrap_or_default(),
+            progress: None,
+        };
+        let run = async {
+            match context.meta.get_progress_token() {
+                None => self.run(request).await,
+                Some(token) => {
+                    let (sender, reports) = mpsc::channel(REPORTS);
+                    request.progress = Some(sender);
+                    telling(self.run(request), reports, &context.peer, token).await
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            // Whoever took the call back gets no answer; whoever is cut off by a stop gets this.
+            () = context.ct.cancelled() => Err(ErrorData::internal_error(
+                "The call was stopped before its end: it was taken back, or the host is stopping.",
+                None,
+            )),
+            end = run => encode::response(answer(&function, end)),
+        }
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        let method = request.method;
+        if METHODS.contains(&method.as_str()) {
+            return Err(ErrorData::invalid_params(
+                format!(
+                    "The params of {method} do not have the shape that the protocol gives them. Compare them with its schema."
+                ),
+                None,
+            ));
+        }
+        Err(ErrorData::new(
+            ErrorCode::METHOD_NOT_FOUND,
+            format!("There is no method {method:?} here. This host offers tools only."),
+            None,
+        ))
+    }
+
+    fn accepted_subscription_filter(
+        &self,
+        requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        let mut accepted = SubscriptionFilter::new();
+        accepted.tools_list_changed = requested.tools_list_changed;
+        Some(accepted)
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let mut changes = self.desk.host.changes();
+        let wanted = context.accepted().tools_list_changed == Some(true);
+        loop {
+            tokio::select! {
+                biased;
+                () = context.cancelled() => return Ok(()),
+                () = self.closing.cancelled() => return Ok(()),
+                changed = changes.changed() => {
+                    if changed.is_err() {
+                        return Ok(());
+                    }
+                    if wanted && context.sink().notify_tool_list_changed().await.is_err() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Clients of the older era are told of changes without asking.
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        let ended = CancellationToken::new();
+        if self.watch.set(ended.clone().drop_guard()).is_err() {
+            return;
+        }
+        let mut changes = self.desk.host.changes();
+        tokio::spawn(async move {
+            while let Some(Ok(())) = ended.run_until_cancelled(changes.changed()).await {
+                if context.peer.notify_tool_list_changed().await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+/// Runs a call and passes its reports on while it runs; all of them before its end is told.
+async fn telling(
+    call: impl Future<Output = Result<Outcome, Fault>>,
+    reports: mpsc::Receiver<Progress>,
+    peer: &Peer<RoleServer>,
+    token: ProgressToken,
+) -> Result<Outcome, Fault> {
+    let (ended, end) = oneshot::channel();
+    let call = async {
+        let outcome = call.await;
+        // The receiver is gone only when the reader is; then there is nobody to tell.
+        let _ = ended.send(());
+        outcome
+    };
+    let (outcome, ()) = tokio::join!(call, forward(reports, end, peer, token));
+    outcome
+}
+
+/// Passes reports on until the call has ended and the last one is told, even if the guest's side
+/// forgot to close the channel.
+async fn forward(
+    mut reports: mpsc::Receiver<Progress>,
+    mut end: oneshot::Receiver<()>,
+    peer: &Peer<RoleServer>,
+    token: ProgressToken,
+) {
+    loop {
+        let report = tokio::select! {
+            biased;
+            report = reports.recv() => report,
+            _ = &mut end, if !end.is_terminated() => {
+                reports.close();
+                continue;
+            }
+        };
+        let Some(report) = report else { return };
+        let mut params = ProgressNotificationParam::new(token.clone(), report.done);
+        params.total = report.total;
+        params.message = report.message;
+        if peer.notify_progress(params).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! One message a line: the framing of stdio, which a byte stream of another kind shares.
+//!
+//! The library's own transport drops what it cannot read without a word, reads requests without
+//! bound while answers wait, and forgets a call whose client is gone only after seconds; so this is
+//! ours. It does not know methods, only which messages are requests, answers and cancellations.
+
+use std::collections::HashSet;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf as _, BytesMut};
+use rmcp::RoleServer;
+use rmcp::model::{
+    ClientJsonRpcMessage, ClientNotification, JsonRpcMessage, RequestId, ServerJsonRpcMessage,
+};
+use rmcp::transport::Transport;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::agent::{Agent, Desk};
+use super::output::{KEPT, Output};
+use crate::call::Host;
+use crate::terms::{Caller, Door};
+use crate::wire::frame::{self, INVALID_REQUEST, MAX_LINE, Refusal};
+
+/// Requests of one connection that may be without an answer. Beyond it the connection is not read.
+const MAX_IN_FLIGHT: usize = 128;
+
+/// Answers of one connection that may wait for a slow reader, in bytes. Beyond it the connection is
+/// not read.
+const MAX_BACKLOG: u64 = 4 << 20;
+
+/// How long running calls may go on when the client has closed its sending half: it may still read.
+const AFTER_EOF: Duration = Duration::from_secs(5);
+
+/// How often to look whether a client that is not read from is gone for good.
+const LOOK: Duration = Duration::from_millis(20);
+
+const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
+
+/// The other side of a connection.
+pub(in crate::wire) trait Peer: AsyncWrite + Send + Unpin + 'static {
+    /// Whether it is certainly gone, so that nobody will read an answer.
+    fn is_gone(&self) -> bool {
+        false
+    }
+}
+
+/// How a connection is told to end.
+#[derive(Debug, Clone)]
+pub(in crate::wire) struct Signals {
+    /// No more requests are taken; what runs may end.
+    pub(in crate::wire) stop: CancellationToken,
+    /// Nothing may run any longer.
+    pub(in crate::wire) cut: CancellationToken,
+}
+
+/// Speaks the protocol on a byte stream until either side ends it.
+pub(in crate::wire) async fn speak<R, W>(
+    host: Arc<Host>,
+    (caller, door): (Caller, Door),
+    (reader, writer): (R, W),
+    signals: Signals,
+) where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: Peer,
+{
+    let cut = signals.cut.child_token();
+    let closing = CancellationToken::new();
+    let _ends_with_this_future = cut.clone().drop_guard();
+    let agent = Agent::new(Desk::new(host, caller, door), closing.clone());
+    let lines = Lines {
+        reader,
+        input: BytesMut::new(),
+        scanned: 0,
+        in_flight: HashSet::new(),
+        output: Arc::new(Output::new(writer)),
+        ending: None,
+        too_long: false,
+        stop: signals.stop,
+        closing,
+        cut: cut.clone(),
+    };
+    match rmcp::service::serve_server_with_ct(agent, lines, cut).await {
+        Ok(service) => {
+            if let Err(error) = service.waiting().await {
+                tracing::error!(%error, "a connection's task failed");
+            }
+        }
+        Err(error) => tracing::debug!(%error, "a connection ended before it began"),
+    }
+}
+
+/// One connection. The library polls `receive` anew after everything it sends, so the state that
+/// `receive` waits for may change only between two polls and needs no lock.
+struct Lines<R, W> {
+    reader: R,
+    input: BytesMut,
+    /// Bytes of `input` that hold no end of line.
+    scanned: usize,
+    in_flight: HashSet<RequestId>,
+    output: Arc<Output<W>>,
+    /// Nothing more is read, and running calls end by this moment.
+    ending: Option<Instant>,
+    /// The last line read was longer than lines may be.
+    too_long: bool,
+    stop: CancellationToken,
+    closing: CancellationToken,
+    cut: CancellationToken,
+}
+
+/// What reading came to.
+enum Read {
+    /// A line of this length, without its end, is at the front of the input.
+    Line(usize),
+    /// The line is longer than lines may be.
+    TooLong,
+    /// The other side sends nothing more, or nothing more is to be taken.
+    End,
+}
+
+impl<R, W> Lines<R, W>
+where
+    R: AsyncRead + Send + Unpin,
+    W: Peer,
+{
+    /// Reads on until there is a whole line. Given up at any await, it goes on where it was.
+    async fn read(&mut self) -> Read {
+        loop {
+            if self.is_full() {
+                // Whatever makes room makes the library poll anew.
+                tokio::select! {
+                    () = self.stop.cancelled() => {}
+                    () = self.gone() => self.cut.cancel(),
+                }
+                return Read::End;
+            }
+            let fresh = self.input.get(self.scanned..).unwrap_or_default();
+            if let Some(end) = fresh.iter().position(|byte| *byte == b'\n') {
+                let length = self.scanned + end;
+                self.scanned = 0;
+                return if length > MAX_LINE {
+                    Read::TooLong
+                } else {
+                    Read::Line(length)
+                };
+            }
+            self.scanned = self.input.len();
+            if self.scanned > MAX_LINE {
+                return Read::TooLong;
+            }
+            let count = tokio::select! {
+                count = self.reader.read_buf(&mut self.input) => count,
+                () = self.stop.cancelled() => return Read::End,
+            };
+            if !matches!(count, Ok(1..)) {
+                return Read::End;
+            }
+        }
+    }
+
+    /// Waits until nobody will read an answer.
+    async fn gone(&self) {
+        while !self.output.check(Peer::is_gone) {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.in_flight.len() >= MAX_IN_FLIGHT || self.output.backlog() > MAX_BACKLOG
+    }
+
+    /// Takes a line off the input: a message for the library, or a refusal for the client.
+    fn take(&mut self, length: usize) -> Option<ClientJsonRpcMessage> {
+        let line = self.input.get(..length).unwrap_or_default();
+        let line = line.strip_prefix(UTF8_BOM).unwrap_or(line).trim_ascii();
+        let message = if line.is_empty() {
+            Ok(None)
+        } else {
+            parse(line)
+        };
+        self.input.advance((length + 1).min(self.input.len()));
+        if self.input.is_empty() && self.input.capacity() > KEPT {
+            self.input = BytesMut::new();
+        }
+        match message.and_then(|message| self.admit(message)) {
+            Ok(message) => message,
+            Err(refusal) => {
+                self.output.push(&refusal.to_json());
+                None
+            }
+        }
+    }
+
+    /// Keeps count of who waits for an answer.
+    fn admit(
+        &mut self,
+        message: Option<ClientJsonRpcMessage>,
+    ) -> Result<Option<ClientJsonRpcMessage>, Refusal> {
+        match &message {
+            Some(JsonRpcMessage::Request(request))
+                if !self.in_flight.insert(request.id.clone()) =>
+            {
+                return Err(Refusal {
+                    code: INVALID_REQUEST,
+                    id: serde_json::to_value(&request.id).ok(),
+                    say: "A request with this id is still running. Give each its own.".into(),
+                });
+            }
+            // The library never answers what was cancelled.
+            Some(JsonRpcMessage::Notification(notification)) => {
+                if let ClientNotification::CancelledNotification(cancelled) =
+                    &notification.notification
+                    && let Some(id) = &cancelled.params.request_id
+                {
+                    self.in_flight.remove(id);
+                }
+            }
+            _ => {}
+        }
+        Ok(message)
+    }
+
+    /// Reads a line that is too long to its end, so that a client still sending it gets to read why
+    /// it was refused: closing with unread bytes would reset the connection.
+    async fn skip_line(&mut self) {
+        while !self.input.contains(&b'\n') {
+            self.input.clear();
+            if !matches!(self.reader.read_buf(&mut self.input).await, Ok(1..)) {
+                return;
+            }
+        }
+    }
+
+    /// Waits until everything asked is answered, the client is gone, or the time is up. The two
+    /// latter cut off what still runs.
+    async fn finish(&mut self, until: Instant) {
+        self.closing.cancel();
+        if self.too_long && self.output.flush_all().await.is_ok() {
+            // Whether it came to its end or its time is up, there is nothing more to do for it.
+            let _ = tokio::time::timeout_at(until, self.skip_line()).await;
+        }
+        if !self.in_flight.is_empty() {
+            // Answers make the library poll anew. A stopping host says itself when the time is up.
+            tokio::select! {
+                () = self.gone() => {}
+                () = tokio::time::sleep_until(until), if !self.stop.is_cancelled() => {}
+            }
+            self.cut.cancel();
+            return;
+        }
+        if self.output.flush_all().await.is_err() {
+            self.cut.cancel();
+        }
+    }
+}
+
+/// A message the library reads, nothing for a notification that nobody here knows, or a refusal.
+fn parse(line: &[u8]) -> Result<Option<ClientJsonRpcMessage>, Refusal> {
+    let envelope = frame::examine(line)?;
+    match serde_json::from_slice(line) {
+        Ok(message) => Ok(Some(message)),
+        Err(_) if envelope.is_notification() => Ok(None),
+        Err(_) => Err(envelope.malformed()),
+    }
+}
+
+impl<R, W> Transport<RoleServer> for Lines<R, W>
+where
+    R: AsyncRead + Send + Unpin,
+    W: Peer,
+{
+    type Error = io::Error;
+
+    fn send(
+        &mut self,
+        message: ServerJsonRpcMessage,
+    ) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        match &message {
+            JsonRpcMessage::Response(response) => {
+                self.in_flight.remove(&response.id);
+            }
+            JsonRpcMessage::Error(error) => {
+                if let Some(id) = &error.id {
+                    self.in_flight.remove(id);
+                }
+            }
+            _ => {}
+        }
+        let output = Arc::clone(&self.output);
+        // Written down here and not in the future: what was said first goes out first.
+        let mark = serde_json::to_vec(&message).map(|line| output.push(&line));
+        let cut = self.cut.clone();
+        async move {
+            let written = output.flush(mark?).await;
+            if written.is_err() {
+                cut.cancel();
+            }
+            written
+        }
+    }
+
+    async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
+        loop {
+            if let Some(until) = self.ending {
+                self.finish(until).await;
+                return None;
+            }
+            match self.read().await {
+                Read::Line(length) => {
+                    if let Some(message) = self.take(length) {
+                        return Some(message);
+                    }
+                    // A refusal. Given up half way, the rest goes out with the next message.
+                    if self.output.flush_all().await.is_err() {
+                        self.cut.cancel();
+                        return None;
+                    }
+                }
+                Read::TooLong => {
+                    let say = format!(
+                        "The line is longer than {MAX_LINE} bytes. The connection ends here: send a smaller message on a new one."
+                    );
+                    self.output
+                        .push(&Refusal::new(INVALID_REQUEST, say).to_json());
+                    self.too_long = true;
+                    self.ending = Some(Instant::now() + AFTER_EOF);
+                }
+                Read::End => self.ending = Some(Instant::now() + AFTER_EOF),
+            }
+        }
+    }
+
+    async fn close(&mut self) -> io::Result<()> {
+        self.output.flush_all().await
+    }
+}

@@ -1,0 +1,24 @@
+//! The protocol itself, both eras: sessions opened by `initialize` (2025-06-18, 2025-11-25) and
+//! self-contained requests (2026-07-28). This folder alone names rmcp; the rest of the room deals
+//! in bytes, requests and responses, so that the library could be replaced.
+//!
+//! It does not know addresses, tokens or files.
+
+mod agent;
+mod encode;
+mod endpoint;
+mod lines;
+mod output;
+mod sessions;
+mod tools;
+
+pub(super) use endpoint::Endpoint;
+pub(super) use lines::{Peer, Signals, speak};
+
+/// Standard input and output, without a thread between them and the runtime where both are pipes,
+/// as they are for a client that starts this process.
+pub(super) fn stdio() -> (impl tokio::io::AsyncRead + Send + Unpin, impl Peer) {
+    rmcp::transport::stdio_pipes()
+}
+
+impl Peer for rmcp::transport::io::StdioWriter {}

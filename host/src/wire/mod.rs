@@ -1,0 +1,29 @@
+//! The agents' door: MCP over standard input and output, a Unix socket, and HTTP on loopback.
+//!
+//! What is said here becomes a [`crate::call::Request`], and what comes back becomes an answer in
+//! the protocol. The room does not know what a tool is made of, what it may do, or what a manifest
+//! looks like. Only the folder `mcp` knows the library that speaks the protocol.
+//!
+//! ```text
+//! door ──> connection ──> HTTP ────┐
+//!              └────────> lines ───┴─> mcp ──> call::Host
+//! ```
+
+mod answer;
+mod bridge;
+mod door;
+mod frame;
+mod guard;
+mod http;
+mod mcp;
+mod serve;
+mod unix;
+
+pub use bridge::{bridge, serve_stdio};
+pub use door::Listener;
+pub use serve::serve;
+
+/// What `tracing` may say of the protocol library: nothing. It prints whole requests, arguments
+/// included, at `debug`, whole notifications at `info`, what an agent got wrong at `warn`, and
+/// ordinary disconnects at `error`.
+pub const LOG_FILTER: &str = "rmcp=off";

@@ -1,0 +1,182 @@
+//! The Unix socket: who may be in its folder, who is at its other end, and which of the two
+//! framings is spoken.
+//!
+//! It does not know what is said.
+
+use std::fs::{DirBuilder, File, Metadata, Permissions};
+use std::io;
+use std::os::unix::fs::{
+    DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _,
+};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::net::{RecvFlags, SendFlags};
+use tokio::io::Interest;
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::net::{UnixListener, UnixStream};
+
+use super::frame::Framing;
+use super::mcp::Peer;
+
+/// The longest path of a Unix socket, in bytes: `sun_path` of Linux, less the final zero.
+const MAX_PATH: usize = 107;
+
+/// A bound socket, which goes away with this value.
+#[derive(Debug)]
+pub(super) struct UnixDoor {
+    listener: UnixListener,
+    path: PathBuf,
+    /// Device and inode: at the end only our own socket is removed.
+    identity: (u64, u64),
+}
+
+impl UnixDoor {
+    /// Binds `path`.
+    pub(super) fn bind(path: &Path) -> io::Result<Self> {
+        if path.as_os_str().len() > MAX_PATH {
+            return Err(refuse(
+                path,
+                "is longer than a socket's path may be (107 bytes). Choose a shorter state folder.",
+            ));
+        }
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => {
+                return Err(refuse(
+                    path,
+                    "has no folder of its own. Write a path such as \".toolhost/agents/agent.sock\".",
+                ));
+            }
+        };
+        let lock = private_folder(folder)?;
+        // Two hosts that start at once must not take each other's new socket for a stale one.
+        rustix::fs::flock(&lock, FlockOperation::LockExclusive)?;
+        remove_stale(path)?;
+        let listener = UnixListener::bind(path)
+            .map_err(|error| refuse(path, &format!("cannot be bound: {error}.")))?;
+        std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
+        let metadata = std::fs::symlink_metadata(path)?;
+        Ok(Self {
+            listener,
+            path: path.to_owned(),
+            identity: identity(&metadata),
+        })
+    }
+
+    /// Where it is bound.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The next connection.
+    pub(super) async fn accept(&self) -> io::Result<UnixStream> {
+        self.listener.accept().await.map(|(stream, _)| stream)
+    }
+}
+
+impl Drop for UnixDoor {
+    fn drop(&mut self) {
+        let ours = std::fs::symlink_metadata(&self.path)
+            .is_ok_and(|metadata| identity(&metadata) == self.identity);
+        if ours && let Err(error) = std::fs::remove_file(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "cannot remove the socket");
+        }
+    }
+}
+
+fn identity(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
+fn refuse(path: &Path, why: &str) -> io::Error {
+    io::Error::other(format!("the socket {} {why}", path.display()))
+}
+
+/// Opens the folder, made where it is missing, and checks that it is ours alone.
+fn private_folder(folder: &Path) -> io::Result<File> {
+    let say =
+        |why: &str| io::Error::other(format!("the socket's folder {} {why}", folder.display()));
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|error| say(&format!("cannot be made: {error}.")))?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let opened: File = rustix::fs::open(folder, flags, Mode::empty())
+        .map_err(|error| {
+            say(&format!(
+                "is a link or cannot be opened: {error}. It has to be a real folder."
+            ))
+        })?
+        .into();
+    let metadata = opened.metadata()?;
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Err(say("belongs to another user. Choose a folder of your own."));
+    }
+    if metadata.mode() & 0o077 != 0 {
+        return Err(say("is open to other users. Close it with: chmod 700"));
+    }
+    Ok(opened)
+}
+
+/// Removes a socket that a host left behind, and nothing else.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let metadata = match std::fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if !metadata.file_type().is_socket() {
+        return Err(refuse(
+            path,
+            "is something else: a file, a folder or a link. Remove it, or choose another path.",
+        ));
+    }
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Err(refuse(
+            path,
+            "belongs to another user. Choose another path.",
+        ));
+    }
+    match std::os::unix::net::UnixStream::connect(path) {
+        Ok(_) => Err(io::Error::new(
+            io::ErrorKind::AddrInUse,
+            format!(
+                "another host answers on {}. Stop it, or choose another state folder.",
+                path.display()
+            ),
+        )),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path)
+        }
+        Err(error) => Err(refuse(
+            path,
+            &format!("is in doubt: {error}. Remove it if no host runs."),
+        )),
+    }
+}
+
+/// Looks at a connection's first byte without taking it; `None` when there will be none.
+pub(super) async fn framing(stream: &UnixStream) -> io::Result<Option<Framing>> {
+    let peek = || {
+        let mut first = [0_u8; 1];
+        let (_, count) = rustix::net::recv(stream, &mut first[..], RecvFlags::PEEK)?;
+        Ok((count > 0).then_some(Framing::of(first[0])))
+    };
+    stream.async_io(Interest::READABLE, peek).await
+}
+
+impl Peer for OwnedWriteHalf {
+    /// A peer that closed only its sending half still takes an empty message; one that is gone
+    /// does not.
+    fn is_gone(&self) -> bool {
+        let stream: &UnixStream = self.as_ref();
+        rustix::net::send(stream, &[], SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+            == Err(rustix::io::Errno::PIPE)
+    }
+}
+
+#[cfg(test)]
+#[path = "unix_tests.rs"]
+mod tests;

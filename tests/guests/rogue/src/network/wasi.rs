@@ -1,0 +1,112 @@
+//! One request through `wasi:http`, part by part, as a guest of another toolkit would send it.
+
+use toolhost_sdk::ToolError;
+use wasip2::http::outgoing_handler;
+use wasip2::http::types::{
+    Fields, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme,
+};
+use wasip2::io::streams::{InputStream, StreamError};
+
+use super::{Answer, Parts, refused};
+
+/// Sends it and reads the whole answer.
+pub(crate) fn send(parts: Parts) -> Result<Answer, ToolError> {
+    let request = request(&parts)?;
+    let body = request.body().map_err(|()| malformed("body"))?;
+    let waiting = outgoing_handler::handle(request, None)
+        .map_err(|error| refused("wasi", format!("{error:?}")))?;
+    write(&body, parts.body.as_deref().unwrap_or_default().as_bytes())?;
+    OutgoingBody::finish(body, None).map_err(|error| refused("wasi", format!("{error:?}")))?;
+    waiting.subscribe().block();
+    let response = waiting
+        .get()
+        .and_then(Result::ok)
+        .ok_or_else(|| ToolError::failed("the response was not there when it was ready"))?
+        .map_err(|error| refused("wasi", format!("{error:?}")))?;
+    read(&response)
+}
+
+fn request(parts: &Parts) -> Result<OutgoingRequest, ToolError> {
+    let fields = Fields::new();
+    for (name, value) in &parts.headers {
+        fields
+            .append(name, value.as_bytes())
+            .map_err(|error| refused("header", format!("{name}: {error:?}")))?;
+    }
+    let request = OutgoingRequest::new(fields);
+    let method = method(parts.method.as_deref().unwrap_or("GET"));
+    request
+        .set_method(&method)
+        .map_err(|()| malformed("method"))?;
+    let scheme = scheme(&parts.scheme);
+    request
+        .set_scheme(Some(&scheme))
+        .map_err(|()| malformed("scheme"))?;
+    request
+        .set_authority(Some(&parts.authority))
+        .map_err(|()| malformed("authority"))?;
+    request
+        .set_path_with_query(parts.path.as_deref())
+        .map_err(|()| malformed("path"))?;
+    Ok(request)
+}
+
+fn method(name: &str) -> Method {
+    match name {
+        "GET" => Method::Get,
+        "POST" => Method::Post,
+        other => Method::Other(other.to_owned()),
+    }
+}
+
+fn scheme(name: &str) -> Scheme {
+    match name {
+        "http" => Scheme::Http,
+        "https" => Scheme::Https,
+        other => Scheme::Other(other.to_owned()),
+    }
+}
+
+fn write(body: &OutgoingBody, bytes: &[u8]) -> Result<(), ToolError> {
+    let stream = body.write().map_err(|()| malformed("body"))?;
+    for piece in bytes.chunks(4096) {
+        stream
+            .blocking_write_and_flush(piece)
+            .map_err(|error| refused("wasi", format!("{error:?}")))?;
+    }
+    Ok(())
+}
+
+fn read(response: &IncomingResponse) -> Result<Answer, ToolError> {
+    let headers = response
+        .headers()
+        .entries()
+        .into_iter()
+        .map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned()))
+        .collect();
+    let body = response.consume().map_err(|()| malformed("response"))?;
+    let bytes = drain(&body)?;
+    Ok(Answer {
+        status: response.status(),
+        headers,
+        body: String::from_utf8_lossy(&bytes).into_owned(),
+    })
+}
+
+fn drain(body: &IncomingBody) -> Result<Vec<u8>, ToolError> {
+    let stream: InputStream = body.stream().map_err(|()| malformed("response"))?;
+    let mut bytes = Vec::new();
+    loop {
+        match stream.blocking_read(64 << 10) {
+            Ok(piece) => bytes.extend(piece),
+            Err(StreamError::Closed) => return Ok(bytes),
+            Err(StreamError::LastOperationFailed(error)) => {
+                return Err(refused("wasi", error.to_debug_string()));
+            }
+        }
+    }
+}
+
+fn malformed(what: &str) -> ToolError {
+    refused("invalid", format!("the host takes no such {what}"))
+}
