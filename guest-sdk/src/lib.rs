@@ -47,6 +47,24 @@ pub use schemars;
 pub use schemars::JsonSchema;
 pub use serde;
 pub use serde_json;
+/// ---
+/// A function that agents could not call stops the build: one without a description,
+/// ```compile_fail
+/// #[toolhost_sdk::tool]
+/// fn silent() {}
+/// ```
+/// one with a name outside the contract,
+/// ```compile_fail
+/// /// Shouts.
+/// #[toolhost_sdk::tool(name = "Shout!")]
+/// fn shout() {}
+/// ```
+/// and one with a promise that does not exist.
+/// ```compile_fail
+/// /// Reads.
+/// #[toolhost_sdk::tool(readonly)]
+/// fn read() {}
+/// ```
 pub use toolhost_sdk_macros::tool;
 
 /// What the macros expand to; not for authors.

@@ -158,9 +158,8 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
-/// Logs go to stderr. `TOOLHOST_LOG` chooses what (the syntax of `tracing`'s filters). The protocol
-/// library logs whole requests at its lower levels, arguments and all: it is held at warnings
-/// whatever the filter says.
+/// Logs go to stderr. `TOOLHOST_LOG` chooses what (the syntax of `tracing`'s filters). Libraries that
+/// print requests, arguments and all, are held back whatever it says.
 fn log_to_stderr(serving: bool) {
     use tracing_subscriber::filter::{EnvFilter, LevelFilter, filter_fn};
     use tracing_subscriber::prelude::*;
@@ -170,10 +169,10 @@ fn log_to_stderr(serving: bool) {
         .with_default_directive(LevelFilter::INFO.into())
         .parse_lossy(std::env::var("TOOLHOST_LOG").unwrap_or_else(|_| default.to_owned()));
     let quiet = filter_fn(|meta| {
-        let talkative = ["rmcp", "hyper", "reqwest", "h2", "rustls"];
+        let talkative = ["hyper", "reqwest", "h2", "rustls"];
         let target = meta.target();
-        !talkative.iter().any(|name| target.starts_with(name))
-            || *meta.level() <= tracing::Level::WARN
+        !target.starts_with(crate::wire::UNLOGGED)
+            && (*meta.level() <= tracing::Level::WARN || !talkative.iter().any(|name| target.starts_with(name)))
     });
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)

@@ -23,7 +23,6 @@ pub use bridge::{bridge, serve_stdio};
 pub use door::Listener;
 pub use serve::serve;
 
-/// What `tracing` may say of the protocol library: nothing. It prints whole requests, arguments
-/// included, at `debug`, whole notifications at `info`, what an agent got wrong at `warn`, and
-/// ordinary disconnects at `error`.
-pub const LOG_FILTER: &str = "rmcp=off";
+/// What `tracing` may never show, whatever an operator asks for: the protocol library prints whole
+/// requests at its lower levels, arguments included, and agents' own texts at its higher ones.
+pub const UNLOGGED: &str = "rmcp";

@@ -29,7 +29,7 @@ struct Arguments {
     inputs: Option<Vec<Box<RawValue>>>,
     /// Variables: `{"limit": 10}` is `$limit` in the filter.
     #[serde(default)]
-    #[schemars(with = "Option<BTreeMap<String, serde_json::Value>>")]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     variables: BTreeMap<String, Box<RawValue>>,
     /// Results at most, 1000 where it is missing.
     #[schemars(range(min = 1, max = 1_000))]

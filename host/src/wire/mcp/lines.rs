@@ -129,11 +129,14 @@ where
     /// Reads on until there is a whole line. Given up at any await, it goes on where it was.
     async fn read(&mut self) -> Read {
         loop {
+            if self.stop.is_cancelled() {
+                return Read::End;
+            }
             if self.is_full() {
                 // Whatever makes room makes the library poll anew.
                 tokio::select! {
                     () = self.stop.cancelled() => {}
-                    () = self.gone() => self.cut.cancel(),
+                    () = gone(&self.output) => self.cut.cancel(),
                 }
                 return Read::End;
             }
@@ -158,13 +161,6 @@ where
             if !matches!(count, Ok(1..)) {
                 return Read::End;
             }
-        }
-    }
-
-    /// Waits until nobody will read an answer.
-    async fn gone(&self) {
-        while !self.output.check(Peer::is_gone) {
-            tokio::time::sleep(LOOK).await;
         }
     }
 
@@ -245,7 +241,7 @@ where
         if !self.in_flight.is_empty() {
             // Answers make the library poll anew. A stopping host says itself when the time is up.
             tokio::select! {
-                () = self.gone() => {}
+                () = gone(&self.output) => {}
                 () = tokio::time::sleep_until(until), if !self.stop.is_cancelled() => {}
             }
             self.cut.cancel();
@@ -254,6 +250,13 @@ where
         if self.output.flush_all().await.is_err() {
             self.cut.cancel();
         }
+    }
+}
+
+/// Waits until nobody will read an answer.
+async fn gone<W: Peer>(output: &Output<W>) {
+    while !output.check(Peer::is_gone) {
+        tokio::time::sleep(LOOK).await;
     }
 }
 
@@ -337,3 +340,7 @@ where
         self.output.flush_all().await
     }
 }
+
+#[cfg(test)]
+#[path = "lines_tests.rs"]
+mod tests;

@@ -80,6 +80,19 @@ fn report(done: f64) {
     progress::report(done, Some(100.0), Some(&message));
 }
 
+/// Says something to the operator's log only: an agent that asked for no log must get none
+#[tool(read_only)]
+fn logging_tool() -> &'static str {
+    log::info("logging_tool was called");
+    "Nothing was logged to the agent."
+}
+
+/// Answers at once: this host asks agents nothing while a call runs
+#[tool(read_only)]
+fn streaming_elicitation() -> &'static str {
+    "No question was asked."
+}
+
 /// Tests tool that emits log messages during execution
 #[tool(read_only)]
 fn tool_with_logging() -> &'static str {
@@ -146,6 +159,8 @@ toolhost_sdk::export!(
     error_handling,
     tool_with_progress,
     tool_with_logging,
+    logging_tool,
+    streaming_elicitation,
     add,
     echo,
 );

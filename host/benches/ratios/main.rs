@@ -1,0 +1,56 @@
+//! How much the host costs beside a reference that does the same work, in one run: the two take
+//! turns, and what is printed are medians of ratios. An absolute time on a shared machine says
+//! little; it stands beside the ratio all the same.
+//!
+//! `cargo bench --bench ratios` prints all; a word after `--` chooses: call, unix, http, stdio,
+//! noise, cancel, start, memory.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a benchmark that cannot go on ends with the place where"
+)]
+
+mod bare;
+mod drive;
+mod inside;
+mod outside;
+mod stage;
+mod stats;
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    if words.first().is_some_and(|word| word == "bare") {
+        return bare::serve(&words[1..]);
+    }
+    let chosen = |name: &str| words.is_empty() || words.iter().any(|word| word == name);
+    let stage = stage::Stage::set();
+    println!("{:<44} {:>10} {:>10} {:>8}  {}", "what", "ours", "reference", "ratio", "asked");
+    if chosen("call") {
+        inside::call(&stage);
+    }
+    if chosen("unix") {
+        outside::unix(&stage);
+    }
+    if chosen("http") {
+        outside::http(&stage);
+    }
+    if chosen("stdio") {
+        outside::stdio(&stage);
+    }
+    if chosen("noise") {
+        outside::noise(&stage);
+    }
+    if chosen("cancel") {
+        outside::cancel(&stage);
+    }
+    if chosen("start") {
+        outside::start(&stage);
+    }
+    if chosen("memory") {
+        outside::memory(&stage);
+    }
+}

@@ -1,0 +1,170 @@
+//! The transport alone, its client a pipe in memory and its library the test.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use futures_util::FutureExt as _;
+use rmcp::model::{EmptyResult, ServerResult};
+use serde_json::{Value, json};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, ReadHalf, WriteHalf,
+};
+
+use super::*;
+
+impl Peer for WriteHalf<DuplexStream> {}
+
+type Ours = Lines<ReadHalf<DuplexStream>, WriteHalf<DuplexStream>>;
+
+/// The transport and the client's side of it, which holds `capacity` bytes.
+fn pair(capacity: usize) -> (Ours, BufReader<DuplexStream>) {
+    let (near, far) = tokio::io::duplex(capacity);
+    let (reader, writer) = tokio::io::split(near);
+    let lines = Lines {
+        reader,
+        input: BytesMut::new(),
+        scanned: 0,
+        in_flight: HashSet::new(),
+        output: Arc::new(Output::new(writer)),
+        ending: None,
+        too_long: false,
+        stop: CancellationToken::new(),
+        closing: CancellationToken::new(),
+        cut: CancellationToken::new(),
+    };
+    (lines, BufReader::new(far))
+}
+
+fn ping(id: usize) -> String {
+    format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"ping\"}}\n")
+}
+
+fn id_of(message: &ClientJsonRpcMessage) -> Value {
+    serde_json::to_value(message).unwrap()["id"].clone()
+}
+
+fn pong(id: &Value) -> ServerJsonRpcMessage {
+    let id = serde_json::from_value(id.clone()).unwrap();
+    ServerJsonRpcMessage::response(ServerResult::EmptyResult(EmptyResult {}), id)
+}
+
+async fn read_line(client: &mut BufReader<DuplexStream>) -> Value {
+    let mut line = String::new();
+    client.read_line(&mut line).await.unwrap();
+    serde_json::from_str(&line).unwrap()
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_answered_and_the_stream_goes_on() {
+    let (mut ours, mut client) = pair(1 << 16);
+    let sent = format!("\n\u{feff}not json\n[]\n{{\"id\":5}}\r\n{}", ping(7));
+    client.write_all(sent.as_bytes()).await.unwrap();
+    client.write_all(b"\xff\n").await.unwrap();
+
+    assert_eq!(id_of(&ours.receive().await.unwrap()), 7);
+    let mut codes = Vec::new();
+    for _ in 0..3 {
+        let refusal = read_line(&mut client).await;
+        codes.push((refusal["error"]["code"].clone(), refusal.get("id").cloned()));
+    }
+    assert_eq!(
+        codes,
+        [
+            (json!(-32700), None),
+            (json!(-32600), None),
+            (json!(-32600), Some(json!(5)))
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_request_that_comes_in_pieces_between_polls_is_whole() {
+    let (mut ours, mut client) = pair(1 << 16);
+    let request = ping(1);
+    let (head, tail) = request.split_at(20);
+    client.write_all(head.as_bytes()).await.unwrap();
+    assert!(ours.receive().now_or_never().is_none());
+    client.write_all(tail.as_bytes()).await.unwrap();
+    assert_eq!(id_of(&ours.receive().await.unwrap()), 1);
+}
+
+#[tokio::test]
+async fn an_id_is_free_again_once_it_is_answered_or_cancelled() {
+    let (mut ours, mut client) = pair(1 << 16);
+    client
+        .write_all([ping(1), ping(1), ping(2)].concat().as_bytes())
+        .await
+        .unwrap();
+    assert_eq!(id_of(&ours.receive().await.unwrap()), 1);
+    assert_eq!(
+        id_of(&ours.receive().await.unwrap()),
+        2,
+        "the second 1 is not passed on"
+    );
+    assert!(
+        read_line(&mut client).await["error"]["message"]
+            .to_string()
+            .contains("still running")
+    );
+
+    ours.send(pong(&json!(1))).await.unwrap();
+    let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}"#;
+    client
+        .write_all(format!("{}{cancel}\n{}", ping(1), ping(2)).as_bytes())
+        .await
+        .unwrap();
+    assert_eq!(id_of(&ours.receive().await.unwrap()), 1);
+    assert_eq!(
+        id_of(&ours.receive().await.unwrap()),
+        Value::Null,
+        "the cancellation"
+    );
+    assert_eq!(id_of(&ours.receive().await.unwrap()), 2);
+}
+
+#[tokio::test]
+async fn a_full_connection_is_read_again_when_something_is_answered() {
+    let (mut ours, mut client) = pair(1 << 16);
+    let requests: String = (0..=MAX_IN_FLIGHT).map(ping).collect();
+    client.write_all(requests.as_bytes()).await.unwrap();
+    for id in 0..MAX_IN_FLIGHT {
+        assert_eq!(id_of(&ours.receive().await.unwrap()), id);
+    }
+    assert!(ours.receive().now_or_never().is_none());
+    ours.send(pong(&json!(3))).await.unwrap();
+    assert_eq!(id_of(&ours.receive().await.unwrap()), MAX_IN_FLIGHT);
+}
+
+#[tokio::test]
+async fn a_line_that_is_too_long_ends_the_connection_with_a_word() {
+    let (mut ours, mut client) = pair(1 << 16);
+    let (end, ()) = tokio::join!(ours.receive(), async {
+        client.write_all(&vec![b' '; MAX_LINE + 1]).await.unwrap();
+        client.write_all(b"\n").await.unwrap();
+    });
+    assert!(end.is_none());
+    let refusal = read_line(&mut client).await;
+    assert!(
+        refusal["error"]["message"]
+            .to_string()
+            .contains("longer than 4194304"),
+        "{refusal}"
+    );
+}
+
+#[tokio::test]
+async fn a_stopping_host_takes_nothing_more_and_answers_what_it_took() {
+    let (mut ours, mut client) = pair(1 << 16);
+    client.write_all(ping(1).as_bytes()).await.unwrap();
+    assert_eq!(id_of(&ours.receive().await.unwrap()), 1);
+    ours.stop.cancel();
+    client.write_all(ping(2).as_bytes()).await.unwrap();
+    assert!(
+        ours.receive().now_or_never().is_none(),
+        "neither 2 nor an end before 1 is answered"
+    );
+    let closing = ours.closing.clone();
+    ours.send(pong(&json!(1))).await.unwrap();
+    assert!(ours.receive().await.is_none());
+    assert!(closing.is_cancelled());
+    assert!(!ours.cut.is_cancelled());
+}

@@ -1,0 +1,80 @@
+//! The components under test, built once in a run, and what all hosts of this process share: one
+//! engine (each reserves terabytes of address space) and one folder of compiled components.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, OnceLock};
+
+use toolhost::catalog::{Cache, open_component};
+use toolhost::sandbox::Sandbox;
+
+const TARGET: &str = "wasm32-wasip2";
+const GUESTS: [&str; 4] = ["everything", "hello", "json", "rogue"];
+const TOOLS: [&str; 6] = ["fetch", "files", "github", "jq", "orders", "table"];
+
+/// The root of the checkout.
+pub(crate) fn checkout() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// The folder that cargo builds into.
+fn target() -> PathBuf {
+    let program = Path::new(env!("CARGO_BIN_EXE_toolhost"));
+    let target = program.ancestors().nth(2).expect("a folder of profiles");
+    target.to_owned()
+}
+
+/// Where compiled components of all runs are kept.
+pub(crate) fn cache_folder() -> PathBuf {
+    target().join("tests-compiled")
+}
+
+/// The cache of compiled components.
+pub(crate) fn cache() -> Cache {
+    Cache::open(cache_folder()).expect("the folder of compiled components")
+}
+
+/// The one engine of this process.
+pub(crate) fn sandbox() -> Arc<Sandbox> {
+    static ONLY: OnceLock<Arc<Sandbox>> = OnceLock::new();
+    Arc::clone(ONLY.get_or_init(|| Arc::new(Sandbox::new().expect("an engine"))))
+}
+
+/// A hostile or exemplary guest's file.
+pub(crate) fn guest(name: &str) -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build("guest", &GUESTS)).join(name)
+}
+
+/// A real tool's file.
+pub(crate) fn tool(name: &str) -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build("tool", &TOOLS)).join(name)
+}
+
+/// Builds components and compiles them, before several tests could begin to do so at once.
+fn build(kind: &str, names: &[&str]) -> PathBuf {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .current_dir(checkout())
+        .args(["build", "--profile", "guest", "--target", TARGET])
+        .arg("--target-dir")
+        .arg(target());
+    for name in names {
+        cargo.args(["--package", &format!("{kind}-{name}")]);
+    }
+    let status = cargo.status().expect("cargo runs");
+    assert!(
+        status.success(),
+        "the components do not build; is the target there? rustup target add {TARGET}"
+    );
+    let built = target().join(TARGET).join("guest");
+    let (sandbox, cache) = (sandbox(), cache());
+    for name in names {
+        let file = built.join(format!("{name}.wasm"));
+        if let Err(why) = open_component(&sandbox, &file, &cache) {
+            panic!("{}: {why}", file.display());
+        }
+    }
+    built
+}

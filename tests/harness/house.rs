@@ -1,0 +1,216 @@
+//! A host in this process.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use toolhost::call::{Host, Request};
+use toolhost::gate::Callers;
+use toolhost::ledger::{self, Call, Filter, Header, Ledger, Mode};
+use toolhost::quota::Quota;
+use toolhost::sandbox::Lanes;
+use toolhost::terms::{Bill, Code, Door as Through, Progress};
+use toolhost::wire::{self, Listener};
+
+use super::site::manifest;
+use super::{Agent, End, Site, sandbox};
+
+/// A host in this process, and its folder.
+pub(crate) struct House {
+    pub(crate) host: Arc<Host>,
+    pub(crate) site: Site,
+}
+
+impl House {
+    /// A host with the guests at hand.
+    pub(crate) fn new(text: &str) -> Self {
+        Self::at(Site::new(), text)
+    }
+
+    /// A host in a folder that was made ready.
+    pub(crate) fn at(site: Site, text: &str) -> Self {
+        let manifest = manifest(text);
+        let catalog = match site.load(&manifest) {
+            Ok(catalog) => catalog,
+            Err(troubles) => panic!("{troubles:#?}"),
+        };
+        let tools = manifest.tools.iter();
+        let places = tools.map(|tool| (tool.name.clone(), tool.all.limits.concurrency));
+        let header = Header {
+            host_version: "test",
+            mode: Mode::Dev,
+            manifest: "test",
+        };
+        let ledger = Ledger::open(&site.path("ledger"), &header, SystemTime::now);
+        let host = Host::new(
+            Callers::new(&manifest.callers, rustix::process::geteuid().as_raw(), None),
+            catalog,
+            Quota::new(manifest.host.concurrency, manifest.host.queue, places),
+            (sandbox(), Lanes::new().expect("lanes")),
+            ledger.expect("a ledger"),
+        );
+        Self {
+            host: Arc::new(host),
+            site,
+        }
+    }
+
+    /// A call by `local`.
+    pub(crate) async fn call(&self, function: &str, arguments: Value) -> End {
+        self.billed(function, arguments).await.0
+    }
+
+    /// A call by `local`, and what it used.
+    pub(crate) async fn billed(&self, function: &str, arguments: Value) -> (End, Bill) {
+        let request = self.request("local", function, arguments);
+        let (released, bill) = self.host.call_with_bill(request).await;
+        (released.map(|release| release.into_outcome()), bill)
+    }
+
+    /// A call by somebody.
+    pub(crate) async fn call_as(&self, caller: &str, function: &str, arguments: Value) -> End {
+        let request = self.request(caller, function, arguments);
+        let released = self.host.call(request).await;
+        released.map(|release| release.into_outcome())
+    }
+
+    /// A call by `local` that tells how far it is.
+    pub(crate) async fn progress_of(&self, function: &str, arguments: Value) -> Vec<Progress> {
+        let (sender, mut reports) = mpsc::channel(1_000);
+        let mut request = self.request("local", function, arguments);
+        request.progress = Some(sender);
+        if let Err(fault) = self.host.call(request).await {
+            panic!("{fault:?}");
+        }
+        let mut all = Vec::new();
+        while let Some(report) = reports.recv().await {
+            all.push(report);
+        }
+        all
+    }
+
+    /// What `caller` asks for.
+    pub(crate) fn request(&self, caller: &str, function: &str, arguments: Value) -> Request {
+        let Value::Object(arguments) = arguments else {
+            panic!("arguments are an object")
+        };
+        Request {
+            caller: self.host.callers.named(caller).expect("a caller"),
+            door: Through::Cli,
+            function: function.to_owned(),
+            arguments,
+            progress: None,
+        }
+    }
+
+    /// Where the ledger is.
+    pub(crate) fn ledger(&self) -> PathBuf {
+        self.site.path("ledger")
+    }
+
+    /// The calls in the ledger, newest last.
+    pub(crate) fn calls(&self) -> Vec<Call> {
+        let filter = Filter {
+            limit: 10_000,
+            ..Filter::default()
+        };
+        let shown = ledger::show(&self.ledger(), &filter).expect("a ledger");
+        assert_eq!(shown.unreadable, 0, "the ledger has lines that are no records");
+        shown.calls
+    }
+
+    /// The newest call in the ledger.
+    pub(crate) fn last(&self) -> Call {
+        self.calls().pop().expect("a call")
+    }
+
+    /// What the newest call tried on the outside.
+    pub(crate) fn attempts(&self) -> Vec<Value> {
+        let attempts = self.last().attempts;
+        let read = |attempt: &Box<serde_json::value::RawValue>| {
+            serde_json::from_str(attempt.get()).expect("an attempt")
+        };
+        attempts.iter().map(read).collect()
+    }
+
+    /// Waits until no call of a tool with one place runs any more: its place is given back after
+    /// its record is written.
+    pub(crate) async fn quiet(&self, tool: &str) {
+        if let Err(fault) = self.host.quota.reserve(tool).await {
+            panic!("{fault:?}");
+        }
+    }
+
+    /// Cancels a looping call of a tool with one place, and waits until it is over. The time is the
+    /// loop's, not the test's: the guest runs from the first poll on.
+    pub(crate) async fn cancel(&self, function: &str, arguments: Value, tool: &str) {
+        let call = self.host.call(self.request("local", function, arguments));
+        let running = tokio::time::timeout(Duration::from_millis(100), call).await;
+        assert!(running.is_err(), "the call ended by itself");
+        self.quiet(tool).await;
+    }
+
+    /// Opens doors: HTTP, and a Unix socket.
+    pub(crate) async fn open(&self) -> Door {
+        self.open_with_grace(Duration::from_secs(20)).await
+    }
+
+    /// Opens doors whose running calls get so much time after a stop.
+    pub(crate) async fn open_with_grace(&self, grace: Duration) -> Door {
+        let http = Listener::http(SocketAddr::from(([127, 0, 0, 1], 0))).await;
+        let http = http.expect("a port");
+        let address = http.address().expect("an address");
+        let socket = self.site.path("agents/agent.sock");
+        let unix = Listener::unix(&socket).expect("a socket");
+        let stop = CancellationToken::new();
+        let serving = wire::serve(self.host.clone(), vec![http, unix], stop.clone(), grace);
+        Door {
+            address,
+            socket,
+            stop,
+            served: tokio::spawn(serving),
+        }
+    }
+
+    /// Says that nothing is broken: an honest call goes well.
+    pub(crate) async fn still_serves(&self, function: &str, arguments: Value) {
+        let end = self.call(function, arguments).await;
+        assert!(end.is_ok(), "an honest call after it: {end:?}");
+    }
+
+    /// The code that the ledger has for the newest call.
+    pub(crate) fn recorded(&self) -> Option<String> {
+        self.last().code
+    }
+
+    /// Says that the ledger has this code for the newest call.
+    pub(crate) fn assert_recorded(&self, code: Code) {
+        assert_eq!(self.recorded().as_deref(), Some(code.as_str()));
+    }
+}
+
+/// The open doors of a host.
+pub(crate) struct Door {
+    pub(crate) address: SocketAddr,
+    pub(crate) socket: PathBuf,
+    pub(crate) stop: CancellationToken,
+    pub(crate) served: JoinHandle<()>,
+}
+
+impl Door {
+    /// An agent with a token.
+    pub(crate) fn agent(&self, token: &str) -> Agent {
+        Agent::new(self.address, token)
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}

@@ -1,0 +1,141 @@
+//! A folder of one test's own: a manifest's place, with the components it may name, gone with the
+//! test.
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use tempfile::TempDir;
+use toolhost::capability::http::{Secret, Secrets};
+use toolhost::capability::service::dial::Dialer;
+use toolhost::capability::{World, dir};
+use toolhost::catalog::{self, Catalog, Lock, Places, Trouble};
+use toolhost::manifest::{self, Manifest};
+
+use super::{cache, guest, sandbox, tool};
+
+/// A folder for one host.
+pub(crate) struct Site {
+    folder: TempDir,
+    secrets: Vec<(String, String)>,
+}
+
+impl Site {
+    /// An empty folder but for the hostile and exemplary guests.
+    pub(crate) fn new() -> Self {
+        let site = Self::empty();
+        for name in ["everything.wasm", "hello.wasm", "json.wasm", "rogue.wasm"] {
+            site.link(&guest(name), name);
+        }
+        site
+    }
+
+    /// A folder with the real tools, too.
+    pub(crate) fn with_tools() -> Self {
+        let site = Self::new();
+        for name in ["fetch", "files", "github", "jq", "orders", "table"] {
+            let name = format!("{name}.wasm");
+            site.link(&tool(&name), &name);
+        }
+        site
+    }
+
+    /// A folder with nothing in it.
+    pub(crate) fn empty() -> Self {
+        let folder = tempfile::Builder::new().prefix("th-").tempdir();
+        Self {
+            folder: folder.expect("a folder"),
+            secrets: Vec::new(),
+        }
+    }
+
+    /// Knows the value of one of the manifest's secrets.
+    pub(crate) fn secret(mut self, name: &str, value: &str) -> Self {
+        self.secrets.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A path within.
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file, and the folders it is in.
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(path, bytes).expect("a file");
+    }
+
+    /// Reads a file.
+    pub(crate) fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).expect("a file")
+    }
+
+    /// Names what is elsewhere.
+    pub(crate) fn link(&self, target: &Path, name: &str) {
+        symlink(target, self.path(name)).expect("a link");
+    }
+
+    /// Locks and loads the tools of a manifest, which begins with its second line.
+    pub(crate) fn load(&self, manifest: &Manifest) -> Result<Catalog, Vec<Trouble>> {
+        self.load_locked(manifest, &self.lock(manifest)?)
+    }
+
+    /// Asks the tools of a manifest what they are.
+    pub(crate) fn lock(&self, manifest: &Manifest) -> Result<Lock, Vec<Trouble>> {
+        static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+        let runtime =
+            RUNTIME.get_or_init(|| tokio::runtime::Runtime::new().expect("a runtime for guests"));
+        self.with_places(|places| {
+            catalog::lock_tools(&sandbox(), manifest, places, runtime.handle(), &|_| ())
+        })
+    }
+
+    /// Loads the tools of a manifest as a lock has them.
+    pub(crate) fn load_locked(
+        &self,
+        manifest: &Manifest,
+        lock: &Lock,
+    ) -> Result<Catalog, Vec<Trouble>> {
+        self.with_places(|places| catalog::load(&sandbox(), manifest, lock, places, &|_| ()))
+    }
+
+    /// Two tests that compile the same component at once would write the same file.
+    fn with_places<T>(&self, work: impl FnOnce(Places<'_>) -> T) -> T {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _turn = ONE_AT_A_TIME
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let (cache, world) = (cache(), self.world());
+        work(Places {
+            base: self.folder.path(),
+            cache: &cache,
+            world: &world,
+        })
+    }
+
+    fn world(&self) -> World {
+        let secrets: Secrets = self
+            .secrets
+            .iter()
+            .map(|(name, value)| {
+                let secret = Secret::new(value.clone().into_bytes()).expect("a secret");
+                (Arc::from(name.as_str()), secret)
+            })
+            .collect();
+        World {
+            dialer: Arc::new(Dialer::new()),
+            secrets: Arc::new(secrets),
+            folders: dir::Folders::new(self.folder.path()),
+        }
+    }
+}
+
+/// Reads a manifest that has to be sound. Its first line, the schema, is added.
+pub(crate) fn manifest(text: &str) -> Manifest {
+    match manifest::parse("toolhost.toml", &format!("schema = 1\n{text}")) {
+        Ok(manifest) => manifest,
+        Err(problems) => panic!("{problems}"),
+    }
+}
