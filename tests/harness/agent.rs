@@ -32,8 +32,14 @@ impl Reply {
 
     /// The messages in it, whether it is JSON or a stream of events.
     pub(crate) fn messages(&self) -> Vec<Value> {
-        if self.header("content-type").is_some_and(|kind| kind.starts_with("text/event-stream")) {
-            let data = self.body.lines().filter_map(|line| line.strip_prefix("data:"));
+        if self
+            .header("content-type")
+            .is_some_and(|kind| kind.starts_with("text/event-stream"))
+        {
+            let data = self
+                .body
+                .lines()
+                .filter_map(|line| line.strip_prefix("data:"));
             return data
                 .filter_map(|data| serde_json::from_str(data.trim()).ok())
                 .collect();
@@ -114,7 +120,9 @@ impl Agent {
 
     /// A connection of its own.
     pub(crate) async fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.address).await.expect("a connection")
+        TcpStream::connect(self.address)
+            .await
+            .expect("a connection")
     }
 
     /// The bytes of a POST of any body, with more headers.
@@ -144,11 +152,16 @@ impl Agent {
 
     /// The bytes of a stateless request.
     pub(crate) fn modern(&self, method: &str, mut params: Value) -> Vec<u8> {
-        let name = params.get("name").and_then(Value::as_str).map(str::to_owned);
+        let name = params
+            .get("name")
+            .and_then(Value::as_str)
+            .map(str::to_owned);
         let mut meta = modern_meta();
         if let Some(token) = params.get("progressToken").cloned() {
             meta["progressToken"] = token;
-            params.as_object_mut().map(|params| params.remove("progressToken"));
+            params
+                .as_object_mut()
+                .map(|params| params.remove("progressToken"));
         }
         params["_meta"] = meta;
         let body = json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params });
@@ -166,8 +179,11 @@ impl Agent {
 
     /// A stateless call of a function and its answer.
     pub(crate) async fn call(&self, function: &str, arguments: Value) -> Value {
-        self.ask("tools/call", json!({ "name": function, "arguments": arguments }))
-            .await
+        self.ask(
+            "tools/call",
+            json!({ "name": function, "arguments": arguments }),
+        )
+        .await
     }
 
     /// Opens a session of the older era; gives its id.
@@ -182,7 +198,10 @@ impl Agent {
         });
         let reply = self.send(&self.post(&[], hello.to_string())).await;
         assert_eq!(reply.status, 200, "{reply:?}");
-        let id = reply.header("mcp-session-id").expect("a session").to_owned();
+        let id = reply
+            .header("mcp-session-id")
+            .expect("a session")
+            .to_owned();
         let ready = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
         let reply = self.in_session(&id, &ready).await;
         assert_eq!(reply.status, 202, "{reply:?}");
@@ -191,7 +210,10 @@ impl Agent {
 
     /// The bytes of a message in a session.
     pub(crate) fn session_bytes(&self, id: &str, message: &Value) -> Vec<u8> {
-        let headers = [("Mcp-Session-Id", id), ("MCP-Protocol-Version", "2025-11-25")];
+        let headers = [
+            ("Mcp-Session-Id", id),
+            ("MCP-Protocol-Version", "2025-11-25"),
+        ];
         self.post(&headers, message.to_string())
     }
 
@@ -235,7 +257,12 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Speaker<R, W> {
 
     /// The next message; every line has to be one.
     pub(crate) async fn hear(&mut self) -> Option<Value> {
-        let line = self.lines.next_line().await.expect("a line")?;
+        let line = match self.lines.next_line().await {
+            Ok(line) => line?,
+            // The other side closed with something unread.
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
+            Err(error) => panic!("{error}"),
+        };
         Some(serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}")))
     }
 

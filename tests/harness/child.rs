@@ -4,8 +4,13 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStdin, ChildStdout};
+use tokio::sync::mpsc;
+use toolhost::ledger::{self, Filter};
+
 use super::site::manifest;
-use super::{Site, cache_folder};
+use super::{Site, Speaker, cache_folder};
 
 /// A folder that the program runs in.
 pub(crate) struct Program {
@@ -86,7 +91,10 @@ fn ended(output: &Output) -> Ended {
 }
 
 fn bring_compiled(to: &Path) {
-    let folder = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(to);
+    let folder = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(to);
     folder.expect("a folder");
     let compiled = std::fs::read_dir(cache_folder()).into_iter().flatten();
     for file in compiled {
@@ -98,5 +106,90 @@ fn bring_compiled(to: &Path) {
         std::fs::copy(&file, &copy).expect("a copy");
         let mode = std::fs::Permissions::from_mode(0o600);
         std::fs::set_permissions(&copy, mode).expect("a mode");
+    }
+}
+
+/// The program while it serves. It is killed with this value.
+pub(crate) struct Serving {
+    pub(crate) child: Child,
+    log: mpsc::UnboundedReceiver<String>,
+}
+
+impl Program {
+    /// Opens the doors, and waits until they are open.
+    pub(crate) async fn serve(&self) -> Serving {
+        let mut serving = self.start(&["serve"]);
+        serving.says("functions, ledger segment").await;
+        serving
+    }
+
+    /// Waits until the host that runs here has admitted a call of this function.
+    pub(crate) async fn admitted(&self, function: &str) {
+        let filter = Filter {
+            function: Some(function.to_owned()),
+            ..Filter::default()
+        };
+        let folder = self.site.path(".toolhost/ledger");
+        while ledger::show(&folder, &filter)
+            .expect("a ledger")
+            .calls
+            .is_empty()
+        {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Starts the program with pipes on all its streams.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Serving {
+        let mut command = self.command(arguments);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = tokio::process::Command::from(command)
+            .kill_on_drop(true)
+            .spawn()
+            .expect("a process");
+        let log = child.stderr.take().expect("its log");
+        let mut lines = BufReader::new(log).lines();
+        let (sender, log) = mpsc::unbounded_channel();
+        // Read whether or not the test wants to know: a full pipe would hold the program up.
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                // Nobody may want it any more; it is read all the same.
+                let _ = sender.send(line);
+            }
+        });
+        Serving { child, log }
+    }
+}
+
+impl Serving {
+    /// Waits for a line of the log.
+    pub(crate) async fn says(&mut self, words: &str) -> String {
+        let mut said = Vec::new();
+        while let Some(line) = self.log.recv().await {
+            if line.contains(words) {
+                return line;
+            }
+            said.push(line);
+        }
+        panic!("the log ended without {words:?}: {said:#?}")
+    }
+
+    /// Speaks lines on its standard input and output.
+    pub(crate) fn speaker(&mut self) -> Speaker<ChildStdout, ChildStdin> {
+        let output = self.child.stdout.take().expect("its output");
+        let input = self.child.stdin.take().expect("its input");
+        Speaker::new(output, input)
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let id = self.child.id().and_then(|id| i32::try_from(id).ok());
+        let id = id
+            .and_then(rustix::process::Pid::from_raw)
+            .expect("a process");
+        rustix::process::kill_process(id, signal).expect("a signal");
     }
 }

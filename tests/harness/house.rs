@@ -120,7 +120,10 @@ impl House {
             ..Filter::default()
         };
         let shown = ledger::show(&self.ledger(), &filter).expect("a ledger");
-        assert_eq!(shown.unreadable, 0, "the ledger has lines that are no records");
+        assert_eq!(
+            shown.unreadable, 0,
+            "the ledger has lines that are no records"
+        );
         shown.calls
     }
 
@@ -132,10 +135,10 @@ impl House {
     /// What the newest call tried on the outside.
     pub(crate) fn attempts(&self) -> Vec<Value> {
         let attempts = self.last().attempts;
-        let read = |attempt: &Box<serde_json::value::RawValue>| {
+        let read = |attempt: Box<serde_json::value::RawValue>| {
             serde_json::from_str(attempt.get()).expect("an attempt")
         };
-        attempts.iter().map(read).collect()
+        attempts.into_iter().map(read).collect()
     }
 
     /// Waits until no call of a tool with one place runs any more: its place is given back after
@@ -143,6 +146,14 @@ impl House {
     pub(crate) async fn quiet(&self, tool: &str) {
         if let Err(fault) = self.host.quota.reserve(tool).await {
             panic!("{fault:?}");
+        }
+    }
+
+    /// Waits until a call is admitted and runs.
+    pub(crate) async fn admitted(&self, function: &str) {
+        let runs = |call: &Call| call.function == function && call.end == ledger::End::Open;
+        while !self.calls().iter().any(runs) {
+            tokio::task::yield_now().await;
         }
     }
 

@@ -11,11 +11,11 @@ mod site;
 mod upstream;
 mod words;
 
-pub(crate) use agent::{Agent, Reply, Speaker, exchange, modern_meta, speak};
-pub(crate) use child::{Ended, Program};
+pub(crate) use agent::{Agent, Speaker, exchange, modern_meta, speak};
+pub(crate) use child::Program;
 pub(crate) use guests::{cache, cache_folder, checkout, guest, sandbox, tool};
-pub(crate) use house::{Door, House};
-pub(crate) use site::Site;
+pub(crate) use house::House;
+pub(crate) use site::{Site, manifest};
 pub(crate) use upstream::{Seen, Upstream, text_response};
 pub(crate) use words::{Words, component, definition};
 
@@ -58,4 +58,10 @@ pub(crate) fn tool_error(end: &End) -> &ToolError {
         Ok(Outcome::Error(error)) => error,
         other => panic!("no error of the tool's: {other:?}"),
     }
+}
+
+/// SHA-256 of a token, as manifests have it.
+pub(crate) fn sha256(token: &str) -> String {
+    use sha2::Digest as _;
+    hex::encode(sha2::Sha256::digest(token))
 }

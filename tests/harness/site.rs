@@ -104,9 +104,7 @@ impl Site {
     /// Two tests that compile the same component at once would write the same file.
     fn with_places<T>(&self, work: impl FnOnce(Places<'_>) -> T) -> T {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-        let _turn = ONE_AT_A_TIME
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let (cache, world) = (cache(), self.world());
         work(Places {
             base: self.folder.path(),

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ServerCapabilities, ServerConfig,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ServerCapabilities,
+    ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
@@ -26,17 +27,28 @@ impl ServerHandler for Echo {
         _: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let arguments = request.arguments.as_ref();
-        let text = arguments.and_then(|arguments| arguments.get("text")?.as_str()).unwrap_or_default();
+        let text = arguments
+            .and_then(|arguments| arguments.get("text")?.as_str())
+            .unwrap_or_default();
         Ok(CallToolResult::success(vec![ContentBlock::text(text)]).into())
     }
 }
 
 /// `bare stdio`, or `bare listen <socket>`, which prints its HTTP address.
 pub(crate) fn serve(words: &[String]) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         match words[0].as_str() {
-            "stdio" => drop(Echo.serve(rmcp::transport::stdio_pipes()).await.unwrap().waiting().await),
+            "stdio" => drop(
+                Echo.serve(rmcp::transport::stdio_pipes())
+                    .await
+                    .unwrap()
+                    .waiting()
+                    .await,
+            ),
             _ => listen(&words[1]).await,
         }
     });
@@ -57,8 +69,14 @@ async fn listen(socket: &str) {
             });
         }
     });
-    let config = StreamableHttpServerConfig::default().with_legacy_session_mode(false).with_json_response(true);
-    let service = StreamableHttpService::new(|| Ok(Echo), Arc::new(NeverSessionManager::default()), config);
+    let config = StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(false)
+        .with_json_response(true);
+    let service = StreamableHttpService::new(
+        || Ok(Echo),
+        Arc::new(NeverSessionManager::default()),
+        config,
+    );
     loop {
         let (stream, _) = tcp.accept().await.unwrap();
         stream.set_nodelay(true).unwrap();

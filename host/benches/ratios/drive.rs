@@ -21,7 +21,12 @@ pub(crate) type Pipes = Lines<ChildStdout, ChildStdin>;
 impl Unix {
     pub(crate) fn connect(path: &Path) -> Self {
         let stream = UnixStream::connect(path).unwrap();
-        let mut lines = Self { reader: BufReader::new(stream.try_clone().unwrap()), writer: stream, next: 1, child: None };
+        let mut lines = Self {
+            reader: BufReader::new(stream.try_clone().unwrap()),
+            writer: stream,
+            next: 1,
+            child: None,
+        };
         lines.hello();
         lines
     }
@@ -29,9 +34,19 @@ impl Unix {
 
 impl Pipes {
     pub(crate) fn spawn(command: &mut Command) -> Self {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let (reader, writer) = (child.stdout.take().unwrap(), child.stdin.take().unwrap());
-        let mut lines = Self { reader: BufReader::new(reader), writer, next: 1, child: Some(child) };
+        let mut lines = Self {
+            reader: BufReader::new(reader),
+            writer,
+            next: 1,
+            child: Some(child),
+        };
         lines.hello();
         lines
     }
@@ -52,7 +67,10 @@ impl<R: Read, W: Write> Lines<R, W> {
     pub(crate) fn receive(&mut self) -> String {
         loop {
             let mut line = String::new();
-            assert!(self.reader.read_line(&mut line).unwrap() > 0, "the connection ended");
+            assert!(
+                self.reader.read_line(&mut line).unwrap() > 0,
+                "the connection ended"
+            );
             if line.contains("\"id\":") {
                 return line;
             }
@@ -136,7 +154,11 @@ impl Http {
             body.len()
         );
         let reader = BufReader::new(stream.try_clone().unwrap());
-        Self { reader, writer: stream, request: request.into_bytes() }
+        Self {
+            reader,
+            writer: stream,
+            request: request.into_bytes(),
+        }
     }
 
     pub(crate) fn echo(&mut self, count: usize) -> Vec<Duration> {

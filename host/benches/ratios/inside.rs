@@ -27,11 +27,16 @@ const ROUNDS: usize = 40;
 const CALLS: u32 = 500;
 
 pub(crate) fn call(stage: &Stage) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let sandbox = Arc::new(Sandbox::new().unwrap());
     let raw = Raw::new(sandbox.engine(), stage);
     let host = host(stage, sandbox);
-    let Value::Object(arguments) = serde_json::from_str(ECHO).unwrap() else { panic!() };
+    let Value::Object(arguments) = serde_json::from_str(ECHO).unwrap() else {
+        panic!()
+    };
     let mut pairs = Pairs::default();
     runtime.block_on(async {
         raw.calls(CALLS).await;
@@ -40,12 +45,19 @@ pub(crate) fn call(stage: &Stage) {
             pairs.push(ours(&host, &arguments, CALLS).await, raw.calls(CALLS).await);
         }
     });
-    pairs.print("a call in the process, against the raw call", "us", "<= 1.8");
+    pairs.print(
+        "a call in the process, against the raw call",
+        "us",
+        "<= 1.8",
+    );
 }
 
 /// Microseconds of a call through the whole host.
 async fn ours(host: &Arc<Host>, arguments: &Map<String, Value>, calls: u32) -> f64 {
-    let caller = Caller { agent: "local".into(), user: None };
+    let caller = Caller {
+        agent: "local".into(),
+        user: None,
+    };
     let start = Instant::now();
     for _ in 0..calls {
         let request = Request {
@@ -63,21 +75,47 @@ async fn ours(host: &Arc<Host>, arguments: &Map<String, Value>, calls: u32) -> f
 
 fn host(stage: &Stage, sandbox: Arc<Sandbox>) -> Arc<Host> {
     let path = stage.path("toolhost");
-    let manifest = toolhost::manifest::parse("toolhost.toml", &std::fs::read_to_string(&path).unwrap()).unwrap();
-    let lock = catalog::Lock::parse(&std::fs::read_to_string(catalog::lock_path(&path)).unwrap()).unwrap();
+    let manifest =
+        toolhost::manifest::parse("toolhost.toml", &std::fs::read_to_string(&path).unwrap())
+            .unwrap();
+    let lock =
+        catalog::Lock::parse(&std::fs::read_to_string(catalog::lock_path(&path)).unwrap()).unwrap();
     let cache = Cache::open(stage.folder.join("inside.compiled")).unwrap();
     let world = World {
         dialer: Arc::new(Dialer::new()),
         secrets: Arc::new(Secrets::default()),
         folders: dir::Folders::new(&stage.folder),
     };
-    let places = Places { base: &stage.folder, cache: &cache, world: &world };
+    let places = Places {
+        base: &stage.folder,
+        cache: &cache,
+        world: &world,
+    };
     let catalog = catalog::load(&sandbox, &manifest, &lock, places, &|_| {}).unwrap();
-    let slots: BTreeMap<Arc<str>, u32> = manifest.tools.iter().map(|tool| (tool.name.clone(), 16)).collect();
-    let header = Header { host_version: "bench", mode: Mode::Dev, manifest: "" };
-    let ledger = Ledger::open(&stage.folder.join("inside.ledger"), &header, std::time::SystemTime::now).unwrap();
+    let slots: BTreeMap<Arc<str>, u32> = manifest
+        .tools
+        .iter()
+        .map(|tool| (tool.name.clone(), 16))
+        .collect();
+    let header = Header {
+        host_version: "bench",
+        mode: Mode::Dev,
+        manifest: "",
+    };
+    let ledger = Ledger::open(
+        &stage.folder.join("inside.ledger"),
+        &header,
+        std::time::SystemTime::now,
+    )
+    .unwrap();
     let lanes = Lanes::new().unwrap();
-    Arc::new(Host::new(Callers::new(&[], 0, None), catalog, Quota::new(64, 64, slots), (sandbox, lanes), ledger))
+    Arc::new(Host::new(
+        Callers::new(&[], 0, None),
+        catalog,
+        Quota::new(64, 64, slots),
+        (sandbox, lanes),
+        ledger,
+    ))
 }
 
 /// What an embedder does at the least: a fresh store with fuel, epoch and a limiter, a fresh
@@ -95,7 +133,10 @@ struct State {
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
     }
 }
 
@@ -106,7 +147,10 @@ impl Raw {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).unwrap();
         linker.define_unknown_imports_as_traps(&component).unwrap();
         let pre = BoundPre::new(linker.instantiate_pre(&component).unwrap()).unwrap();
-        Self { engine: engine.clone(), pre }
+        Self {
+            engine: engine.clone(),
+            pre,
+        }
     }
 
     async fn calls(&self, calls: u32) -> f64 {
@@ -123,7 +167,11 @@ impl Raw {
             store.fuel_async_yield_interval(Some(100_000)).unwrap();
             store.set_epoch_deadline(1_000);
             let tool = self.pre.instantiate_async(&mut store).await.unwrap();
-            let output = tool.toolhost_tool_tools().call_call(&mut store, "echo", ECHO).await.unwrap();
+            let output = tool
+                .toolhost_tool_tools()
+                .call_call(&mut store, "echo", ECHO)
+                .await
+                .unwrap();
             assert!(output.is_ok());
         }
         start.elapsed().as_secs_f64() * 1e6 / f64::from(calls)

@@ -22,13 +22,19 @@ mod stage;
 mod stats;
 
 fn main() {
-    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let words: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| word != "--bench")
+        .collect();
     if words.first().is_some_and(|word| word == "bare") {
         return bare::serve(&words[1..]);
     }
     let chosen = |name: &str| words.is_empty() || words.iter().any(|word| word == name);
     let stage = stage::Stage::set();
-    println!("{:<44} {:>10} {:>10} {:>8}  {}", "what", "ours", "reference", "ratio", "asked");
+    println!(
+        "{:<44} {:>10} {:>10} {:>8}  {}",
+        "what", "ours", "reference", "ratio", "asked"
+    );
     if chosen("call") {
         inside::call(&stage);
     }

@@ -16,7 +16,10 @@ pub(crate) fn unix(stage: &Stage) {
     b.echo(500);
     let mut pairs = Pairs::default();
     for _ in 0..ROUNDS {
-        pairs.push(percentile(&mut a.echo(500), 0.5), percentile(&mut b.echo(500), 0.5));
+        pairs.push(
+            percentile(&mut a.echo(500), 0.5),
+            percentile(&mut b.echo(500), 0.5),
+        );
     }
     pairs.print("unix socket, 1 in flight, p50", "us", "<= 2");
     let mut pairs = Pairs::default();
@@ -28,7 +31,10 @@ pub(crate) fn unix(stage: &Stage) {
 
 pub(crate) fn http(stage: &Stage) {
     let (ours, bare) = (stage.serve("toolhost"), Served::bare(stage));
-    let (mut a, mut b) = (Http::connect(&ours.http, &ours.token), Http::connect(&bare.http, "none"));
+    let (mut a, mut b) = (
+        Http::connect(&ours.http, &ours.token),
+        Http::connect(&bare.http, "none"),
+    );
     a.echo(500);
     b.echo(500);
     let mut pairs = Pairs::default();
@@ -37,22 +43,45 @@ pub(crate) fn http(stage: &Stage) {
     for _ in 0..ROUNDS {
         let mut times = a.echo(500);
         slowest = slowest.max(times.iter().copied().max().unwrap());
-        stalls += times.iter().filter(|time| **time > Duration::from_millis(35)).count();
-        pairs.push(percentile(&mut times, 0.5), percentile(&mut b.echo(500), 0.5));
+        stalls += times
+            .iter()
+            .filter(|time| **time > Duration::from_millis(35))
+            .count();
+        pairs.push(
+            percentile(&mut times, 0.5),
+            percentile(&mut b.echo(500), 0.5),
+        );
     }
     pairs.print("HTTP, stateless, 1 in flight, p50", "us", "<= 2");
-    print_one("HTTP, calls beyond 35 ms (a stall has 40)", &stalls.to_string(), "0");
-    print_one("HTTP, slowest call", &format!("{:.1} ms", slowest.as_secs_f64() * 1e3), "");
+    print_one(
+        "HTTP, calls beyond 35 ms (a stall has 40)",
+        &stalls.to_string(),
+        "0",
+    );
+    print_one(
+        "HTTP, slowest call",
+        &format!("{:.1} ms", slowest.as_secs_f64() * 1e3),
+        "",
+    );
 }
 
 pub(crate) fn stdio(stage: &Stage) {
-    let mut a = Pipes::spawn(Command::new(TOOLHOST).arg("-m").arg(stage.path("toolhost")).args(["serve", "--stdio"]));
-    let mut b = Pipes::spawn(Command::new(std::env::current_exe().unwrap()).args(["bare", "stdio"]));
+    let mut a = Pipes::spawn(
+        Command::new(TOOLHOST)
+            .arg("-m")
+            .arg(stage.path("toolhost"))
+            .args(["serve", "--stdio"]),
+    );
+    let mut b =
+        Pipes::spawn(Command::new(std::env::current_exe().unwrap()).args(["bare", "stdio"]));
     a.echo(500);
     b.echo(500);
     let mut pairs = Pairs::default();
     for _ in 0..ROUNDS {
-        pairs.push(percentile(&mut a.echo(500), 0.5), percentile(&mut b.echo(500), 0.5));
+        pairs.push(
+            percentile(&mut a.echo(500), 0.5),
+            percentile(&mut b.echo(500), 0.5),
+        );
     }
     pairs.print("stdio, 1 in flight, p50", "us", "<= 1.7");
     let mut pairs = Pairs::default();
@@ -82,7 +111,11 @@ pub(crate) fn noise(stage: &Stage) {
         pairs.print(&what, "us", asked);
         let mut pairs = Pairs::default();
         pairs.push(percentile(&mut loud, 0.99), percentile(&mut quiet, 0.99));
-        pairs.print(&format!("honest p99 beside {loops} endless loops"), "us", "");
+        pairs.print(
+            &format!("honest p99 beside {loops} endless loops"),
+            "us",
+            "",
+        );
     }
 }
 
@@ -107,24 +140,46 @@ pub(crate) fn cancel(stage: &Stage) {
         assert_eq!(begun, before + 20);
         times.push(start.elapsed());
     }
-    print_one("a looping guest stops after cancel, p50", &format!("{:.1} ms", percentile(&mut times, 0.5) / 1e3), "");
-    print_one("a looping guest stops after cancel, worst", &format!("{:.1} ms", percentile(&mut times, 1.0) / 1e3), "<= 50 ms");
+    print_one(
+        "a looping guest stops after cancel, p50",
+        &format!("{:.1} ms", percentile(&mut times, 0.5) / 1e3),
+        "",
+    );
+    print_one(
+        "a looping guest stops after cancel, worst",
+        &format!("{:.1} ms", percentile(&mut times, 1.0) / 1e3),
+        "<= 50 ms",
+    );
 }
 
 /// Calls that ended, by the ledger of the newest segment.
 fn closed(folder: &std::path::Path) -> usize {
-    let newest = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).max().unwrap();
-    std::fs::read_to_string(newest).unwrap().matches("\"kind\":\"closed\"").count()
+    let newest = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .max()
+        .unwrap();
+    std::fs::read_to_string(newest)
+        .unwrap()
+        .matches("\"kind\":\"closed\"")
+        .count()
 }
 
 /// From starting the process to the first answer, with everything in the cache.
 pub(crate) fn start(stage: &Stage) {
     stage.manifest("one", &stage.tool("test", "everything"));
-    let fifty: String = (0..50).map(|n| stage.tool(&format!("test{n}"), "everything")).collect();
+    let fifty: String = (0..50)
+        .map(|n| stage.tool(&format!("test{n}"), "everything"))
+        .collect();
     stage.manifest("fifty", &fifty);
     let first_answer = |name: &str| {
         let start = Instant::now();
-        let pipes = Pipes::spawn(Command::new(TOOLHOST).arg("-m").arg(stage.path(name)).args(["serve", "--stdio"]));
+        let pipes = Pipes::spawn(
+            Command::new(TOOLHOST)
+                .arg("-m")
+                .arg(stage.path(name))
+                .args(["serve", "--stdio"]),
+        );
         let time = start.elapsed();
         drop(pipes);
         time.as_secs_f64() * 1e3
@@ -143,12 +198,25 @@ pub(crate) fn memory(stage: &Stage) {
     agent.call("jq_run", "{\"filter\":\".\",\"input\":1}");
     agent.receive();
     let resident = |field: &str| {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", served.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with(field)).unwrap().to_owned();
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", served.child.id())).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with(field))
+            .unwrap()
+            .to_owned();
         let kib: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
         kib / 1024.0
     };
     let mut seen: Vec<f64> = (0..5).map(|_| resident("VmRSS")).collect();
-    print_one("resident, idle, six tools, after one call", &format!("{:.1} MiB", median(&mut seen)), "<= 40");
-    print_one("  of it not backed by a file", &format!("{:.1} MiB", resident("RssAnon")), "");
+    print_one(
+        "resident, idle, six tools, after one call",
+        &format!("{:.1} MiB", median(&mut seen)),
+        "<= 40",
+    );
+    print_one(
+        "  of it not backed by a file",
+        &format!("{:.1} MiB", resident("RssAnon")),
+        "",
+    );
 }

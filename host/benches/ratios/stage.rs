@@ -21,7 +21,14 @@ impl Stage {
         let target = Path::new(TOOLHOST).ancestors().nth(2).unwrap();
         let mut cargo = Command::new(env!("CARGO"));
         cargo.current_dir(root).env("CARGO_TARGET_DIR", target);
-        cargo.args(["build", "--quiet", "--profile", "guest", "--target", "wasm32-wasip2"]);
+        cargo.args([
+            "build",
+            "--quiet",
+            "--profile",
+            "guest",
+            "--target",
+            "wasm32-wasip2",
+        ]);
         cargo.args(["--package", "guest-everything", "--package", "guest-rogue"]);
         for tool in TOOLS {
             cargo.args(["--package", &format!("tool-{tool}")]);
@@ -29,16 +36,23 @@ impl Stage {
         assert!(cargo.status().unwrap().success(), "the guests do not build");
         let folder = std::env::temp_dir().join(format!("toolhost-bench-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        let stage = Self { folder, guests: target.join("wasm32-wasip2/guest") };
+        let stage = Self {
+            folder,
+            guests: target.join("wasm32-wasip2/guest"),
+        };
         let test = stage.tool("test", "everything");
         let rogue = stage.tool("rogue", "rogue");
-        let limits = "limits = { fuel = 1_000_000_000_000, deadline = \"10m\", concurrency = 64 }\n";
+        let limits =
+            "limits = { fuel = 1_000_000_000_000, deadline = \"10m\", concurrency = 64 }\n";
         stage.manifest("toolhost", &format!("{test}{rogue}{limits}"));
         stage
     }
 
     pub(crate) fn tool(&self, name: &str, guest: &str) -> String {
-        format!("[tool.{name}]\ncomponent = {:?}\n", self.guests.join(guest).with_extension("wasm"))
+        format!(
+            "[tool.{name}]\ncomponent = {:?}\n",
+            self.guests.join(guest).with_extension("wasm")
+        )
     }
 
     /// Writes a manifest and locks it.
@@ -47,8 +61,17 @@ impl Stage {
             "schema = 1\n[host]\nstate = \"{name}.state\"\nagents = [\"unix:{name}.sock/agent.sock\", \"http://127.0.0.1:0\"]\nconcurrency = 256\n{tools}"
         );
         std::fs::write(self.path(name), text).unwrap();
-        let locked = Command::new(TOOLHOST).arg("-m").arg(self.path(name)).arg("lock").output().unwrap();
-        assert!(locked.status.success(), "{}", String::from_utf8_lossy(&locked.stderr));
+        let locked = Command::new(TOOLHOST)
+            .arg("-m")
+            .arg(self.path(name))
+            .arg("lock")
+            .output()
+            .unwrap();
+        assert!(
+            locked.status.success(),
+            "{}",
+            String::from_utf8_lossy(&locked.stderr)
+        );
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -77,9 +100,15 @@ impl Stage {
             }
         };
         std::thread::spawn(move || for _ in lines {});
-        let token = std::fs::read_to_string(self.folder.join(format!("{name}.state/agents/token"))).unwrap();
+        let token = std::fs::read_to_string(self.folder.join(format!("{name}.state/agents/token")))
+            .unwrap();
         let unix = self.folder.join(format!("{name}.sock/agent.sock"));
-        Served { child, http, unix, token: token.trim().to_owned() }
+        Served {
+            child,
+            http,
+            unix,
+            token: token.trim().to_owned(),
+        }
     }
 }
 
@@ -108,8 +137,15 @@ impl Served {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Self { child, http: line.trim().to_owned(), unix, token: String::new() }
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        Self {
+            child,
+            http: line.trim().to_owned(),
+            unix,
+            token: String::new(),
+        }
     }
 }
 

@@ -12,7 +12,11 @@ pub(crate) fn median(values: &mut [f64]) -> f64 {
 pub(crate) fn percentile(times: &mut [Duration], share: f64) -> f64 {
     times.sort_unstable();
     let last = times.len() - 1;
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss
+    )]
     let at = ((last as f64) * share) as usize;
     times[at.min(last)].as_secs_f64() * 1e6
 }
@@ -32,7 +36,12 @@ impl Pairs {
 
     /// Prints the medians and the median of the ratios.
     pub(crate) fn print(mut self, what: &str, unit: &str, asked: &str) {
-        let mut ratios: Vec<f64> = self.ours.iter().zip(&self.reference).map(|(a, b)| a / b).collect();
+        let mut ratios: Vec<f64> = self
+            .ours
+            .iter()
+            .zip(&self.reference)
+            .map(|(a, b)| a / b)
+            .collect();
         println!(
             "{what:<44} {:>10} {:>10} {:>8.2}  {asked}",
             format!("{:.1} {unit}", median(&mut self.ours)),

@@ -15,8 +15,20 @@ use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use super::service::dial::Dialer;
 use super::{clock, dir, env, http, log, progress, random};
-use crate::manifest::Grants;
 use crate::terms::{Limits, Progress};
+
+/// Powers, by capability. Empty is what a tool has when the manifest grants nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// Where requests may go.
+    pub http: Vec<Arc<http::HttpGrant>>,
+    /// Which directories exist.
+    pub dir: Vec<dir::DirGrant>,
+    /// Which variables exist.
+    pub env: Vec<env::EnvGrant>,
+    /// Whether log messages are kept.
+    pub log: Option<log::LogGrant>,
+}
 
 /// What all calls of the process share.
 pub struct World {

@@ -18,4 +18,4 @@ pub mod service;
 
 pub use bindings::exports::toolhost::tool::tools;
 pub use bindings::{Bound, BoundPre};
-pub use frame::{Charter, Equipment, Holder, Pen, Powers, World, link, provides, usable};
+pub use frame::{Charter, Equipment, Grants, Holder, Pen, Powers, World, link, provides, usable};

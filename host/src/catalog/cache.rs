@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -87,7 +88,10 @@ impl Cache {
 
     /// Written beside and renamed, so that nobody ever sees half a file.
     fn store(&self, path: &Path, compiled: &[u8]) -> io::Result<()> {
-        let beside = path.with_extension(format!("{}.new", std::process::id()));
+        // Two tools may be the same component: each writer has a file of its own.
+        static WRITER: AtomicU64 = AtomicU64::new(0);
+        let writer = WRITER.fetch_add(1, Ordering::Relaxed);
+        let beside = path.with_extension(format!("{}-{writer}.new", std::process::id()));
         let mut file = std::fs::OpenOptions::new()
             .write(true)
             .create(true)

@@ -56,10 +56,15 @@ fn definition(said: tools::Definition) -> Result<Definition, Fault> {
         )));
     }
     let description = clean(&said.description);
-    if description.trim().is_empty() || description.len() > DESCRIPTION {
+    if description.trim().is_empty() {
         return Err(bad(format!(
-            "the description of `{name}` must have 1 to {DESCRIPTION} bytes, it has {}",
-            description.len()
+            "`{name}` has no description; a model cannot know when to use it"
+        )));
+    }
+    if description.len() > DESCRIPTION {
+        let bytes = description.len();
+        return Err(bad(format!(
+            "the description of `{name}` has {bytes} bytes; {DESCRIPTION} are allowed"
         )));
     }
     let input_schema = schema(&name, "input", &said.input_schema)?;

@@ -118,11 +118,8 @@ impl Lock {
             let lines = match (self.tools.get(name), new.tools.get(name)) {
                 (None, Some(tool)) => {
                     let mut lines = vec![format!("+ new, sha256 {}", hex::encode(tool.digest))];
-                    lines.extend(
-                        tool.functions
-                            .iter()
-                            .map(|f| format!("+ function {}", f.name)),
-                    );
+                    let names: Vec<&str> = tool.functions.iter().map(|f| f.name.as_str()).collect();
+                    lines.push(format!("+ functions {}", names.join(", ")));
                     lines
                 }
                 (Some(_), None) => vec!["- removed".to_owned()],

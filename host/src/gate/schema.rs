@@ -26,7 +26,7 @@ impl Schema {
             .with_draft(jsonschema::Draft::Draft202012)
             .build(&Value::Object(schema.clone()))
             .map(Self)
-            .map_err(|error| BadSchema(format!("{error} at {}", error.schema_path())))
+            .map_err(|error| BadSchema(why(&error)))
     }
 
     /// Checks a call's arguments.
@@ -81,6 +81,23 @@ impl Schema {
             .collect();
         said.dedup();
         said.join("; ")
+    }
+}
+
+/// Why a schema does not compile, without the library's advice to fetch what it points to.
+fn why(error: &jsonschema::ValidationError<'_>) -> String {
+    if let jsonschema::error::ValidationErrorKind::Referencing(reference) = error.kind() {
+        let said = reference.to_string();
+        let outside = said.split('\'').nth(1).unwrap_or_default();
+        return format!(
+            "it points outside itself, to `{outside}`; nothing is fetched, put what it needs under $defs"
+        );
+    }
+    let place = error.schema_path().to_string();
+    if place.is_empty() {
+        error.to_string()
+    } else {
+        format!("{error} at {place}")
     }
 }
 

@@ -5,10 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::capability::dir::DirGrant;
-use crate::capability::env::EnvGrant;
-use crate::capability::http::HttpGrant;
-use crate::capability::log::LogGrant;
+pub use crate::capability::Grants;
 use crate::terms::Limits;
 
 /// A whole manifest. Paths are as written: whoever reads files resolves them against the
@@ -120,17 +117,4 @@ pub struct FunctionSpec {
     pub limits: Limits,
     /// The powers.
     pub grants: Grants,
-}
-
-/// Powers, by capability. Empty is what a tool has when the manifest grants nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Grants {
-    /// Where requests may go.
-    pub http: Vec<Arc<HttpGrant>>,
-    /// Which directories exist.
-    pub dir: Vec<DirGrant>,
-    /// Which variables exist.
-    pub env: Vec<EnvGrant>,
-    /// Whether log messages are kept.
-    pub log: Option<LogGrant>,
 }

@@ -50,10 +50,18 @@ impl Framing {
 /// The outside of a message.
 #[derive(Debug, Deserialize)]
 pub(super) struct Envelope<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "present")]
     id: Option<&'a RawValue>,
     #[serde(borrow, default)]
     method: Option<Cow<'a, str>>,
+}
+
+/// A member that is there, `null` too: a request whose id is null is refused, not taken for a
+/// notification.
+fn present<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 impl Envelope<'_> {

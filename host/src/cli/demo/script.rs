@@ -193,7 +193,7 @@ fn works(upstream: SocketAddr) -> Vec<Step> {
         ok(
             "a function that may write",
             "github_create_comment",
-            json!({ "owner": "acme", "repo": "app", "number": 42, "body": "Fixed in 2.4.1." }),
+            json!({ "repo": "acme/app", "number": 42, "body": "Fixed in 2.4.1." }),
             "",
         ),
         ok(

@@ -1,0 +1,6 @@
+//! The powers: what a guest reaches with a grant, what it does not reach without, and what is
+//! written down of both.
+
+mod dir;
+mod http;
+mod surroundings;

@@ -1,0 +1,260 @@
+//! The shape of the host's sources: each room names only rooms below it, and what may be named in
+//! one place only is named there only.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::harness::checkout;
+
+/// The rooms, top to bottom. Rooms of one storey do not name each other.
+const STOREYS: [&[&str]; 10] = [
+    &["cli"],
+    &["wire"],
+    &["call"],
+    &["catalog"],
+    &["sandbox"],
+    &["gate"],
+    &["ledger", "quota"],
+    &["manifest"],
+    &["capability"],
+    &["terms"],
+];
+
+/// What a room names beyond its place, and why.
+const EXCEPTIONS: [(&str, &str, &str); 0] = [];
+
+/// A source file of the host.
+struct Source {
+    /// `wire/mcp/lines.rs`.
+    name: String,
+    /// `wire`.
+    room: String,
+    text: String,
+    /// Without comments, and without tests.
+    code: String,
+}
+
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files(&path, found);
+        } else if path.extension() == Some("rs".as_ref()) {
+            found.push(path);
+        }
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let root = checkout().join("host/src");
+    let mut found = Vec::new();
+    files(&root, &mut found);
+    let read = |path: PathBuf| {
+        let name = path
+            .strip_prefix(&root)
+            .expect("within")
+            .display()
+            .to_string();
+        let text = std::fs::read_to_string(&path).expect("a source");
+        let room = name
+            .split('/')
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches(".rs");
+        Source {
+            room: room.to_owned(),
+            code: code(&text),
+            text,
+            name,
+        }
+    };
+    found.into_iter().map(read).collect()
+}
+
+/// The lines that are compiled outside of tests. Tests stand at the end of a file.
+fn code(text: &str) -> String {
+    let end = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
+    let lines = text[..end]
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// Whether a file holds tests only: it stands beside what it tests.
+fn is_test(name: &str) -> bool {
+    ["tests.rs", "testing.rs"]
+        .iter()
+        .any(|end| name.ends_with(end))
+        || name.contains("tests/")
+}
+
+fn storey(room: &str) -> Option<usize> {
+    STOREYS.iter().position(|rooms| rooms.contains(&room))
+}
+
+/// The rooms that a source names through `crate::`.
+fn named(code: &str) -> BTreeSet<String> {
+    let mut rooms = BTreeSet::new();
+    for rest in code.split("crate::").skip(1) {
+        // `use crate::{a, b}` would hide what it names.
+        assert!(
+            !rest.starts_with('{'),
+            "name each room by itself: crate::{}",
+            &rest[..40]
+        );
+        let room: String = rest
+            .chars()
+            .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+            .collect();
+        rooms.insert(room);
+    }
+    rooms
+}
+
+#[test]
+fn a_room_names_only_rooms_below_it() {
+    let mut seen = BTreeSet::new();
+    let mut wrong = Vec::new();
+    let mut needed = BTreeSet::new();
+    for source in sources() {
+        if is_test(&source.name) || ["lib", "main"].contains(&source.room.as_str()) {
+            continue;
+        }
+        let own = storey(&source.room);
+        let own = own.unwrap_or_else(|| panic!("{} is in no known room", source.name));
+        seen.insert(source.room.clone());
+        for room in named(&source.code) {
+            let Some(other) = storey(&room) else { continue };
+            if other > own || room == source.room {
+                continue;
+            }
+            let known = EXCEPTIONS
+                .iter()
+                .find(|(from, to, _)| *from == source.room && *to == room);
+            match known {
+                Some(exception) => drop(needed.insert(*exception)),
+                None => wrong.push(format!("{} names {room}", source.name)),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_eq!(
+        needed.len(),
+        EXCEPTIONS.len(),
+        "an exception that nobody needs"
+    );
+    let all: BTreeSet<String> = STOREYS.concat().into_iter().map(str::to_owned).collect();
+    assert_eq!(seen, all, "rooms that were not seen");
+}
+
+/// Says that only files whose names begin so name one of these words.
+fn only_in(places: &[&str], words: &[&str]) {
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for source in sources() {
+        let names = words
+            .iter()
+            .filter(|word| source.code.contains(**word))
+            .count();
+        seen += names;
+        let allowed = places.iter().any(|place| source.name.starts_with(place));
+        if names > 0 && !allowed && !is_test(&source.name) {
+            wrong.push(source.name);
+        }
+    }
+    assert!(wrong.is_empty(), "{words:?} in {wrong:?}");
+    assert!(seen > 0, "nobody names {words:?}");
+}
+
+#[test]
+fn what_reaches_the_world_is_named_in_one_place() {
+    only_in(&["capability/service/"], &["reqwest::"]);
+    only_in(&["wire/mcp/"], &["rmcp::"]);
+    only_in(
+        &["sandbox/", "capability/", "catalog/"],
+        &["wasmtime::", "wasmtime_wasi"],
+    );
+    only_in(
+        &["catalog/cache.rs"],
+        &["unsafe {", "unsafe fn", "unsafe impl"],
+    );
+    only_in(&["cli/"], &["println!", "clap::"]);
+}
+
+#[test]
+fn pure_rooms_touch_nothing() {
+    let worldly = [
+        "tokio",
+        "wasmtime",
+        "std::fs",
+        "std::net",
+        "std::env",
+        "std::process",
+        "reqwest",
+        "rmcp",
+    ];
+    let mut seen = 0;
+    for source in sources() {
+        let pure = match source.room.as_str() {
+            "gate" | "terms" => &worldly[..],
+            "manifest" => &["tokio", "wasmtime", "std::fs", "reqwest", "rmcp"],
+            _ => continue,
+        };
+        seen += 1;
+        for word in pure {
+            assert!(
+                is_test(&source.name) || !source.code.contains(word),
+                "{} names {word}",
+                source.name
+            );
+        }
+    }
+    assert!(seen > 15, "only {seen} sources");
+}
+
+#[test]
+fn every_source_says_what_it_is_for() {
+    let sources = sources();
+    assert!(sources.len() > 80, "only {} sources", sources.len());
+    for source in sources {
+        assert!(
+            source.text.starts_with("//!"),
+            "{} says nothing",
+            source.name
+        );
+    }
+}
+
+#[test]
+fn every_guest_is_used_by_a_test() {
+    let mut tests = Vec::new();
+    for entry in std::fs::read_dir(checkout().join("tests")).expect("the tests") {
+        let path = entry.expect("an entry").path();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        if path.is_dir() && !["guests", "cases", "clients", "harness"].contains(&name) {
+            files(&path, &mut tests);
+        } else if path.extension() == Some("rs".as_ref()) {
+            tests.push(path);
+        }
+    }
+    let tests = tests
+        .iter()
+        .filter(|path| !path.ends_with("tests/rooms.rs"));
+    let texts: Vec<String> = tests
+        .map(|path| std::fs::read_to_string(path).expect("a test"))
+        .collect();
+    let mut guests = 0;
+    for entry in std::fs::read_dir(checkout().join("tests/guests")).expect("the guests") {
+        let name = entry.expect("a guest").file_name();
+        let file = format!("{}.wasm", name.to_string_lossy());
+        assert!(
+            texts.iter().any(|text| text.contains(&file)),
+            "no test uses {file}"
+        );
+        guests += 1;
+    }
+    assert!(guests >= 4, "only {guests} guests");
+}
