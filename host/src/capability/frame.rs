@@ -209,7 +209,6 @@ impl Pen {
     }
 
     /// Held by an attempt that is not written down yet.
-    #[must_use]
     pub fn hold(&self) -> TaskTrackerToken {
         self.0.open.token()
     }

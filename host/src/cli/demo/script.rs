@@ -322,7 +322,7 @@ fn refused(upstream: SocketAddr) -> Vec<Step> {
             "an upstream that is broken",
             "orders_look_up",
             json!({ "order_id": "A-1003" }),
-            "unavailable",
+            "failed",
             "",
         ),
     ]

@@ -95,18 +95,23 @@ async fn refund(Json(asked): Json<Value>) -> Response {
 }
 
 /// The API answers only who proves who it is.
-fn proven(headers: &HeaderMap, token: &str) -> Result<(), Response> {
-    let sent = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    if sent == Some(&format!("Bearer {token}")) {
-        return Ok(());
+fn proven(headers: &HeaderMap, token: &str) -> bool {
+    let sent = headers.get(header::AUTHORIZATION);
+    sent.is_some_and(|sent| sent.as_bytes() == format!("Bearer {token}").as_bytes())
+}
+
+/// An answer for whoever proved who it is.
+fn guarded(headers: &HeaderMap, token: &str, answer: Value) -> Response {
+    if proven(headers, token) {
+        Json(answer).into_response()
+    } else {
+        bad_credentials()
     }
-    Err((
-        StatusCode::UNAUTHORIZED,
-        Json(json!({ "message": "Bad credentials" })),
-    )
-        .into_response())
+}
+
+fn bad_credentials() -> Response {
+    let answer = Json(json!({ "message": "Bad credentials" }));
+    (StatusCode::UNAUTHORIZED, answer).into_response()
 }
 
 fn issue_json(number: u64) -> Value {
@@ -137,13 +142,8 @@ fn comment_json(id: u64, body: &str) -> Value {
 }
 
 async fn search_issues(State(token): State<Arc<str>>, headers: HeaderMap) -> Response {
-    match proven(&headers, &token) {
-        Err(refused) => refused,
-        Ok(()) => Json(
-            json!({ "total_count": 1, "incomplete_results": false, "items": [issue_json(42)] }),
-        )
-        .into_response(),
-    }
+    let found = json!({ "total_count": 1, "incomplete_results": false, "items": [issue_json(42)] });
+    guarded(&headers, &token, found)
 }
 
 async fn issue(
@@ -151,17 +151,11 @@ async fn issue(
     headers: HeaderMap,
     Path(number): Path<u64>,
 ) -> Response {
-    match proven(&headers, &token) {
-        Err(refused) => refused,
-        Ok(()) => Json(issue_json(number)).into_response(),
-    }
+    guarded(&headers, &token, issue_json(number))
 }
 
 async fn comments(State(token): State<Arc<str>>, headers: HeaderMap) -> Response {
-    match proven(&headers, &token) {
-        Err(refused) => refused,
-        Ok(()) => Json(json!([comment_json(1, "I see it too.")])).into_response(),
-    }
+    guarded(&headers, &token, json!([comment_json(1, "I see it too.")]))
 }
 
 async fn comment(
@@ -169,14 +163,12 @@ async fn comment(
     headers: HeaderMap,
     Json(asked): Json<Value>,
 ) -> Response {
-    if let Err(refused) = proven(&headers, &token) {
-        return refused;
+    if !proven(&headers, &token) {
+        return bad_credentials();
     }
-    let body = asked
-        .get("body")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    (StatusCode::CREATED, Json(comment_json(2, body))).into_response()
+    let body = asked.get("body").and_then(Value::as_str);
+    let written = comment_json(2, body.unwrap_or_default());
+    (StatusCode::CREATED, Json(written)).into_response()
 }
 
 async fn contents(
@@ -185,20 +177,16 @@ async fn contents(
     Path(path): Path<String>,
 ) -> Response {
     use base64::Engine as _;
-    if let Err(refused) = proven(&headers, &token) {
-        return refused;
-    }
     let text = "# app\n\nThe shop's web front.\n";
-    let encoded = base64::engine::general_purpose::STANDARD.encode(text);
-    Json(json!({
+    let file = json!({
         "type": "file",
         "name": path.rsplit('/').next(),
         "path": path,
         "sha": "3d21ec53a331a6f037a91c368710b99387d012c1",
         "encoding": "base64",
         "size": text.len(),
-        "content": encoded,
+        "content": base64::engine::general_purpose::STANDARD.encode(text),
         "html_url": "https://github.com/acme/app/blob/main/README.md",
-    }))
-    .into_response()
+    });
+    guarded(&headers, &token, file)
 }
