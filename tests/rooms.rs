@@ -258,3 +258,50 @@ fn every_guest_is_used_by_a_test() {
     }
     assert!(guests >= 4, "only {guests} guests");
 }
+
+/// The README's promises name tests that exist: `module::test`, or `module::start_…`.
+#[test]
+fn every_promise_names_a_test_that_exists() {
+    let readme = std::fs::read_to_string(checkout().join("README.md")).expect("the README");
+    let (_, promises) = readme.split_once("## Promises").expect("promises");
+    let (table, _) = promises
+        .split_once("What is **not** promised")
+        .expect("an end");
+    let mut sources = Vec::new();
+    files(&checkout().join("tests"), &mut sources);
+    files(&checkout().join("host/src"), &mut sources);
+    let code: String = sources
+        .iter()
+        .map(|path| std::fs::read_to_string(path).expect("a source"))
+        .collect();
+    let mut named = 0;
+    for row in table.lines().filter(|line| line.starts_with("| ")).skip(1) {
+        let tests = row
+            .trim_end_matches(" |")
+            .rsplit(" | ")
+            .next()
+            .expect("a column");
+        for word in tests
+            .split('`')
+            .filter(|word| word.contains("::") || word.ends_with('…'))
+        {
+            let test = word.rsplit("::").next().unwrap_or(word);
+            let start = test
+                .trim_end_matches('…')
+                .split_whitespace()
+                .next()
+                .unwrap_or_default();
+            let stands =
+                code.contains(&format!("fn {start}")) || code.contains(&format!("mod {start}"));
+            assert!(
+                start.is_empty() || stands,
+                "the README promises `{word}`, which is no test"
+            );
+            named += 1;
+        }
+    }
+    assert!(
+        named > 40,
+        "only {named} tests are named: the table is not read right"
+    );
+}
