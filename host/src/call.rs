@@ -165,7 +165,7 @@ impl Host {
             }
         };
 
-        let record = match self.record(&request, function, &permit, fingerprint).await {
+        let mut record = match self.record(&request, function, &permit, fingerprint).await {
             Ok(record) => record,
             Err(fault) => return (Err(fault), Bill::default()),
         };
@@ -176,10 +176,8 @@ impl Host {
             pen: Pen::new(move |attempt| attempts.keep(&attempt)),
             cancel,
         };
-        let Ran { answer, bill } = self
-            .sandbox
-            .run(&function.tool.prepared, &permit, errand)
-            .await;
+        let running = self.sandbox.run(&function.tool.prepared, &permit, errand);
+        let Ran { answer, bill } = record.drive(running).await;
         let released = answer.and_then(|answer| self.release(function, answer));
         let recorded = record.close(&closed(&released, bill)).map_err(unrecorded);
         (recorded.and(released), bill)
@@ -234,7 +232,7 @@ impl Host {
             function: permit.function(),
             component: &function.tool.digest,
             arguments,
-            writes: function.writes,
+            reach: function.reach,
         };
         self.ledger.admit(&admitted).await.map_err(unrecorded)
     }

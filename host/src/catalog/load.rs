@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::inspect::MOST_BYTES;
 use super::{
-    Cache, Catalog, Function, Lock, LockedTool, Tool, annotations, define, inspect, writes,
+    Cache, Catalog, Function, Lock, LockedTool, Tool, annotations, define, inspect, reach,
 };
 use crate::capability::{self, Equipment, World};
 use crate::gate::Schema;
@@ -183,7 +183,7 @@ fn load_tool(
                 .map(Schema::new)
                 .transpose()
                 .map_err(sound)?,
-            writes: writes(&spec),
+            reach: reach(&spec),
             equipment: Arc::new(
                 Equipment::new(&spec.grants, places.world)
                     .map_err(|error| trouble(format!("its credentials: {error}")))?,

@@ -16,10 +16,11 @@ pub use load::{Loaded, Places, Trouble, load, lock_path, lock_tools, open_compon
 pub use lock::{Change, Lock, LockedTool};
 
 use crate::capability::Equipment;
+use crate::capability::dir::Access;
 use crate::gate::Schema;
 use crate::manifest::{FunctionSpec, ToolSpec};
 use crate::sandbox::Prepared;
-use crate::terms::{Annotations, Hints, Listed};
+use crate::terms::{Annotations, Hints, Listed, Reach};
 
 /// All tools of a host, ready to be called.
 #[derive(Default)]
@@ -55,8 +56,8 @@ pub struct Function {
     pub input: Schema,
     /// Checks results.
     pub output: Option<Schema>,
-    /// Whether its grants let it change anything outside.
-    pub writes: bool,
+    /// How far its grants let it reach.
+    pub reach: Reach,
 }
 
 impl Catalog {
@@ -77,25 +78,24 @@ impl Catalog {
     }
 }
 
-/// Whether grants let a function change anything outside: what makes its record durable before it
-/// runs, and what makes agents ask before they call it.
-fn writes(spec: &FunctionSpec) -> bool {
-    let http = spec
-        .grants
-        .http
-        .iter()
-        .flat_map(|grant| &grant.allow)
-        .any(|rule| !rule.method.is_safe());
-    http || spec
-        .grants
-        .dir
-        .iter()
-        .any(|dir| dir.access == crate::capability::dir::Access::ReadWrite)
+/// How far grants let a function reach: what its record has to survive before it runs, and what
+/// makes agents ask before they call it.
+fn reach(spec: &FunctionSpec) -> Reach {
+    let grants = &spec.grants;
+    let mut rules = grants.http.iter().flat_map(|grant| &grant.allow);
+    let mut dirs = grants.dir.iter();
+    if rules.any(|rule| !rule.method.is_safe()) || dirs.any(|dir| dir.access == Access::ReadWrite) {
+        Reach::Writes
+    } else if grants.http.is_empty() && grants.dir.is_empty() {
+        Reach::Nothing
+    } else {
+        Reach::Reads
+    }
 }
 
 /// What agents are told: a promise is believed as far as the grants leave room for it.
 fn annotations(hints: Hints, spec: &FunctionSpec) -> Annotations {
-    let writes = writes(spec);
+    let writes = reach(spec) == Reach::Writes;
     let deletes = spec
         .grants
         .http

@@ -48,9 +48,10 @@ impl fmt::Debug for Hash {
     }
 }
 
-/// Adds hash and line break to a line that has all its other members, but not its last brace.
-pub(super) fn finish(line: &mut Vec<u8>, previous: Hash) -> Hash {
-    let hash = previous.after(line);
+/// Adds hash and line break to the line that begins at `begin` and has all its other members, but
+/// not its last brace.
+pub(super) fn finish(line: &mut Vec<u8>, begin: usize, previous: Hash) -> Hash {
+    let hash = previous.after(line.get(begin..).unwrap_or_default());
     line.extend_from_slice(LABEL);
     line.extend_from_slice(&hash.0);
     line.extend_from_slice(END);
@@ -84,7 +85,7 @@ mod tests {
     #[test]
     fn a_finished_line_is_genuine_after_its_own_predecessor_only() {
         let mut line = br#"{"seq":0"#.to_vec();
-        let hash = finish(&mut line, Hash::NONE);
+        let hash = finish(&mut line, 0, Hash::NONE);
         let line = line.strip_suffix(b"\n").unwrap_or_default();
         assert!(serde_json::from_slice::<serde_json::Value>(line).is_ok());
         assert_eq!(line.len(), br#"{"seq":0"#.len() + FINISH);
@@ -96,7 +97,7 @@ mod tests {
     fn the_hash_can_be_made_by_hand() {
         // printf '%s%s' "$(printf '0%.0s' {1..64})" '{"seq":0' | sha256sum
         let mut line = br#"{"seq":0"#.to_vec();
-        let hash = finish(&mut line, Hash::NONE);
+        let hash = finish(&mut line, 0, Hash::NONE);
         assert_eq!(hash.as_str(), BY_HAND);
     }
     const BY_HAND: &str = "bc0fc609b07bb783bbcd0d523b632bd2d60b046c2b230d9f812472ee04ad7a59";

@@ -77,7 +77,8 @@ pub(super) struct Pen {
     paper: Box<dyn Paper>,
     clock: Clock,
     health: Health,
-    line: Vec<u8>,
+    /// Records that are chained and not in the kernel yet: the newest, and those held back before it.
+    lines: Vec<u8>,
     next: u64,
     last: Hash,
     length: u64,
@@ -91,7 +92,7 @@ impl Pen {
             paper,
             clock,
             health,
-            line: Vec::with_capacity(1024),
+            lines: Vec::with_capacity(4096),
             next: 0,
             last: Hash::NONE,
             length: 0,
@@ -100,8 +101,17 @@ impl Pen {
         }
     }
 
-    /// Appends a record; when this is done, the kernel has all of it. Gives the record's number.
+    /// Appends a record; when this is done, the kernel has all of it, and of those that were held
+    /// back. Gives the record's number.
     pub(super) fn append(&mut self, draft: &Draft) -> Result<u64, LedgerError> {
+        let seq = self.hold(draft)?;
+        self.write_out()?;
+        Ok(seq)
+    }
+
+    /// Chains a record and holds it back until [`Self::write_out`] or the next record. Gives its
+    /// number.
+    pub(super) fn hold(&mut self, draft: &Draft) -> Result<u64, LedgerError> {
         self.health.check()?;
         if self.sealed {
             return Err(LedgerError::Sealed);
@@ -109,32 +119,40 @@ impl Pen {
         let hash = self
             .compose(draft)
             .map_err(|error| self.health.failed("making a record", &error))?;
-        if let Err(error) = self.paper.write_all(&self.line) {
-            return Err(self.give_up(&error));
-        }
         let seq = self.next;
         self.next += 1;
         self.last = hash;
-        self.length += u64::try_from(self.line.len()).unwrap_or(u64::MAX);
         self.count(draft.kind);
         Ok(seq)
     }
 
+    /// Brings into the kernel what is held back.
+    pub(super) fn write_out(&mut self) -> Result<(), LedgerError> {
+        self.health.check()?;
+        if let Err(error) = self.paper.write_all(&self.lines) {
+            return Err(self.give_up(&error));
+        }
+        self.length += u64::try_from(self.lines.len()).unwrap_or(u64::MAX);
+        self.lines.clear();
+        Ok(())
+    }
+
     fn compose(&mut self, draft: &Draft) -> io::Result<Hash> {
-        self.line.clear();
+        let begin = self.lines.len();
         write!(
-            self.line,
+            self.lines,
             r#"{{"seq":{},"time":"{}","#,
             self.next,
             stamp((self.clock)())
         )?;
-        self.line
+        self.lines
             .extend_from_slice(draft.members.get(1..).unwrap_or_default());
         // What is in a record is bounded piece by piece, so a longer one is a defect.
-        if self.line.len() + FINISH > LINE_MAX {
+        if self.lines.len() - begin + FINISH > LINE_MAX {
+            self.lines.truncate(begin);
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        Ok(chain::finish(&mut self.line, self.last))
+        Ok(chain::finish(&mut self.lines, begin, self.last))
     }
 
     /// Half a line may be in the file: it is taken away, so that the segment ends in its last record.

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::attempts::Kept;
 use super::text::{Capped, capped};
-use crate::terms::{Bill, Caller, Code, Door, Fault, FunctionId, Outcome, ToolErrorCode};
+use crate::terms::{Bill, Caller, Code, Door, Fault, FunctionId, Outcome, Reach, ToolErrorCode};
 
 /// The version of these shapes; the first record of each segment says it.
 pub(super) const SCHEMA: u32 = 1;
@@ -70,9 +70,11 @@ pub struct Admitted<'a> {
     pub component: &'a str,
     /// Of the arguments' JSON text.
     pub arguments: Fingerprint,
-    /// The function's grants let it change the outside. Then the record is on the disk, not only in
-    /// the kernel, before [`super::Ledger::admit`] is done.
-    pub writes: bool,
+    /// What the function's grants let it reach. Where it can change the outside, the record is on
+    /// the disk before [`super::Ledger::admit`] is done; where it can look outside, in the kernel;
+    /// where it can reach nothing, it is chained, and in the kernel before the call waits for
+    /// anything (see [`super::OpenCall::drive`]).
+    pub reach: Reach,
 }
 
 /// A call that was turned away before it could run.
@@ -247,7 +249,7 @@ impl<'a> Record<'a> {
             function: capped(&call.function.to_string()).into_owned(),
             component: Capped(call.component),
             arguments: call.arguments,
-            writes: call.writes,
+            writes: call.reach == Reach::Writes,
         })
     }
 

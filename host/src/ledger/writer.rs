@@ -7,8 +7,10 @@
 
 use std::fmt;
 use std::fs::File;
+use std::future::poll_fn;
 use std::io;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::attempts::Attempts;
@@ -19,6 +21,7 @@ use super::folder::Folder;
 use super::links;
 use super::pen::{Draft, Health, Paper, Pen};
 use super::record::{Admitted, Closed, Header, Record, Refused};
+use crate::terms::Reach;
 
 /// The number of a call's "admitted" record in its segment: it names the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -79,20 +82,26 @@ impl Ledger {
     }
 
     /// Records that a call may run. When this is done the record is in the kernel, so that a killed
-    /// process does not lose it; if the call writes it is on the disk, so that a power cut does not
-    /// either. Dropping the returned guard, or this future, records the call as cancelled.
+    /// process does not lose it; if the call can write it is on the disk, so that a power cut does
+    /// not either; if the call can reach nothing at all, it is held back until the call first waits
+    /// or ends. Dropping the returned guard, or this future, records the call as cancelled.
     ///
     /// # Errors
     /// The record could not be kept: the call must not run.
     pub async fn admit(&self, call: &Admitted<'_>) -> Result<OpenCall, LedgerError> {
-        let seq = self.0.append(&Record::admitted(call))?;
+        let record = Record::admitted(call);
+        let seq = match call.reach {
+            Reach::Nothing => self.0.hold(&record)?,
+            Reach::Reads | Reach::Writes => self.0.append(&record)?,
+        };
         let open = OpenCall {
             ledger: Arc::clone(&self.0),
             id: CallId(seq),
             attempts: Arc::default(),
+            held: call.reach == Reach::Nothing,
             closed: false,
         };
-        if call.writes {
+        if call.reach == Reach::Writes {
             self.0.flusher.flushed().await?;
         }
         Ok(open)
@@ -148,6 +157,11 @@ impl Shared {
         self.pen()?.append(&draft)
     }
 
+    fn hold(&self, record: &Record<'_>) -> Result<u64, LedgerError> {
+        let draft = Draft::new(record).map_err(|e| self.health.failed("making a record", &e))?;
+        self.pen()?.hold(&draft)
+    }
+
     fn seal(&self) -> Result<(), LedgerError> {
         let mut pen = self.pen()?;
         let records = pen.tally();
@@ -182,6 +196,8 @@ pub struct OpenCall {
     ledger: Arc<Shared>,
     id: CallId,
     attempts: Arc<Attempts>,
+    /// Its first record may be held back.
+    held: bool,
     closed: bool,
 }
 
@@ -196,6 +212,21 @@ impl OpenCall {
     #[must_use]
     pub const fn attempts(&self) -> &Arc<Attempts> {
         &self.attempts
+    }
+
+    /// Drives the call. If it is not over when it is first polled, so that somebody could see it run,
+    /// its record goes into the kernel. A short call that reaches nothing writes once, at its end.
+    pub async fn drive<F: Future>(&mut self, call: F) -> F::Output {
+        let mut call = pin!(call);
+        poll_fn(|context| {
+            let polled = call.as_mut().poll(context);
+            if polled.is_pending() && std::mem::take(&mut self.held) {
+                // A failure stays: the call's end cannot be recorded either, and says so.
+                let _ = self.ledger.pen().and_then(|mut pen| pen.write_out());
+            }
+            polled
+        })
+        .await
     }
 
     /// Records how the call ended. When this is done the record is in the kernel: only then may the

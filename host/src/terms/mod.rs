@@ -24,6 +24,17 @@ pub struct Caller {
     pub user: Option<std::sync::Arc<str>>,
 }
 
+/// How far a call can reach with its grants: what its record has to survive before it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    /// Nothing outside: it can compute.
+    Nothing,
+    /// It can look at something outside.
+    Reads,
+    /// It can change something outside.
+    Writes,
+}
+
 /// The door a call came through, as the ledger names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]

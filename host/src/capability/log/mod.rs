@@ -38,20 +38,14 @@ impl State {
         }
     }
 
-    /// Gives the guest its stdout and stderr: what interpreters print to before they trap.
+    /// Gives the guest its stdout and stderr: what interpreters print to before they trap. Where
+    /// nothing of it would be kept, they end in nothing, as they do by themselves.
     pub(super) fn grant_stdio(&self, wasi: &mut WasiCtxBuilder) {
-        wasi.stdout(stdio::Sink::new(
-            "stdout",
-            self.speaker.clone(),
-            self.quota,
-            self.level,
-        ));
-        wasi.stderr(stdio::Sink::new(
-            "stderr",
-            self.speaker.clone(),
-            self.quota,
-            self.level,
-        ));
+        // Streams have no levels: they count as `info`.
+        if self.level.is_some_and(|lowest| lowest <= Level::Info) {
+            wasi.stdout(stdio::Sink::new("stdout", self.speaker.clone(), self.quota));
+            wasi.stderr(stdio::Sink::new("stderr", self.speaker.clone(), self.quota));
+        }
     }
 
     fn log(&mut self, level: Level, context: &str, message: &str) {

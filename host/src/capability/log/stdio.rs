@@ -19,19 +19,11 @@ const AT_ONCE: usize = 64 << 10;
 pub(super) struct Sink(Arc<Mutex<Lines>>);
 
 impl Sink {
-    pub(super) fn new(
-        name: &'static str,
-        speaker: Arc<str>,
-        quota: u64,
-        level: Option<Level>,
-    ) -> Self {
-        // Streams have no levels: they count as `info`.
-        let keep = level.is_some_and(|lowest| lowest <= Level::Info);
+    pub(super) fn new(name: &'static str, speaker: Arc<str>, quota: u64) -> Self {
         Self(Arc::new(Mutex::new(Lines {
             name,
             speaker,
             left: quota,
-            keep,
             line: Vec::new(),
         })))
     }
@@ -41,13 +33,12 @@ struct Lines {
     name: &'static str,
     speaker: Arc<str>,
     left: u64,
-    keep: bool,
     line: Vec<u8>,
 }
 
 impl Lines {
     fn take(&mut self, bytes: &[u8]) {
-        if !self.keep || self.left == 0 {
+        if self.left == 0 {
             return;
         }
         for &byte in bytes {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::terms::{Bill, Caller, Code, Door, FunctionId};
+use crate::terms::{Bill, Caller, Code, Door, FunctionId, Reach};
 
 /// A folder of a test's own, which goes with the test.
 pub(super) struct Scratch(PathBuf);
@@ -81,7 +81,7 @@ impl Asked {
             function: &self.function,
             component: "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
             arguments: Fingerprint::of(br#"{"q":"x"}"#),
-            writes,
+            reach: if writes { Reach::Writes } else { Reach::Reads },
         }
     }
 

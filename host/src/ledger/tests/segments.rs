@@ -113,7 +113,7 @@ async fn a_segment_written_anew_is_found() {
     for line in old.lines() {
         let body = line.rsplit_once(r#","hash":""#).unwrap().0;
         let mut line = body.replace("support", "nobody").into_bytes();
-        last = chain::finish(&mut line, last);
+        last = chain::finish(&mut line, 0, last);
         anew.extend(line);
     }
     fs::write(&paths[0], anew).unwrap();

@@ -292,3 +292,31 @@ fn a_ledger_can_be_lent_to_every_thread() {
     lent::<OpenCall>();
     lent::<Arc<Attempts>>();
 }
+
+/// A call that can reach nothing is chained before it runs, and written when it waits or ends.
+#[tokio::test]
+async fn a_call_that_reaches_nothing_is_written_when_it_waits_or_ends() {
+    let scratch = Scratch::new();
+    let ledger = begin(&scratch.dir());
+    let asked = Asked::usual();
+    let admitted = Admitted {
+        reach: Reach::Nothing,
+        ..asked.admitted(false)
+    };
+
+    let mut short = ledger.admit(&admitted).await.unwrap();
+    assert_eq!(short.drive(async { 1 }).await, 1);
+    assert!(calls(&scratch.dir()).is_empty(), "it is over already");
+    short.close(&closed(Ending::Ok)).unwrap();
+    assert_eq!(calls(&scratch.dir()).len(), 1);
+
+    let mut long = ledger.admit(&admitted).await.unwrap();
+    let seen = long.drive(async {
+        tokio::task::yield_now().await;
+        calls(&scratch.dir()).len()
+    });
+    assert_eq!(seen.await, 2, "it can be seen to run");
+    long.close(&closed(Ending::Ok)).unwrap();
+    ledger.seal().await.unwrap();
+    assert!(verify(&scratch.dir()).unwrap().intact());
+}

@@ -134,7 +134,7 @@ fn chained(bodies: &[&str]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (seq, body) in bodies.iter().enumerate() {
         let mut line = format!(r#"{{"seq":{seq},"time":"",{body}"#).into_bytes();
-        last = chain::finish(&mut line, last);
+        last = chain::finish(&mut line, 0, last);
         bytes.extend(line);
     }
     bytes
