@@ -56,6 +56,7 @@ pub(crate) fn serve(words: &[String]) {
 }
 
 async fn listen(socket: &str) {
+    let _ = std::fs::remove_file(socket);
     let unix = UnixListener::bind(socket).unwrap();
     let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("{}", tcp.local_addr().unwrap());

@@ -7,6 +7,12 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// A connection that can be measured.
+pub(crate) trait Echo {
+    /// Echoes one after the other; the time of each.
+    fn echo(&mut self, count: usize) -> Vec<Duration>;
+}
+
 /// A connection that speaks in lines.
 pub(crate) struct Lines<R, W> {
     reader: BufReader<R>,
@@ -87,20 +93,6 @@ impl<R: Read, W: Write> Lines<R, W> {
         id
     }
 
-    /// Echoes one after the other; the time of each.
-    pub(crate) fn echo(&mut self, count: usize) -> Vec<Duration> {
-        (0..count)
-            .map(|_| {
-                let start = Instant::now();
-                self.call("test_echo", ECHO);
-                let answer = self.receive();
-                let time = start.elapsed();
-                assert!(answer.contains("hello, world"), "{answer}");
-                time
-            })
-            .collect()
-    }
-
     /// Echoes with so many on their way at once; calls in a second.
     pub(crate) fn flood(&mut self, count: usize, at_once: usize) -> f64 {
         let start = Instant::now();
@@ -120,6 +112,21 @@ impl<R: Read, W: Write> Lines<R, W> {
         #[allow(clippy::cast_precision_loss)]
         let rate = count as f64 / start.elapsed().as_secs_f64();
         rate
+    }
+}
+
+impl<R: Read, W: Write> Echo for Lines<R, W> {
+    fn echo(&mut self, count: usize) -> Vec<Duration> {
+        (0..count)
+            .map(|_| {
+                let start = Instant::now();
+                self.call("test_echo", ECHO);
+                let answer = self.receive();
+                let time = start.elapsed();
+                assert!(answer.contains("hello, world"), "{answer}");
+                time
+            })
+            .collect()
     }
 }
 
@@ -161,19 +168,6 @@ impl Http {
         }
     }
 
-    pub(crate) fn echo(&mut self, count: usize) -> Vec<Duration> {
-        (0..count)
-            .map(|_| {
-                let start = Instant::now();
-                self.writer.write_all(&self.request).unwrap();
-                let body = self.read();
-                let time = start.elapsed();
-                assert!(body.contains("hello, world"), "{body}");
-                time
-            })
-            .collect()
-    }
-
     fn read(&mut self) -> String {
         let (mut length, mut chunked) = (0, false);
         loop {
@@ -203,5 +197,20 @@ impl Http {
             self.reader.read_exact(&mut body).unwrap();
         }
         String::from_utf8(body).unwrap()
+    }
+}
+
+impl Echo for Http {
+    fn echo(&mut self, count: usize) -> Vec<Duration> {
+        (0..count)
+            .map(|_| {
+                let start = Instant::now();
+                self.writer.write_all(&self.request).unwrap();
+                let body = self.read();
+                let time = start.elapsed();
+                assert!(body.contains("hello, world"), "{body}");
+                time
+            })
+            .collect()
     }
 }
