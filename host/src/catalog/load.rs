@@ -16,7 +16,7 @@ use crate::capability::{self, Equipment, World};
 use crate::gate::Schema;
 use crate::manifest::{Grants, Manifest, ToolSpec};
 use crate::sandbox::{Prepared, Sandbox};
-use crate::terms::{Fault, FunctionId, Listed};
+use crate::terms::{Code, Fault, FunctionId, Listed};
 
 /// What is wrong with a tool, with its line in the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -151,9 +151,10 @@ fn load_tool(
                 .into(),
         ));
     }
-    let loaded =
+    // These bytes were inspected when they were locked: what they import stands in the lock.
+    let prepared =
         prepare(sandbox, &bytes, digest, places.cache).map_err(|fault| trouble(said(&fault)))?;
-    let mut troubles = idle_grants(spec, &loaded.imports);
+    let mut troubles = idle_grants(spec, &locked.imports);
     troubles.extend(idle_sections(spec, locked));
     if !troubles.is_empty() {
         return Err(troubles);
@@ -161,8 +162,8 @@ fn load_tool(
     let tool = Arc::new(Tool {
         spec: spec.clone(),
         digest: hex::encode(digest),
-        prepared: loaded.prepared,
-        imports: loaded.imports,
+        prepared,
+        imports: locked.imports.clone(),
     });
     let functions = locked.functions.iter().map(|definition| {
         let spec = spec.function(&definition.name).clone();
@@ -254,7 +255,9 @@ fn idle_grants(spec: &ToolSpec, imports: &[String]) -> Vec<Trouble> {
 pub fn open_component(sandbox: &Sandbox, path: &Path, cache: &Cache) -> Result<Loaded, String> {
     let bytes = read(path)?;
     let digest = Sha256::digest(&bytes).into();
-    prepare(sandbox, &bytes, digest, cache).map_err(|fault| said(&fault))
+    let imports = inspect(&bytes).map_err(|fault| said(&fault))?.imports;
+    let prepared = prepare(sandbox, &bytes, digest, cache).map_err(|fault| said(&fault))?;
+    Ok(Loaded { prepared, imports })
 }
 
 fn prepare(
@@ -262,20 +265,15 @@ fn prepare(
     bytes: &[u8],
     digest: [u8; 32],
     cache: &Cache,
-) -> Result<Loaded, Fault> {
-    let inspected = inspect(bytes)?;
-    let component = cache
-        .component(sandbox.engine(), bytes, &digest)
-        .map_err(|error| {
-            Fault::new(
-                crate::terms::Code::BadComponent,
-                format!("the component does not compile: {error:#}"),
-            )
-        })?;
-    Ok(Loaded {
-        prepared: sandbox.prepare(&component, digest)?,
-        imports: inspected.imports,
-    })
+) -> Result<Prepared, Fault> {
+    let compiled = cache.component(sandbox.engine(), bytes, &digest);
+    let component = compiled.map_err(|error| {
+        Fault::new(
+            Code::BadComponent,
+            format!("the component does not compile: {error:#}"),
+        )
+    })?;
+    sandbox.prepare(&component, digest)
 }
 
 fn said(fault: &Fault) -> String {
