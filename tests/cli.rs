@@ -147,6 +147,21 @@ fn explain_names_the_rule_and_its_line() {
 }
 
 #[test]
+fn whoever_stops_reading_is_no_failure() {
+    let program = Program::new("[tool.hello]\ncomponent = \"hello.wasm\"\n");
+    for arguments in [
+        &["list"][..],
+        &["check"],
+        &["call", "hello.greet", r#"{"name":"Ada"}"#],
+        &["ledger", "verify"],
+    ] {
+        let ended = program.run_unread(arguments);
+        assert_eq!(ended.code, 0, "{arguments:?}: {ended:?}");
+        assert!(!ended.err.contains("panicked"), "{ended:?}");
+    }
+}
+
+#[test]
 fn lock_shows_what_changed() {
     let text = "schema = 1\n[tool.one]\ncomponent = \"one.wasm\"\n";
     let program = Program::unlocked(Site::new(), text);

@@ -74,6 +74,18 @@ impl Program {
         ended(&self.command(arguments).output().expect("a run"))
     }
 
+    /// Runs the program with nobody reading its standard output.
+    pub(crate) fn run_unread(&self, arguments: &[&str]) -> Ended {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let child = self
+            .command(arguments)
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .spawn();
+        ended(&child.expect("a start").wait_with_output().expect("a run"))
+    }
+
     /// Runs the program to its end, with a variable.
     pub(crate) fn run_with(&self, variable: (&str, &str), arguments: &[&str]) -> Ended {
         let mut command = self.command(arguments);

@@ -46,10 +46,10 @@ pub(super) fn connect(setting: &Setting, client: Client, http: bool) -> anyhow::
         },
     };
     if setting.json {
-        println!("{}", json!({ "place": shown.place, "text": shown.text }));
+        say!("{}", json!({ "place": shown.place, "text": shown.text }));
     } else {
         eprintln!("# {}", shown.place);
-        println!("{}", shown.text);
+        say!("{}", shown.text);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -69,7 +69,7 @@ fn judge(setting: &Setting, sections: &[Section], request: &str) -> anyhow::Resu
             .iter()
             .map(|(name, explanation)| as_json(name, explanation))
             .collect();
-        println!("{}", serde_json::to_string_pretty(&rows)?);
+        say!("{}", serde_json::to_string_pretty(&rows)?);
     } else {
         explained
             .iter()
@@ -96,7 +96,7 @@ fn as_json(name: &str, explanation: &Explanation) -> Value {
 }
 
 fn show(name: &str, explanation: &Explanation) {
-    println!("{}", bold(name));
+    say!("{}", bold(name));
     for step in &explanation.steps {
         let origin = match step.miss {
             None => green("fits"),
@@ -104,9 +104,11 @@ fn show(name: &str, explanation: &Explanation) {
             Some(OriginMiss::Scheme) => "another scheme".to_owned(),
             Some(OriginMiss::Port) => "another port".to_owned(),
         };
-        println!(
+        say!(
             "  line {:>4}  grant {} ({}): {origin}",
-            step.line, step.grant, step.origin
+            step.line,
+            step.grant,
+            step.origin
         );
         for rule in &step.rules {
             let fits = match rule.miss {
@@ -114,21 +116,22 @@ fn show(name: &str, explanation: &Explanation) {
                 Some(RuleMiss::Method) => "another method".to_owned(),
                 Some(RuleMiss::Path) => "another path".to_owned(),
             };
-            println!(
+            say!(
                 "  line {:>4}    {:<40} {fits}",
-                rule.rule.line, rule.rule.text
+                rule.rule.line,
+                rule.rule.text
             );
         }
     }
     match &explanation.outcome {
-        Ok(verdict) => println!(
+        Ok(verdict) => say!(
             "  {} by grant {}, line {}: {}\n  (the host's addresses are judged when it is called)",
             green("allowed"),
             verdict.grant().name,
             verdict.rule().line,
             verdict.rule().text
         ),
-        Err(refusal) => println!("  {} {}", red("denied"), refusal.say),
+        Err(refusal) => say!("  {} {}", red("denied"), refusal.say),
     }
 }
 
@@ -138,20 +141,20 @@ fn describe(setting: &Setting, sections: &[Section]) -> anyhow::Result<ExitCode>
             .iter()
             .map(|(name, section)| json!({ "section": name, "powers": powers(section) }))
             .collect();
-        println!("{}", serde_json::to_string_pretty(&rows)?);
+        say!("{}", serde_json::to_string_pretty(&rows)?);
         return Ok(ExitCode::SUCCESS);
     }
     for (name, section) in sections {
-        println!("{}", bold(name));
+        say!("{}", bold(name));
         let powers = powers(section);
         if powers.is_empty() {
-            println!("  nothing: it can compute, and no more");
+            say!("  nothing: it can compute, and no more");
         }
         for (line, power) in powers {
-            println!("  line {line:>4}  {power}");
+            say!("  line {line:>4}  {power}");
         }
         let limits = &section.limits;
-        println!(
+        say!(
             "  limits     fuel {}, memory {}, deadline {}, {} requests",
             super::table::grouped(limits.fuel),
             super::table::size(limits.memory),

@@ -47,7 +47,7 @@ pub(super) fn ledger(setting: &Setting, command: LedgerCommand) -> anyhow::Resul
             let report = ledger::verify(&folder)
                 .with_context(|| format!("cannot verify {}", folder.display()))?;
             if setting.json {
-                println!("{}", serde_json::to_string_pretty(&report)?);
+                say!("{}", serde_json::to_string_pretty(&report)?);
             } else {
                 show_report(&report);
             }
@@ -78,9 +78,9 @@ pub(super) fn ledger(setting: &Setting, command: LedgerCommand) -> anyhow::Resul
             let shown = ledger::show(&folder, &filter)
                 .with_context(|| format!("cannot read {}", folder.display()))?;
             if setting.json {
-                println!("{}", serde_json::to_string_pretty(&shown)?);
+                say!("{}", serde_json::to_string_pretty(&shown)?);
             } else {
-                println!("{}", calls_table(&shown.calls));
+                say!("{}", calls_table(&shown.calls));
                 if attempts {
                     show_attempts(&shown.calls);
                 }
@@ -116,12 +116,12 @@ pub(super) fn show_report(report: &Report) {
         ]);
     }
     numbers(&mut shown, &[1, 2, 3, 4]);
-    println!("{shown}");
+    say!("{shown}");
     for problem in &report.problems {
-        println!("{} {problem}", red("broken"));
+        say!("{} {problem}", red("broken"));
     }
     if report.intact() {
-        println!(
+        say!(
             "{} the record is whole: every number, hash and link holds",
             green("ok")
         );
@@ -167,9 +167,9 @@ fn outcome(call: &Call) -> String {
 
 fn show_attempts(calls: &[Call]) {
     for call in calls.iter().filter(|call| !call.attempts.is_empty()) {
-        println!("{} {}", call.time, printable(&call.function));
+        say!("{} {}", call.time, printable(&call.function));
         for attempt in &call.attempts {
-            println!("  {}", printable(attempt.get()));
+            say!("  {}", printable(attempt.get()));
         }
     }
 }

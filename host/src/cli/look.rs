@@ -32,7 +32,7 @@ pub(super) async fn check(setting: &Setting) -> anyhow::Result<ExitCode> {
                 (&*tool.spec.name, json!({ "imports": tool.imports, "granted": grants, "imported_not_granted": idle }))
             })
             .collect();
-        println!(
+        say!(
             "{}",
             serde_json::to_string_pretty(&json!({ "ok": true, "tools": tools }))?
         );
@@ -64,7 +64,7 @@ pub(super) async fn check(setting: &Setting) -> anyhow::Result<ExitCode> {
             or_dash(idle),
         ]);
     }
-    println!("{shown}");
+    say!("{shown}");
     eprintln!(
         "{} manifest, lock and {} tools are sound",
         green("ok"),
@@ -135,7 +135,7 @@ pub(super) async fn list(setting: &Setting, caller: Option<&str>) -> anyhow::Res
                 })
             })
             .collect();
-        println!("{}", serde_json::to_string_pretty(&rows)?);
+        say!("{}", serde_json::to_string_pretty(&rows)?);
         return Ok(ExitCode::SUCCESS);
     }
     let mut shown = table(&["function", "marks", "what it does"]);
@@ -148,7 +148,7 @@ pub(super) async fn list(setting: &Setting, caller: Option<&str>) -> anyhow::Res
             .unwrap_or_default();
         shown.add_row([one.id.to_string(), marks(one.annotations), first.to_owned()]);
     }
-    println!("{shown}");
+    say!("{shown}");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -210,11 +210,11 @@ pub(super) async fn lock(setting: &Setting) -> anyhow::Result<ExitCode> {
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     if setting.json {
-        println!("{}", serde_json::to_string_pretty(&changes)?);
+        say!("{}", serde_json::to_string_pretty(&changes)?);
         return Ok(ExitCode::SUCCESS);
     }
     for change in &changes {
-        print!("{change}");
+        say!("{}", change.to_string().trim_end());
     }
     let shown = path
         .file_name()

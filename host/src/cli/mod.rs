@@ -1,6 +1,9 @@
 //! What the person typed: commands, flags, tables, exit codes. It reads and writes the files that
 //! the rooms below do not know of.
 
+#[macro_use]
+mod out;
+
 mod connect;
 mod demo;
 mod explain;
@@ -127,7 +130,6 @@ pub fn run() -> ExitCode {
         });
     match done {
         Ok(code) => code,
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");
             ExitCode::from(2)
@@ -152,15 +154,6 @@ async fn dispatch(setting: &Setting, command: Command) -> anyhow::Result<ExitCod
         Command::Connect { client, http } => connect::connect(setting, client, http),
         Command::Demo => demo::demo(setting).await,
     }
-}
-
-/// Whoever read our output has had enough: that is no error.
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause
-            .downcast_ref::<io::Error>()
-            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-    })
 }
 
 /// Logs go to stderr. `TOOLHOST_LOG` chooses what (the syntax of `tracing`'s filters, by target and

@@ -80,7 +80,7 @@ fn print_json(outcome: &Result<Outcome, Fault>, bill: Bill) -> anyhow::Result<()
     };
     let mut value = value;
     value["bill"] = serde_json::to_value(bill)?;
-    println!("{}", serde_json::to_string_pretty(&value)?);
+    say!("{}", serde_json::to_string_pretty(&value)?);
     Ok(())
 }
 
@@ -101,20 +101,20 @@ fn print_for_people(outcome: &Result<Outcome, Fault>) {
     match outcome {
         Ok(Outcome::Output(output)) => {
             if let Some(structured) = &output.structured {
-                println!(
+                say!(
                     "{}",
                     serde_json::to_string_pretty(structured).unwrap_or_default()
                 );
             }
             for content in &output.contents {
                 match content {
-                    Content::Text(text) => println!("{text}"),
+                    Content::Text(text) => say!("{text}"),
                     Content::Blob(blob) => eprintln!(
                         "({}, {}; --json prints it)",
                         blob.mime_type,
                         size(blob.data.len() as u64)
                     ),
-                    Content::Link(link) => println!("{} {}", link.name, link.uri),
+                    Content::Link(link) => say!("{} {}", link.name, link.uri),
                 }
             }
         }

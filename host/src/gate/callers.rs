@@ -125,12 +125,6 @@ impl Callers {
         })
     }
 
-    /// Whether any caller can come through a token.
-    #[must_use]
-    pub fn any_token(&self) -> bool {
-        self.known.values().any(|spec| spec.token_sha256.is_some())
-    }
-
     /// Whether a caller may use a function.
     #[must_use]
     pub fn may(&self, caller: &Caller, function: &FunctionId) -> bool {

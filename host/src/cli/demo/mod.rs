@@ -69,7 +69,7 @@ pub(super) async fn demo(setting: &Setting) -> anyhow::Result<ExitCode> {
     let unexpected = outcome?;
     let report = ledger::verify(&opened.state().join("ledger"))?;
     if !setting.json {
-        println!("{}", bold("The record (toolhost ledger verify)"));
+        say!("{}", bold("The record (toolhost ledger verify)"));
         show_report(&report);
     }
     if unexpected > 0 || !report.intact() {

@@ -44,9 +44,9 @@ pub(super) async fn play(
         },
     )?;
     if json {
-        println!("{}", serde_json::to_string(&bills)?);
+        say!("{}", serde_json::to_string(&bills)?);
     } else {
-        println!(
+        say!(
             "\n{}\n{}\n",
             bold("The bills (toolhost ledger show)"),
             calls_table(&bills.calls)
@@ -72,7 +72,7 @@ pub(super) async fn play(
 
 fn say(json: bool, text: &str) {
     if !json {
-        println!("{}", bold(text));
+        say!("{}", bold(text));
     }
 }
 
@@ -89,7 +89,7 @@ async fn run(agent: &Agent, steps: &[Step], json: bool) -> anyhow::Result<usize>
             red("UNEXPECTED")
         };
         if json {
-            println!(
+            say!(
                 "{}",
                 json!({ "call": step.tool, "why": step.why, "as_expected": expected, "code": answer.code, "text": answer.text })
             );
@@ -102,7 +102,7 @@ async fn run(agent: &Agent, steps: &[Step], json: bool) -> anyhow::Result<usize>
         ]);
     }
     if !json {
-        println!("{shown}\n");
+        say!("{shown}\n");
     }
     Ok(unexpected)
 }
