@@ -125,6 +125,36 @@ async fn the_stateless_era_is_spoken_in_lines_too() {
     );
 }
 
+/// A call without extras takes a shorter way than one that has some; nobody can tell by the answer.
+#[tokio::test]
+async fn a_plain_call_is_answered_like_any_other() {
+    let house = house();
+    let door = house.open().await;
+    let mut lines = speak(&door.socket).await;
+    lines.initialize().await;
+    for (name, arguments) in [
+        ("everything_add", json!({ "a": 1, "b": 2 })),
+        ("everything_add", json!({ "a": "one" })),
+        ("everything_nothing", json!({})),
+        ("everything_simple_text", json!({})),
+        ("everything_image_content", json!({})),
+        ("everything_multiple_content_types", json!({})),
+        ("everything_error_handling", json!({})),
+    ] {
+        let plain = json!({ "name": name, "arguments": arguments });
+        let mut extra = plain.clone();
+        extra["_meta"] = json!({ "note": "for the library" });
+        let mut answers = Vec::new();
+        for params in [plain, extra] {
+            let request =
+                json!({ "jsonrpc": "2.0", "id": "one", "method": "tools/call", "params": params });
+            lines.tell(&request).await;
+            answers.push(lines.answer(&json!("one")).await);
+        }
+        assert_eq!(answers[0], answers[1], "{name}");
+    }
+}
+
 #[tokio::test]
 async fn x04_a_bad_line_is_answered_and_the_next_one_is_heard() {
     let house = house();

@@ -7,18 +7,19 @@ use std::borrow::Cow;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode,
-    Implementation, ListToolsResult, PaginatedRequestParams, ProgressNotificationParam,
+    CallToolRequestParams, CallToolResponse, CallToolResult, CustomRequest, CustomResult,
+    ErrorCode, Implementation, ListToolsResult, PaginatedRequestParams, ProgressNotificationParam,
     ProgressToken, ProtocolVersion, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
 };
 use rmcp::service::{NotificationContext, Peer, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::encode;
 use super::tools::Tools;
-use crate::call::{Host, Request};
+use crate::call::{Host, Release, Request};
 use crate::terms::{Caller, Door, Fault, Outcome, Progress};
 use crate::wire::answer::answer;
 
@@ -78,6 +79,23 @@ impl Desk {
         }
     }
 
+    /// Calls a function, without extras.
+    pub(super) async fn answer(
+        self,
+        function: String,
+        arguments: Map<String, Value>,
+    ) -> Result<CallToolResult, ErrorData> {
+        let request = Request {
+            caller: self.caller,
+            door: self.door,
+            function: function.clone(),
+            arguments,
+            progress: None,
+        };
+        let end = self.host.call(request).await;
+        encode::result(answer(&function, end.map(Release::into_outcome)))
+    }
+
     /// The caller's list, made ready again only when the host has another one.
     fn tools(&self) -> Arc<Tools> {
         let listing = self.host.listing(&self.caller);
@@ -113,7 +131,7 @@ impl Agent {
             .host
             .call(request)
             .await
-            .map(crate::call::Release::into_outcome)
+            .map(Release::into_outcome)
     }
 }
 
@@ -170,7 +188,7 @@ impl ServerHandler for Agent {
                 "The call was stopped before its end: it was taken back, or the host is stopping.",
                 None,
             )),
-            end = run => encode::response(answer(&function, end)),
+            end = run => encode::result(answer(&function, end)).map(Into::into),
         }
     }
 

@@ -3,17 +3,15 @@
 //! It does not know what an answer means.
 
 use rmcp::ErrorData;
-use rmcp::model::{
-    CallToolResponse, CallToolResult, ContentBlock, MetaObject, Resource, ResourceContents,
-};
+use rmcp::model::{CallToolResult, ContentBlock, MetaObject, Resource, ResourceContents};
 
 use crate::terms::Link;
 use crate::wire::answer::{Answer, Block, CallResult};
 
 /// The answer as a response to `tools/call`.
-pub(super) fn response(answer: Answer) -> Result<CallToolResponse, ErrorData> {
+pub(super) fn result(answer: Answer) -> Result<CallToolResult, ErrorData> {
     match answer {
-        Answer::Result(result) => Ok(call_result(result).into()),
+        Answer::Result(result) => Ok(call_result(result)),
         Answer::Refused { say } => Err(ErrorData::invalid_params(say, None)),
     }
 }

@@ -13,6 +13,7 @@ use bytes::{Buf as _, BytesMut};
 use rmcp::RoleServer;
 use rmcp::model::{
     ClientJsonRpcMessage, ClientNotification, JsonRpcMessage, RequestId, ServerJsonRpcMessage,
+    ServerResult,
 };
 use rmcp::transport::Transport;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::agent::{Agent, Desk};
 use super::output::{KEPT, Output};
+use super::plain::{PlainCall, PlainCalls};
 use crate::call::Host;
 use crate::terms::{Caller, Door};
 use crate::wire::frame::{self, INVALID_REQUEST, MAX_LINE, Refusal};
@@ -37,6 +39,9 @@ const AFTER_EOF: Duration = Duration::from_secs(5);
 
 /// How often to look whether a client that is not read from is gone for good.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// Room for one read, in bytes: an ordinary message comes in one.
+const READ: usize = 4 << 10;
 
 const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
 
@@ -70,12 +75,15 @@ pub(in crate::wire) async fn speak<R, W>(
     let cut = signals.cut.child_token();
     let closing = CancellationToken::new();
     let _ends_with_this_future = cut.clone().drop_guard();
-    let agent = Agent::new(Desk::new(host, caller, door), closing.clone());
+    let desk = Desk::new(host, caller, door);
+    let agent = Agent::new(desk.clone(), closing.clone());
     let lines = Lines {
         reader,
         input: BytesMut::new(),
         scanned: 0,
         in_flight: HashSet::new(),
+        desk: Some(desk),
+        plain: PlainCalls::new(),
         output: Arc::new(Output::new(writer)),
         ending: None,
         too_long: false,
@@ -100,7 +108,11 @@ struct Lines<R, W> {
     input: BytesMut,
     /// Bytes of `input` that hold no end of line.
     scanned: usize,
+    /// Requests that the library is to answer.
     in_flight: HashSet<RequestId>,
+    /// For the plain calls of a session, until one is open.
+    desk: Option<Desk>,
+    plain: PlainCalls,
     output: Arc<Output<W>>,
     /// Nothing more is read, and running calls end by this moment.
     ending: Option<Instant>,
@@ -133,9 +145,10 @@ where
                 return Read::End;
             }
             if self.is_full() {
-                // Whatever makes room makes the library poll anew.
+                // Where the library makes room it polls anew.
                 tokio::select! {
                     () = self.stop.cancelled() => {}
+                    () = self.plain.next() => continue,
                     () = gone(&self.output) => self.cut.cancel(),
                 }
                 return Read::End;
@@ -154,6 +167,7 @@ where
             if self.scanned > MAX_LINE {
                 return Read::TooLong;
             }
+            self.input.reserve(READ);
             let count = tokio::select! {
                 count = self.reader.read_buf(&mut self.input) => count,
                 () = self.stop.cancelled() => return Read::End,
@@ -164,15 +178,21 @@ where
         }
     }
 
-    fn is_full(&self) -> bool {
-        self.in_flight.len() >= MAX_IN_FLIGHT || self.output.backlog() > MAX_BACKLOG
+    fn is_full(&mut self) -> bool {
+        self.in_flight.len() + self.plain.count() >= MAX_IN_FLIGHT
+            || self.output.backlog() > MAX_BACKLOG
     }
 
-    /// Takes a line off the input: a message for the library, or a refusal for the client.
-    fn take(&mut self, length: usize) -> Option<ClientJsonRpcMessage> {
-        let line = self.input.get(..length).unwrap_or_default();
+    /// Takes a line off the input: a message for the library, or a refusal for the client. A plain
+    /// call is begun here, and neither.
+    async fn take(&mut self, length: usize) -> Option<ClientJsonRpcMessage> {
+        let (line, rest) = self.input.split_at_checked(length).unwrap_or_default();
         let line = line.strip_prefix(UTF8_BOM).unwrap_or(line).trim_ascii();
         let message = if line.is_empty() {
+            Ok(None)
+        } else if let Some(call) = self.plain_call(line) {
+            let alone = !rest.iter().skip(1).any(|byte| *byte == b'\n');
+            self.plain.begin(call, alone, &self.output).await;
             Ok(None)
         } else {
             parse(line)
@@ -196,14 +216,15 @@ where
         message: Option<ClientJsonRpcMessage>,
     ) -> Result<Option<ClientJsonRpcMessage>, Refusal> {
         match &message {
-            Some(JsonRpcMessage::Request(request))
-                if !self.in_flight.insert(request.id.clone()) =>
-            {
+            Some(JsonRpcMessage::Request(request)) if self.is_running(&request.id) => {
                 return Err(Refusal {
                     code: INVALID_REQUEST,
                     id: serde_json::to_value(&request.id).ok(),
                     say: "A request with this id is still running. Give each its own.".into(),
                 });
+            }
+            Some(JsonRpcMessage::Request(request)) => {
+                self.in_flight.insert(request.id.clone());
             }
             // The library never answers what was cancelled.
             Some(JsonRpcMessage::Notification(notification)) => {
@@ -212,11 +233,21 @@ where
                     && let Some(id) = &cancelled.params.request_id
                 {
                     self.in_flight.remove(id);
+                    self.plain.cancel(id);
                 }
             }
             _ => {}
         }
         Ok(message)
+    }
+
+    fn plain_call<'a>(&self, line: &'a [u8]) -> Option<PlainCall<'a>> {
+        let call = self.plain.is_open().then(|| PlainCall::read(line))?;
+        call.filter(|call| !self.is_running(&call.id))
+    }
+
+    fn is_running(&self, id: &RequestId) -> bool {
+        self.in_flight.contains(id) || self.plain.has(id)
     }
 
     /// Reads a line that is too long to its end, so that a client still sending it gets to read why
@@ -238,9 +269,10 @@ where
             // Whether it came to its end or its time is up, there is nothing more to do for it.
             let _ = tokio::time::timeout_at(until, self.skip_line()).await;
         }
-        if !self.in_flight.is_empty() {
-            // Answers make the library poll anew. A stopping host says itself when the time is up.
+        while !self.in_flight.is_empty() || self.plain.count() > 0 {
+            // The library's answers make it poll anew. A stopping host says itself when the time is up.
             tokio::select! {
+                () = self.plain.next() => continue,
                 () = gone(&self.output) => {}
                 () = tokio::time::sleep_until(until), if !self.stop.is_cancelled() => {}
             }
@@ -284,6 +316,11 @@ where
         match &message {
             JsonRpcMessage::Response(response) => {
                 self.in_flight.remove(&response.id);
+                if let ServerResult::InitializeResult(_) = response.result
+                    && let Some(desk) = self.desk.take()
+                {
+                    self.plain.open(desk);
+                }
             }
             JsonRpcMessage::Error(error) => {
                 if let Some(id) = &error.id {
@@ -313,7 +350,7 @@ where
             }
             match self.read().await {
                 Read::Line(length) => {
-                    if let Some(message) = self.take(length) {
+                    if let Some(message) = self.take(length).await {
                         return Some(message);
                     }
                     // A refusal. Given up half way, the rest goes out with the next message.

@@ -24,6 +24,8 @@ fn pair(capacity: usize) -> (Ours, BufReader<DuplexStream>) {
         input: BytesMut::new(),
         scanned: 0,
         in_flight: HashSet::new(),
+        desk: None,
+        plain: PlainCalls::new(),
         output: Arc::new(Output::new(writer)),
         ending: None,
         too_long: false,

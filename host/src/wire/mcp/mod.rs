@@ -9,6 +9,7 @@ mod encode;
 mod endpoint;
 mod lines;
 mod output;
+mod plain;
 mod sessions;
 mod tools;
 

@@ -1,0 +1,210 @@
+//! The commonest message the shortest way. A call without extras, in a session that is open, is
+//! begun where it was read and answered without passing through the library's loop and its tasks,
+//! which cost as much as the call itself.
+//!
+//! It does not know any other message: what is not plain is the library's.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+
+use rmcp::ErrorData;
+use rmcp::model::{CallToolResult, RequestId, ServerJsonRpcMessage, ServerResult};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::agent::Desk;
+use super::lines::Peer;
+use super::output::Output;
+
+/// A `tools/call` that says which function and with what, and nothing that the library would have
+/// to look at, such as a token for progress.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PlainCall<'a> {
+    jsonrpc: &'a str,
+    pub(super) id: RequestId,
+    method: &'a str,
+    #[serde(borrow)]
+    params: Params<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Params<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(default)]
+    arguments: Map<String, Value>,
+}
+
+impl<'a> PlainCall<'a> {
+    /// Reads a line, if it is one. A line that is not is the library's to read, or to refuse.
+    pub(super) fn read(line: &'a [u8]) -> Option<Self> {
+        let call: Self = serde_json::from_slice(line).ok()?;
+        (call.jsonrpc == "2.0" && call.method == "tools/call").then_some(call)
+    }
+}
+
+type Running = Arc<Mutex<HashMap<RequestId, AbortHandle>>>;
+
+/// The plain calls of one connection. Dropping it cancels them.
+pub(super) struct PlainCalls {
+    /// Where they are asked for, once a session is open.
+    desk: Option<Desk>,
+    running: Running,
+    /// Calls that did not end at once, and answers that a slow reader has to be waited for.
+    tasks: JoinSet<()>,
+}
+
+impl PlainCalls {
+    /// None, and none is taken yet.
+    pub(super) fn new() -> Self {
+        Self {
+            desk: None,
+            running: Running::default(),
+            tasks: JoinSet::new(),
+        }
+    }
+
+    /// A session is open: from now on requests need not say by themselves how they are meant.
+    pub(super) fn open(&mut self, desk: Desk) {
+        self.desk = Some(desk);
+    }
+
+    /// Whether a session is open.
+    pub(super) fn is_open(&self) -> bool {
+        self.desk.is_some()
+    }
+
+    /// Begins a call. One that is `alone` is run on until it first waits: most end there, and no
+    /// other thread has to hear of them. Where more is to be read, another thread takes it.
+    ///
+    /// Cannot be given up half way: nothing here waits.
+    pub(super) async fn begin<W: Peer>(
+        &mut self,
+        call: PlainCall<'_>,
+        alone: bool,
+        output: &Arc<Output<W>>,
+    ) {
+        let Some(desk) = self.desk.clone() else {
+            return;
+        };
+        let id = call.id;
+        let (name, arguments) = (call.params.name.into_owned(), call.params.arguments);
+        let answer = desk.answer(name, arguments);
+        let mut answer = Box::pin(encoded(answer, id.clone()));
+        if alone && let Some(line) = at_once(answer.as_mut()).await {
+            let mark = output.push(&line);
+            let output = Arc::clone(output);
+            let mut flush = Box::pin(async move { drop(output.flush(mark).await) });
+            if at_once(flush.as_mut()).await.is_none() {
+                self.tasks.spawn(flush);
+            }
+            return;
+        }
+        let (running, output, own) = (Arc::clone(&self.running), Arc::clone(output), id.clone());
+        let mut ids = lock(&self.running);
+        let task = self.tasks.spawn(async move {
+            let line = answer.await;
+            lock(&running).remove(&own);
+            let mark = output.push(&line);
+            // A reader that is gone is noticed by whoever reads from it.
+            drop(output.flush(mark).await);
+        });
+        ids.insert(id, task);
+    }
+
+    /// Stops a call and forgets it: what was taken back is not answered.
+    pub(super) fn cancel(&mut self, id: &RequestId) {
+        if let Some(task) = lock(&self.running).remove(id) {
+            task.abort();
+        }
+    }
+
+    /// Whether a call with this id runs.
+    pub(super) fn has(&self, id: &RequestId) -> bool {
+        lock(&self.running).contains_key(id)
+    }
+
+    /// How many are not over yet.
+    pub(super) fn count(&mut self) -> usize {
+        while self.tasks.try_join_next().is_some() {}
+        self.tasks.len()
+    }
+
+    /// Waits for one to be over; for ever when there is none.
+    pub(super) async fn next(&mut self) {
+        if self.tasks.join_next().await.is_none() {
+            std::future::pending().await
+        }
+    }
+}
+
+fn lock(running: &Running) -> MutexGuard<'_, HashMap<RequestId, AbortHandle>> {
+    running.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The answer as a line.
+async fn encoded(
+    answer: impl Future<Output = Result<CallToolResult, ErrorData>>,
+    id: RequestId,
+) -> Vec<u8> {
+    let message = match answer.await {
+        Ok(mut result) => {
+            // Sessions are of the older era, which does not know it.
+            result.result_type = None;
+            ServerJsonRpcMessage::response(ServerResult::CallToolResult(result), id)
+        }
+        Err(error) => ServerJsonRpcMessage::error(error, Some(id)),
+    };
+    // The library's own types: they are always JSON.
+    serde_json::to_vec(&message).unwrap_or_default()
+}
+
+/// Polls once.
+async fn at_once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    std::future::poll_fn(|context| {
+        Poll::Ready(match future.as_mut().poll(context) {
+            Poll::Ready(value) => Some(value),
+            Poll::Pending => None,
+        })
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    #[test]
+    fn only_a_call_without_extras_is_plain() {
+        let plain = [
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"x":[1]}}}"#,
+            r#"{"method":"tools/call","params":{"name":"a\u0062"},"id":"x","jsonrpc":"2.0"}"#,
+        ];
+        for line in plain {
+            assert!(PlainCall::read(line.as_bytes()).is_some(), "{line}");
+        }
+        let other = [
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"name":"a"}}"#,
+            r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"a"}}"#,
+            r#"{"jsonrpc":"2.0","id":null,"method":"tools/call","params":{"name":"a"}}"#,
+            r#"{"jsonrpc":"2.0","id":1.5,"method":"tools/call","params":{"name":"a"}}"#,
+            r#"{"jsonrpc":"1.0","id":1,"method":"tools/call","params":{"name":"a"}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","_meta":{}}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":[]}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":null}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"tools/call","params":{"name":"a"}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a"},"x":1}"#,
+        ];
+        for line in other {
+            assert!(PlainCall::read(line.as_bytes()).is_none(), "{line}");
+        }
+    }
+}
