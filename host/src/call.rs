@@ -149,7 +149,7 @@ impl Host {
 
         let admitted = async {
             let function = self.find(&request)?;
-            function.input.check_arguments(&arguments)?;
+            function.checks.arguments(&arguments)?;
             let permit = self
                 .admit(&request, function, text.clone(), asked, cancel)
                 .await?;
@@ -245,7 +245,7 @@ impl Host {
         gate::release(
             answer,
             &Terms {
-                schema: function.output.as_ref(),
+                schema: function.checks.output()?,
                 most: function.spec.limits.output,
                 scrub: &|text| function.equipment.scrub(text),
             },

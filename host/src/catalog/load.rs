@@ -13,7 +13,7 @@ use super::{
     Cache, Catalog, Function, Lock, LockedTool, Tool, annotations, define, inspect, reach,
 };
 use crate::capability::{self, Equipment, World};
-use crate::gate::Schema;
+use crate::gate::Checks;
 use crate::manifest::{Grants, Manifest, ToolSpec};
 use crate::sandbox::{Prepared, Sandbox};
 use crate::terms::{Code, Fault, FunctionId, Listed};
@@ -171,19 +171,9 @@ fn load_tool(
             tool: tool.spec.name.clone(),
             function: definition.name.as_str().into(),
         };
-        let sound = |error| {
-            trouble(format!(
-                "the lock file's schema of `{id}` is not sound: {error}"
-            ))
-        };
+        let definition = Arc::new(definition.clone());
         Ok(Function {
-            input: Schema::new(&definition.input_schema).map_err(sound)?,
-            output: definition
-                .output_schema
-                .as_ref()
-                .map(Schema::new)
-                .transpose()
-                .map_err(sound)?,
+            checks: Checks::new(definition.clone()),
             reach: reach(&spec),
             equipment: Arc::new(
                 Equipment::new(&spec.grants, places.world)
@@ -192,7 +182,7 @@ fn load_tool(
             listed: Listed {
                 agent_name: id.agent_name(),
                 annotations: annotations(definition.hints, &spec),
-                definition: Arc::new(definition.clone()),
+                definition,
                 id,
             },
             spec,

@@ -17,7 +17,7 @@ pub use lock::{Change, Lock, LockedTool};
 
 use crate::capability::Equipment;
 use crate::capability::dir::Access;
-use crate::gate::Schema;
+use crate::gate::Checks;
 use crate::manifest::{FunctionSpec, ToolSpec};
 use crate::sandbox::Prepared;
 use crate::terms::{Annotations, Hints, Listed, Reach};
@@ -52,10 +52,8 @@ pub struct Function {
     pub spec: Arc<FunctionSpec>,
     /// Its powers, made ready.
     pub equipment: Arc<Equipment>,
-    /// Checks arguments.
-    pub input: Schema,
-    /// Checks results.
-    pub output: Option<Schema>,
+    /// Checks arguments and results.
+    pub checks: Checks,
     /// How far its grants let it reach.
     pub reach: Reach,
 }

@@ -9,4 +9,4 @@ mod schema;
 pub use admit::{Permit, admit, unknown};
 pub use callers::{Callers, Credential};
 pub use release::{Release, Terms, release};
-pub use schema::{BadSchema, Schema};
+pub use schema::{BadSchema, Checks, Schema};
