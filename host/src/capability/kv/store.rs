@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::error::KvError;
-use super::rules::{Cursor, Range, check_batch, check_key, check_value};
+use super::rules::{Cursor, MOST_ANSWER, Range, check_batch, check_key, check_value};
 use super::space::{Change, LAYOUT, Look, Name, Quota, Version};
 use super::tally::{Kind, Tally};
 use crate::capability::service::database::{Access, Database, OpenError};
@@ -76,6 +76,7 @@ impl Bucket {
     pub(super) async fn get(&self, key: String) -> Result<Option<Vec<u8>>, KvError> {
         check_key(&key)?;
         self.look(
+            1,
             move |look| look.value(&key),
             |value| value.as_ref().map_or(0, Vec::len),
         )
@@ -84,7 +85,7 @@ impl Bucket {
 
     pub(super) async fn exists(&self, key: String) -> Result<bool, KvError> {
         check_key(&key)?;
-        self.look(move |look| Ok(look.version(&key)?.is_some()), |_| 0)
+        self.look(1, move |look| Ok(look.version(&key)?.is_some()), |_| 0)
             .await
     }
 
@@ -101,7 +102,7 @@ impl Bucket {
         from: Cursor,
     ) -> Result<(Vec<String>, Option<Cursor>), KvError> {
         let size = |(keys, _): &(Vec<String>, _)| keys.iter().map(String::len).sum();
-        self.look(move |look| look.page(from), size).await
+        self.look(1, move |look| look.page(from), size).await
     }
 
     pub(super) async fn get_many(
@@ -110,6 +111,7 @@ impl Bucket {
     ) -> Result<Vec<(String, Option<Vec<u8>>)>, KvError> {
         check_batch(keys.len())?;
         keys.iter().try_for_each(|key| check_key(key))?;
+        let count = keys.len();
         let work = move |look: &Look<'_>| {
             let values = look.values(&keys)?;
             Ok(keys.into_iter().zip(values).collect::<Vec<_>>())
@@ -120,7 +122,7 @@ impl Bucket {
                 .map(|(_, value)| value.as_ref().map_or(0, Vec::len));
             sizes.sum()
         };
-        self.look(work, size).await
+        self.look(count, work, size).await
     }
 
     /// All of them or none.
@@ -130,26 +132,25 @@ impl Bucket {
             check_key(key)?;
             check_value(value)?;
         }
-        let size = pairs
-            .iter()
-            .map(|(key, value)| key.len() + value.len())
-            .sum();
+        let sizes = pairs.iter().map(|(key, value)| key.len() + value.len());
+        let cost = (pairs.len(), sizes.sum());
         let work = move |change: &mut Change<'_>| {
             let mut pairs = pairs.iter();
             pairs.try_for_each(|(key, value)| change.set(key, value))
         };
-        self.change(size, work).await
+        self.change(cost, work).await
     }
 
     /// All of them or none.
     pub(super) async fn delete_many(&self, keys: Vec<String>) -> Result<(), KvError> {
         check_batch(keys.len())?;
         keys.iter().try_for_each(|key| check_key(key))?;
+        let cost = (keys.len(), 0);
         let work = move |change: &mut Change<'_>| {
             let mut keys = keys.iter();
             keys.try_for_each(|key| change.delete(key))
         };
-        self.change(0, work).await
+        self.change(cost, work).await
     }
 
     pub(super) async fn increase(
@@ -160,7 +161,7 @@ impl Bucket {
     ) -> Result<i128, KvError> {
         check_key(&key)?;
         let work = move |change: &mut Change<'_>| change.increase(&key, delta, range);
-        self.change(0, work).await
+        self.change((1, 0), work).await
     }
 
     /// The key as it is now, for a swap.
@@ -168,7 +169,9 @@ impl Bucket {
         check_key(&key)?;
         let key: Arc<str> = key.into();
         let looked = key.clone();
-        let version = self.look(move |look| look.version(&looked), |_| 0).await?;
+        let version = self
+            .look(1, move |look| look.version(&looked), |_| 0)
+            .await?;
         Ok(Seen {
             bucket: self.clone(),
             key,
@@ -178,27 +181,30 @@ impl Bucket {
 
     async fn look<T: Send + 'static>(
         &self,
+        keys: usize,
         work: impl FnOnce(&Look<'_>) -> Result<T, KvError> + Send + 'static,
         size: impl FnOnce(&T) -> usize,
     ) -> Result<T, KvError> {
-        self.tally.begin(self.grant, Kind::Read, 0)?;
+        self.tally.begin(self.grant, Kind::Read, (keys, 0))?;
         let name = self.name.clone();
         let answer = self
             .database
             .run(Access::Read, self.deadline, move |tx| {
                 work(&Look::new(tx, &name)?)
             })
-            .await?;
-        self.tally.carried(self.grant, size(&answer));
-        Ok(answer)
+            .await;
+        // What does not fit an answer was read all the same.
+        let carried = answer.as_ref().map_or(MOST_ANSWER, size);
+        self.tally.carried(self.grant, carried);
+        answer
     }
 
     async fn change<T: Send + 'static>(
         &self,
-        size: usize,
+        cost: (usize, usize),
         work: impl FnOnce(&mut Change<'_>) -> Result<T, KvError> + Send + 'static,
     ) -> Result<T, KvError> {
-        self.tally.begin(self.grant, Kind::Write, size)?;
+        self.tally.begin(self.grant, Kind::Write, cost)?;
         let (name, quota) = (self.name.clone(), self.quota);
         // Kept until the transaction is over: the call's record waits for it.
         let (tally, grant) = (self.tally.clone(), self.grant);
@@ -218,7 +224,7 @@ impl Seen {
         let key = self.key.clone();
         let work = move |look: &Look<'_>| Ok((look.version(&key)?, look.value(&key)?));
         let size = |(_, value): &(Version, Option<Vec<u8>>)| value.as_ref().map_or(0, Vec::len);
-        let (version, value) = self.bucket.look(work, size).await?;
+        let (version, value) = self.bucket.look(1, work, size).await?;
         self.version = version;
         Ok(value)
     }
@@ -229,7 +235,7 @@ impl Seen {
         let (key, seen) = (self.key.clone(), self.version);
         let size = key.len() + value.len();
         let work = move |change: &mut Change<'_>| change.swap(&key, seen, &value);
-        Ok(match self.bucket.change(size, work).await? {
+        Ok(match self.bucket.change((1, size), work).await? {
             Ok(()) => Swapped::Done,
             Err(version) => Swapped::Lost(Self { version, ..self }),
         })

@@ -10,7 +10,7 @@ use super::error::KvError;
 use super::grant::KvGrant;
 use crate::capability::frame::Pen;
 
-/// Wishes of one call. They cost the guest no fuel, so they have a bound of their own.
+/// Wishes of one call, each key of a batch counted as one. They cost the guest no fuel, so they have a bound of their own.
 pub const MOST_WISHES: u32 = 10_000;
 
 /// What one call may carry to its buckets and from them, in bytes.
@@ -72,12 +72,17 @@ impl Tally {
         }
     }
 
-    /// Counts a wish before it is fulfilled, with what it carries to the bucket.
+    /// Counts a wish for so many keys before it is fulfilled, with what it carries to the bucket.
     ///
     /// # Errors
     ///
     /// When the call has had its share.
-    pub(super) fn begin(&self, grant: usize, kind: Kind, size: usize) -> Result<(), KvError> {
+    pub(super) fn begin(
+        &self,
+        grant: usize,
+        kind: Kind,
+        (keys, size): (usize, usize),
+    ) -> Result<(), KvError> {
         let mut sums = self.sums();
         if sums.wishes >= MOST_WISHES || sums.carried >= MOST_CARRIED {
             sums.at(grant).refused += 1;
@@ -86,13 +91,15 @@ impl Tally {
             )));
         }
         let size = u64::try_from(size).unwrap_or(u64::MAX);
-        sums.wishes += 1;
+        // A batch without keys is a transaction, too.
+        let keys = u32::try_from(keys.max(1)).unwrap_or(u32::MAX);
+        sums.wishes = sums.wishes.saturating_add(keys);
         sums.carried = sums.carried.saturating_add(size);
         let sum = sums.at(grant);
         match kind {
-            Kind::Read => sum.reads += 1,
+            Kind::Read => sum.reads = sum.reads.saturating_add(keys),
             Kind::Write => {
-                sum.writes += 1;
+                sum.writes = sum.writes.saturating_add(keys);
                 sum.written = sum.written.saturating_add(size);
             }
         }

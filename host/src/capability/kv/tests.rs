@@ -307,6 +307,13 @@ async fn values_that_do_not_fit_one_answer_are_refused() {
     assert_eq!(ask(4).await.expect("four of them").len(), 4);
     let refused = ask(5).await.expect_err("five of them");
     assert!(refused.to_string().contains("fewer keys"), "{refused}");
+    // Asking in vain costs as much as an answer.
+    for _ in 0..13 {
+        let refused = ask(5).await.expect_err("five of them");
+        assert!(refused.to_string().contains("fewer keys"), "{refused}");
+    }
+    let spent = ask(1).await.expect_err("enough was carried");
+    assert!(spent.to_string().contains("used up"), "{spent}");
 }
 
 #[tokio::test]
@@ -320,7 +327,7 @@ async fn a_call_has_its_share_and_one_line_in_the_record() {
     for _ in 0..MOST_WISHES - 2 {
         bucket
             .tally
-            .begin(0, super::tally::Kind::Read, 0)
+            .begin(0, super::tally::Kind::Read, (1, 0))
             .expect("a wish");
     }
     let spent = bucket.get("k".to_owned()).await.expect_err("one too many");
