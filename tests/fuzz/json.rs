@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use toolhost::capability::tools::{Blob, Content, Link, Output, ToolError};
 use toolhost::gate::{Schema, Terms, release};
 use toolhost::terms::Outcome;
-use toolhost::wire::{Line, read_line};
+use toolhost::wire::{Line, is_plain_call, read_line};
 
 use super::engine::{Target, run};
 
@@ -54,8 +54,16 @@ fn lines() {
         let line = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
         serde_json::from_slice(line).expect("what is taken is JSON")
     };
-    let check = |bytes: &[u8]| match read_line(bytes) {
-        Line::Message(method) => {
+    let check = |bytes: &[u8]| match (read_line(bytes), is_plain_call(bytes)) {
+        // The short way takes nothing that the long way would not.
+        (Line::Message(method), true) => {
+            assert_eq!(method.as_deref(), Some("tools/call"));
+            let value = whole(bytes);
+            assert!(value["params"]["name"].is_string() && value.get("id").is_some());
+            format!("plain {}", value["params"].get("arguments").is_some())
+        }
+        (other, true) => panic!("a plain call is {other:?}"),
+        (Line::Message(method), false) => {
             let value = whole(bytes);
             assert!(value.is_object(), "{value}");
             assert_eq!(
@@ -64,7 +72,7 @@ fn lines() {
             );
             format!("message {}", method.is_some())
         }
-        Line::Ignored => {
+        (Line::Ignored, false) => {
             let value = whole(bytes);
             assert!(
                 value.get("id").is_none(),
@@ -72,7 +80,7 @@ fn lines() {
             );
             "ignored".to_owned()
         }
-        Line::Refused(answer) => {
+        (Line::Refused(answer), false) => {
             assert!(!answer.contains(&b'\n'), "an answer is one line");
             let value: Value = serde_json::from_slice(&answer).expect("an answer is JSON");
             assert_eq!(value["jsonrpc"], "2.0");
@@ -202,47 +210,49 @@ fn depth(value: &Value) -> usize {
     1 + below.unwrap_or(0)
 }
 
+/// What schemas are made of, the costly and the endless among it.
+const SCHEMA: [&str; 36] = [
+    "\"$ref\":\"#\"",
+    "\"$ref\":\"#/$defs/a\"",
+    "\"$ref\":\"http://127.0.0.1/\"",
+    "\"$defs\":{\"a\":",
+    "\"allOf\":[",
+    "\"anyOf\":[",
+    "\"oneOf\":[",
+    "\"not\":{",
+    "\"if\":{",
+    "\"pattern\":\"(a+)+$\"",
+    "\"pattern\":\"(?=a)\"",
+    "\"format\":\"date\"",
+    "\"minimum\":",
+    "\"multipleOf\":1e-300",
+    "\"multipleOf\":0",
+    "\"maxLength\":",
+    "\"enum\":[",
+    "\"const\":",
+    "\"properties\":{\"a\":{",
+    "\"additionalProperties\":{",
+    "\"unevaluatedProperties\":false",
+    "\"$dynamicRef\":\"#a\"",
+    "\"$anchor\":\"a\"",
+    "\"$id\":\"x\"",
+    "\"required\":[\"a\"]",
+    "\"type\":",
+    "\"prefixItems\":[",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "true",
+    "null",
+    "1e308",
+];
+
 /// A schema comes from a guest once, and is asked on every call.
 #[test]
 fn schemas() {
-    let words = [
-        "\"$ref\":\"#\"",
-        "\"$ref\":\"#/$defs/a\"",
-        "\"$ref\":\"http://127.0.0.1/\"",
-        "\"$defs\":{\"a\":",
-        "\"allOf\":[",
-        "\"anyOf\":[",
-        "\"oneOf\":[",
-        "\"not\":{",
-        "\"if\":{",
-        "\"pattern\":\"(a+)+$\"",
-        "\"pattern\":\"(?=a)\"",
-        "\"format\":\"date\"",
-        "\"minimum\":",
-        "\"multipleOf\":1e-300",
-        "\"multipleOf\":0",
-        "\"maxLength\":",
-        "\"enum\":[",
-        "\"const\":",
-        "\"properties\":{\"a\":{",
-        "\"additionalProperties\":{",
-        "\"unevaluatedProperties\":false",
-        "\"$dynamicRef\":\"#a\"",
-        "\"$anchor\":\"a\"",
-        "\"$id\":\"x\"",
-        "\"required\":[\"a\"]",
-        "\"type\":",
-        "\"prefixItems\":[",
-        "{",
-        "}",
-        "[",
-        "]",
-        ",",
-        ":",
-        "true",
-        "null",
-        "1e308",
-    ];
     let instances = [
         serde_json::json!({}),
         serde_json::json!({ "a": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!", "b": [1, 1.5, null] }),
@@ -281,7 +291,7 @@ fn schemas() {
     run(&Target {
         name: "schemas",
         seeds: Vec::new(),
-        words: &words,
+        words: &SCHEMA,
         check: &check,
     });
 }

@@ -30,62 +30,64 @@ fn kind(message: &str) -> String {
         .replace(|c: char| c.is_ascii_digit(), "")
 }
 
+/// What manifests are made of, and what their parser could trip over.
+const MANIFEST: [&str; 52] = [
+    "\n[tool.a]\n",
+    "[tool.a.http.b]\n",
+    "[tool.a.kv.b]\n",
+    "[tool.a.dir.b]\n",
+    "[secret.a]\n",
+    "[caller.a]\n",
+    "[tool.a.function.b]\n",
+    "[limits]\n",
+    "[host]\n",
+    "schema = 1\n",
+    "url = ",
+    "allow = [",
+    "auth = { bearer = \"a\" }\n",
+    "bytes = ",
+    "keys = ",
+    "per_caller = true\n",
+    "config = { a = \"b\" }\n",
+    "env = { A = \"b\" }\n",
+    "host = \"",
+    "guest = \"/",
+    "access = ",
+    "\"read\"",
+    "component = \"a.wasm\"\n",
+    "may = [\"a.*\"]\n",
+    "deadline = \"",
+    "GET /",
+    "**",
+    "https://",
+    "127.0.0.1",
+    "[::1]",
+    "private = [\"",
+    "\"\"\"",
+    "'''",
+    "= ",
+    "{",
+    "}",
+    "[[",
+    "]]",
+    "inf",
+    "nan",
+    "0x7f",
+    "1979-05-27",
+    "\\u0000",
+    "\u{202e}",
+    "\u{feff}",
+    "ghp_0123456789abcdef",
+    "\u{1b}[2J",
+    "\r\n",
+    "# ",
+    "18446744073709551616",
+    "99999999999999999999s",
+    "1e400",
+];
+
 #[test]
 fn manifest() {
-    let words = [
-        "\n[tool.a]\n",
-        "[tool.a.http.b]\n",
-        "[tool.a.kv.b]\n",
-        "[tool.a.dir.b]\n",
-        "[secret.a]\n",
-        "[caller.a]\n",
-        "[tool.a.function.b]\n",
-        "[limits]\n",
-        "[host]\n",
-        "schema = 1\n",
-        "url = ",
-        "allow = [",
-        "auth = { bearer = \"a\" }\n",
-        "bytes = ",
-        "keys = ",
-        "per_caller = true\n",
-        "config = { a = \"b\" }\n",
-        "env = { A = \"b\" }\n",
-        "host = \"",
-        "guest = \"/",
-        "access = ",
-        "\"read\"",
-        "component = \"a.wasm\"\n",
-        "may = [\"a.*\"]\n",
-        "deadline = \"",
-        "GET /",
-        "**",
-        "https://",
-        "127.0.0.1",
-        "[::1]",
-        "private = [\"",
-        "\"\"\"",
-        "'''",
-        "= ",
-        "{",
-        "}",
-        "[[",
-        "]]",
-        "inf",
-        "nan",
-        "0x7f",
-        "1979-05-27",
-        "\\u0000",
-        "\u{202e}",
-        "\u{feff}",
-        "ghp_0123456789abcdef",
-        "\u{1b}[2J",
-        "\r\n",
-        "# ",
-        "18446744073709551616",
-        "99999999999999999999s",
-        "1e400",
-    ];
     let check = |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);
         let Err(problems) = parse("toolhost.toml", &text) else {
@@ -109,29 +111,31 @@ fn manifest() {
     run(&Target {
         name: "manifest",
         seeds: fixtures(),
-        words: &words,
+        words: &MANIFEST,
         check: &check,
     });
 }
 
+/// What locks are made of.
+const LOCK: [&str; 14] = [
+    "schema = 1\n",
+    "[[tool]]\n",
+    "[[tool.function]]\n",
+    "name = \"",
+    "component = \"sha256:",
+    "digest = \"",
+    "imports = [",
+    "description = '''",
+    "input_schema = '",
+    "{\"type\":\"object\"}",
+    "read_only = true\n",
+    "\"\"\"",
+    "= ",
+    "\\u0000",
+];
+
 #[test]
 fn lock() {
-    let words = [
-        "schema = 1\n",
-        "[[tool]]\n",
-        "[[tool.function]]\n",
-        "name = \"",
-        "component = \"sha256:",
-        "digest = \"",
-        "imports = [",
-        "description = '''",
-        "input_schema = '",
-        "{\"type\":\"object\"}",
-        "read_only = true\n",
-        "\"\"\"",
-        "= ",
-        "\\u0000",
-    ];
     let check = |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);
         let lock = match Lock::parse(&text) {
@@ -146,7 +150,7 @@ fn lock() {
     run(&Target {
         name: "lock",
         seeds: Vec::new(),
-        words: &words,
+        words: &LOCK,
         check: &check,
     });
 }

@@ -24,6 +24,7 @@ may = ["*"]
 
 [tool.rogue]
 component = "rogue.wasm"
+limits = { deadline = "60s" }
 [tool.rogue.kv.shared]
 bytes = "64KiB"
 keys = 100

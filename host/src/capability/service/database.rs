@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 const QUEUE: usize = 256;
 
 /// The longest that one job waits for another process's transaction. Those last milliseconds.
-const LOCK_WAIT: Duration = Duration::from_secs(2);
+const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// Statements that stay compiled.
 const STATEMENTS: usize = 32;

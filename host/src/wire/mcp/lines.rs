@@ -321,6 +321,13 @@ pub fn read_line(line: &[u8]) -> Line {
     }
 }
 
+/// Whether a connection with an open session begins this line's call by itself. Every such line is
+/// one that [`read_line`] takes for a `tools/call`, too.
+#[must_use]
+pub fn is_plain_call(line: &[u8]) -> bool {
+    PlainCall::read(content(line)).is_some()
+}
+
 /// A message the library reads, nothing for a notification that nobody here knows, or a refusal.
 fn parse(line: &[u8]) -> Result<Option<ClientJsonRpcMessage>, Refusal> {
     let envelope = frame::examine(line)?;
