@@ -225,7 +225,11 @@ fn what_the_manifest_says_in_vain_is_refused() {
 [tool.one]
 component = "one.wasm"
 env = { A = "b" }
+config = { a = "b" }
 log = "info"
+[tool.one.kv.seen]
+bytes = "1MiB"
+keys = 10
 [tool.one.http.api]
 url = "https://api.example.com"
 allow = ["GET /"]

@@ -9,6 +9,7 @@ mod calls;
 mod cli;
 mod components;
 mod doors;
+mod fuzz;
 mod manifest;
 mod places;
 mod powers;

@@ -169,6 +169,10 @@ fn only_in(places: &[&str], words: &[&str]) {
 #[test]
 fn what_reaches_the_world_is_named_in_one_place() {
     only_in(&["capability/service/"], &["reqwest::"]);
+    only_in(
+        &["capability/service/database", "capability/kv/"],
+        &["rusqlite::"],
+    );
     only_in(&["wire/mcp/"], &["rmcp::"]);
     only_in(
         &["sandbox/", "capability/", "catalog/"],

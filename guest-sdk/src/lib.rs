@@ -26,10 +26,12 @@
 
 extern crate self as toolhost_sdk;
 
+pub mod config;
 mod error;
 mod export;
 mod function;
 pub mod http;
+pub mod kv;
 pub mod log;
 mod output;
 pub mod progress;

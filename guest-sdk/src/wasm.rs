@@ -11,6 +11,10 @@ pub mod bindings {
             world guest {
                 import toolhost:tool/http@0.1.0;
                 import toolhost:tool/progress@0.1.0;
+                import wasi:config/store@0.2.0-rc.1;
+                import wasi:keyvalue/atomics@0.2.0-draft2;
+                import wasi:keyvalue/batch@0.2.0-draft2;
+                import wasi:keyvalue/store@0.2.0-draft2;
                 import wasi:logging/logging@0.1.0-draft;
                 export toolhost:tool/tools@0.1.0;
             }

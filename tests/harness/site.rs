@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tempfile::TempDir;
 use toolhost::capability::http::{Secret, Secrets};
 use toolhost::capability::service::dial::Dialer;
-use toolhost::capability::{World, dir};
+use toolhost::capability::{World, dir, kv};
 use toolhost::catalog::{self, Catalog, Lock, Places, Trouble};
 use toolhost::manifest::{self, Manifest};
 
@@ -126,6 +126,7 @@ impl Site {
             dialer: Arc::new(Dialer::new()),
             secrets: Arc::new(secrets),
             folders: dir::Folders::new(self.folder.path()),
+            kv: kv::Place::new(self.folder.path().join("kv.sqlite")),
         }
     }
 }

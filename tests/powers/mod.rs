@@ -3,4 +3,5 @@
 
 mod dir;
 mod http;
+mod kv;
 mod surroundings;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use toolhost::call::{Host, Request};
 use toolhost::capability::http::Secrets;
 use toolhost::capability::service::dial::Dialer;
-use toolhost::capability::{BoundPre, World, dir};
+use toolhost::capability::{BoundPre, World, dir, kv};
 use toolhost::catalog::{self, Cache, Places};
 use toolhost::gate::Callers;
 use toolhost::ledger::{Header, Ledger, Mode};
@@ -93,6 +93,7 @@ fn host(stage: &Stage, sandbox: Arc<Sandbox>) -> Arc<Host> {
         dialer: Arc::new(Dialer::new()),
         secrets: Arc::new(Secrets::default()),
         folders: dir::Folders::new(&stage.folder),
+        kv: kv::Place::new(stage.folder.join("kv.sqlite")),
     };
     let places = Places {
         base: &stage.folder,

@@ -13,9 +13,10 @@ use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
+use super::service::database::{Database, OpenError};
 use super::service::dial::Dialer;
-use super::{clock, dir, env, http, log, progress, random};
-use crate::terms::{Limits, Progress};
+use super::{clock, config, dir, env, http, kv, log, progress, random};
+use crate::terms::{Caller, Limits, Progress};
 
 /// Powers, by capability. Empty is what a tool has when the manifest grants nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,6 +27,10 @@ pub struct Grants {
     pub dir: Vec<dir::DirGrant>,
     /// Which variables exist.
     pub env: Vec<env::EnvGrant>,
+    /// Which buckets exist.
+    pub kv: Vec<kv::KvGrant>,
+    /// Which configuration values exist.
+    pub config: Vec<config::ConfigGrant>,
     /// Whether log messages are kept.
     pub log: Option<log::LogGrant>,
 }
@@ -38,6 +43,19 @@ pub struct World {
     pub secrets: Arc<http::Secrets>,
     /// Where the `dir` grants' folders are.
     pub folders: dir::Folders,
+    /// Where the `kv` grants' buckets are.
+    pub kv: kv::Place,
+}
+
+/// Why grants cannot be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum EquipError {
+    /// The credentials they use cannot be searched for in answers.
+    #[error("its credentials: {0}")]
+    Credentials(#[from] http::PatternsError),
+    /// Their buckets cannot be reached.
+    #[error("its buckets: {0}")]
+    Buckets(#[from] OpenError),
 }
 
 /// What all calls of one function share: its grants, made ready once.
@@ -45,24 +63,30 @@ pub struct Equipment {
     pub(super) grants: Grants,
     pub(super) outlet: Arc<http::Outlet>,
     pub(super) folders: dir::Folders,
+    pub(super) kv: Option<Arc<Database>>,
 }
 
 impl Equipment {
-    /// Makes grants ready.
+    /// Makes grants ready. Where there are buckets among them this opens their file, and blocks.
     ///
     /// # Errors
     ///
-    /// When the credentials they use cannot be searched for in answers.
-    pub fn new(grants: &Grants, world: &World) -> Result<Self, http::PatternsError> {
+    /// [`EquipError`] says what cannot be used.
+    pub fn new(grants: &Grants, world: &World) -> Result<Self, EquipError> {
         let outlet = http::Outlet::new(
             grants.http.clone(),
             world.secrets.clone(),
             world.dialer.clone(),
         )?;
+        let kv = match grants.kv.is_empty() {
+            true => None,
+            false => Some(world.kv.database()?),
+        };
         Ok(Self {
             grants: grants.clone(),
             outlet: Arc::new(outlet),
             folders: world.folders.clone(),
+            kv,
         })
     }
 
@@ -84,6 +108,8 @@ pub struct Charter<'a> {
     pub limits: &'a Limits,
     /// When everything has to be over.
     pub deadline: Instant,
+    /// Who asked; nobody, where a component is asked what it is.
+    pub caller: Option<&'a Caller>,
     /// Where progress goes, when the agent asked for it.
     pub progress: Option<tokio::sync::mpsc::Sender<Progress>>,
     /// `tool.function`, for the operator's log.
@@ -95,6 +121,8 @@ pub struct Powers {
     table: ResourceTable,
     wasi: WasiCtx,
     http: http::State,
+    kv: kv::State,
+    equipment: Arc<Equipment>,
     log: log::State,
     progress: progress::State,
 }
@@ -118,10 +146,13 @@ impl Powers {
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(charter.limits.resources).unwrap_or(usize::MAX));
         let http = http::State::new(&charter, pen);
+        let kv = kv::State::new(&charter, pen);
         Ok(Self {
             table,
             wasi: wasi.build(),
             http,
+            kv,
+            equipment: equipment.clone(),
             log,
             progress: progress::State::new(charter.progress, equipment.clone()),
         })
@@ -143,6 +174,8 @@ pub trait Holder: Send + 'static {
 pub fn link<T: Holder + WasiView + WasiHttpView>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
     http::link(linker)?;
+    kv::link(linker)?;
+    config::link(linker)?;
     log::link(linker)?;
     progress::link(linker)
 }
@@ -163,6 +196,17 @@ impl Powers {
 
     pub(super) fn http(&mut self) -> &mut http::State {
         &mut self.http
+    }
+
+    pub(super) fn kv(&mut self) -> kv::View<'_> {
+        kv::View {
+            state: &mut self.kv,
+            table: &mut self.table,
+        }
+    }
+
+    pub(super) fn config(&self) -> &[config::ConfigGrant] {
+        &self.equipment.grants.config
     }
 
     pub(super) fn log(&mut self) -> &mut log::State {
@@ -245,6 +289,10 @@ const PROVIDED: &[(&str, &str)] = &[
     ("wasi:cli/terminal-stdout", "0.2"),
     ("wasi:clocks/monotonic-clock", "0.2"),
     ("wasi:clocks/wall-clock", "0.2"),
+    ("wasi:config/runtime", "0.2.0-draft"),
+    ("wasi:config/store", "0.2.0-draft"),
+    ("wasi:config/store", "0.2.0-draft-2024-09-27"),
+    ("wasi:config/store", "0.2.0-rc.1"),
     ("wasi:filesystem/preopens", "0.2"),
     ("wasi:filesystem/types", "0.2"),
     ("wasi:http/outgoing-handler", "0.2"),
@@ -252,6 +300,12 @@ const PROVIDED: &[(&str, &str)] = &[
     ("wasi:io/error", "0.2"),
     ("wasi:io/poll", "0.2"),
     ("wasi:io/streams", "0.2"),
+    ("wasi:keyvalue/atomics", "0.2.0-draft"),
+    ("wasi:keyvalue/atomics", "0.2.0-draft2"),
+    ("wasi:keyvalue/batch", "0.2.0-draft"),
+    ("wasi:keyvalue/batch", "0.2.0-draft2"),
+    ("wasi:keyvalue/store", "0.2.0-draft"),
+    ("wasi:keyvalue/store", "0.2.0-draft2"),
     ("wasi:logging/logging", "0.1.0-draft"),
     ("wasi:logging/logging", ""),
     ("wasi:random/insecure", "0.2"),
@@ -291,6 +345,8 @@ pub fn usable(kind: &str, imports: &[String]) -> bool {
         "http" => &["toolhost:tool/http", "wasi:http/outgoing-handler"],
         "dir" => &["wasi:filesystem/preopens"],
         "env" => &["wasi:cli/environment"],
+        "kv" => &["wasi:keyvalue/store"],
+        "config" => &["wasi:config/store", "wasi:config/runtime"],
         "log" => &["wasi:logging/logging", "wasi:cli/stdout", "wasi:cli/stderr"],
         _ => &[],
     };
@@ -311,6 +367,8 @@ mod tests {
             "wasi:logging/logging",
             "wasi:logging/logging@0.1.0-draft",
             "toolhost:tool/http@0.1.0",
+            "wasi:keyvalue/store@0.2.0-draft",
+            "wasi:keyvalue/store@0.2.0-draft2",
         ] {
             assert!(provides(known), "{known}");
         }
@@ -321,9 +379,16 @@ mod tests {
             "wasi:io/poll@0.22.0",
             "wasi:nn/tensor@0.2.0",
             "toolhost:tool/kv@0.1.0",
+            "wasi:keyvalue/store@0.2.0-draft3",
+            "wasi:keyvalue/store@0.2.0",
             "",
         ] {
             assert!(!provides(unknown), "{unknown}");
         }
+    }
+
+    #[test]
+    fn every_name_of_the_configuration_is_provided() {
+        assert!(config::NAMES.into_iter().all(provides));
     }
 }

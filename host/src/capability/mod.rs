@@ -8,9 +8,11 @@ mod bindings;
 mod frame;
 
 pub mod clock;
+pub mod config;
 pub mod dir;
 pub mod env;
 pub mod http;
+pub mod kv;
 pub mod log;
 pub mod progress;
 pub mod random;
@@ -18,4 +20,6 @@ pub mod service;
 
 pub use bindings::exports::toolhost::tool::tools;
 pub use bindings::{Bound, BoundPre};
-pub use frame::{Charter, Equipment, Grants, Holder, Pen, Powers, World, link, provides, usable};
+pub use frame::{
+    Charter, EquipError, Equipment, Grants, Holder, Pen, Powers, World, link, provides, usable,
+};

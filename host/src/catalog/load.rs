@@ -177,7 +177,7 @@ fn load_tool(
             reach: reach(&spec),
             equipment: Arc::new(
                 Equipment::new(&spec.grants, places.world)
-                    .map_err(|error| trouble(format!("its credentials: {error}")))?,
+                    .map_err(|error| trouble(error.to_string()))?,
             ),
             listed: Listed {
                 agent_name: id.agent_name(),
@@ -220,6 +220,8 @@ fn idle_grants(spec: &ToolSpec, imports: &[String]) -> Vec<Trouble> {
         found.extend(grants.http.iter().map(|grant| (grant.line, "http")));
         found.extend(grants.dir.iter().map(|grant| (grant.line, "dir")));
         found.extend(grants.env.iter().map(|grant| (grant.line, "env")));
+        found.extend(grants.kv.iter().map(|grant| (grant.line, "kv")));
+        found.extend(grants.config.iter().map(|grant| (grant.line, "config")));
         found.extend(grants.log.iter().map(|grant| (grant.line, "log")));
     }
     found.sort_unstable();

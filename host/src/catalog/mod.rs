@@ -82,7 +82,10 @@ fn reach(spec: &FunctionSpec) -> Reach {
     let grants = &spec.grants;
     let mut rules = grants.http.iter().flat_map(|grant| &grant.allow);
     let mut dirs = grants.dir.iter();
-    if rules.any(|rule| !rule.method.is_safe()) || dirs.any(|dir| dir.access == Access::ReadWrite) {
+    if rules.any(|rule| !rule.method.is_safe())
+        || dirs.any(|dir| dir.access == Access::ReadWrite)
+        || !grants.kv.is_empty()
+    {
         Reach::Writes
     } else if grants.http.is_empty() && grants.dir.is_empty() {
         Reach::Nothing

@@ -209,6 +209,23 @@ fn powers(section: &FunctionSpec) -> Vec<(u32, String)> {
             .iter()
             .map(|variable| (variable.line, format!("env {}", variable.name))),
     );
+    powers.extend(grants.kv.iter().map(|kv| {
+        let of = if kv.per_caller {
+            " for each caller"
+        } else {
+            ""
+        };
+        let bytes = super::table::size(kv.bytes);
+        (
+            kv.line,
+            format!(
+                "kv {} of {}{of} ({bytes}, {} keys)",
+                kv.name, kv.owner, kv.keys
+            ),
+        )
+    }));
+    let config = grants.config.iter();
+    powers.extend(config.map(|value| (value.line, format!("config {}", value.key))));
     powers.extend(grants.log.iter().map(|log| (log.line, "log".to_owned())));
     powers
 }

@@ -15,7 +15,7 @@ use super::Setting;
 use crate::call::Host;
 use crate::capability::http::{Secret, Secrets};
 use crate::capability::service::dial::Dialer;
-use crate::capability::{World, dir};
+use crate::capability::{World, dir, kv};
 use crate::catalog::{self, Cache, Catalog, Lock, Places, Trouble};
 use crate::gate::Callers;
 use crate::ledger::{Header, Ledger, Mode};
@@ -119,6 +119,7 @@ impl Opened {
             dialer: Arc::new(Dialer::new()),
             secrets: Arc::new(secrets),
             folders: dir::Folders::new(&self.base),
+            kv: kv::Place::new(self.state().join("kv.sqlite")),
         }
     }
 

@@ -139,14 +139,16 @@ fn too_large(terms: &Terms<'_>) -> Fault {
 }
 
 fn size_of_output(output: &tools::Output) -> u64 {
+    let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
     let contents = output.contents.iter().map(|content| match content {
         tools::Content::Text(text) => text.len(),
-        tools::Content::Blob(blob) => blob.data.len() + blob.mime_type.len(),
+        tools::Content::Blob(blob) => blob.data.len() + blob.mime_type.len() + length(&blob.uri),
         tools::Content::Link(link) => {
-            link.uri.len() + link.name.len() + link.description.as_ref().map_or(0, String::len)
+            let optional = length(&link.description) + length(&link.mime_type);
+            link.uri.len() + link.name.len() + optional
         }
     });
-    let size = contents.sum::<usize>() + output.structured.as_ref().map_or(0, String::len);
+    let size = contents.sum::<usize>() + length(&output.structured);
     u64::try_from(size).unwrap_or(u64::MAX)
 }
 
@@ -163,6 +165,8 @@ fn parse(text: String, trace: &mut Trace) -> Result<Value, Fault> {
 }
 
 fn judge_content(content: tools::Content, terms: &Terms<'_>, trace: &mut Trace) -> Content {
+    // Cleaned before it is scrubbed: what is taken out must not bring a secret's halves together.
+    let field = |text: String| (terms.scrub)(plain(text));
     match content {
         tools::Content::Text(text) => {
             let text = (terms.scrub)(text);
@@ -172,19 +176,19 @@ fn judge_content(content: tools::Content, terms: &Terms<'_>, trace: &mut Trace) 
         tools::Content::Blob(blob) => {
             trace.part(&blob.data);
             Content::Blob(Blob {
-                mime_type: plain(blob.mime_type),
+                mime_type: field(blob.mime_type),
                 data: blob.data,
-                uri: blob.uri.map(plain),
+                uri: blob.uri.map(field),
             })
         }
         tools::Content::Link(link) => {
-            let uri = plain((terms.scrub)(link.uri));
+            let uri = field(link.uri);
             trace.part(uri.as_bytes());
             Content::Link(Link {
                 uri,
-                name: plain((terms.scrub)(link.name)),
+                name: field(link.name),
                 description: link.description.map(terms.scrub),
-                mime_type: link.mime_type.map(plain),
+                mime_type: link.mime_type.map(field),
             })
         }
     }
@@ -195,10 +199,8 @@ fn judge_error(
     terms: &Terms<'_>,
     trace: &mut Trace,
 ) -> Result<ToolError, Fault> {
-    let mut message: String = (terms.scrub)(error.message)
-        .chars()
-        .filter(|c| *c == '\n' || !c.is_control())
-        .collect();
+    let shown = |c: &char| *c == '\n' || !c.is_control();
+    let mut message = (terms.scrub)(error.message.chars().filter(shown).collect());
     message.truncate(message.floor_char_boundary(MESSAGE));
     trace.part(message.as_bytes());
     let too_long = |data: &String| u64::try_from(data.len()).unwrap_or(u64::MAX) > terms.most;

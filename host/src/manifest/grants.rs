@@ -10,7 +10,7 @@ use super::problem::quoted;
 use super::secret::{Secrets, is_variable};
 use super::spec::Grants;
 use super::table::{Entry, Table};
-use super::{dir, http};
+use super::{config, dir, http, kv};
 use crate::capability::env::EnvGrant;
 use crate::capability::log::{Level, LogGrant};
 
@@ -27,15 +27,25 @@ pub(super) struct Powers {
     pub(super) http: http::Drafts,
     dir: dir::Drafts,
     env: BTreeMap<String, EnvGrant>,
+    kv: kv::Drafts,
+    config: config::Drafts,
     log: Option<LogGrant>,
 }
 
-/// The powers a section grants, over those it inherits.
-pub(super) fn read(table: &mut Table<'_>, site: &Site<'_>, inherited: &Powers) -> Powers {
+/// The powers a section grants, over those it inherits. `owner` is whose section it is: `tool` or
+/// `tool.function`.
+pub(super) fn read(
+    table: &mut Table<'_>,
+    site: &Site<'_>,
+    owner: &str,
+    inherited: &Powers,
+) -> Powers {
     Powers {
         http: http::read(table.rows("http"), site.secrets, &inherited.http),
         dir: dir::read(table.rows("dir"), &inherited.dir, &site.opened),
         env: env(table.rows("env"), &inherited.env),
+        kv: kv::read(table.rows("kv"), owner, &inherited.kv),
+        config: config::read(table.rows("config"), &inherited.config),
         log: match table.take("log") {
             Some(entry) => log(&entry),
             None => inherited.log,
@@ -50,6 +60,8 @@ impl Powers {
             http: http::grants(&self.http),
             dir: dir::grants(&self.dir),
             env: self.env.values().cloned().collect(),
+            kv: kv::grants(&self.kv),
+            config: config::grants(&self.config),
             log: self.log,
         }
     }

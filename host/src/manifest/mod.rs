@@ -6,11 +6,13 @@
 
 mod auth;
 mod caller;
+mod config;
 mod credential;
 mod dir;
 mod grants;
 mod host;
 mod http;
+mod kv;
 mod limits;
 mod name;
 mod network;

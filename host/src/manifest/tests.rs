@@ -11,6 +11,7 @@ use url::Host;
 use super::*;
 use crate::capability::dir::Access;
 use crate::capability::http::{Auth, HttpGrant, Network, Scheme, Segment};
+use crate::capability::kv::KvGrant;
 use crate::capability::log::Level;
 
 const EVERYTHING: &str = include_str!("../../../tests/cases/manifest/good/everything.toml");
@@ -414,4 +415,42 @@ fn the_state_is_sheltered_wherever_it_is() {
     for (state, dir) in [("a/b", "a/bc"), ("a", "b"), ("/s", "/t"), ("a/../b", "a")] {
         assert!(!with(state, dir), "{state} {dir}");
     }
+}
+
+#[test]
+fn buckets_and_configuration_are_as_written() {
+    const STORAGE: &str = include_str!("../../../tests/cases/manifest/good/storage.toml");
+    let manifest = good(STORAGE);
+    let notes = tool(&manifest, "notes");
+    let buckets = |function: &str| -> Vec<String> {
+        let grants = &notes.function(function).grants.kv;
+        let shown = grants.iter().map(|grant| {
+            let apart = if grant.per_caller { " apart" } else { "" };
+            let KvGrant { owner, name, .. } = grant;
+            format!("{owner}/{name} {} {}{apart}", grant.bytes, grant.keys)
+        });
+        shown.collect()
+    };
+    let of_tool = ["notes/drafts 65536 1 apart", "notes/seen 1048576 1000"];
+    assert_eq!(buckets("list"), of_tool);
+    let own = "notes.add/own 1073741824 1000000";
+    assert_eq!(buckets("add"), [of_tool[0], own, of_tool[1]]);
+    let own = "notes.remove/own 2 1";
+    assert_eq!(buckets("remove"), [of_tool[0], own, of_tool[1]]);
+    let seen = &notes.all.grants.kv[1];
+    assert_eq!(seen.line, line(STORAGE, "[tool.notes.kv.seen]"));
+
+    let config = |function: &str| -> Vec<(String, String)> {
+        let grants = notes.function(function).grants.config.iter();
+        let pairs = grants.map(|grant| (grant.key.clone(), grant.value.clone()));
+        pairs.collect()
+    };
+    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let of_tool = [
+        pair("empty", ""),
+        pair("log level", "debug"),
+        pair("region", "eu"),
+    ];
+    assert_eq!(config("list"), of_tool);
+    assert_eq!(config("add").last(), Some(&pair("source", "form")));
 }

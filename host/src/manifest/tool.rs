@@ -28,8 +28,8 @@ pub(super) fn read(
     let line = table.line();
     let component = component(&mut table);
     let set = limits::read(table.table("limits"), defaults, Scope::Tool);
-    let powers = grants::read(&mut table, site, &Powers::default());
-    let sections = functions(&mut table, site, set.limits, &powers);
+    let powers = grants::read(&mut table, site, &name, &Powers::default());
+    let sections = functions(&mut table, site, &name, set.limits, &powers);
     table.finish();
     let extensions = sections.values().map(|(_, powers)| &powers.http);
     http::report_silent(site.page, &powers.http, extensions);
@@ -66,6 +66,7 @@ fn component(table: &mut Table<'_>) -> PathBuf {
 fn functions(
     table: &mut Table<'_>,
     site: &Site<'_>,
+    tool: &str,
     limits: Limits,
     inherited: &Powers,
 ) -> BTreeMap<Arc<str>, (FunctionSpec, Powers)> {
@@ -79,7 +80,8 @@ fn functions(
             report_inert(section.page, &section);
             continue;
         }
-        functions.insert(name, function(table, site, limits, inherited));
+        let owner = format!("{tool}.{name}");
+        functions.insert(name, function(table, site, &owner, limits, inherited));
     }
     functions
 }
@@ -87,11 +89,12 @@ fn functions(
 fn function(
     mut table: Table<'_>,
     site: &Site<'_>,
+    owner: &str,
     limits: Limits,
     inherited: &Powers,
 ) -> (FunctionSpec, Powers) {
     let limits = limits::read(table.table("limits"), limits, Scope::Function).limits;
-    let powers = grants::read(&mut table, site, inherited);
+    let powers = grants::read(&mut table, site, owner, inherited);
     http::report_silent(site.page, &powers.http, std::iter::empty());
     let spec = FunctionSpec {
         line: table.line(),

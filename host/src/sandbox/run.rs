@@ -64,6 +64,7 @@ impl Sandbox {
             equipment: errand.equipment,
             limits,
             deadline: permit.deadline(),
+            caller: Some(permit.caller()),
             progress: errand.progress,
             speaker: permit.function().to_string().into(),
         };
@@ -116,6 +117,7 @@ impl Sandbox {
             equipment: nothing,
             limits: &limits,
             deadline: Instant::now() + limits.deadline,
+            caller: None,
             progress: None,
             speaker: Arc::from("definitions"),
         };

@@ -147,16 +147,27 @@ pub(super) fn examine(message: &[u8]) -> Result<Envelope<'_>, Refusal> {
 }
 
 fn refusal_of(error: &serde_json::Error) -> Refusal {
+    let why = brief(error.to_string());
     if error.is_data() {
         return Refusal::new(
             INVALID_REQUEST,
-            format!("This is not a JSON-RPC message: {error}."),
+            format!("This is not a JSON-RPC message: {why}."),
         );
     }
     Refusal::new(
         PARSE_ERROR,
-        format!("This is not JSON in UTF-8: {error}. Send one JSON object a message."),
+        format!("This is not JSON in UTF-8: {why}. Send one JSON object a message."),
     )
+}
+
+/// The begin of a reason: where a type is wrong, serde repeats the whole of a text, which is as long
+/// as a message may be.
+fn brief(why: String) -> String {
+    const LONGEST: usize = 200;
+    match why.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", why.get(..end).unwrap_or_default()),
+        None => why,
+    }
 }
 
 /// How deep objects and arrays nest, strings left out. An estimate for what is not JSON.

@@ -21,6 +21,7 @@ mod unix;
 
 pub use bridge::{bridge, serve_stdio};
 pub use door::Listener;
+pub use mcp::{Line, is_plain_call, read_line};
 pub use serve::serve;
 
 /// What `tracing` may never show, whatever an operator asks for: the protocol library prints whole

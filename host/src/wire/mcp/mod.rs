@@ -14,6 +14,7 @@ mod sessions;
 mod tools;
 
 pub(super) use endpoint::Endpoint;
+pub use lines::{Line, is_plain_call, read_line};
 pub(super) use lines::{Peer, Signals, speak};
 
 /// Standard input and output, without a thread between them and the runtime where both are pipes,

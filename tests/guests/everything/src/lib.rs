@@ -4,7 +4,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use toolhost_sdk::{Output, Resource, ToolError, log, progress, tool};
+use toolhost_sdk::{Output, Resource, ToolError, config, kv, log, progress, tool};
 
 /// One pixel.
 const PIXEL: &[u8] = include_bytes!("pixel.png");
@@ -126,6 +126,28 @@ struct Sum {
     sum: i64,
 }
 
+/// Counts how often a name was greeted, in the bucket `greeted`; the greeting is configured.
+#[tool(destructive = false)]
+fn greet(
+    /// Whom to greet.
+    name: String,
+) -> Result<Greeting, ToolError> {
+    let greeting = config::get("greeting").unwrap_or_else(|| "Hello".to_owned());
+    Ok(Greeting {
+        times: kv::open("greeted")?.increment(&name, 1)?,
+        text: format!("{greeting}, {name}!"),
+    })
+}
+
+/// A greeting.
+#[derive(Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
+struct Greeting {
+    /// The words.
+    text: String,
+    /// How often it was said by now.
+    times: i64,
+}
+
 /// Gives back what it gets.
 #[tool(read_only, idempotent)]
 fn echo(
@@ -163,6 +185,7 @@ toolhost_sdk::export!(
     streaming_elicitation,
     add,
     echo,
+    greet,
 );
 
 #[cfg(test)]
@@ -174,6 +197,17 @@ mod tests {
     fn sums_are_exact_or_refused() {
         assert_eq!(add(2, 3), Ok(Sum { sum: 5 }));
         assert!(add(i64::MAX, 1).is_err());
+    }
+
+    #[test]
+    fn greetings_are_counted() {
+        let greet = || greet("Ada".to_owned()).map(|said| (said.text, said.times));
+        assert!(greet().is_err(), "there is no bucket");
+        let twice = kv::with_buckets(["greeted"], || {
+            assert_eq!(greet(), Ok(("Hello, Ada!".to_owned(), 1)));
+            config::with_values([("greeting", "Hi")], greet)
+        });
+        assert_eq!(twice, Ok(("Hi, Ada!".to_owned(), 2)));
     }
 
     #[test]

@@ -5,12 +5,16 @@ mod answers;
 mod bounds;
 mod files;
 mod network;
+mod storage;
 mod surroundings;
 
 use answers::{BrokenPromise, NotJson, WrongOutput, flood};
 use bounds::{babble, crash, hog, nap, quit, recurse, spin};
 use files::{hard_link, list, many_handles, read, remove, rename, write};
 use network::{connect, get, post, raw, resolve, wasi_http};
+use storage::{
+    configured, kv_count, kv_delete, kv_draft, kv_flood, kv_get, kv_hold, kv_keys, kv_odd, kv_set,
+};
 use surroundings::{env, log, now, progress, random, stash};
 
 toolhost_sdk::export!(
@@ -44,4 +48,14 @@ toolhost_sdk::export!(
     stash,
     log,
     progress,
+    kv_set,
+    kv_get,
+    kv_delete,
+    kv_keys,
+    kv_count,
+    kv_flood,
+    kv_odd,
+    kv_hold,
+    kv_draft,
+    configured,
 );

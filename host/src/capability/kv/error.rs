@@ -1,0 +1,34 @@
+//! Why a guest's wish was not fulfilled, as the guest hears it. What the operator has to know beside
+//! it goes to the log.
+
+use crate::capability::service::database::JobError;
+
+/// Why a guest's wish was not fulfilled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KvError {
+    /// No grant of the function has this name.
+    #[error("no bucket of this name is granted")]
+    NoSuchStore,
+    /// The guest asked for what no bucket does, or more than this one holds; the sentence says which.
+    #[error("{0}")]
+    Refused(String),
+    /// The host could not do it now.
+    #[error("{0}")]
+    Unavailable(&'static str),
+}
+
+impl From<JobError> for KvError {
+    fn from(error: JobError) -> Self {
+        if matches!(error, JobError::Busy) {
+            return Self::Unavailable("the store is busy; try again later");
+        }
+        tracing::error!(%error, "the kv store failed");
+        Self::Unavailable("the store cannot be used now; the operator's log has the reason")
+    }
+}
+
+impl From<rusqlite::Error> for KvError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::from(JobError::from(error))
+    }
+}

@@ -1,0 +1,33 @@
+//! Storage: `wasi:keyvalue`. A guest gets the buckets that the manifest grants, each with a quota that
+//! holds whoever writes at once; what is in them outlives the call. Buckets of other tools, of other
+//! functions' sections, and of other callers where they are apart, do not exist for it.
+//!
+//! `store` is the whole of it, whichever draft the guest speaks; `space` is the SQL.
+
+mod draft;
+mod draft2;
+mod error;
+mod grant;
+mod rules;
+mod space;
+mod state;
+mod store;
+mod tally;
+#[cfg(test)]
+mod tests;
+
+pub use error::KvError;
+pub use grant::KvGrant;
+pub use rules::{Cursor, MOST_ANSWER, MOST_BATCH, MOST_KEY, MOST_VALUE, PAGE};
+pub(in crate::capability) use state::{State, View};
+pub use store::Place;
+pub use tally::{MOST_CARRIED, MOST_WISHES};
+
+use wasmtime::component::Linker;
+
+use super::frame::Holder;
+
+pub(super) fn link<T: Holder>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    draft::link(linker)?;
+    draft2::link(linker)
+}

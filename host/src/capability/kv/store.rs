@@ -1,0 +1,243 @@
+//! The buckets, as the host functions use them: each wish is checked, becomes one transaction on the
+//! store's thread, and is counted for the call's record. It does not know which draft the guest speaks.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use super::error::KvError;
+use super::rules::{Cursor, MOST_ANSWER, Range, check_batch, check_key, check_value};
+use super::space::{Change, LAYOUT, Look, Name, Quota, Version};
+use super::tally::{Kind, Tally};
+use crate::capability::service::database::{Access, Database, OpenError};
+
+/// Where the store's file is. It is opened when the first grant needs it, and shared then.
+pub struct Place {
+    path: PathBuf,
+    open: Mutex<Option<Arc<Database>>>,
+}
+
+impl Place {
+    /// The file of this name, whose folder is there by the time it is opened.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            open: Mutex::default(),
+        }
+    }
+
+    /// Opens the file, unless it is open. This blocks.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it and what its operator can do.
+    pub(in crate::capability) fn database(&self) -> Result<Arc<Database>, OpenError> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(database) = &*open {
+            return Ok(database.clone());
+        }
+        let database = Arc::new(Database::open(&self.path, &LAYOUT)?);
+        *open = Some(database.clone());
+        Ok(database)
+    }
+}
+
+/// One bucket in the hands of one call.
+#[derive(Clone)]
+#[allow(unreachable_pub, reason = "the generated bindings name it")]
+pub struct Bucket {
+    pub(super) database: Arc<Database>,
+    pub(super) name: Arc<Name>,
+    pub(super) quota: Quota,
+    /// Which of the function's grants it is.
+    pub(super) grant: usize,
+    pub(super) deadline: Instant,
+    pub(super) tally: Arc<Tally>,
+}
+
+/// A key as it was seen, to be changed only if it is still so.
+#[derive(Clone)]
+#[allow(unreachable_pub, reason = "the generated bindings name it")]
+pub struct Seen {
+    bucket: Bucket,
+    key: Arc<str>,
+    version: Version,
+}
+
+/// How a swap ended that was not refused.
+pub(super) enum Swapped {
+    /// The value is written.
+    Done,
+    /// Somebody else was first; this is the key as it is now.
+    Lost(Seen),
+}
+
+impl Bucket {
+    pub(super) async fn get(&self, key: String) -> Result<Option<Vec<u8>>, KvError> {
+        check_key(&key)?;
+        self.look(
+            1,
+            move |look| look.value(&key),
+            |value| value.as_ref().map_or(0, Vec::len),
+        )
+        .await
+    }
+
+    pub(super) async fn exists(&self, key: String) -> Result<bool, KvError> {
+        check_key(&key)?;
+        self.look(1, move |look| Ok(look.version(&key)?.is_some()), |_| 0)
+            .await
+    }
+
+    pub(super) async fn set(&self, key: String, value: Vec<u8>) -> Result<(), KvError> {
+        self.set_many(vec![(key, value)]).await
+    }
+
+    pub(super) async fn delete(&self, key: String) -> Result<(), KvError> {
+        self.delete_many(vec![key]).await
+    }
+
+    pub(super) async fn page(
+        &self,
+        from: Cursor,
+    ) -> Result<(Vec<String>, Option<Cursor>), KvError> {
+        let size = |(keys, _): &(Vec<String>, _)| keys.iter().map(String::len).sum();
+        self.look(1, move |look| look.page(from), size).await
+    }
+
+    pub(super) async fn get_many(
+        &self,
+        keys: Vec<String>,
+    ) -> Result<Vec<(String, Option<Vec<u8>>)>, KvError> {
+        check_batch(keys.len())?;
+        keys.iter().try_for_each(|key| check_key(key))?;
+        let count = keys.len();
+        let work = move |look: &Look<'_>| {
+            let values = look.values(&keys)?;
+            Ok(keys.into_iter().zip(values).collect::<Vec<_>>())
+        };
+        let size = |pairs: &Vec<(String, Option<Vec<u8>>)>| {
+            let sizes = pairs
+                .iter()
+                .map(|(_, value)| value.as_ref().map_or(0, Vec::len));
+            sizes.sum()
+        };
+        self.look(count, work, size).await
+    }
+
+    /// All of them or none.
+    pub(super) async fn set_many(&self, pairs: Vec<(String, Vec<u8>)>) -> Result<(), KvError> {
+        check_batch(pairs.len())?;
+        for (key, value) in &pairs {
+            check_key(key)?;
+            check_value(value)?;
+        }
+        let sizes = pairs.iter().map(|(key, value)| key.len() + value.len());
+        let cost = (pairs.len(), sizes.sum());
+        let work = move |change: &mut Change<'_>| {
+            let mut pairs = pairs.iter();
+            pairs.try_for_each(|(key, value)| change.set(key, value))
+        };
+        self.change(cost, work).await
+    }
+
+    /// All of them or none.
+    pub(super) async fn delete_many(&self, keys: Vec<String>) -> Result<(), KvError> {
+        check_batch(keys.len())?;
+        keys.iter().try_for_each(|key| check_key(key))?;
+        let cost = (keys.len(), 0);
+        let work = move |change: &mut Change<'_>| {
+            let mut keys = keys.iter();
+            keys.try_for_each(|key| change.delete(key))
+        };
+        self.change(cost, work).await
+    }
+
+    pub(super) async fn increase(
+        &self,
+        key: String,
+        delta: i128,
+        range: Range,
+    ) -> Result<i128, KvError> {
+        check_key(&key)?;
+        let work = move |change: &mut Change<'_>| change.increase(&key, delta, range);
+        self.change((1, 0), work).await
+    }
+
+    /// The key as it is now, for a swap.
+    pub(super) async fn seen(&self, key: String) -> Result<Seen, KvError> {
+        check_key(&key)?;
+        let key: Arc<str> = key.into();
+        let looked = key.clone();
+        let version = self
+            .look(1, move |look| look.version(&looked), |_| 0)
+            .await?;
+        Ok(Seen {
+            bucket: self.clone(),
+            key,
+            version,
+        })
+    }
+
+    async fn look<T: Send + 'static>(
+        &self,
+        keys: usize,
+        work: impl FnOnce(&Look<'_>) -> Result<T, KvError> + Send + 'static,
+        size: impl FnOnce(&T) -> usize,
+    ) -> Result<T, KvError> {
+        self.tally.begin(self.grant, Kind::Read, (keys, 0))?;
+        let name = self.name.clone();
+        let answer = self
+            .database
+            .run(Access::Read, self.deadline, move |tx| {
+                work(&Look::new(tx, &name)?)
+            })
+            .await;
+        // What does not fit an answer was read all the same.
+        let carried = answer.as_ref().map_or(MOST_ANSWER, size);
+        self.tally.carried(self.grant, carried);
+        answer
+    }
+
+    async fn change<T: Send + 'static>(
+        &self,
+        cost: (usize, usize),
+        work: impl FnOnce(&mut Change<'_>) -> Result<T, KvError> + Send + 'static,
+    ) -> Result<T, KvError> {
+        self.tally.begin(self.grant, Kind::Write, cost)?;
+        let (name, quota) = (self.name.clone(), self.quota);
+        // Kept until the transaction is over: the call's record waits for it.
+        let (tally, grant) = (self.tally.clone(), self.grant);
+        let job = move |tx: &rusqlite::Transaction<'_>| {
+            let mut change = Change::new(tx, &name, quota)?;
+            let done = work(&mut change).inspect_err(|_| tally.refused(grant))?;
+            change.close()?;
+            Ok(done)
+        };
+        self.database.run(Access::Write, self.deadline, job).await
+    }
+}
+
+impl Seen {
+    /// The value, and from here on the swap is for this one.
+    pub(super) async fn current(&mut self) -> Result<Option<Vec<u8>>, KvError> {
+        let key = self.key.clone();
+        let work = move |look: &Look<'_>| Ok((look.version(&key)?, look.value(&key)?));
+        let size = |(_, value): &(Version, Option<Vec<u8>>)| value.as_ref().map_or(0, Vec::len);
+        let (version, value) = self.bucket.look(1, work, size).await?;
+        self.version = version;
+        Ok(value)
+    }
+
+    /// Writes the value if the key is still as it was seen.
+    pub(super) async fn swap(self, value: Vec<u8>) -> Result<Swapped, KvError> {
+        check_value(&value)?;
+        let (key, seen) = (self.key.clone(), self.version);
+        let size = key.len() + value.len();
+        let work = move |change: &mut Change<'_>| change.swap(&key, seen, &value);
+        Ok(match self.bucket.change((1, size), work).await? {
+            Ok(()) => Swapped::Done,
+            Err(version) => Swapped::Lost(Self { version, ..self }),
+        })
+    }
+}
