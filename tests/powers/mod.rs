@@ -3,4 +3,6 @@
 
 mod dir;
 mod http;
+mod secrets;
+mod sources;
 mod surroundings;

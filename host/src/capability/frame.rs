@@ -1,7 +1,6 @@
 //! What every capability is lent: the state of one call, the pen that records attempts, and the
 //! one list that links them. A capability that is not in this list does not exist.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
@@ -14,6 +13,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use super::service::dial::Dialer;
+use super::service::secret::{Patterns, PatternsError, Secrets};
 use super::{clock, dir, env, http, log, progress, random};
 use crate::terms::{Limits, Progress};
 
@@ -35,7 +35,7 @@ pub struct World {
     /// The only way out to the network.
     pub dialer: Arc<Dialer>,
     /// The operator's secrets, by name.
-    pub secrets: Arc<http::Secrets>,
+    pub secrets: Arc<Secrets>,
     /// Where the `dir` grants' folders are.
     pub folders: dir::Folders,
 }
@@ -53,7 +53,7 @@ impl Equipment {
     /// # Errors
     ///
     /// When the credentials they use cannot be searched for in answers.
-    pub fn new(grants: &Grants, world: &World) -> Result<Self, http::PatternsError> {
+    pub fn new(grants: &Grants, world: &World) -> Result<Self, PatternsError> {
         let outlet = http::Outlet::new(
             grants.http.clone(),
             world.secrets.clone(),
@@ -66,13 +66,16 @@ impl Equipment {
         })
     }
 
+    /// What has to be taken out of whatever leaves a call: the credentials that these grants use.
+    #[must_use]
+    pub fn patterns(&self) -> Patterns {
+        self.outlet.patterns()
+    }
+
     /// A text without the credentials that these grants use.
     #[must_use]
     pub fn scrub(&self, text: String) -> String {
-        match self.outlet.patterns().scrub_text(&text) {
-            Cow::Borrowed(_) => text,
-            Cow::Owned(scrubbed) => scrubbed,
-        }
+        self.patterns().scrub(text)
     }
 }
 

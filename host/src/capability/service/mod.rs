@@ -2,5 +2,6 @@
 
 pub mod dial;
 pub mod resolve;
+pub mod secret;
 #[cfg(test)]
 pub(crate) mod testing;

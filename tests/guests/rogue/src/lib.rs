@@ -4,12 +4,14 @@
 mod answers;
 mod bounds;
 mod files;
+mod leaks;
 mod network;
 mod surroundings;
 
 use answers::{BrokenPromise, NotJson, WrongOutput, flood};
 use bounds::{babble, crash, hog, nap, quit, recurse, spin};
 use files::{hard_link, list, many_handles, read, remove, rename, write};
+use leaks::tell;
 use network::{connect, get, post, raw, resolve, wasi_http};
 use surroundings::{env, log, now, progress, random, stash};
 
@@ -44,4 +46,5 @@ toolhost_sdk::export!(
     stash,
     log,
     progress,
+    tell,
 );
