@@ -217,9 +217,11 @@ pub async fn exchange(context: &HttpContext, request: Request) -> Result<Respons
     };
     let asked = Asked::parse(&ask);
     let mut record = Record::begin(&context.pen, &request.method, asked.as_ref().ok());
-    let counted = context.count(&mut record);
-    let kept = leak::check(&context.outlet, &request, &context.limits, &mut record).await;
-    let planned = counted.and(kept).and_then(|()| {
+    let kept = match context.count(&mut record) {
+        Ok(()) => leak::check(&context.outlet, &request, &context.limits, &mut record).await,
+        beyond => beyond,
+    };
+    let planned = kept.and_then(|()| {
         plan(
             context,
             &request,

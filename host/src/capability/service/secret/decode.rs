@@ -14,6 +14,8 @@ pub(super) struct Decoded {
     /// So many of the bytes are before an escape that the end of the text cuts off: what comes
     /// later decides what the others say.
     certain: Option<usize>,
+    /// Whether the escapes are kept.
+    mapped: bool,
     length: usize,
 }
 
@@ -44,9 +46,19 @@ pub(super) fn has_escape(raw: &[u8]) -> bool {
     memchr2(b'%', b'\\', raw).is_some()
 }
 
-/// Undoes percent-encoding and the escapes of JSON's strings.
+/// Undoes percent-encoding and the escapes of JSON's strings, and keeps where each was.
 pub(super) fn decode(raw: &[u8]) -> Decoded {
+    undo(raw, true)
+}
+
+/// Undoes them. However many there are, the result takes no more memory than the text.
+pub(super) fn undone(raw: &[u8]) -> Vec<u8> {
+    undo(raw, false).bytes
+}
+
+fn undo(raw: &[u8], mapped: bool) -> Decoded {
     let mut decoded = Decoded {
+        mapped,
         bytes: Vec::with_capacity(raw.len()),
         escapes: Vec::new(),
         certain: None,
@@ -77,10 +89,12 @@ impl Decoded {
                         self.bytes.extend_from_slice(c.encode_utf8(text).as_bytes());
                     }
                 }
-                self.escapes.push(Escape {
-                    plain: before..self.bytes.len(),
-                    raw: at..at + length,
-                });
+                if self.mapped {
+                    self.escapes.push(Escape {
+                        plain: before..self.bytes.len(),
+                        raw: at..at + length,
+                    });
+                }
                 return length;
             }
             Read::CutOff => {

@@ -122,7 +122,7 @@ impl Place {
         let facts = Facts {
             owner: meta.uid(),
             mode: meta.mode(),
-            mounted: IN_MEMORY.contains(&system.f_type) && !SHARED.iter().any(|path| shared(&path)),
+            mounted: IN_MEMORY.contains(&system.f_type) && !SHARED.iter().any(shared),
         };
         match exposure(facts, rustix::process::geteuid().as_raw()) {
             None => Ok(file),

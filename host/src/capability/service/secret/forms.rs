@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use zeroize::Zeroizing;
 
-use super::decode::decode;
+use super::decode::undone;
 
 /// The shortest form that is looked for. Anything shorter is found in ordinary text.
 const SHORTEST: usize = 4;
@@ -85,7 +85,7 @@ pub(super) fn forms(secret: &[u8]) -> Vec<Form> {
     };
     add(secret.to_vec(), None);
     // A secret that looks escaped is undone like any other text.
-    add(decode(secret).bytes, None);
+    add(undone(secret), None);
     // Forms write a space as `+`.
     let plus = |byte: &u8| if *byte == b' ' { b'+' } else { *byte };
     add(secret.iter().map(plus).collect(), None);

@@ -4,7 +4,7 @@
 //! It finds them as they are, percent-encoded and JSON-escaped; the host's secrets in base64 and hex,
 //! too. It knows nothing of requests.
 
-use super::decode::{decode, has_escape};
+use super::decode::{has_escape, undone};
 use super::scrub::REDACTED;
 use super::shapes;
 use super::store::Secrets;
@@ -19,9 +19,12 @@ impl Secrets {
         if self.guarded.patterns(self).finds(bytes) {
             return Some(Leak("one of the host's own secrets"));
         }
-        let undone = has_escape(bytes).then(|| decode(bytes));
-        let found =
-            shapes::find(bytes).or_else(|| undone.and_then(|undone| shapes::find(&undone.bytes)));
+        let found = shapes::find(bytes).or_else(|| {
+            let escaped = has_escape(bytes);
+            escaped
+                .then(|| undone(bytes))
+                .and_then(|text| shapes::find(&text))
+        });
         found.map(Leak)
     }
 

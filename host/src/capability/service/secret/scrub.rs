@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::decode::{decode, has_escape};
+use super::decode::{decode, has_escape, undone};
 use super::forms::{Form, forms};
 
 /// What stands in the place of a credential.
@@ -189,14 +189,9 @@ impl Patterns {
                 }
                 found
             }
-            // Every part, also behind the first that holds one.
-            Value::Array(list) => list
-                .iter_mut()
-                .fold(false, |found, part| self.scrub_parts(part) || found),
+            Value::Array(list) => self.scrub_all(list.iter_mut()),
             Value::Object(map) => {
-                let parts = map
-                    .values_mut()
-                    .fold(false, |found, part| self.scrub_parts(part) || found);
+                let parts = self.scrub_all(map.values_mut());
                 let keys = map.keys().any(|key| self.finds(key.as_bytes()));
                 if keys {
                     let pairs = std::mem::take(map).into_iter();
@@ -205,6 +200,14 @@ impl Patterns {
                 parts || keys
             }
         }
+    }
+
+    fn scrub_all<'v>(&self, parts: impl Iterator<Item = &'v mut Value>) -> bool {
+        let mut found = false;
+        for part in parts {
+            found |= self.scrub_parts(part);
+        }
+        found
     }
 
     /// Starts on a stream.
@@ -226,7 +229,7 @@ impl fmt::Debug for Patterns {
 
 impl Search {
     fn finds(&self, raw: &[u8]) -> bool {
-        self.machine.is_match(raw) || (has_escape(raw) && self.machine.is_match(&decode(raw).bytes))
+        self.machine.is_match(raw) || (has_escape(raw) && self.machine.is_match(&undone(raw)))
     }
 
     /// Looks at a text as it is written and, where it has escapes, at what it says. Both matter: a

@@ -48,7 +48,7 @@ struct Slot {
     source: Option<Box<dyn SecretSource>>,
     held: RwLock<Held>,
     /// Held by whoever asks the source.
-    turn: tokio::sync::Mutex<()>,
+    turn: Arc<tokio::sync::Mutex<()>>,
     /// Grows with every change of any secret.
     changes: Arc<AtomicU64>,
 }
@@ -106,12 +106,10 @@ impl Secrets {
     pub async fn current(&self, name: &str) -> Option<Secret> {
         let slot = self.slots.get(name)?;
         if let Some(failing) = slot.is_due() {
-            let slot = Arc::clone(slot);
-            // A task of its own: a call that goes away does not end it half way.
-            let asking = tokio::spawn(async move { slot.renew().await });
+            slot.ask();
             if !failing {
-                // It only fails where the source panicked; the old value stays then, too.
-                let _ = asking.await;
+                // Whoever asks has it until there is an answer.
+                drop(slot.turn.lock().await);
             }
         }
         Some(slot.held().value.clone())
@@ -192,7 +190,7 @@ impl Slot {
                 due: holds.map(|holds| asked + holds),
                 failing: false,
             }),
-            turn: tokio::sync::Mutex::default(),
+            turn: Arc::default(),
             changes: Arc::clone(changes),
         }
     }
@@ -218,10 +216,21 @@ impl Slot {
         held.due = held.due.map(|due| due.min(again));
     }
 
-    /// Asks the source, if nobody else just did.
+    /// Asks the source, if nobody does: in a task of its own, which a call that goes away does not
+    /// end half way, and of which there is never more than one.
+    fn ask(self: &Arc<Self>) {
+        if let Ok(turn) = Arc::clone(&self.turn).try_lock_owned() {
+            let slot = Arc::clone(self);
+            tokio::spawn(async move {
+                slot.renew().await;
+                drop(turn);
+            });
+        }
+    }
+
     async fn renew(&self) {
         let Some(source) = &self.source else { return };
-        let _turn = self.turn.lock().await;
+        // Somebody may just have done it.
         if self.is_due().is_none() {
             return;
         }
