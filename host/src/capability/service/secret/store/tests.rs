@@ -159,3 +159,19 @@ fn secrets_show_nothing() {
     );
     assert!(!format!("{secrets:?}").contains("hunter2"));
 }
+
+#[tokio::test]
+async fn many_calls_at_once_ask_once() {
+    let source = Scripted::new(Duration::from_secs(600));
+    let secrets = Arc::new(source.secrets().await);
+    source.say(Some("the-second-value"));
+    age(&secrets);
+    let calls = (0..100).map(|_| {
+        let secrets = Arc::clone(&secrets);
+        tokio::spawn(async move { value(&secrets).await })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        assert_eq!(call.await.unwrap(), "the-second-value");
+    }
+    assert_eq!(source.asked(), 2);
+}
