@@ -170,10 +170,16 @@ impl Host {
             Err(fault) => return (Err(fault), Bill::default()),
         };
         let attempts = record.attempts().clone();
+        let equipment = function.equipment.clone();
         let errand = Errand {
             equipment: &function.equipment,
             progress: request.progress.take(),
-            pen: Pen::new(move |attempt| attempts.keep(&attempt)),
+            pen: Pen::new(move |mut attempt| {
+                // What a guest asked for stands in it: it is scrubbed like all that leaves a call.
+                let text = attempt.to_string();
+                equipment.patterns().scrub_json(&mut attempt, &text);
+                attempts.keep(&attempt);
+            }),
             cancel,
         };
         let running = self.sandbox.run(&function.tool.prepared, &permit, errand);
@@ -247,7 +253,7 @@ impl Host {
             &Terms {
                 schema: function.checks.output()?,
                 most: function.spec.limits.output,
-                scrub: &|text| function.equipment.scrub(text),
+                patterns: &function.equipment.patterns(),
             },
         )
     }

@@ -4,4 +4,6 @@
 mod dir;
 mod http;
 mod kv;
+mod secrets;
+mod sources;
 mod surroundings;

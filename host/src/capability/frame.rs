@@ -1,7 +1,6 @@
 //! What every capability is lent: the state of one call, the pen that records attempts, and the
 //! one list that links them. A capability that is not in this list does not exist.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Instant;
@@ -15,6 +14,7 @@ use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use super::service::database::{Database, OpenError};
 use super::service::dial::Dialer;
+use super::service::secret::{Patterns, PatternsError, Secrets};
 use super::{clock, config, dir, env, http, kv, log, progress, random};
 use crate::terms::{Caller, Limits, Progress};
 
@@ -40,7 +40,7 @@ pub struct World {
     /// The only way out to the network.
     pub dialer: Arc<Dialer>,
     /// The operator's secrets, by name.
-    pub secrets: Arc<http::Secrets>,
+    pub secrets: Arc<Secrets>,
     /// Where the `dir` grants' folders are.
     pub folders: dir::Folders,
     /// Where the `kv` grants' buckets are.
@@ -52,7 +52,7 @@ pub struct World {
 pub enum EquipError {
     /// The credentials they use cannot be searched for in answers.
     #[error("its credentials: {0}")]
-    Credentials(#[from] http::PatternsError),
+    Credentials(#[from] PatternsError),
     /// Their buckets cannot be reached.
     #[error("its buckets: {0}")]
     Buckets(#[from] OpenError),
@@ -90,13 +90,16 @@ impl Equipment {
         })
     }
 
+    /// What has to be taken out of whatever leaves a call: the credentials that these grants use.
+    #[must_use]
+    pub fn patterns(&self) -> Patterns {
+        self.outlet.patterns()
+    }
+
     /// A text without the credentials that these grants use.
     #[must_use]
     pub fn scrub(&self, text: String) -> String {
-        match self.outlet.patterns().scrub_text(&text) {
-            Cow::Borrowed(_) => text,
-            Cow::Owned(scrubbed) => scrubbed,
-        }
+        self.patterns().scrub(text)
     }
 }
 

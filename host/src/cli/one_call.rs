@@ -27,7 +27,7 @@ pub(super) async fn call(
     let (tool, name) = function.split_once('.').with_context(|| {
         format!("`{function}` names no function; write tool.function, see `toolhost list`")
     })?;
-    let host = Opened::read(setting)?.host()?;
+    let host = Opened::read(setting)?.host().await?;
     let caller = host.callers.named(caller).with_context(|| {
         format!("the manifest has no [caller.{caller}]; choose one with --caller")
     })?;

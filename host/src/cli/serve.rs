@@ -38,7 +38,7 @@ async fn on_stdio(opened: &Opened) -> anyhow::Result<()> {
     {
         return Ok(());
     }
-    let host = opened.host()?;
+    let host = opened.host().await?;
     if host.identify(Credential::Stdio).is_none() {
         bail!(
             "no caller of the manifest may use standard input; add `stdio = true` to one of its [caller.*]"
@@ -50,7 +50,7 @@ async fn on_stdio(opened: &Opened) -> anyhow::Result<()> {
 }
 
 async fn on_doors(opened: &Opened) -> anyhow::Result<()> {
-    let host = opened.host()?;
+    let host = opened.host().await?;
     let listeners = listeners(opened).await?;
     if listeners.is_empty() {
         bail!("the manifest opens no door; give [host] `agents`, or serve with --stdio");

@@ -2,7 +2,7 @@
 //! fetched, and the rooms are put together.
 
 use std::io::{self, IsTerminal, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +13,15 @@ use sha2::{Digest, Sha256};
 
 use super::Setting;
 use crate::call::Host;
-use crate::capability::http::{Secret, Secrets};
 use crate::capability::service::dial::Dialer;
+use crate::capability::service::secret::{
+    CommandSource, EnvSource, FileSource, SecretSource, Secrets,
+};
 use crate::capability::{World, dir, kv};
 use crate::catalog::{self, Cache, Catalog, Lock, Places, Trouble};
 use crate::gate::Callers;
 use crate::ledger::{Header, Ledger, Mode};
-use crate::manifest::{self, CallerSpec, Manifest, SecretSource};
+use crate::manifest::{self, CallerSpec, CommandSpec, Manifest, SecretPlace};
 use crate::quota::Quota;
 use crate::sandbox::{Lanes, Sandbox};
 
@@ -128,22 +130,44 @@ impl Opened {
         self.world(Secrets::default())
     }
 
-    fn secrets(&self) -> anyhow::Result<Secrets> {
-        let mut secrets = Vec::new();
-        for (name, spec) in &self.manifest.secrets {
-            let value = match &spec.source {
-                SecretSource::Env(variable) => std::env::var(variable)
-                    .map_err(|_| anyhow::anyhow!("secret `{name}` (line {}): the environment variable {variable} is not set", spec.line))?
-                    .into_bytes(),
-                SecretSource::File(path) => read_secret(&self.base.join(path))
-                    .with_context(|| format!("secret `{name}` (line {})", spec.line))?,
-            };
-            let secret = Secret::new(value).map_err(|error| {
-                anyhow::anyhow!("secret `{name}` (line {}): {error}", spec.line)
-            })?;
-            secrets.push((name.clone(), secret));
+    /// The secrets of the manifest, or everything that is wrong with them.
+    async fn secrets(&self) -> anyhow::Result<Secrets> {
+        let secrets = &self.manifest.secrets;
+        let sources = secrets
+            .iter()
+            .map(|(name, spec)| (name.clone(), self.source(&spec.place)));
+        let loaded = Secrets::load(sources.collect()).await;
+        loaded.map_err(|unloaded| {
+            let said = unloaded.iter().map(|one| {
+                let line = secrets.get(&one.name).map_or(0, |spec| spec.line);
+                format!("secret `{}` (line {line}): {}", one.name, one.error)
+            });
+            anyhow::anyhow!("{}", said.collect::<Vec<_>>().join("\n"))
+        })
+    }
+
+    fn source(&self, place: &SecretPlace) -> Box<dyn SecretSource> {
+        match place {
+            SecretPlace::Env(variable) => Box::new(EnvSource::new(variable.clone())),
+            SecretPlace::File(path) => Box::new(FileSource::new(self.base.join(path))),
+            SecretPlace::Command(spec) => Box::new(self.command(spec)),
         }
-        Ok(secrets.into_iter().collect())
+    }
+
+    fn command(&self, spec: &CommandSpec) -> CommandSource {
+        // A bare name is looked up in PATH, anything else starts at the manifest's folder.
+        let is_path = spec.program.components().count() > 1;
+        CommandSource {
+            program: if is_path {
+                self.base.join(&spec.program)
+            } else {
+                spec.program.clone()
+            },
+            arguments: spec.arguments.clone(),
+            folder: self.base.clone(),
+            timeout: spec.timeout,
+            ttl: spec.ttl,
+        }
     }
 
     /// The token for `local`, made at the first start, where no caller has a token of its own.
@@ -197,8 +221,8 @@ impl Opened {
     }
 
     /// Puts a host together.
-    pub(super) fn host(&self) -> anyhow::Result<Arc<Host>> {
-        let world = self.world(self.secrets()?);
+    pub(super) async fn host(&self) -> anyhow::Result<Arc<Host>> {
+        let world = self.world(self.secrets().await?);
         let sandbox = Arc::new(Sandbox::new()?);
         let catalog = self.tools(&sandbox, &world)?;
         let host = &self.manifest.host;
@@ -252,28 +276,6 @@ fn private_folder(path: &Path) -> anyhow::Result<()> {
         .mode(0o700)
         .create(path)
         .with_context(|| format!("cannot make the folder {}", path.display()))
-}
-
-/// A secret's file: read whole, without its last line ending. Others must not be able to read it.
-fn read_secret(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let file =
-        std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let meta = file.metadata()?;
-    if meta.permissions().mode() & 0o007 != 0 {
-        bail!(
-            "{} can be used by everybody on this machine; chmod o-rwx it",
-            path.display()
-        );
-    }
-    let mut value = Vec::new();
-    file.take(64 << 10).read_to_end(&mut value)?;
-    while value
-        .last()
-        .is_some_and(|byte| matches!(byte, b'\n' | b'\r'))
-    {
-        value.pop();
-    }
-    Ok(value)
 }
 
 fn make_token(path: &Path) -> anyhow::Result<String> {

@@ -1,9 +1,12 @@
 //! The way out. A [`Release`] is the only thing a door sends, and only [`release`] makes one.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::Schema;
+use crate::capability::service::secret::Patterns;
 use crate::capability::tools;
 use crate::ledger::Fingerprint;
 use crate::terms::{Blob, Code, Content, Fault, Link, Outcome, Output, ToolError, ToolErrorCode};
@@ -45,8 +48,8 @@ pub struct Terms<'a> {
     pub schema: Option<&'a Schema>,
     /// The whole answer, in bytes.
     pub most: u64,
-    /// Takes secrets out of a text.
-    pub scrub: &'a dyn Fn(String) -> String,
+    /// The secrets to take out.
+    pub patterns: &'a Patterns,
 }
 
 /// Judges what a guest answered.
@@ -105,7 +108,7 @@ fn judge_output(
     }
     let structured = output
         .structured
-        .map(|text| parse((terms.scrub)(text), trace))
+        .map(|text| parse(&text, terms, trace))
         .transpose()?;
     match (terms.schema, &structured) {
         (Some(schema), Some(value)) => schema.check_output(value)?,
@@ -153,31 +156,42 @@ fn size_of_output(output: &tools::Output) -> u64 {
 }
 
 /// Reads a guest's JSON. serde_json refuses nesting beyond 128 levels and numbers that are none.
-fn parse(text: String, trace: &mut Trace) -> Result<Value, Fault> {
-    trace.part(text.as_bytes());
-    serde_json::from_str(&text).map_err(|error| {
+/// Secrets are taken out of the value, not of its text, which might be no JSON afterwards.
+fn parse(text: &str, terms: &Terms<'_>, trace: &mut Trace) -> Result<Value, Fault> {
+    let mut value: Value = serde_json::from_str(text).map_err(|error| {
         Fault::new(
             Code::InvalidOutput,
             "The tool's structured result is not JSON. Its author should look.",
         )
         .detail(error)
-    })
+    })?;
+    if terms.patterns.scrub_json(&mut value, text) {
+        trace.part(value.to_string().as_bytes());
+    } else {
+        trace.part(text.as_bytes());
+    }
+    Ok(value)
 }
 
 fn judge_content(content: tools::Content, terms: &Terms<'_>, trace: &mut Trace) -> Content {
+    let scrub = |text| terms.patterns.scrub(text);
     // Cleaned before it is scrubbed: what is taken out must not bring a secret's halves together.
-    let field = |text: String| (terms.scrub)(plain(text));
+    let field = |text: String| scrub(plain(text));
     match content {
         tools::Content::Text(text) => {
-            let text = (terms.scrub)(text);
+            let text = scrub(text);
             trace.part(text.as_bytes());
             Content::Text(text)
         }
         tools::Content::Blob(blob) => {
-            trace.part(&blob.data);
+            let data = match terms.patterns.scrub_bytes(&blob.data) {
+                Cow::Borrowed(_) => blob.data,
+                Cow::Owned(clean) => clean,
+            };
+            trace.part(&data);
             Content::Blob(Blob {
                 mime_type: field(blob.mime_type),
-                data: blob.data,
+                data,
                 uri: blob.uri.map(field),
             })
         }
@@ -187,7 +201,7 @@ fn judge_content(content: tools::Content, terms: &Terms<'_>, trace: &mut Trace) 
             Content::Link(Link {
                 uri,
                 name: field(link.name),
-                description: link.description.map(terms.scrub),
+                description: link.description.map(scrub),
                 mime_type: link.mime_type.map(field),
             })
         }
@@ -200,7 +214,8 @@ fn judge_error(
     trace: &mut Trace,
 ) -> Result<ToolError, Fault> {
     let shown = |c: &char| *c == '\n' || !c.is_control();
-    let mut message = (terms.scrub)(error.message.chars().filter(shown).collect());
+    let message: String = error.message.chars().filter(shown).collect();
+    let mut message = terms.patterns.scrub(message);
     message.truncate(message.floor_char_boundary(MESSAGE));
     trace.part(message.as_bytes());
     let too_long = |data: &String| u64::try_from(data.len()).unwrap_or(u64::MAX) > terms.most;
@@ -209,7 +224,7 @@ fn judge_error(
     }
     let data = error
         .data
-        .map(|text| parse((terms.scrub)(text), trace))
+        .map(|text| parse(&text, terms, trace))
         .transpose()?;
     Ok(ToolError {
         code: ToolErrorCode::parse(&error.code),

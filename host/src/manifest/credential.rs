@@ -1,23 +1,10 @@
 //! What a credential looks like where it does not belong: so that it is refused, or at least not
 //! repeated to a terminal or a build's log.
 
-/// The shapes that providers give their keys so that they are found in places like this one.
-const PREFIXES: [&str; 14] = [
-    "ghp_",
-    "gho_",
-    "ghs_",
-    "ghu_",
-    "github_pat_",
-    "glpat-",
-    "sk-",
-    "sk_live_",
-    "rk_live_",
-    "xoxb-",
-    "xoxp-",
-    "AKIA",
-    "AIza",
-    "eyJhbGciOi",
-];
+use crate::capability::service::secret::PREFIXES;
+
+/// What most signed tokens begin with: in a manifest they are keys, whatever they are in a request.
+const SIGNED: &str = "eyJhbGciOi";
 
 /// Words in the keys that people give credentials.
 const WORDS: [&str; 6] = [
@@ -34,6 +21,7 @@ pub(super) fn is_like(value: &str) -> bool {
     let rest_of = |prefix| value.strip_prefix(prefix);
     PREFIXES
         .into_iter()
+        .chain([SIGNED])
         .filter_map(rest_of)
         .any(|rest| rest.len() >= 16)
         || (value.contains("-----BEGIN ") && value.contains("PRIVATE KEY-----"))

@@ -2,16 +2,19 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::credential;
 use super::name::{Kind, nearest};
 use super::page::{Finding, Page, Span};
 use super::path;
 use super::problem::quoted;
-use super::spec::{SecretSource, SecretSpec};
+use super::spec::{CommandSpec, SecretPlace, SecretSpec};
 use super::table::{Entry, Table};
+use super::units;
 
 /// The secrets there are, and which of them something uses.
 #[derive(Debug, Default)]
@@ -35,13 +38,16 @@ pub(super) fn read(sections: Vec<Entry<'_>>) -> Secrets {
             continue;
         };
         let line = table.line();
-        let source = source(table).unwrap_or(SecretSource::Env(String::new()));
-        secrets.specs.insert(name, SecretSpec { line, source });
+        let place = place(table).unwrap_or(SecretPlace::Env(String::new()));
+        secrets.specs.insert(name, SecretSpec { line, place });
     }
     secrets
 }
 
-fn source(mut table: Table<'_>) -> Option<SecretSource> {
+/// The ways to say where a secret is.
+const WAYS: [&str; 3] = ["env", "file", "command"];
+
+fn place(mut table: Table<'_>) -> Option<SecretPlace> {
     let page = table.page;
     let pasted = table.refuse("value", |entry| {
         Finding::at(
@@ -54,38 +60,120 @@ fn source(mut table: Table<'_>) -> Option<SecretSource> {
         )
         .masked()
     });
-    let env = table.take("env");
-    let file = table.take("file");
-    let source = match (env, file) {
-        (Some(env), None) => variable(&env),
-        (None, Some(file)) => {
-            let text = file.text();
-            text.and_then(|text| path::host(page, &text))
-                .map(SecretSource::File)
+    let ways = WAYS.map(|way| table.take(way));
+    let mut given = ways.into_iter().flatten();
+    let (Some(way), second) = (given.next(), given.next()) else {
+        let span = table.span.clone();
+        if !table.finish().hide(&WAYS) && !pasted {
+            let message = "the secret has no source";
+            let hint = "write `env = \"<name of a variable>\"`, `file = \"<path>\"` or \
+                        `command = [\"<program>\", \"<argument>\"]`";
+            page.report(Finding::at(&span, message).hint(hint).remote());
         }
-        (Some(_), Some(file)) => {
-            let message = "a secret comes from `env` or from `file`, not from both";
-            page.report(Finding::at(&file.key.span, message).hint("delete one of the two"));
+        return None;
+    };
+    let place = match (&second, way.key.value) {
+        (Some(second), _) => {
+            let message = "a secret comes from one place, this is a second";
+            let hint = "keep one of `env`, `file`, `command`";
+            page.report(Finding::at(&second.key.span, message).hint(hint));
             None
         }
-        (None, None) => {
-            let span = table.span.clone();
-            if !table.finish().hide(&["env", "file"]) && !pasted {
-                let message = "the secret has no source";
-                let hint = "write `env = \"<name of a variable>\"` or `file = \"<path>\"`";
-                page.report(Finding::at(&span, message).hint(hint).remote());
-            }
-            return None;
-        }
+        (None, "env") => variable(&way),
+        (None, "file") => file(&way),
+        (None, _) => command(&way),
     };
+    let mut ways = [Some(&way), second.as_ref()].into_iter().flatten();
+    let ages = ways.any(|way| way.key.value == "command");
+    let place = aging(&mut table, ages, place);
     table.finish();
-    source
+    place
 }
 
-fn variable(entry: &Entry<'_>) -> Option<SecretSource> {
+fn file(entry: &Entry<'_>) -> Option<SecretPlace> {
+    let path = path::host(entry.page, &entry.text()?)?;
+    Some(SecretPlace::File(path))
+}
+
+/// The longest a program may run, by default; a start waits for it.
+const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
+/// How long what a program printed holds, by default.
+const TTL: Duration = Duration::from_secs(300);
+const TTLS: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_secs(24 * 3600);
+/// More words than that are no command line.
+const MOST_WORDS: usize = 64;
+
+/// Reads how long a command may take and how long its value holds; only it can age.
+fn aging(table: &mut Table<'_>, ages: bool, place: Option<SecretPlace>) -> Option<SecretPlace> {
+    if !ages {
+        for key in ["timeout", "ttl"] {
+            table.refuse(key, |entry| {
+                let message = format!("`{key}` is for a `command`, this secret has none");
+                let hint = "a variable does not change, and a file is read again when it changes";
+                Finding::at(&entry.key.span, message).hint(hint)
+            });
+        }
+        return place;
+    }
+    let timeout = table.take("timeout");
+    let timeout = timeout.and_then(|entry| units::duration(&entry, TIMEOUTS));
+    let ttl = table.take("ttl");
+    let ttl = ttl.and_then(|entry| units::duration(&entry, TTLS));
+    let Some(SecretPlace::Command(spec)) = place else {
+        return place;
+    };
+    Some(SecretPlace::Command(CommandSpec {
+        timeout: timeout.unwrap_or(TIMEOUT),
+        ttl: ttl.unwrap_or(TTL),
+        ..spec
+    }))
+}
+
+fn command(entry: &Entry<'_>) -> Option<SecretPlace> {
+    let page = entry.page;
+    let hint = "write for example `command = [\"vault\", \"kv\", \"get\", \"-field=token\", \
+                \"secret/shop\"]`; no shell reads it";
+    let words = entry.list()?;
+    let (Some(program), true) = (words.first(), words.len() <= MOST_WORDS) else {
+        let message = format!(
+            "`command` is a program and at most {} arguments",
+            MOST_WORDS - 1
+        );
+        page.report(Finding::at(&entry.span, message).hint(hint));
+        return None;
+    };
+    let program = path::host(page, &program.text()?);
+    let arguments = words.iter().skip(1).map(argument);
+    // All of them are looked at, so that all that is wrong is said.
+    let arguments: Vec<Option<String>> = arguments.collect();
+    Some(SecretPlace::Command(CommandSpec {
+        program: program?,
+        arguments: arguments.into_iter().collect::<Option<_>>()?,
+        timeout: TIMEOUT,
+        ttl: TTL,
+    }))
+}
+
+fn argument(entry: &Entry<'_>) -> Option<String> {
+    let text = entry.text()?;
+    let finding = if credential::is_like(text.value) {
+        let message = "an argument of `command` looks like a credential";
+        let hint = "everybody on this machine can read a program's arguments";
+        Finding::at(&entry.key.span, message).hint(hint).masked()
+    } else if text.value.contains('\0') {
+        Finding::at(&text.span, "an argument has no NUL character")
+    } else {
+        return Some(text.value.to_owned());
+    };
+    entry.page.report(finding);
+    None
+}
+
+fn variable(entry: &Entry<'_>) -> Option<SecretPlace> {
     let name = entry.text()?;
     if is_variable(name.value) && !credential::is_like(name.value) {
-        return Some(SecretSource::Env(name.value.to_owned()));
+        return Some(SecretPlace::Env(name.value.to_owned()));
     }
     // What is no name may well be the value itself.
     let finding = Finding::at(&entry.key.span, "`env` takes the name of a variable").hint(
@@ -159,9 +247,22 @@ impl Secrets {
     pub(super) fn files(&self) -> impl Iterator<Item = (&Arc<str>, &PathBuf)> {
         self.specs
             .iter()
-            .filter_map(|(name, spec)| match &spec.source {
-                SecretSource::File(path) => Some((name, path)),
-                SecretSource::Env(_) => None,
+            .filter_map(|(name, spec)| match &spec.place {
+                SecretPlace::File(path) => Some((name, path)),
+                SecretPlace::Env(_) | SecretPlace::Command(_) => None,
+            })
+    }
+
+    /// The programs that print secrets, where they are written as paths.
+    pub(super) fn programs(&self) -> impl Iterator<Item = (&Arc<str>, &PathBuf)> {
+        self.specs
+            .iter()
+            .filter_map(|(name, spec)| match &spec.place {
+                SecretPlace::Command(spec) => {
+                    let is_path = spec.program.components().count() > 1;
+                    is_path.then_some((name, &spec.program))
+                }
+                SecretPlace::Env(_) | SecretPlace::File(_) => None,
             })
     }
 

@@ -64,6 +64,12 @@ fn kept(host: &HostSpec, secrets: &Secrets, tools: &[Arc<ToolSpec>]) -> Vec<Kept
         readable: false,
         deep: false,
     };
+    let program = |(name, file): (&Arc<str>, &PathBuf)| Kept {
+        path: path::normal(file),
+        what: format!("the program that prints the secret {}", quoted(name)),
+        readable: true,
+        deep: false,
+    };
     let component = |tool: &Arc<ToolSpec>| Kept {
         path: path::normal(&tool.component),
         what: format!("the component of the tool {}", quoted(&tool.name)),
@@ -77,10 +83,12 @@ fn kept(host: &HostSpec, secrets: &Secrets, tools: &[Arc<ToolSpec>]) -> Vec<Kept
         readable: true,
         deep: false,
     };
+    let programs = secrets.programs().map(program);
     let secrets = secrets.files().map(secret);
     let tools = tools.iter().map(component);
     std::iter::once(state)
         .chain(secrets)
+        .chain(programs)
         .chain(std::iter::once(manifest))
         .chain(tools)
         .collect()

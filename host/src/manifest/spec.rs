@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use crate::capability::Grants;
 use crate::terms::Limits;
@@ -43,16 +44,31 @@ pub struct SecretSpec {
     /// Line of the section, from 1.
     pub line: u32,
     /// Where its value comes from.
-    pub source: SecretSource,
+    pub place: SecretPlace,
 }
 
 /// Where a secret's value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SecretSource {
+pub enum SecretPlace {
     /// A variable of the host's environment.
     Env(String),
     /// A file; its last line ending is not part of the value.
     File(PathBuf),
+    /// What a program prints.
+    Command(CommandSpec),
+}
+
+/// A program that prints a secret, and nothing else, on its standard output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandSpec {
+    /// The program: a path as written, or a name to be looked up in `PATH`.
+    pub program: PathBuf,
+    /// Its arguments, which no shell reads.
+    pub arguments: Vec<String>,
+    /// The longest it may run. 10 s by default.
+    pub timeout: Duration,
+    /// How long what it printed holds. 5 minutes by default.
+    pub ttl: Duration,
 }
 
 /// `[caller.<name>]`: an agent, how it is known, and what it may use.

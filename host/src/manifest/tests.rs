@@ -149,15 +149,26 @@ fn limits_are_inherited_from_all_to_tool_to_function() {
 #[test]
 fn secrets_are_places() {
     let secrets = good(EVERYTHING).secrets;
-    let source = |name: &str| secrets.get(name).unwrap().source.clone();
+    let source = |name: &str| secrets.get(name).unwrap().place.clone();
     assert_eq!(secrets.len(), 4);
     assert_eq!(
         source("github"),
-        SecretSource::Env("GITHUB_TOKEN".to_owned())
+        SecretPlace::Env("GITHUB_TOKEN".to_owned())
     );
     assert_eq!(
         source("shop-password"),
-        SecretSource::File("secrets/shop".into())
+        SecretPlace::File("secrets/shop".into())
+    );
+    assert_eq!(
+        source("map_key"),
+        SecretPlace::Command(CommandSpec {
+            program: "vault".into(),
+            arguments: ["kv", "get", "-field=key", "secret/map"]
+                .map(str::to_owned)
+                .to_vec(),
+            timeout: Duration::from_secs(5),
+            ttl: Duration::from_secs(900),
+        })
     );
     let github = secrets.get("github").unwrap();
     assert_eq!(github.line, line(EVERYTHING, "[secret.github]"));

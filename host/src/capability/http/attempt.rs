@@ -9,6 +9,7 @@ use http::StatusCode;
 use super::error::{ErrorCode, HttpError};
 use super::judge::{Refusal, RefusalKind, Verdict};
 use super::target::Asked;
+use crate::capability::service::secret::REDACTED;
 
 /// The most bytes of a path that are kept.
 const MAX_PATH: usize = 1024;
@@ -143,6 +144,15 @@ impl Record {
     /// Says that this attempt is not to be recorded.
     pub(super) fn discard(&mut self) {
         self.pen = None;
+    }
+
+    /// Says that what was asked holds a credential: nothing of it is kept but where it should have
+    /// gone, as far as `keepable` lets that pass.
+    pub(super) fn conceal(&mut self, keepable: impl Fn(String) -> String) {
+        let attempt = &mut self.attempt;
+        attempt.method = keepable(std::mem::take(&mut attempt.method));
+        attempt.host = attempt.host.take().map(keepable);
+        attempt.path = Some(REDACTED.to_owned());
     }
 
     /// Notes that it does not go out, and gives the guest's error.

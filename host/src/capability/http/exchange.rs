@@ -18,12 +18,12 @@ use super::attempt::{Pen, Record};
 use super::error::HttpError;
 use super::headers::{Manner, admit, filter_response};
 use super::judge::{Refusal, RefusalKind, Verdict, decide, unreadable};
-use super::scrub::{Patterns, PatternsError, Scrubber};
 use super::target::{Ask, Asked, Target};
-use super::{Auth, HttpGrant, Secrets};
+use super::{Auth, HttpGrant, Secrets, leak};
 use crate::capability::service::dial::{
-    Caps, DialError, DialErrorKind, Dialer, Incoming, IncomingBody, Outgoing, basic,
+    Caps, DialError, DialErrorKind, Dialer, Incoming, IncomingBody, Outgoing,
 };
+use crate::capability::service::secret::{Patterns, PatternsError, Scrubber, Sought, Watch};
 use crate::terms::Limits;
 
 /// The shortest time a guest can ask to wait; less is a mistake that would only ever fail.
@@ -34,7 +34,8 @@ const MIN_TIMEOUT: Duration = Duration::from_millis(1);
 pub struct Outlet {
     grants: Vec<Arc<HttpGrant>>,
     secrets: Arc<Secrets>,
-    patterns: Patterns,
+    /// The credentials of these grants.
+    watch: Watch,
     dialer: Arc<Dialer>,
 }
 
@@ -111,22 +112,13 @@ impl Outlet {
         secrets: Arc<Secrets>,
         dialer: Arc<Dialer>,
     ) -> Result<Self, PatternsError> {
-        let mut sought = Vec::new();
-        for auth in grants.iter().filter_map(|grant| grant.auth.as_ref()) {
-            let Some(secret) = secrets.get(auth.secret()) else {
-                continue;
-            };
-            // What is sent is `user:secret` in base64: it is sought as a whole, too.
-            if let Auth::Basic { user, .. } = auth {
-                sought.push(basic(user, secret));
-            }
-            sought.push(secret.expose().to_vec().into());
-        }
-        let patterns = Patterns::new(sought.iter().map(|bytes| bytes.as_slice()))?;
+        let auths = grants.iter().filter_map(|grant| grant.auth.as_ref());
+        let watch = Watch::new(auths.map(Auth::sought).collect());
+        watch.prepare(&secrets)?;
         Ok(Self {
             grants,
             secrets,
-            patterns,
+            watch,
             dialer,
         })
     }
@@ -137,10 +129,16 @@ impl Outlet {
         &self.grants
     }
 
-    /// What has to be taken out of everything that leaves a call of this function.
+    /// What has to be taken out of everything that leaves a call of this function: the credentials
+    /// of its grants as they are now, and as they were.
     #[must_use]
-    pub fn patterns(&self) -> &Patterns {
-        &self.patterns
+    pub fn patterns(&self) -> Patterns {
+        self.watch.patterns(&self.secrets)
+    }
+
+    /// The host's secrets.
+    pub(in crate::capability) fn secrets(&self) -> &Arc<Secrets> {
+        &self.secrets
     }
 }
 
@@ -161,6 +159,17 @@ impl HttpContext {
     #[must_use]
     pub fn outlet(&self) -> &Arc<Outlet> {
         &self.outlet
+    }
+}
+
+impl Auth {
+    /// What is looked for in responses, because this sends it.
+    fn sought(&self) -> Sought {
+        let name = Arc::from(self.secret());
+        match self {
+            Self::Basic { user, .. } => Sought::basic(name, user.clone()),
+            _ => Sought::plain(name),
+        }
     }
 }
 
@@ -208,7 +217,11 @@ pub async fn exchange(context: &HttpContext, request: Request) -> Result<Respons
     };
     let asked = Asked::parse(&ask);
     let mut record = Record::begin(&context.pen, &request.method, asked.as_ref().ok());
-    let planned = context.count(&mut record).and_then(|()| {
+    let kept = match context.count(&mut record) {
+        Ok(()) => leak::check(&context.outlet, &request, &context.limits, &mut record).await,
+        beyond => beyond,
+    };
+    let planned = kept.and_then(|()| {
         plan(
             context,
             &request,
@@ -295,8 +308,17 @@ impl HttpContext {
             secrets, dialer, ..
         } = &*self.outlet;
         let auth = verdict.grant().auth.as_ref();
-        let secret = auth.and_then(|auth| secrets.get(auth.secret()));
-        dialer.send(verdict, outgoing, secret, caps).await
+        let secret = match auth {
+            Some(auth) => secrets.current(auth.secret()).await,
+            None => None,
+        };
+        let sent = dialer.send(verdict, outgoing, secret.as_ref(), caps).await;
+        if let (Some(auth), Ok(incoming)) = (auth, &sent)
+            && incoming.status == StatusCode::UNAUTHORIZED
+        {
+            secrets.suspect(auth.secret());
+        }
+        sent
     }
 }
 
@@ -308,13 +330,14 @@ fn respond(outlet: &Outlet, verdict: &Verdict, incoming: Incoming, mut record: R
         peer,
     } = incoming;
     filter_response(&mut headers, verdict.grant().auth.as_ref());
-    outlet.patterns.scrub_headers(&mut headers);
-    if !outlet.patterns.is_empty() {
+    let patterns = outlet.patterns();
+    patterns.scrub_headers(&mut headers);
+    if !patterns.is_empty() {
         // Taking a credential out changes the length.
         headers.remove(http::header::CONTENT_LENGTH);
     }
     record.answered(status, peer);
-    let scrubber = outlet.patterns.scrubber();
+    let scrubber = patterns.scrubber();
     Response {
         status,
         headers,

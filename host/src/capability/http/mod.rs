@@ -4,16 +4,14 @@
 
 mod address;
 mod attempt;
-mod encoded;
 mod error;
 mod exchange;
 mod grant;
 mod headers;
 mod host;
 mod judge;
+mod leak;
 mod path;
-mod scrub;
-mod secret;
 mod target;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -21,7 +19,6 @@ mod wasi;
 
 pub use address::{Class, classify, is_localhost, is_metadata_name, is_public, loopback, may_dial};
 pub use attempt::{Attempt, AttemptVerdict, Pen};
-pub(crate) use encoded::percent as percent_encoded;
 pub use error::{ErrorCode, HttpError};
 pub use exchange::{
     Body, BodyStream, HttpContext, Outlet, Request, RequestTarget, Response, exchange,
@@ -38,8 +35,7 @@ pub use judge::{
     decide, explain, judge,
 };
 pub use path::{CanonicalPath, PathError, canonical};
-pub use scrub::{Patterns, PatternsError, REDACTED, Scrubber};
-pub use secret::{MAX_SECRET, MIN_SECRET, Secret, SecretError, Secrets};
 pub use target::{Ask, Asked, MAX_URL, Target, TargetError};
 
 pub use super::service::dial::{DialError, DialErrorKind, Dialer};
+pub use super::service::secret::{Secret, Secrets};

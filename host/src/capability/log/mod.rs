@@ -43,8 +43,12 @@ impl State {
     pub(super) fn grant_stdio(&self, wasi: &mut WasiCtxBuilder) {
         // Streams have no levels: they count as `info`.
         if self.level.is_some_and(|lowest| lowest <= Level::Info) {
-            wasi.stdout(stdio::Sink::new("stdout", self.speaker.clone(), self.quota));
-            wasi.stderr(stdio::Sink::new("stderr", self.speaker.clone(), self.quota));
+            let sink = |name| {
+                let scrubber = self.equipment.patterns().scrubber();
+                stdio::Sink::new(name, self.speaker.clone(), self.quota, scrubber)
+            };
+            wasi.stdout(sink("stdout"));
+            wasi.stderr(sink("stderr"));
         }
     }
 
@@ -59,8 +63,11 @@ impl State {
             return;
         }
         self.left -= size;
-        let message = self.equipment.scrub(visible(message, MESSAGE));
-        emit(level, &self.speaker, &visible(context, 256), &message);
+        // Before it is cut: what is left of a credential would not be known for one.
+        let patterns = self.equipment.patterns();
+        let message = visible(&patterns.scrub_text(message), MESSAGE);
+        let context = visible(&patterns.scrub_text(context), 256);
+        emit(level, &self.speaker, &context, &message);
     }
 }
 

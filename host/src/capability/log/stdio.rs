@@ -8,6 +8,7 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use super::{Level, MESSAGE, emit, visible};
+use crate::capability::service::secret::Scrubber;
 
 /// What a guest may write at once. The stream's contract makes the host allocate this much for
 /// `write-zeroes`, so it is small.
@@ -19,11 +20,17 @@ const AT_ONCE: usize = 64 << 10;
 pub(super) struct Sink(Arc<Mutex<Lines>>);
 
 impl Sink {
-    pub(super) fn new(name: &'static str, speaker: Arc<str>, quota: u64) -> Self {
+    pub(super) fn new(
+        name: &'static str,
+        speaker: Arc<str>,
+        quota: u64,
+        scrubber: Scrubber,
+    ) -> Self {
         Self(Arc::new(Mutex::new(Lines {
             name,
             speaker,
             left: quota,
+            scrubber,
             line: Vec::new(),
         })))
     }
@@ -33,14 +40,19 @@ struct Lines {
     name: &'static str,
     speaker: Arc<str>,
     left: u64,
+    scrubber: Scrubber,
     line: Vec<u8>,
 }
 
 impl Lines {
-    fn take(&mut self, bytes: &[u8]) {
-        if self.left == 0 {
-            return;
+    fn take(&mut self, bytes: Bytes) {
+        if self.left > 0 {
+            let clean = self.scrubber.push(bytes);
+            self.keep(&clean);
         }
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             if self.left == 0 {
                 self.end_line();
@@ -72,6 +84,10 @@ impl Lines {
 
 impl Drop for Lines {
     fn drop(&mut self) {
+        if self.left > 0 {
+            let rest = self.scrubber.finish();
+            self.keep(&rest);
+        }
         self.end_line();
     }
 }
@@ -103,7 +119,7 @@ impl OutputStream for Sink {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .take(&bytes);
+            .take(bytes);
         Ok(())
     }
 

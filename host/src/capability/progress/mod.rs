@@ -48,7 +48,7 @@ impl State {
         let _ = agent.try_send(Progress {
             done,
             total,
-            message: message.map(|text| self.equipment.scrub(shorten(text))),
+            message: message.map(|text| shorten(self.equipment.scrub(text))),
         });
     }
 }

@@ -3,5 +3,6 @@
 pub mod database;
 pub mod dial;
 pub mod resolve;
+pub mod secret;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -39,7 +39,7 @@ pub(super) async fn demo(setting: &Setting) -> anyhow::Result<ExitCode> {
     look::lock(&stage.setting()).await?;
 
     let opened = Opened::read(&stage.setting())?;
-    let host = opened.host()?;
+    let host = opened.host().await?;
     let listener = Listener::http(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     let address = listener
         .address()

@@ -4,6 +4,7 @@
 mod answers;
 mod bounds;
 mod files;
+mod leaks;
 mod network;
 mod storage;
 mod surroundings;
@@ -11,6 +12,7 @@ mod surroundings;
 use answers::{BrokenPromise, NotJson, WrongOutput, flood};
 use bounds::{babble, crash, hog, nap, quit, recurse, spin};
 use files::{hard_link, list, many_handles, read, remove, rename, write};
+use leaks::tell;
 use network::{connect, get, post, raw, resolve, wasi_http};
 use storage::{
     configured, kv_count, kv_delete, kv_draft, kv_flood, kv_get, kv_hold, kv_keys, kv_odd, kv_set,
@@ -58,4 +60,5 @@ toolhost_sdk::export!(
     kv_hold,
     kv_draft,
     configured,
+    tell,
 );

@@ -11,6 +11,7 @@ use futures_util::StreamExt as _;
 use super::*;
 use crate::capability::http::testing::{grant, loopback_grant, network, secrets};
 use crate::capability::http::{Attempt, AttemptVerdict, ErrorCode};
+use crate::capability::service::secret::testing::Scripted;
 use crate::capability::service::testing::{Answers, Reply, Then, Upstream, chunked, ok, raw};
 
 const SECRET: &str = "hunter2/+hunter2";
@@ -27,7 +28,16 @@ impl Call {
     }
 
     fn with(grants: Vec<Arc<HttpGrant>>, limits: Limits, dialer: Dialer) -> Self {
-        let secrets = Arc::new(secrets(&[("key", SECRET), ("other", "another-secret")]));
+        let secrets = secrets(&[("key", SECRET), ("other", "another-secret")]);
+        Self::knowing(Arc::new(secrets), grants, limits, dialer)
+    }
+
+    fn knowing(
+        secrets: Arc<Secrets>,
+        grants: Vec<Arc<HttpGrant>>,
+        limits: Limits,
+        dialer: Dialer,
+    ) -> Self {
         let outlet = Outlet::new(grants, secrets, Arc::new(dialer)).unwrap();
         let written: Arc<Mutex<Vec<Attempt>>> = Arc::default();
         let pen = Arc::clone(&written);
@@ -431,6 +441,36 @@ async fn a_credential_goes_to_its_own_grant_only() {
     }
     assert!(with.requests()[0].contains(SECRET));
     assert!(!without.requests()[0].contains("authorization"));
+}
+
+/// A credential that its destination refuses is asked for anew, and the one before is still taken
+/// out of what a call in flight brings back.
+#[tokio::test]
+async fn a_credential_that_is_refused_is_asked_for_anew() {
+    let upstream = Upstream::start(|request| {
+        if request.contains("the-second-value") {
+            ok("", b"the-first-value, the-second-value")
+        } else {
+            raw("HTTP/1.1 401 No\r\ncontent-length: 0\r\n\r\n")
+        }
+    })
+    .await;
+    let source = Scripted::new(Duration::from_secs(600));
+    let secrets = Arc::new(source.secrets().await);
+    let call = Call::knowing(
+        Arc::clone(&secrets),
+        vec![loopback_grant(upstream.port, bearer())],
+        Limits::DEFAULT,
+        Dialer::new(),
+    );
+    source.say(Some("the-second-value"));
+    secrets.age();
+    let (response, _) = call.send(get(&upstream, "/")).await.unwrap();
+    assert_eq!(response.status, StatusCode::UNAUTHORIZED);
+    let (response, _) = call.send(get(&upstream, "/")).await.unwrap();
+    assert_eq!(response.status, StatusCode::OK);
+    let body = response.body.collect().await.unwrap();
+    assert_eq!(body, "[redacted], [redacted]");
 }
 
 /// A grant whose secret nobody loaded sends nothing, not even without it.

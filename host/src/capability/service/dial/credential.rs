@@ -9,7 +9,8 @@ use http::{HeaderMap, HeaderValue};
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::capability::http::{Auth, Secret, percent_encoded};
+use crate::capability::http::Auth;
+use crate::capability::service::secret::{Secret, percent};
 
 /// Adds the credential; `None` where it does not fit a header.
 pub(super) fn inject(
@@ -46,8 +47,8 @@ fn join(start: &[u8], end: &[u8]) -> Zeroizing<Vec<u8>> {
 fn add_parameter(url: &mut Url, name: &str, secret: &Secret) {
     let pair = Zeroizing::new(format!(
         "{}={}",
-        percent_encoded(name.as_bytes()),
-        percent_encoded(secret.expose())
+        percent(name.as_bytes()),
+        percent(secret.expose())
     ));
     let query = match url.query() {
         None | Some("") => pair,

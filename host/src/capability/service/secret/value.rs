@@ -1,8 +1,7 @@
-//! Credentials in memory: held, looked up by name, wiped when dropped, never shown.
+//! One credential in memory: held, wiped when the last holder drops it, never shown.
 //!
-//! It does not know where they come from; whoever loads them brings the bytes.
+//! It does not know where it comes from; whoever loads it brings the bytes.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,13 +13,17 @@ pub const MIN_SECRET: usize = 4;
 /// The most bytes of a secret. What is longer does not fit a header.
 pub const MAX_SECRET: usize = 8 << 10;
 
-/// One credential. Its memory is wiped when it is dropped; copies inside the HTTP client are not.
-#[derive(Clone)]
-pub struct Secret(Zeroizing<Vec<u8>>);
+/// One credential. Its memory is wiped when its last holder is dropped; the copies inside the HTTP
+/// client, and inside the machine that searches for it, are not.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<Zeroizing<Vec<u8>>>);
 
 /// Why bytes cannot be a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
+    /// No byte at all.
+    #[error("it is empty")]
+    Empty,
     /// Fewer than [`MIN_SECRET`] bytes.
     #[error("a secret needs at least {MIN_SECRET} bytes, or it could not be told from other text")]
     TooShort,
@@ -37,8 +40,11 @@ impl Secret {
     ///
     /// # Errors
     /// Why they cannot be one. The bytes are wiped in that case too.
-    pub fn new(bytes: Vec<u8>) -> Result<Self, SecretError> {
-        let bytes = Zeroizing::new(bytes);
+    pub fn new(bytes: impl Into<Zeroizing<Vec<u8>>>) -> Result<Self, SecretError> {
+        let bytes = bytes.into();
+        if bytes.is_empty() {
+            return Err(SecretError::Empty);
+        }
         if bytes.len() < MIN_SECRET {
             return Err(SecretError::TooShort);
         }
@@ -48,7 +54,7 @@ impl Secret {
         if bytes.iter().any(u8::is_ascii_control) {
             return Err(SecretError::Control);
         }
-        Ok(Self(bytes))
+        Ok(Self(Arc::new(bytes)))
     }
 
     /// The credential itself. Whoever calls this answers for where it goes.
@@ -64,34 +70,6 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The credentials of a host, by their names in the manifest.
-#[derive(Debug, Clone, Default)]
-pub struct Secrets(BTreeMap<Arc<str>, Secret>);
-
-impl Secrets {
-    /// The credential of this name.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Secret> {
-        self.0.get(name)
-    }
-
-    /// Adds a credential, in the place of one that has this name.
-    pub fn insert(&mut self, name: Arc<str>, secret: Secret) {
-        self.0.insert(name, secret);
-    }
-
-    /// All of them.
-    pub fn values(&self) -> impl Iterator<Item = &Secret> {
-        self.0.values()
-    }
-}
-
-impl FromIterator<(Arc<str>, Secret)> for Secrets {
-    fn from_iter<I: IntoIterator<Item = (Arc<str>, Secret)>>(pairs: I) -> Self {
-        Self(pairs.into_iter().collect())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -103,7 +81,7 @@ mod tests {
         let longest = "x".repeat(MAX_SECRET);
         let long = "x".repeat(MAX_SECRET + 1);
         for (bytes, expected) in [
-            ("", Some(SecretError::TooShort)),
+            ("", Some(SecretError::Empty)),
             ("abc", Some(SecretError::TooShort)),
             ("abcd", None),
             ("pass word with spaces", None),
@@ -122,11 +100,7 @@ mod tests {
     #[test]
     fn a_secret_is_not_shown() {
         let secret = Secret::new(b"hunter2 hunter2".to_vec()).unwrap();
-        let mut secrets = Secrets::default();
-        secrets.insert("name".into(), secret.clone());
         assert_eq!(format!("{secret:?}"), "Secret(..)");
-        assert!(!format!("{secrets:?}").contains("hunter2"));
-        assert_eq!(secrets.get("name").unwrap().expose(), b"hunter2 hunter2");
-        assert!(secrets.get("other").is_none());
+        assert_eq!(secret.expose(), b"hunter2 hunter2");
     }
 }

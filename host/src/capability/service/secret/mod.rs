@@ -1,0 +1,31 @@
+//! Secrets: where they come from, how they are held, and how they are kept from going anywhere but
+//! where a grant sends them.
+//!
+//! `value` holds one, `store` all of a host by name, `source` and what lies beside it fetch them.
+//! `scrub` takes them out of what comes back, `leak` finds them in what goes out. Nothing here knows
+//! grants, requests or callers.
+
+mod command;
+mod decode;
+mod file;
+mod forms;
+mod leak;
+mod scrub;
+mod shapes;
+mod source;
+mod store;
+#[cfg(test)]
+pub(crate) mod testing;
+mod value;
+mod watch;
+
+pub use command::CommandSource;
+pub use file::FileSource;
+pub(crate) use forms::percent;
+pub(crate) use leak::Leak;
+pub use scrub::{Patterns, PatternsError, REDACTED, Scrubber};
+pub(crate) use shapes::PREFIXES;
+pub use source::{EnvSource, Reading, SecretSource, SourceError};
+pub use store::{Secrets, Unloaded};
+pub use value::{MAX_SECRET, MIN_SECRET, Secret, SecretError};
+pub use watch::{Sought, Watch};

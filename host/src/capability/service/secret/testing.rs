@@ -1,0 +1,58 @@
+//! A source of a secret for tests: it gives what they put in.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::{Reading, SecretSource, Secrets, SourceError};
+
+/// Gives what a test put in, and fails where that is nothing.
+#[derive(Debug, Clone)]
+pub(crate) struct Scripted {
+    says: Arc<Mutex<Option<&'static str>>>,
+    asked: Arc<AtomicU64>,
+    holds: Duration,
+}
+
+impl Scripted {
+    /// It says `the-first-value`, which holds so long.
+    pub(crate) fn new(holds: Duration) -> Self {
+        Self {
+            says: Arc::new(Mutex::new(Some("the-first-value"))),
+            asked: Arc::default(),
+            holds,
+        }
+    }
+
+    /// How often it was asked.
+    pub(crate) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// What it says from here on; nothing is a failure.
+    pub(crate) fn say(&self, value: Option<&'static str>) {
+        *self.says.lock().unwrap() = value;
+    }
+
+    /// The secret `key`, which comes from here.
+    pub(crate) async fn secrets(&self) -> Secrets {
+        let source: Box<dyn SecretSource> = Box::new(self.clone());
+        Secrets::load(vec![("key".into(), source)]).await.unwrap()
+    }
+}
+
+impl SecretSource for Scripted {
+    fn holds(&self) -> Option<Duration> {
+        Some(self.holds)
+    }
+
+    fn read(&self) -> Reading<'_> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let value = self.says.lock().unwrap();
+        let value = value.map(|value| Some(value.as_bytes().to_vec().into()));
+        let value = value.ok_or_else(|| SourceError::NotSet("SCRIPT".to_owned()));
+        Box::pin(std::future::ready(value))
+    }
+}
