@@ -9,6 +9,7 @@ mod calls;
 mod cli;
 mod components;
 mod doors;
+mod ground;
 mod manifest;
 mod places;
 mod powers;

@@ -1,10 +1,21 @@
 //! Directories: what is granted, and every way out of it.
 
+mod kinds;
+mod paths;
+mod quota;
+
 use std::os::unix::fs::symlink;
 
 use serde_json::{Value, json};
 
 use crate::harness::{House, Site, structured, text, tool_error};
+
+/// What a guest's acts came to: host functions called with nothing between.
+async fn acts(house: &House, acts: &[&[&str]]) -> Vec<String> {
+    let end = house.call("rogue_acts", json!({ "acts": acts })).await;
+    let said = structured(&end)["result"].clone();
+    serde_json::from_value(said).unwrap_or_else(|error| panic!("{error}: {end:?}"))
+}
 
 /// Two directories, one to look at and one to work in, and what is outside of both.
 fn house() -> House {

@@ -44,7 +44,7 @@ pub struct World {
 pub struct Equipment {
     pub(super) grants: Grants,
     pub(super) outlet: Arc<http::Outlet>,
-    pub(super) folders: dir::Folders,
+    pub(super) shelf: dir::Shelf,
 }
 
 impl Equipment {
@@ -62,7 +62,7 @@ impl Equipment {
         Ok(Self {
             grants: grants.clone(),
             outlet: Arc::new(outlet),
-            folders: world.folders.clone(),
+            shelf: dir::Shelf::new(&grants.dir, &world.folders),
         })
     }
 
@@ -94,6 +94,7 @@ pub struct Charter<'a> {
 pub struct Powers {
     table: ResourceTable,
     wasi: WasiCtx,
+    dir: dir::State,
     http: http::State,
     log: log::State,
     progress: progress::State,
@@ -113,7 +114,6 @@ impl Powers {
         random::grant(&mut wasi);
         env::grant(&mut wasi, &equipment.grants.env);
         log.grant_stdio(&mut wasi);
-        dir::grant(&mut wasi, &equipment.grants.dir, &equipment.folders)?;
 
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(charter.limits.resources).unwrap_or(usize::MAX));
@@ -121,6 +121,7 @@ impl Powers {
         Ok(Self {
             table,
             wasi: wasi.build(),
+            dir: dir::State::new(&equipment.shelf)?,
             http,
             log,
             progress: progress::State::new(charter.progress, equipment.clone()),
@@ -142,6 +143,7 @@ pub trait Holder: Send + 'static {
 /// Only when two capabilities claim the same interface: a defect.
 pub fn link<T: Holder + WasiView + WasiHttpView>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    dir::link(linker)?;
     http::link(linker)?;
     log::link(linker)?;
     progress::link(linker)
@@ -159,6 +161,13 @@ impl Powers {
     /// What wasmtime-wasi-http works on.
     pub fn wasi_http(&mut self) -> WasiHttpCtxView<'_> {
         self.http.view(&mut self.table)
+    }
+
+    pub(super) fn dirs(&mut self) -> dir::Dirs<'_> {
+        dir::Dirs {
+            state: &mut self.dir,
+            table: &mut self.table,
+        }
     }
 
     pub(super) fn http(&mut self) -> &mut http::State {

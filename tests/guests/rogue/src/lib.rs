@@ -3,12 +3,14 @@
 
 mod answers;
 mod bounds;
+mod deeds;
 mod files;
 mod network;
 mod surroundings;
 
 use answers::{BrokenPromise, NotJson, WrongOutput, flood};
 use bounds::{babble, crash, hog, nap, quit, recurse, spin};
+use deeds::acts;
 use files::{hard_link, list, many_handles, read, remove, rename, write};
 use network::{connect, get, post, raw, resolve, wasi_http};
 use surroundings::{env, log, now, progress, random, stash};
@@ -32,6 +34,7 @@ toolhost_sdk::export!(
     rename,
     hard_link,
     many_handles,
+    acts,
     get,
     post,
     raw,
