@@ -288,3 +288,33 @@ impl Change<'_> {
         self.went(old.saturating_sub(new), 0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn g45_no_directory_takes_the_processes_last_descriptors() {
+        let everywhere = Arc::new(Descriptors {
+            open: AtomicU32::new(0),
+            most: 3,
+        });
+        let account = || Arc::new(Account::new(Arc::clone(&everywhere)));
+        let (one, other) = (account(), account());
+        let quota = Quota {
+            handles: 2,
+            ..Quota::DEFAULT
+        };
+        let held = [one.hold(&quota).unwrap(), one.hold(&quota).unwrap()];
+        assert_eq!(one.hold(&quota).unwrap_err(), ErrorCode::Quota);
+        let last = other.hold(&quota).unwrap();
+        assert_eq!(
+            other.hold(&quota).unwrap_err(),
+            ErrorCode::InsufficientMemory
+        );
+        drop(held);
+        assert!(other.hold(&quota).is_ok());
+        drop(last);
+        assert_eq!(everywhere.open.load(Ordering::Relaxed), 0);
+    }
+}
