@@ -219,3 +219,23 @@ async fn without_a_grant_there_is_no_file_at_all() {
         tool_error(&house.call("rogue_list", json!({ "path": path })).await);
     }
 }
+
+/// Directories stay open from call to call; one that another was put in the place of does not.
+#[tokio::test]
+async fn a_directory_that_was_replaced_is_found_by_the_next_call() {
+    let house = house();
+    let read = json!({ "path": "/notes/a.txt" });
+    assert_eq!(
+        text(&house.call("rogue_read", read.clone()).await),
+        "a note"
+    );
+    std::fs::rename(house.site.path("notes"), house.site.path("old")).expect("a move");
+    assert!(house.call("rogue_read", read.clone()).await.is_err());
+    house.site.write("notes/a.txt", "a new note");
+    assert_eq!(
+        text(&house.call("rogue_read", read.clone()).await),
+        "a new note"
+    );
+    house.site.write("old/a.txt", "still there");
+    assert_eq!(text(&house.call("rogue_read", read).await), "a new note");
+}
