@@ -10,6 +10,7 @@ mod cli;
 mod components;
 mod doors;
 mod fuzz;
+mod ground;
 mod manifest;
 mod places;
 mod powers;

@@ -1,10 +1,21 @@
 //! Directories: what is granted, and every way out of it.
 
+mod kinds;
+mod paths;
+mod quota;
+
 use std::os::unix::fs::symlink;
 
 use serde_json::{Value, json};
 
 use crate::harness::{House, Site, structured, text, tool_error};
+
+/// What a guest's acts came to: host functions called with nothing between.
+async fn acts(house: &House, acts: &[&[&str]]) -> Vec<String> {
+    let end = house.call("rogue_acts", json!({ "acts": acts })).await;
+    let said = structured(&end)["result"].clone();
+    serde_json::from_value(said).unwrap_or_else(|error| panic!("{error}: {end:?}"))
+}
 
 /// Two directories, one to look at and one to work in, and what is outside of both.
 fn house() -> House {
@@ -207,4 +218,24 @@ async fn without_a_grant_there_is_no_file_at_all() {
         tool_error(&house.call("rogue_read", json!({ "path": path })).await);
         tool_error(&house.call("rogue_list", json!({ "path": path })).await);
     }
+}
+
+/// Directories stay open from call to call; one that another was put in the place of does not.
+#[tokio::test]
+async fn a_directory_that_was_replaced_is_found_by_the_next_call() {
+    let house = house();
+    let read = json!({ "path": "/notes/a.txt" });
+    assert_eq!(
+        text(&house.call("rogue_read", read.clone()).await),
+        "a note"
+    );
+    std::fs::rename(house.site.path("notes"), house.site.path("old")).expect("a move");
+    assert!(house.call("rogue_read", read.clone()).await.is_err());
+    house.site.write("notes/a.txt", "a new note");
+    assert_eq!(
+        text(&house.call("rogue_read", read.clone()).await),
+        "a new note"
+    );
+    house.site.write("old/a.txt", "still there");
+    assert_eq!(text(&house.call("rogue_read", read).await), "a new note");
 }

@@ -62,7 +62,7 @@ pub enum EquipError {
 pub struct Equipment {
     pub(super) grants: Grants,
     pub(super) outlet: Arc<http::Outlet>,
-    pub(super) folders: dir::Folders,
+    pub(super) shelf: dir::Shelf,
     pub(super) kv: Option<Arc<Database>>,
 }
 
@@ -85,7 +85,7 @@ impl Equipment {
         Ok(Self {
             grants: grants.clone(),
             outlet: Arc::new(outlet),
-            folders: world.folders.clone(),
+            shelf: dir::Shelf::new(&grants.dir, &world.folders),
             kv,
         })
     }
@@ -123,6 +123,7 @@ pub struct Charter<'a> {
 pub struct Powers {
     table: ResourceTable,
     wasi: WasiCtx,
+    dir: dir::State,
     http: http::State,
     kv: kv::State,
     equipment: Arc<Equipment>,
@@ -144,7 +145,6 @@ impl Powers {
         random::grant(&mut wasi);
         env::grant(&mut wasi, &equipment.grants.env);
         log.grant_stdio(&mut wasi);
-        dir::grant(&mut wasi, &equipment.grants.dir, &equipment.folders)?;
 
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(charter.limits.resources).unwrap_or(usize::MAX));
@@ -153,6 +153,7 @@ impl Powers {
         Ok(Self {
             table,
             wasi: wasi.build(),
+            dir: dir::State::new(&equipment.shelf)?,
             http,
             kv,
             equipment: equipment.clone(),
@@ -176,6 +177,7 @@ pub trait Holder: Send + 'static {
 /// Only when two capabilities claim the same interface: a defect.
 pub fn link<T: Holder + WasiView + WasiHttpView>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    dir::link(linker)?;
     http::link(linker)?;
     kv::link(linker)?;
     config::link(linker)?;
@@ -195,6 +197,13 @@ impl Powers {
     /// What wasmtime-wasi-http works on.
     pub fn wasi_http(&mut self) -> WasiHttpCtxView<'_> {
         self.http.view(&mut self.table)
+    }
+
+    pub(super) fn dirs(&mut self) -> dir::Dirs<'_> {
+        dir::Dirs {
+            state: &mut self.dir,
+            table: &mut self.table,
+        }
     }
 
     pub(super) fn http(&mut self) -> &mut http::State {

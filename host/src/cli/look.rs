@@ -19,6 +19,7 @@ use crate::terms::{Annotations, Listed};
 /// Everything that `serve` would refuse to start with, without serving.
 pub(super) async fn check(setting: &Setting) -> anyhow::Result<ExitCode> {
     let opened = Opened::read(setting)?;
+    opened.ground()?;
     let catalog = opened.tools(&Sandbox::new()?, &opened.bare_world())?;
     let rows: Vec<_> = catalog
         .tools()
@@ -34,7 +35,12 @@ pub(super) async fn check(setting: &Setting) -> anyhow::Result<ExitCode> {
             .collect();
         say!(
             "{}",
-            serde_json::to_string_pretty(&json!({ "ok": true, "tools": tools }))?
+            serde_json::to_string_pretty(&json!({
+                "ok": true,
+                "mode": opened.mode(),
+                "landlock": capability::dir::landlock_is_here(),
+                "tools": tools,
+            }))?
         );
         return Ok(ExitCode::SUCCESS);
     }
@@ -185,6 +191,7 @@ fn marks(annotations: Annotations) -> String {
 /// Asks every component what it is and offers, shows what changed, and pins it.
 pub(super) async fn lock(setting: &Setting) -> anyhow::Result<ExitCode> {
     let opened = Opened::read(setting)?;
+    opened.ground()?;
     let old = opened.lock()?;
     let sandbox = Sandbox::new()?;
     let (cache, world) = (opened.cache()?, opened.bare_world());

@@ -7,6 +7,7 @@ mod out;
 mod connect;
 mod demo;
 mod explain;
+mod ground;
 mod ledger;
 mod look;
 mod one_call;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::Setting;
 use super::start::Opened;
 use crate::call::{Credential, Host};
+use crate::capability::dir;
 use crate::ledger::Mode;
 use crate::wire::{self, Listener};
 
@@ -21,6 +22,8 @@ const GRACE: Duration = Duration::from_secs(20);
 
 pub(super) async fn serve(setting: &Setting, stdio: bool) -> anyhow::Result<ExitCode> {
     let opened = Opened::read(setting)?;
+    // Also before a bridge: what answers on the socket has to be the operator's.
+    opened.ground()?;
     if stdio {
         on_stdio(&opened).await?
     } else {
@@ -58,8 +61,9 @@ async fn on_doors(opened: &Opened) -> anyhow::Result<()> {
     for listener in &listeners {
         tracing::info!("agents' door: {}", listener.place());
     }
-    announce(opened, &host);
+    // Before anybody is told that it runs: a stop must be in order from then on.
     let stop = stop_on_signal()?;
+    announce(opened, &host);
     wire::serve(host.clone(), listeners, stop, GRACE).await;
     host.stop().await?;
     tracing::info!("stopped; every call that began is in the ledger");
@@ -69,7 +73,7 @@ async fn on_doors(opened: &Opened) -> anyhow::Result<()> {
 async fn listeners(opened: &Opened) -> io::Result<Vec<Listener>> {
     let mut listeners = Vec::new();
     if let Some(path) = opened.socket() {
-        listeners.push(Listener::unix(&path)?);
+        listeners.push(Listener::unix_for(&path, opened.audience())?);
     }
     if let Some(address) = opened.manifest.host.http {
         listeners.push(Listener::http(address).await?);
@@ -87,6 +91,13 @@ fn announce(opened: &Opened, host: &Arc<Host>) {
         host.catalog.functions().count(),
         host.ledger.segment()
     );
+    if dir::landlock_is_here() {
+        tracing::info!("files: Landlock keeps the threads that open them to what is granted");
+    } else {
+        tracing::warn!(
+            "files: this kernel has no Landlock (Linux 6.2 or later); paths are kept inside by openat2 alone"
+        );
+    }
     if opened.mode() == Mode::Dev {
         tracing::warn!(
             "dev: agents may run under this host's own user and could change its files; for production run it under a user of its own and name its callers"

@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 
 use super::Setting;
+use super::ground::{self, Given, Kept, Owner};
 use crate::call::Host;
 use crate::capability::service::dial::Dialer;
 use crate::capability::service::secret::{
@@ -24,6 +25,7 @@ use crate::ledger::{Header, Ledger, Mode};
 use crate::manifest::{self, CallerSpec, CommandSpec, Manifest, SecretPlace};
 use crate::quota::Quota;
 use crate::sandbox::{Lanes, Sandbox};
+use crate::wire::Audience;
 
 /// A manifest that was read and is sound in itself.
 pub(super) struct Opened {
@@ -114,6 +116,92 @@ impl Opened {
         } else {
             Mode::Serve
         }
+    }
+
+    /// Refuses to stand on ground that others can change. Where the state folder is missing it is
+    /// made, so that nobody else makes it.
+    pub(super) fn ground(&self) -> anyhow::Result<()> {
+        private_folder(&self.state())?;
+        let owner = Owner {
+            user: rustix::process::geteuid().as_raw(),
+            group: (self.mode() == Mode::Dev).then(|| rustix::process::getegid().as_raw()),
+        };
+        let mut wrong = ground::inspect(&self.kept(), &self.given(), owner);
+        wrong.extend(self.out_of_reach());
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        let problems: Vec<String> = wrong.iter().map(|one| format!("error: {one}")).collect();
+        bail!("{}", problems.join("\n\n"))
+    }
+
+    /// Who comes to the socket: other users, where some of them are callers.
+    pub(super) fn audience(&self) -> Audience {
+        match self.foreign_caller() {
+            Some(_) => Audience::Others,
+            None => Audience::Own,
+        }
+    }
+
+    /// A caller that is known by another user than the host's.
+    fn foreign_caller(&self) -> Option<&CallerSpec> {
+        let own = rustix::process::geteuid().as_raw();
+        let mut callers = self.manifest.callers.iter();
+        callers.find(|caller| caller.uid.is_some_and(|uid| uid != own))
+    }
+
+    /// Why a caller could not come to the socket.
+    fn out_of_reach(&self) -> Option<String> {
+        let (caller, socket) = (self.foreign_caller()?, self.socket()?);
+        socket.starts_with(self.state()).then(|| {
+            format!(
+                "[caller.{}] (line {}) is another user, who cannot come to a socket in the state folder. Give it a folder of its own: [host] agents = [\"unix:/run/toolhost/agent.sock\"]",
+                caller.name, caller.line
+            )
+        })
+    }
+
+    /// What is the operator's.
+    fn kept(&self) -> Vec<Kept> {
+        let state = self.state();
+        let mut kept = vec![
+            Kept::unchanged("the manifest", self.path.clone()),
+            Kept::unchanged("the lock", self.lock_path()),
+            Kept::private("the ledger", state.join("ledger")),
+            Kept::private("the token", self.token_file()),
+            Kept::private("the state folder", state),
+        ];
+        if let Some(folder) = self.socket().as_deref().and_then(Path::parent) {
+            kept.push(Kept::unchanged("the socket's folder", folder.to_owned()));
+        }
+        for (name, spec) in &self.manifest.secrets {
+            if let SecretPlace::File(path) = &spec.place {
+                // Who may read it is judged when it is read.
+                let what = format!("the secret `{name}`");
+                kept.push(Kept::unchanged(what, self.base.join(path)));
+            }
+        }
+        kept
+    }
+
+    /// What tools are granted.
+    fn given(&self) -> Vec<Given> {
+        let mut given: Vec<Given> = Vec::new();
+        for tool in &self.manifest.tools {
+            let sections = std::iter::once(&tool.all).chain(tool.functions.values());
+            for grant in sections.flat_map(|section| &section.grants.dir) {
+                let one = Given {
+                    what: format!("`{}` of the tool `{}`", grant.name, tool.name),
+                    path: self.base.join(&grant.host),
+                    writable: grant.access == dir::Access::ReadWrite,
+                };
+                let known = |known: &Given| known.what == one.what && known.path == one.path;
+                if !given.iter().any(known) {
+                    given.push(one);
+                }
+            }
+        }
+        given
     }
 
     fn world(&self, secrets: Secrets) -> World {
@@ -222,6 +310,7 @@ impl Opened {
 
     /// Puts a host together.
     pub(super) async fn host(&self) -> anyhow::Result<Arc<Host>> {
+        self.ground()?;
         let world = self.world(self.secrets().await?);
         let sandbox = Arc::new(Sandbox::new()?);
         let catalog = self.tools(&sandbox, &world)?;

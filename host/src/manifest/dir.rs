@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +11,15 @@ use super::page::{At, Finding, Page, Span};
 use super::path;
 use super::problem::quoted;
 use super::table::{Entry, Table};
-use crate::capability::dir::{Access, DirGrant};
+use super::units;
+use crate::capability::dir::{Access, DirGrant, Quota};
+
+/// The most bytes that can be granted: what is counted has to be counted again now and then.
+const BYTES: RangeInclusive<u64> = 1..=1 << 40;
+/// A million files are counted in a second or two.
+const FILES: RangeInclusive<u64> = 1..=1_000_000;
+/// One is enough to read, or to write, one file at a time: the file and its stream.
+const HANDLES: RangeInclusive<u32> = 2..=10_000;
 
 /// A grant as far as it could be read, and where its parts stand.
 #[derive(Debug, Clone)]
@@ -19,6 +28,7 @@ pub(super) struct Draft {
     host: Option<At<PathBuf>>,
     guest: Option<At<String>>,
     access: Option<Access>,
+    quota: Quota,
 }
 
 /// Grants by name.
@@ -87,14 +97,43 @@ fn one(mut table: Table<'_>) -> Draft {
             span: text.span,
         })
     });
+    let access = access.and_then(|text| access_named(page, &text));
     let draft = Draft {
         line: table.line(),
         host,
         guest: guest.and_then(|text| guest_path(page, &text)),
-        access: access.and_then(|text| access_named(page, &text)),
+        access,
+        quota: quota(&mut table, access),
     };
     table.finish();
     draft
+}
+
+/// How much of it, over what holds where nothing is written.
+fn quota(table: &mut Table<'_>, access: Option<Access>) -> Quota {
+    let mut quota = Quota::DEFAULT;
+    let handles = table.take("handles");
+    quota.handles = handles
+        .and_then(|entry| units::small_count(&entry, HANDLES))
+        .unwrap_or(quota.handles);
+    if access == Some(Access::Read) {
+        for key in ["bytes", "files"] {
+            table.refuse(key, |entry| {
+                let message = format!("{} has no effect: nothing is written here", entry.label());
+                Finding::at(&entry.key.span, message)
+                    .hint("leave it out, or grant `access = \"read-write\"`")
+            });
+        }
+        return quota;
+    }
+    let (bytes, files) = (table.take("bytes"), table.take("files"));
+    quota.bytes = bytes
+        .and_then(|entry| units::bytes(&entry, BYTES))
+        .unwrap_or(quota.bytes);
+    quota.files = files
+        .and_then(|entry| units::count(&entry, FILES))
+        .unwrap_or(quota.files);
+    quota
 }
 
 /// Refuses the folders that are windows into the kernel and its devices.
@@ -215,6 +254,7 @@ pub(super) fn grants(drafts: &Drafts) -> Vec<DirGrant> {
             host: draft.host.as_ref()?.value.clone(),
             guest: draft.guest.as_ref()?.value.clone(),
             access: draft.access?,
+            quota: draft.quota,
         })
     };
     drafts.iter().filter_map(grant).collect()

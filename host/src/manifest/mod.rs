@@ -104,7 +104,9 @@ fn read(mut root: Table<'_>) -> Manifest {
     for written in defaults.concurrency.iter().chain(own.iter().flatten()) {
         report_unreached(page, written, host.concurrency);
     }
-    shelter::report_exposed(page, &site.opened.take(), &host, &secrets, &tools);
+    let opened = site.opened.take();
+    shelter::report_exposed(page, &opened, &host, &secrets, &tools);
+    shelter::report_within(page, &opened);
     secrets.report_unused(page);
     Manifest {
         host,

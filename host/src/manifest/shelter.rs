@@ -51,6 +51,28 @@ pub(super) fn report_exposed(
     }
 }
 
+/// Reports each granted directory that lies in one which may be written: a tool could put a link in
+/// its place, and the next opening would follow that to anywhere.
+pub(super) fn report_within(page: &Page<'_>, opened: &[Opened]) {
+    for grant in opened {
+        let dir = path::normal(&grant.host);
+        let around = opened.iter().find(|other| {
+            let outer = path::normal(&other.host);
+            other.access == Access::ReadWrite && outer != dir && path::holds(&outer, &dir)
+        });
+        if let Some(around) = around {
+            let message = format!(
+                "this directory lies in {}, which is granted to be written",
+                quoted(&around.host.display().to_string())
+            );
+            page.report(
+                Finding::at(&grant.span, message)
+                    .hint("a tool could put a link in its place: grant directories that are apart"),
+            );
+        }
+    }
+}
+
 fn kept(host: &HostSpec, secrets: &Secrets, tools: &[Arc<ToolSpec>]) -> Vec<Kept> {
     let state = Kept {
         path: path::normal(&host.state),

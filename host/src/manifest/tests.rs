@@ -294,6 +294,12 @@ fn a_function_has_its_tools_grants_and_its_own() {
     let notes = &note.dir[1];
     assert_eq!((&*notes.guest, notes.access), ("/notes", Access::ReadWrite));
     assert_eq!(notes.host, Path::new("notes"));
+    let quota = (notes.quota.bytes, notes.quota.files, notes.quota.handles);
+    assert_eq!(quota, (1 << 30, 500, 8));
+    assert_eq!(
+        (note.dir[0].quota.files, note.dir[0].quota.handles),
+        (10_000, 10_000)
+    );
     let env: Vec<_> = note
         .env
         .iter()

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use tokio::net::TcpListener;
 
-use super::unix::UnixDoor;
+use super::unix::{Audience, UnixDoor};
 
 /// One bound address of the agents' door.
 #[derive(Debug)]
@@ -31,8 +31,17 @@ impl Listener {
     /// Where the folder or the socket is a link, belongs to somebody else or is open to others,
     /// where another host answers, and where the system refuses; the text says what to do.
     pub fn unix(path: &Path) -> io::Result<Self> {
+        Self::unix_for(path, Audience::Own)
+    }
+
+    /// As [`Self::unix`], for callers under other users too: 0666 in a folder of 0711.
+    ///
+    /// # Errors
+    ///
+    /// The same; the folder may be open to others as far as they cannot change it.
+    pub fn unix_for(path: &Path, audience: Audience) -> io::Result<Self> {
         Ok(Self {
-            kind: Kind::Unix(UnixDoor::bind(path)?),
+            kind: Kind::Unix(UnixDoor::bind(path, audience)?),
         })
     }
 

@@ -22,6 +22,41 @@ use super::mcp::Peer;
 /// The longest path of a Unix socket, in bytes: `sun_path` of Linux, less the final zero.
 const MAX_PATH: usize = 107;
 
+/// Who may come to a socket. Who is a caller is asked there all the same, by the uid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// The host's own user: nobody else can even connect.
+    Own,
+    /// Other users too: some of them are callers.
+    Others,
+}
+
+impl Audience {
+    /// Permissions of the socket's folder: others go through, and do not look around.
+    const fn folder(self) -> u32 {
+        match self {
+            Self::Own => 0o700,
+            Self::Others => 0o711,
+        }
+    }
+
+    /// Permissions of the socket.
+    const fn socket(self) -> u32 {
+        match self {
+            Self::Own => 0o600,
+            Self::Others => 0o666,
+        }
+    }
+
+    /// What others may have of the folder under no circumstances.
+    const fn closed(self) -> u32 {
+        match self {
+            Self::Own => 0o077,
+            Self::Others => 0o022,
+        }
+    }
+}
+
 /// A bound socket, which goes away with this value.
 #[derive(Debug)]
 pub(super) struct UnixDoor {
@@ -33,7 +68,7 @@ pub(super) struct UnixDoor {
 
 impl UnixDoor {
     /// Binds `path`.
-    pub(super) fn bind(path: &Path) -> io::Result<Self> {
+    pub(super) fn bind(path: &Path, audience: Audience) -> io::Result<Self> {
         if path.as_os_str().len() > MAX_PATH {
             return Err(refuse(
                 path,
@@ -49,13 +84,13 @@ impl UnixDoor {
                 ));
             }
         };
-        let lock = private_folder(folder)?;
+        let lock = own_folder(folder, audience)?;
         // Two hosts that start at once must not take each other's new socket for a stale one.
         rustix::fs::flock(&lock, FlockOperation::LockExclusive)?;
         remove_stale(path)?;
         let listener = UnixListener::bind(path)
             .map_err(|error| refuse(path, &format!("cannot be bound: {error}.")))?;
-        std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
+        std::fs::set_permissions(path, Permissions::from_mode(audience.socket()))?;
         let metadata = std::fs::symlink_metadata(path)?;
         Ok(Self {
             listener,
@@ -93,13 +128,14 @@ fn refuse(path: &Path, why: &str) -> io::Error {
     io::Error::other(format!("the socket {} {why}", path.display()))
 }
 
-/// Opens the folder, made where it is missing, and checks that it is ours alone.
-fn private_folder(folder: &Path) -> io::Result<File> {
+/// Opens the folder, made where it is missing, and checks that it is ours, and as closed as it has
+/// to be.
+fn own_folder(folder: &Path, audience: Audience) -> io::Result<File> {
     let say =
         |why: &str| io::Error::other(format!("the socket's folder {} {why}", folder.display()));
     DirBuilder::new()
         .recursive(true)
-        .mode(0o700)
+        .mode(audience.folder())
         .create(folder)
         .map_err(|error| say(&format!("cannot be made: {error}.")))?;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -114,8 +150,13 @@ fn private_folder(folder: &Path) -> io::Result<File> {
     if metadata.uid() != rustix::process::geteuid().as_raw() {
         return Err(say("belongs to another user. Choose a folder of your own."));
     }
-    if metadata.mode() & 0o077 != 0 {
-        return Err(say("is open to other users. Close it with: chmod 700"));
+    if metadata.mode() & audience.closed() != 0 {
+        return Err(say(&format!(
+            "is open to other users (mode {:04o}). Close it: chmod {:o} {}",
+            metadata.mode() & 0o7777,
+            audience.folder(),
+            folder.display()
+        )));
     }
     Ok(opened)
 }

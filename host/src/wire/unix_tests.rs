@@ -31,17 +31,32 @@ fn mode(path: &Path) -> u32 {
 }
 
 fn refusal(path: &Path) -> String {
-    UnixDoor::bind(path).expect_err("bound").to_string()
+    UnixDoor::bind(path, Audience::Own)
+        .expect_err("bound")
+        .to_string()
 }
 
 #[tokio::test]
 async fn folder_and_socket_are_for_their_owner_alone_and_the_socket_goes_away() {
     let home = Folder::new("modes");
     let path = home.0.join("agents/agent.sock");
-    let door = UnixDoor::bind(&path).unwrap();
+    let door = UnixDoor::bind(&path, Audience::Own).unwrap();
     assert_eq!((mode(path.parent().unwrap()), mode(&path)), (0o700, 0o600));
     drop(door);
     assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn where_others_are_callers_they_can_connect_and_change_nothing() {
+    let home = Folder::new("others");
+    let path = home.0.join("agents/agent.sock");
+    let door = UnixDoor::bind(&path, Audience::Others).unwrap();
+    let folder = path.parent().unwrap();
+    assert_eq!((mode(folder), mode(&path)), (0o711, 0o666));
+    drop(door);
+    std::fs::set_permissions(folder, Permissions::from_mode(0o733)).unwrap();
+    let refused = UnixDoor::bind(&path, Audience::Others).expect_err("bound");
+    assert!(refused.to_string().contains("chmod 711"), "{refused}");
 }
 
 #[tokio::test]
@@ -50,7 +65,7 @@ async fn a_stale_socket_is_replaced_and_a_living_one_is_not() {
     let path = home.0.join("agent.sock");
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     assert!(path.exists(), "a listener that just goes leaves its socket");
-    let door = UnixDoor::bind(&path).unwrap();
+    let door = UnixDoor::bind(&path, Audience::Own).unwrap();
     let say = refusal(&path);
     assert!(say.contains("another host answers"), "{say}");
     assert!(path.exists());

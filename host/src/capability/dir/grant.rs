@@ -16,10 +16,12 @@ pub struct DirGrant {
     pub guest: String,
     /// What may be done in it.
     pub access: Access,
+    /// How much of it.
+    pub quota: Quota,
 }
 
 /// What may be done in a directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Access {
     /// Look and read.
     Read,
@@ -34,4 +36,25 @@ impl std::fmt::Display for Access {
             Self::ReadWrite => "read-write",
         })
     }
+}
+
+/// What a directory may come to hold by what guests do in it, and how much of it may be open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// The sum of its files' lengths, in bytes; a hole counts as what it pretends to be. Only for
+    /// what may be written.
+    pub bytes: u64,
+    /// Files, directories and links in it, at any depth. Only for what may be written.
+    pub files: u64,
+    /// Open files and streams, of all calls at once.
+    pub handles: u32,
+}
+
+impl Quota {
+    /// What holds where the manifest says nothing.
+    pub const DEFAULT: Self = Self {
+        bytes: 64 << 20,
+        files: 10_000,
+        handles: 256,
+    };
 }

@@ -1,54 +1,41 @@
-//! Directories: `wasi:filesystem`. wasmtime-wasi keeps a guest inside its preopened directories;
-//! which those are is decided here.
+//! Directories: `wasi:filesystem`. wasmtime-wasi keeps a guest inside its directories; here stands
+//! which those are, how much of them a guest may use, what in them is a file at all, and which
+//! threads touch them.
+//!
+//! It does not know who may have which directory, nor whether the operator's own are safe.
 
+mod account;
+mod clerk;
+mod descriptor;
+mod desk;
 mod grant;
+mod host;
+mod measure;
+mod open;
+mod place;
+mod stream;
+mod wall;
+mod write;
 
-pub use grant::{Access, DirGrant};
+pub use grant::{Access, DirGrant, Quota};
+pub use host::{Dirs, State};
+pub use place::{Folders, Shelf};
+pub use wall::landlock_is_here;
 
-use std::io;
-use std::path::{Path, PathBuf};
+use wasmtime::component::Linker;
+use wasmtime_wasi::p2::bindings::filesystem::{preopens, types};
 
-use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+use super::frame::Holder;
 
-/// Where relative `host` paths of the grants begin: the manifest's folder.
-#[derive(Debug, Clone)]
-pub struct Folders {
-    base: PathBuf,
-}
-
-impl Folders {
-    /// Grants are relative to this folder.
-    pub fn new(base: impl Into<PathBuf>) -> Self {
-        Self { base: base.into() }
-    }
-
-    /// The folder of a grant.
-    #[must_use]
-    pub fn resolve(&self, host: &Path) -> PathBuf {
-        self.base.join(host)
-    }
-}
-
-/// Opens the granted directories for one guest.
-pub(super) fn grant(
-    wasi: &mut WasiCtxBuilder,
-    grants: &[DirGrant],
-    folders: &Folders,
-) -> io::Result<()> {
-    for grant in grants {
-        let access = match grant.access {
-            Access::Read => FsPerms::ReadOnly,
-            Access::ReadWrite => FsPerms::ReadWrite,
-        };
-        let host = folders.resolve(&grant.host);
-        wasi.preopened_dir(&host, &grant.guest, access)
-            .map_err(|error| {
-                io::Error::other(format!(
-                    "granted directory `{}` ({}): {error}",
-                    grant.name,
-                    host.display()
-                ))
-            })?;
-    }
+/// Links files, in the place of wasmtime-wasi's own.
+///
+/// # Errors
+///
+/// Only when another capability claims them too: a defect.
+pub(super) fn link<T: Holder>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    preopens::add_to_linker::<T, host::HasDirs>(linker, |holder| holder.powers().dirs())?;
+    types::add_to_linker::<T, host::HasDirs>(linker, |holder| holder.powers().dirs())?;
+    linker.allow_shadowing(false);
     Ok(())
 }

@@ -8,6 +8,7 @@ mod script;
 mod upstream;
 
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -90,6 +91,11 @@ struct Stage {
 impl Stage {
     fn set(components: &[PathBuf], upstream: SocketAddr) -> anyhow::Result<Self> {
         let folder = std::env::temp_dir().join(format!("toolhost-demo-{}", std::process::id()));
+        // New, and nobody else's: its name can be guessed.
+        std::fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let stage = Self { folder };
         for part in ["tools", "notes", "data"] {
             std::fs::create_dir_all(stage.folder.join(part))?;

@@ -3,6 +3,7 @@
 
 mod answers;
 mod bounds;
+mod deeds;
 mod files;
 mod leaks;
 mod network;
@@ -11,6 +12,7 @@ mod surroundings;
 
 use answers::{BrokenPromise, NotJson, WrongOutput, flood};
 use bounds::{babble, crash, hog, nap, quit, recurse, spin};
+use deeds::acts;
 use files::{hard_link, list, many_handles, read, remove, rename, write};
 use leaks::tell;
 use network::{connect, get, post, raw, resolve, wasi_http};
@@ -38,6 +40,7 @@ toolhost_sdk::export!(
     rename,
     hard_link,
     many_handles,
+    acts,
     get,
     post,
     raw,

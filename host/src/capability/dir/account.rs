@@ -1,0 +1,320 @@
+//! What a directory holds: counted once, kept up with every change that a guest makes, and counted
+//! again from time to time, because others change it too.
+//!
+//! Every change is made with the books open, so that two calls cannot both take the last byte. That
+//! happens on a clerk's thread only.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use wasmtime_wasi::p2::FsError;
+use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
+
+use super::grant::Quota;
+use super::measure::{Usage, measure};
+
+/// Device and inode.
+pub(super) type Identity = (u64, u64);
+
+pub(super) fn identity(metadata: &impl MetadataExt) -> Identity {
+    (metadata.dev(), metadata.ino())
+}
+
+/// How old a count may be: a minute, and longer where counting takes long.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// How old the count must be that a refusal rests on: an operator who made room should not wait.
+const FRESH_ENOUGH_TO_REFUSE: Duration = Duration::from_millis(250);
+
+/// The account of one directory, shared by all that is granted it.
+#[derive(Debug)]
+pub(super) struct Account {
+    books: Mutex<Option<Counted>>,
+    /// Files that are open. Never locked while the disk is waited for.
+    open: Mutex<HashMap<Identity, Open>>,
+    /// Bytes of files without a name that are closed since the books were last open.
+    freed: AtomicU64,
+    handles: AtomicU32,
+    /// Files that guests have open in the whole process.
+    everywhere: Arc<Descriptors>,
+}
+
+#[derive(Debug)]
+struct Counted {
+    usage: Usage,
+    at: Instant,
+    took: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    files: Vec<Weak<File>>,
+    /// It has no name any more: its bytes come back when it is closed.
+    nameless: bool,
+}
+
+/// Files that guests have open in the whole process, and how many they may be.
+#[derive(Debug)]
+pub(super) struct Descriptors {
+    open: AtomicU32,
+    most: u32,
+}
+
+impl Descriptors {
+    /// Half of what the process may open: the host has files and sockets of its own.
+    pub(super) fn new() -> Self {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+        let half = limit.current.unwrap_or(u64::MAX) / 2;
+        Self {
+            open: AtomicU32::new(0),
+            most: u32::try_from(half).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+/// Counts one up, unless that is more than `most`.
+fn take(count: &AtomicU32, most: u32) -> bool {
+    let more = |now: u32| now.checked_add(1).filter(|new| *new <= most);
+    count
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+        .is_ok()
+}
+
+/// One handle of a guest's, given back when it goes.
+#[derive(Debug)]
+pub(super) struct Hold(Arc<Account>);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.handles.fetch_sub(1, Ordering::Relaxed);
+        self.0.everywhere.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// An open file of a guest's. Its bytes are the directory's until it is closed, name or not.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    file: Arc<File>,
+    hold: Hold,
+}
+
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        let account = &self.hold.0;
+        let Ok(metadata) = self.file.metadata() else {
+            return;
+        };
+        let inode = identity(&metadata);
+        let mut open = account.open();
+        let Some(entry) = open.get_mut(&inode) else {
+            return;
+        };
+        let own = Arc::as_ptr(&self.file);
+        entry.files.retain(|file| file.as_ptr() != own);
+        if entry.files.is_empty() {
+            if entry.nameless {
+                account.freed.fetch_add(metadata.len(), Ordering::Relaxed);
+            }
+            open.remove(&inode);
+        }
+    }
+}
+
+impl Account {
+    pub(super) fn new(everywhere: Arc<Descriptors>) -> Self {
+        Self {
+            books: Mutex::new(None),
+            open: Mutex::default(),
+            freed: AtomicU64::new(0),
+            handles: AtomicU32::new(0),
+            everywhere,
+        }
+    }
+
+    /// One more handle.
+    pub(super) fn hold(self: &Arc<Self>, quota: &Quota) -> Result<Hold, ErrorCode> {
+        if !take(&self.everywhere.open, self.everywhere.most) {
+            return Err(ErrorCode::InsufficientMemory);
+        }
+        if !take(&self.handles, quota.handles) {
+            self.everywhere.open.fetch_sub(1, Ordering::Relaxed);
+            return Err(ErrorCode::Quota);
+        }
+        Ok(Hold(Arc::clone(self)))
+    }
+
+    /// Notes that a file is open.
+    pub(super) fn opened(&self, file: &Arc<File>, hold: Hold) -> io::Result<OpenFile> {
+        let inode = identity(&file.metadata()?);
+        let mut open = self.open();
+        let entry = open.entry(inode).or_default();
+        entry.files.push(Arc::downgrade(file));
+        Ok(OpenFile {
+            file: Arc::clone(file),
+            hold,
+        })
+    }
+
+    /// Makes one change with the books open. `root` is the directory.
+    pub(super) fn change<T>(
+        &self,
+        root: &File,
+        quota: &Quota,
+        make: impl FnOnce(&mut Change<'_>) -> Result<T, FsError>,
+    ) -> Result<T, FsError> {
+        let books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut change = Change {
+            account: self,
+            root,
+            quota,
+            books,
+        };
+        change.went(self.freed.swap(0, Ordering::Relaxed), 0);
+        make(&mut change)
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<Identity, Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The bytes of open files without a name: no walk finds them.
+    fn nameless(&self) -> u64 {
+        let open = self.open();
+        let size = |entry: &Open| {
+            let file = entry.files.iter().find_map(Weak::upgrade)?;
+            file.metadata().ok().map(|metadata| metadata.len())
+        };
+        let nameless = open.values().filter(|entry| entry.nameless);
+        nameless
+            .filter_map(size)
+            .fold(0, |sum, bytes| sum.saturating_add(bytes))
+    }
+}
+
+/// A change while the books are open.
+pub(super) struct Change<'a> {
+    account: &'a Account,
+    root: &'a File,
+    quota: &'a Quota,
+    books: MutexGuard<'a, Option<Counted>>,
+}
+
+impl Change<'_> {
+    /// Whether so much more may come in.
+    pub(super) fn need(&mut self, bytes: u64, files: u64) -> Result<(), ErrorCode> {
+        if bytes == 0 && files == 0 {
+            return Ok(());
+        }
+        let usage = self.usage(FRESH, 100)?;
+        if self.fits(usage, bytes, files) {
+            return Ok(());
+        }
+        let usage = self.usage(FRESH_ENOUGH_TO_REFUSE, 20)?;
+        if self.fits(usage, bytes, files) {
+            Ok(())
+        } else {
+            Err(ErrorCode::Quota)
+        }
+    }
+
+    fn fits(&self, usage: Usage, bytes: u64, files: u64) -> bool {
+        let sum = |held: u64, more: u64, most: u64| {
+            more == 0 || held.checked_add(more).is_some_and(|sum| sum <= most)
+        };
+        sum(usage.bytes, bytes, self.quota.bytes) && sum(usage.files, files, self.quota.files)
+    }
+
+    /// What the directory holds, by a count that is no older than `age` and than `times` what
+    /// counting takes.
+    fn usage(&mut self, age: Duration, times: u32) -> Result<Usage, ErrorCode> {
+        if let Some(counted) = &*self.books
+            && counted.at.elapsed() <= age.max(counted.took.saturating_mul(times))
+        {
+            return Ok(counted.usage);
+        }
+        let start = Instant::now();
+        // One beyond the quota is as full as any number beyond it.
+        let counted = measure(self.root, self.quota.files.saturating_add(1));
+        let mut usage = counted.map_err(|error| {
+            tracing::warn!(%error, "a granted directory cannot be measured: nothing is written to it");
+            ErrorCode::Quota
+        })?;
+        usage.bytes = usage.bytes.saturating_add(self.account.nameless());
+        *self.books = Some(Counted {
+            usage,
+            at: Instant::now(),
+            took: start.elapsed(),
+        });
+        Ok(usage)
+    }
+
+    /// So much came in.
+    pub(super) fn came(&mut self, bytes: u64, files: u64) {
+        if let Some(counted) = &mut *self.books {
+            counted.usage.bytes = counted.usage.bytes.saturating_add(bytes);
+            counted.usage.files = counted.usage.files.saturating_add(files);
+        }
+    }
+
+    /// So much went.
+    pub(super) fn went(&mut self, bytes: u64, files: u64) {
+        if let Some(counted) = &mut *self.books {
+            counted.usage.bytes = counted.usage.bytes.saturating_sub(bytes);
+            counted.usage.files = counted.usage.files.saturating_sub(files);
+        }
+    }
+
+    /// A name went, and with the last name what it named, unless that is open.
+    pub(super) fn unnamed(&mut self, was: &cap_std::fs::Metadata) {
+        use cap_fs_ext::MetadataExt as _;
+
+        let last = was.is_file() && was.nlink() <= 1;
+        let kept = last && {
+            let mut open = self.account.open();
+            let entry = open.get_mut(&(was.dev(), was.ino()));
+            entry.map(|entry| entry.nameless = true).is_some()
+        };
+        self.went(if last && !kept { was.len() } else { 0 }, 1);
+    }
+
+    /// A file that was `old` bytes long is `new` bytes long.
+    pub(super) fn resized(&mut self, old: u64, new: u64) {
+        self.came(new.saturating_sub(old), 0);
+        self.went(old.saturating_sub(new), 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn g45_no_directory_takes_the_processes_last_descriptors() {
+        let everywhere = Arc::new(Descriptors {
+            open: AtomicU32::new(0),
+            most: 3,
+        });
+        let account = || Arc::new(Account::new(Arc::clone(&everywhere)));
+        let (one, other) = (account(), account());
+        let quota = Quota {
+            handles: 2,
+            ..Quota::DEFAULT
+        };
+        let held = [one.hold(&quota).unwrap(), one.hold(&quota).unwrap()];
+        assert_eq!(one.hold(&quota).unwrap_err(), ErrorCode::Quota);
+        let last = other.hold(&quota).unwrap();
+        assert_eq!(
+            other.hold(&quota).unwrap_err(),
+            ErrorCode::InsufficientMemory
+        );
+        drop(held);
+        assert!(other.hold(&quota).is_ok());
+        drop(last);
+        assert_eq!(everywhere.open.load(Ordering::Relaxed), 0);
+    }
+}

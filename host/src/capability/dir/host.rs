@@ -1,0 +1,214 @@
+//! The directories of one call: what the guest was given, what it has open, and who does its work.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::sync::Arc;
+
+use wasmtime::component::{HasData, Resource, ResourceTable};
+use wasmtime_wasi::filesystem::{self as wasi, Descriptor};
+use wasmtime_wasi::p2::bindings::filesystem::preopens;
+use wasmtime_wasi::p2::bindings::filesystem::types::{self, ErrorCode, HostDirectoryEntryStream};
+use wasmtime_wasi::p2::{DynOutputStream, FsError, FsResult, ReaddirIterator};
+
+use super::account::OpenFile;
+use super::desk::{Desk, at_once};
+use super::place::{Place, Places, Shelf};
+use super::stream::{Met, Source, Writer};
+use super::write::Position;
+
+/// The directories of one call.
+pub struct State {
+    places: Option<Arc<Places>>,
+    pub(super) origins: HashMap<u32, Origin>,
+}
+
+/// Where a guest's descriptor comes from.
+pub(super) struct Origin {
+    pub(super) place: Arc<Place>,
+    /// Not of what the guest was given at its start.
+    pub(super) open: Option<Arc<OpenFile>>,
+}
+
+impl State {
+    /// The directories as they are now.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be opened.
+    pub(in crate::capability) fn new(shelf: &Shelf) -> std::io::Result<Self> {
+        Ok(Self {
+            places: shelf.open()?,
+            origins: HashMap::new(),
+        })
+    }
+}
+
+/// What the host functions work on.
+pub struct Dirs<'a> {
+    pub(in crate::capability) state: &'a mut State,
+    pub(in crate::capability) table: &'a mut ResourceTable,
+}
+
+/// [`Dirs`] as the linker knows them.
+pub(super) struct HasDirs;
+
+impl HasData for HasDirs {
+    type Data<'a> = Dirs<'a>;
+}
+
+/// A guest's descriptor.
+pub(super) type Fd = Resource<Descriptor>;
+
+impl Dirs<'_> {
+    fn origin(&self, fd: &Fd) -> FsResult<(&Origin, &Arc<Places>)> {
+        let origin = self.state.origins.get(&fd.rep());
+        let unknown = || FsError::trap(wasmtime::Error::msg("a descriptor from nowhere"));
+        origin.zip(self.state.places.as_ref()).ok_or_else(unknown)
+    }
+
+    pub(super) fn place(&self, fd: &Fd) -> FsResult<Arc<Place>> {
+        self.origin(fd).map(|(origin, _)| Arc::clone(&origin.place))
+    }
+
+    pub(super) fn dir(&self, fd: &Fd) -> FsResult<wasi::Dir> {
+        match self.table.get(fd)? {
+            Descriptor::Dir(dir) => Ok(dir.clone()),
+            Descriptor::File(_) => Err(ErrorCode::NotDirectory.into()),
+        }
+    }
+
+    pub(super) fn file(&self, fd: &Fd) -> FsResult<Arc<File>> {
+        match self.table.get(fd)? {
+            Descriptor::File(file) => Ok(Arc::clone(&file.file)),
+            Descriptor::Dir(_) => Err(ErrorCode::BadDescriptor.into()),
+        }
+    }
+
+    /// Has a clerk do something with what is behind a descriptor.
+    pub(super) async fn have<T: Send + 'static>(
+        &mut self,
+        fd: &Fd,
+        work: impl FnOnce() -> FsResult<T> + Send + 'static,
+    ) -> FsResult<T> {
+        let clerks = Arc::clone(&self.origin(fd)?.1.clerks);
+        clerks.run(work).await
+    }
+
+    /// Has a clerk do one of wasmtime-wasi's operations that change nothing that is counted.
+    pub(super) async fn ask<T: Send + 'static>(
+        &mut self,
+        fd: &Fd,
+        operation: impl AsyncFnOnce(&mut Desk, Fd) -> FsResult<T> + Send + 'static,
+    ) -> FsResult<T> {
+        let descriptor = self.table.get(fd)?.clone();
+        let work = move || {
+            let mut desk = Desk::default();
+            let fd = desk.lay(descriptor)?;
+            at_once(operation(&mut desk, fd))
+        };
+        self.have(fd, work).await
+    }
+
+    /// Of one directory tree: what is counted in one account cannot move to another.
+    pub(super) fn pair(
+        &self,
+        old: &Fd,
+        new: &Fd,
+    ) -> FsResult<(Arc<Place>, (wasi::Dir, wasi::Dir))> {
+        let dirs = (self.dir(old)?, self.dir(new)?);
+        let (from, to) = (self.place(old)?, self.place(new)?);
+        if !from.is_writable() || !to.is_writable() {
+            return Err(ErrorCode::NotPermitted.into());
+        }
+        if !Arc::ptr_eq(&from.account, &to.account) {
+            return Err(ErrorCode::CrossDevice.into());
+        }
+        Ok((to, dirs))
+    }
+
+    pub(super) fn enter(&mut self, descriptor: Descriptor, origin: Origin) -> FsResult<Fd> {
+        let fd = self.table.push(descriptor)?;
+        self.state.origins.insert(fd.rep(), origin);
+        Ok(fd)
+    }
+
+    /// A file that is read or written as a stream.
+    pub(super) fn source(&self, fd: &Fd) -> FsResult<Source> {
+        let (origin, places) = self.origin(fd)?;
+        let Some(open) = &origin.open else {
+            return Err(ErrorCode::IsDirectory.into());
+        };
+        let own = origin.place.account.hold(&origin.place.grant.quota)?;
+        Ok(Source {
+            file: self.file(fd)?,
+            place: Arc::clone(&origin.place),
+            clerks: Arc::clone(&places.clerks),
+            _holds: Arc::new((Arc::clone(open), own)),
+        })
+    }
+
+    pub(super) fn writer(
+        &mut self,
+        fd: &Fd,
+        position: Position,
+    ) -> FsResult<Resource<DynOutputStream>> {
+        self.file(fd)?;
+        if !self.place(fd)?.is_writable() {
+            return Err(ErrorCode::NotPermitted.into());
+        }
+        let stream: DynOutputStream = Box::new(Writer::new(self.source(fd)?, position));
+        Ok(self.table.push(stream)?)
+    }
+}
+
+impl preopens::Host for Dirs<'_> {
+    fn get_directories(&mut self) -> wasmtime::Result<Vec<(Fd, String)>> {
+        let Some(places) = self.state.places.clone() else {
+            return Ok(Vec::new());
+        };
+        let mut given = Vec::new();
+        for (descriptor, place) in places.preopened() {
+            let origin = Origin {
+                place: Arc::clone(place),
+                open: None,
+            };
+            let fd = self.table.push(descriptor)?;
+            self.state.origins.insert(fd.rep(), origin);
+            given.push((fd, place.grant.guest.clone()));
+        }
+        Ok(given)
+    }
+}
+
+impl types::Host for Dirs<'_> {
+    fn convert_error_code(&mut self, error: FsError) -> wasmtime::Result<ErrorCode> {
+        error.downcast()
+    }
+
+    fn filesystem_error_code(
+        &mut self,
+        error: Resource<wasmtime::Error>,
+    ) -> wasmtime::Result<Option<ErrorCode>> {
+        let met = self.table.get(&error)?.downcast_ref::<Met>();
+        Ok(met.map(|met| met.0))
+    }
+}
+
+impl HostDirectoryEntryStream for Dirs<'_> {
+    async fn read_directory_entry(
+        &mut self,
+        stream: Resource<ReaddirIterator>,
+    ) -> FsResult<Option<types::DirectoryEntry>> {
+        // Everything was read when the directory was: this touches no file.
+        let mut view = wasi::WasiFilesystemCtxView {
+            ctx: &mut wasi::WasiFilesystemCtx::default(),
+            table: self.table,
+        };
+        view.read_directory_entry(stream).await
+    }
+
+    fn drop(&mut self, stream: Resource<ReaddirIterator>) -> wasmtime::Result<()> {
+        self.table.delete(stream)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,203 @@
+//! Granted directories, opened: kept open from call to call, and opened anew when something else
+//! stands at their path. What is granted twice is opened by each, but counted once.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::hash::Hash;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use wasmtime_wasi::filesystem::{self as wasi, Descriptor};
+use wasmtime_wasi::{FsPerms, OpenMode};
+
+use super::account::{Account, Descriptors, Identity, identity};
+use super::clerk::Clerks;
+use super::grant::{Access, DirGrant};
+
+/// Where relative `host` paths of the grants begin, and what all granted directories share.
+#[derive(Clone)]
+pub struct Folders {
+    base: PathBuf,
+    shared: Arc<Shared>,
+}
+
+/// A set of directories, and what may be done in each.
+type Reach = Vec<(Identity, Access)>;
+
+struct Shared {
+    accounts: Mutex<HashMap<Identity, Weak<Account>>>,
+    clerks: Mutex<HashMap<Reach, Weak<Clerks>>>,
+    descriptors: Arc<Descriptors>,
+}
+
+impl Folders {
+    /// Grants are relative to this folder.
+    pub fn new(base: impl Into<PathBuf>) -> Self {
+        Self {
+            base: base.into(),
+            shared: Arc::new(Shared {
+                accounts: Mutex::default(),
+                clerks: Mutex::default(),
+                descriptors: Arc::new(Descriptors::new()),
+            }),
+        }
+    }
+
+    /// The folder of a grant.
+    #[must_use]
+    pub fn resolve(&self, host: &Path) -> PathBuf {
+        self.base.join(host)
+    }
+
+    fn account(&self, of: Identity) -> Arc<Account> {
+        let make = || {
+            Ok::<_, std::convert::Infallible>(Account::new(Arc::clone(&self.shared.descriptors)))
+        };
+        let Ok(account) = shared(&self.shared.accounts, of, make);
+        account
+    }
+
+    fn clerks(&self, places: &[Arc<Place>]) -> io::Result<Arc<Clerks>> {
+        let key = places
+            .iter()
+            .map(|place| (place.identity, place.grant.access));
+        let make = || {
+            let rules = places
+                .iter()
+                .map(|place| (Arc::clone(&place.root.dir), place.grant.access));
+            Clerks::new(rules.collect())
+        };
+        shared(&self.shared.clerks, key.collect(), make)
+    }
+}
+
+/// The value that is in use under a key, or a new one.
+fn shared<K: Eq + Hash, V, E>(
+    all: &Mutex<HashMap<K, Weak<V>>>,
+    key: K,
+    make: impl FnOnce() -> Result<V, E>,
+) -> Result<Arc<V>, E> {
+    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(value) = all.get(&key).and_then(Weak::upgrade) {
+        return Ok(value);
+    }
+    let value = Arc::new(make()?);
+    all.retain(|_, value| value.strong_count() > 0);
+    all.insert(key, Arc::downgrade(&value));
+    Ok(value)
+}
+
+/// A granted directory, open.
+pub(super) struct Place {
+    pub(super) grant: DirGrant,
+    pub(super) root: wasi::Dir,
+    pub(super) account: Arc<Account>,
+    identity: Identity,
+}
+
+impl Place {
+    fn open(grant: &DirGrant, folders: &Folders) -> io::Result<Self> {
+        let path = folders.resolve(&grant.host);
+        let open = || {
+            let dir = Dir::open_ambient_dir(&path, ambient_authority())?.into_std_file();
+            Ok((identity(&dir.metadata()?), dir))
+        };
+        let (identity, dir) = open().map_err(|error| unopened(grant, &path, &error))?;
+        Ok(Self {
+            root: descend(dir, grant.access),
+            grant: grant.clone(),
+            account: folders.account(identity),
+            identity,
+        })
+    }
+
+    /// Whether its path still leads to it.
+    fn stands(&self, folders: &Folders) -> bool {
+        std::fs::metadata(folders.resolve(&self.grant.host))
+            .is_ok_and(|metadata| identity(&metadata) == self.identity)
+    }
+
+    /// Whether it may be written.
+    pub(super) fn is_writable(&self) -> bool {
+        self.grant.access == Access::ReadWrite
+    }
+}
+
+fn unopened(grant: &DirGrant, path: &Path, error: &io::Error) -> io::Error {
+    io::Error::other(format!(
+        "granted directory `{}` ({}): {error}",
+        grant.name,
+        path.display()
+    ))
+}
+
+/// A directory as wasmtime-wasi has it. Its operations run on the thread that asks: a clerk's.
+pub(super) fn descend(dir: File, access: Access) -> wasi::Dir {
+    let (permissions, mode) = rights(access);
+    wasi::Dir::new(dir, permissions, mode, true)
+}
+
+/// What a grant's access is called by wasmtime-wasi.
+pub(super) fn rights(access: Access) -> (FsPerms, OpenMode) {
+    match access {
+        Access::Read => (FsPerms::ReadOnly, OpenMode::READ),
+        Access::ReadWrite => (FsPerms::ReadWrite, OpenMode::READ | OpenMode::WRITE),
+    }
+}
+
+/// The directories of one function, open, and the threads that reach them.
+pub(super) struct Places {
+    pub(super) all: Vec<Arc<Place>>,
+    pub(super) clerks: Arc<Clerks>,
+}
+
+impl Places {
+    /// What the guest is given at its start.
+    pub(super) fn preopened(&self) -> impl Iterator<Item = (Descriptor, &Arc<Place>)> {
+        self.all
+            .iter()
+            .map(|place| (Descriptor::Dir(place.root.clone()), place))
+    }
+}
+
+/// The directories of one function, opened when a call first needs them.
+pub struct Shelf {
+    grants: Vec<DirGrant>,
+    folders: Folders,
+    open: Mutex<Option<Arc<Places>>>,
+}
+
+impl Shelf {
+    /// Opens nothing yet.
+    pub(in crate::capability) fn new(grants: &[DirGrant], folders: &Folders) -> Self {
+        Self {
+            grants: grants.to_vec(),
+            folders: folders.clone(),
+            open: Mutex::default(),
+        }
+    }
+
+    /// The directories as they are now; none where none is granted.
+    pub(super) fn open(&self) -> io::Result<Option<Arc<Places>>> {
+        if self.grants.is_empty() {
+            return Ok(None);
+        }
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(places) = &*open
+            && places.all.iter().all(|place| place.stands(&self.folders))
+        {
+            return Ok(Some(Arc::clone(places)));
+        }
+        let all = self.grants.iter();
+        let all: Vec<_> = all
+            .map(|grant| Place::open(grant, &self.folders).map(Arc::new))
+            .collect::<io::Result<_>>()?;
+        let clerks = self.folders.clerks(&all)?;
+        let places = Arc::new(Places { all, clerks });
+        *open = Some(Arc::clone(&places));
+        Ok(Some(places))
+    }
+}

@@ -1,0 +1,265 @@
+//! Reading and writing a file as a stream. One piece at a time is on its way; what is written
+//! passes the directory's account.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use wasmtime_wasi::async_trait;
+use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
+use wasmtime_wasi::p2::{FsError, InputStream, OutputStream, Pollable, StreamError, StreamResult};
+use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
+
+use super::account::{Hold, OpenFile};
+use super::clerk::Clerks;
+use super::place::Place;
+use super::write::{Position, write};
+
+/// The most that one piece holds, in bytes: as much as wasmtime-wasi's own streams.
+const PIECE: usize = 64 << 10;
+
+/// What an operation on a stream met: kept as the code that the guest can ask for.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Met(pub(super) ErrorCode);
+
+/// An open file, and what its stream needs. The file stays open as long as the stream.
+#[derive(Clone)]
+pub(super) struct Source {
+    pub(super) file: Arc<File>,
+    pub(super) place: Arc<Place>,
+    pub(super) clerks: Arc<Clerks>,
+    /// The file's handle, and the stream's own.
+    pub(super) _holds: Arc<(Arc<OpenFile>, Hold)>,
+}
+
+/// What a guest reads through.
+pub(super) struct Reader {
+    source: Source,
+    position: u64,
+    state: Reading,
+}
+
+enum Reading {
+    Idle,
+    Waiting(AbortOnDropJoinHandle<Reading>),
+    Data(Bytes),
+    Failed(FsError),
+    Over,
+}
+
+impl Reader {
+    pub(super) fn new(source: Source, position: u64) -> Self {
+        Self {
+            source,
+            position,
+            state: Reading::Idle,
+        }
+    }
+
+    fn fetch(&self, size: usize) -> impl Future<Output = Reading> + Send + 'static {
+        let (source, position) = (self.source.clone(), self.position);
+        async move {
+            let file = Arc::clone(&source.file);
+            let read = move || Ok(read(&file, position, size.min(PIECE))?);
+            match source.clerks.run(read).await {
+                Ok(data) if data.is_empty() => Reading::Over,
+                Ok(data) => Reading::Data(data),
+                Err(error) => Reading::Failed(error),
+            }
+        }
+    }
+
+    fn begin(&mut self, size: usize) {
+        if matches!(self.state, Reading::Idle) {
+            self.state = Reading::Waiting(spawn(self.fetch(size)));
+        }
+    }
+
+    async fn arrive(&mut self) {
+        if let Reading::Waiting(task) = &mut self.state {
+            self.state = task.await;
+        }
+    }
+}
+
+fn read(file: &File, position: u64, size: usize) -> io::Result<Bytes> {
+    let mut buffer = BytesMut::zeroed(size);
+    loop {
+        match file.read_at(&mut buffer, position) {
+            Ok(count) => {
+                buffer.truncate(count);
+                return Ok(buffer.freeze());
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// A failure as a stream tells it: the guest asks for its code later.
+fn failed(error: FsError) -> StreamError {
+    match error.downcast() {
+        Ok(code) => StreamError::LastOperationFailed(Met(code).into()),
+        Err(trap) => StreamError::Trap(trap),
+    }
+}
+
+#[async_trait]
+impl InputStream for Reader {
+    fn read(&mut self, size: usize) -> StreamResult<Bytes> {
+        match std::mem::replace(&mut self.state, Reading::Over) {
+            Reading::Idle => {
+                self.state = Reading::Idle;
+                if size > 0 {
+                    self.begin(size);
+                }
+                Ok(Bytes::new())
+            }
+            Reading::Data(mut data) => {
+                let piece = data.split_to(data.len().min(size));
+                let read = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+                self.position = self.position.saturating_add(read);
+                self.state = if data.is_empty() {
+                    Reading::Idle
+                } else {
+                    Reading::Data(data)
+                };
+                Ok(piece)
+            }
+            waiting @ Reading::Waiting(_) => {
+                self.state = waiting;
+                Ok(Bytes::new())
+            }
+            Reading::Failed(error) => Err(failed(error)),
+            Reading::Over => Err(StreamError::Closed),
+        }
+    }
+
+    async fn blocking_read(&mut self, size: usize) -> StreamResult<Bytes> {
+        self.arrive().await;
+        if matches!(self.state, Reading::Idle) && size > 0 {
+            self.state = self.fetch(size).await;
+        }
+        self.read(size)
+    }
+}
+
+#[async_trait]
+impl Pollable for Reader {
+    async fn ready(&mut self) {
+        self.begin(4096);
+        self.arrive().await;
+    }
+}
+
+/// What a guest writes through.
+pub(super) struct Writer {
+    source: Source,
+    position: Position,
+    state: Writing,
+}
+
+enum Writing {
+    Idle,
+    Waiting(AbortOnDropJoinHandle<Result<u64, FsError>>),
+    Failed(FsError),
+    Over,
+}
+
+impl Writer {
+    pub(super) fn new(source: Source, position: Position) -> Self {
+        Self {
+            source,
+            position,
+            state: Writing::Idle,
+        }
+    }
+
+    fn put(&self, piece: Bytes) -> impl Future<Output = Result<u64, FsError>> + Send + 'static {
+        let (source, position) = (self.source.clone(), self.position);
+        async move {
+            let (file, place) = (Arc::clone(&source.file), Arc::clone(&source.place));
+            source
+                .clerks
+                .run(move || write(&place, &file, &piece, position))
+                .await
+        }
+    }
+
+    fn done(&mut self, done: Result<u64, FsError>) {
+        self.state = match done {
+            Ok(written) => {
+                self.position = self.position.after(written);
+                Writing::Idle
+            }
+            Err(error) => Writing::Failed(error),
+        };
+    }
+
+    /// Says what went wrong, once.
+    fn complain(&mut self) -> StreamResult<()> {
+        match std::mem::replace(&mut self.state, Writing::Over) {
+            Writing::Failed(error) => Err(failed(error)),
+            Writing::Over => Err(StreamError::Closed),
+            going @ (Writing::Idle | Writing::Waiting(_)) => {
+                self.state = going;
+                Ok(())
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl OutputStream for Writer {
+    fn write(&mut self, piece: Bytes) -> StreamResult<()> {
+        match self.state {
+            Writing::Idle if piece.len() <= PIECE => {
+                self.state = Writing::Waiting(spawn(self.put(piece)));
+                Ok(())
+            }
+            Writing::Over => Err(StreamError::Closed),
+            Writing::Idle | Writing::Waiting(_) | Writing::Failed(_) => Err(StreamError::trap(
+                "more was written than check-write allowed",
+            )),
+        }
+    }
+
+    async fn blocking_write_and_flush(&mut self, piece: Bytes) -> StreamResult<()> {
+        self.ready().await;
+        self.complain()?;
+        let done = self.put(piece).await;
+        self.done(done);
+        self.complain()
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        // Nothing is kept back: what was written is on its way.
+        self.complain()
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        self.complain()?;
+        Ok(match self.state {
+            Writing::Idle => PIECE,
+            _ => 0,
+        })
+    }
+
+    /// What was written is written, also when the guest does not wait for it.
+    async fn cancel(&mut self) {
+        self.ready().await;
+    }
+}
+
+#[async_trait]
+impl Pollable for Writer {
+    async fn ready(&mut self) {
+        if let Writing::Waiting(task) = &mut self.state {
+            let done = task.await;
+            self.done(done);
+        }
+    }
+}

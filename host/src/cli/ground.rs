@@ -1,0 +1,281 @@
+//! The operators' ground: what decides what tools may do, and what records it, is nobody else's to
+//! change, nor, where it is secret, to read. Not the file alone counts: whoever can write a folder
+//! on the way to it can put another file in its place.
+//!
+//! It does not know what stands in the files.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+/// How many links one path may lead through: as many as Linux follows.
+const LINKS: usize = 40;
+
+/// Permission to write: of the group, and of everybody else.
+const WRITE: u32 = 0o022;
+const GROUP_WRITE: u32 = 0o020;
+/// In such a folder only its owner, and a file's own, can take the file away.
+const STICKY: u32 = 0o1000;
+
+/// Something that is the operator's.
+#[derive(Debug)]
+pub(super) struct Kept {
+    /// What to call it: "the manifest".
+    pub(super) what: String,
+    /// Where it is, from the root.
+    pub(super) path: PathBuf,
+    /// The permissions that nobody else may have.
+    pub(super) closed: u32,
+}
+
+impl Kept {
+    /// What others may read, but not change.
+    pub(super) fn unchanged(what: impl Into<String>, path: PathBuf) -> Self {
+        Self {
+            what: what.into(),
+            path,
+            closed: WRITE,
+        }
+    }
+
+    /// What is nobody else's in any way.
+    pub(super) fn private(what: impl Into<String>, path: PathBuf) -> Self {
+        Self {
+            closed: 0o077,
+            ..Self::unchanged(what, path)
+        }
+    }
+}
+
+/// A folder that a tool is granted.
+#[derive(Debug)]
+pub(super) struct Given {
+    /// What to call it: "`notes` of the tool `files`".
+    pub(super) what: String,
+    /// Where it is, from the root.
+    pub(super) path: PathBuf,
+    /// Whether the tool may change what is in it.
+    pub(super) writable: bool,
+}
+
+/// Whose ground it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Owner {
+    /// The user that the host runs under.
+    pub(super) user: u32,
+    /// Its group: where the host says `dev`, it is one with the user.
+    pub(super) group: Option<u32>,
+}
+
+impl Owner {
+    fn trusts(self, metadata: &Metadata) -> bool {
+        [0, self.user].contains(&metadata.uid())
+    }
+
+    /// Those of `bits` that somebody else has.
+    fn open(self, metadata: &Metadata, bits: u32) -> u32 {
+        let own_group = self.group == Some(metadata.gid());
+        let but = if own_group { GROUP_WRITE } else { 0 };
+        metadata.mode() & bits & !but
+    }
+}
+
+/// Everything that is wrong with the ground; each says what to do.
+pub(super) fn inspect(kept: &[Kept], given: &[Given], owner: Owner) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for one in kept {
+        match trail(&one.path) {
+            Ok(trail) => {
+                wrong.extend(trail.iter().filter_map(|step| owner.swapped(one, step)));
+                wrong.extend(trail.last().and_then(|end| owner.exposed(one, end)));
+                wrong.extend(given.iter().filter_map(|given| reached(one, &trail, given)));
+            }
+            Err(error) => wrong.push(unseen(&one.what, &one.path, &error)),
+        }
+    }
+    for one in given {
+        match trail(&one.path) {
+            Ok(trail) => wrong.extend(given.iter().filter_map(|other| within(one, &trail, other))),
+            Err(error) => wrong.push(unseen(&one.what, &one.path, &error)),
+        }
+    }
+    let mut said: Vec<String> = Vec::new();
+    wrong.retain(|problem| {
+        let new = !said.contains(problem);
+        said.extend(new.then(|| problem.clone()));
+        new
+    });
+    wrong
+}
+
+fn unseen(what: &str, path: &Path, error: &io::Error) -> String {
+    format!("{what}: {} cannot be looked at: {error}", path.display())
+}
+
+impl Owner {
+    /// Whether somebody else can put another thing at this step of the way.
+    fn swapped(self, kept: &Kept, step: &Step) -> Option<String> {
+        let (folder, of_folder) = step.folder.as_ref()?;
+        let (what, path) = (&kept.what, kept.path.display());
+        let folder = folder.display();
+        if !self.trusts(of_folder) {
+            return Some(format!(
+                "{what} {path}: the folder {folder} on its way belongs to user {}, who could put another in its place. Give it to the host's user: chown {} {folder}",
+                of_folder.uid(),
+                self.user
+            ));
+        }
+        let sticky = of_folder.mode() & STICKY != 0;
+        let held = step.metadata.as_ref().is_some_and(|own| self.trusts(own));
+        if self.open(of_folder, WRITE) == 0 || (sticky && held) {
+            return None;
+        }
+        Some(format!(
+            "{what} {path}: other users may write the folder {folder} on its way (mode {:04o}) and could put another in its place. Close it: chmod go-w {folder}",
+            of_folder.mode() & 0o7777
+        ))
+    }
+
+    /// Whether the thing itself is open to somebody else.
+    fn exposed(self, kept: &Kept, end: &Step) -> Option<String> {
+        let metadata = end.metadata.as_ref()?;
+        let (what, path) = (&kept.what, end.path.display());
+        if !self.trusts(metadata) {
+            return Some(format!(
+                "{what} {path} belongs to user {}, not to the host's. Give it back: chown {} {path}",
+                metadata.uid(),
+                self.user
+            ));
+        }
+        let open = self.open(metadata, kept.closed);
+        if open == 0 {
+            return None;
+        }
+        let (verb, close) = if open & WRITE != 0 {
+            ("change", "chmod go-w")
+        } else {
+            ("look into", "chmod go-rwx")
+        };
+        let close = if kept.closed == WRITE {
+            close
+        } else {
+            "chmod go-rwx"
+        };
+        Some(format!(
+            "{what} {path} is open to other users (mode {:04o}): they could {verb} it. Close it: {close} {path}",
+            metadata.mode() & 0o7777
+        ))
+    }
+}
+
+fn identity(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
+/// Whether a way leads through a folder.
+fn passes(trail: &[Step], folder: &Path) -> bool {
+    let Ok(folder) = std::fs::metadata(folder) else {
+        return false;
+    };
+    let inner = trail.iter().filter_map(|step| step.folder.as_ref());
+    inner
+        .map(|(_, metadata)| identity(metadata))
+        .any(|visited| visited == identity(&folder))
+}
+
+/// Whether a tool reaches what is the operator's, links followed: the manifest's text did not tell.
+fn reached(kept: &Kept, trail: &[Step], given: &Given) -> Option<String> {
+    let matters = given.writable || kept.closed & 0o004 != 0;
+    (matters && passes(trail, &given.path)).then(|| {
+        format!(
+            "{} lies in the granted directory {} ({}): grant one that has nothing else in it",
+            kept.what,
+            given.what,
+            given.path.display()
+        )
+    })
+}
+
+/// Whether the way to a granted directory leads through one that a tool may change: the tool could
+/// put a link there, to anywhere.
+fn within(given: &Given, trail: &[Step], other: &Given) -> Option<String> {
+    (other.writable && passes(trail, &other.path)).then(|| {
+        format!(
+            "the granted directory {} lies in {}, where a tool could put a link in its place: grant directories that are apart",
+            given.what, other.what
+        )
+    })
+}
+
+/// One name on the way to something: a folder, a link, or the end.
+#[derive(Debug)]
+struct Step {
+    path: PathBuf,
+    /// Of the name itself, not of what it leads to. None where there is nothing yet.
+    metadata: Option<Metadata>,
+    /// The folder it stands in. The root stands in none.
+    folder: Option<(PathBuf, Metadata)>,
+}
+
+/// Every name that is looked up on the way to `path`, links followed. It ends where there is nothing.
+fn trail(path: &Path) -> io::Result<Vec<Step>> {
+    let mut rest: VecDeque<OsString> = names(path);
+    let mut at = PathBuf::from("/");
+    let mut trail = Vec::new();
+    let mut links = 0;
+    while let Some(name) = rest.pop_front() {
+        if name == ".." {
+            at.pop();
+            continue;
+        }
+        let folder = (at.clone(), std::fs::symlink_metadata(&at)?);
+        let next = at.join(&name);
+        let metadata = match std::fs::symlink_metadata(&next) {
+            Ok(metadata) => Some(metadata),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let link = metadata.as_ref().is_some_and(Metadata::is_symlink);
+        let ends = metadata.is_none();
+        trail.push(Step {
+            path: next.clone(),
+            metadata,
+            folder: Some(folder),
+        });
+        if ends {
+            break;
+        }
+        if !link {
+            at = next;
+            continue;
+        }
+        links += 1;
+        if links > LINKS {
+            return Err(io::Error::other("it leads through too many links"));
+        }
+        let target = std::fs::read_link(&next)?;
+        if target.has_root() {
+            at = PathBuf::from("/");
+        }
+        for name in names(&target).into_iter().rev() {
+            rest.push_front(name);
+        }
+    }
+    Ok(trail)
+}
+
+fn names(path: &Path) -> VecDeque<OsString> {
+    let name = |component: Component<'_>| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    };
+    path.components().filter_map(name).collect()
+}
+
+#[cfg(test)]
+#[path = "ground_tests.rs"]
+mod tests;
