@@ -19,6 +19,7 @@ use crate::terms::{Annotations, Listed};
 /// Everything that `serve` would refuse to start with, without serving.
 pub(super) async fn check(setting: &Setting) -> anyhow::Result<ExitCode> {
     let opened = Opened::read(setting)?;
+    opened.dialer()?;
     let catalog = opened.tools(&Sandbox::new()?, &opened.bare_world())?;
     let rows: Vec<_> = catalog
         .tools()

@@ -4,14 +4,14 @@
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 
-use super::Setting;
+use super::{Setting, outside};
 use crate::call::Host;
 use crate::capability::http::{Secret, Secrets};
 use crate::capability::service::dial::Dialer;
@@ -32,6 +32,7 @@ pub(super) struct Opened {
     pub(super) base: PathBuf,
     /// SHA-256 of its text, in hex.
     pub(super) digest: String,
+    dialer: OnceLock<Arc<Dialer>>,
 }
 
 impl Opened {
@@ -56,6 +57,7 @@ impl Opened {
             path,
             base,
             digest,
+            dialer: OnceLock::new(),
         })
     }
 
@@ -114,18 +116,31 @@ impl Opened {
         }
     }
 
-    fn world(&self, secrets: Secrets) -> World {
+    /// The way to the outside, made once.
+    ///
+    /// # Errors
+    ///
+    /// A file that it needs cannot be used.
+    pub(super) fn dialer(&self) -> anyhow::Result<&Arc<Dialer>> {
+        if let Some(dialer) = self.dialer.get() {
+            return Ok(dialer);
+        }
+        let dialer = Arc::new(outside::dialer(&self.manifest, &self.base)?);
+        Ok(self.dialer.get_or_init(|| dialer))
+    }
+
+    fn world(&self, dialer: Arc<Dialer>, secrets: Secrets) -> World {
         World {
-            dialer: Arc::new(Dialer::new()),
+            dialer,
             secrets: Arc::new(secrets),
             folders: dir::Folders::new(&self.base),
             kv: kv::Place::new(self.state().join("kv.sqlite")),
         }
     }
 
-    /// A world without secrets: enough to look at components, and to ask them what they offer.
+    /// A world without secrets and certificates: enough to look at components, and to ask them what they offer.
     pub(super) fn bare_world(&self) -> World {
-        self.world(Secrets::default())
+        self.world(Arc::new(Dialer::new()), Secrets::default())
     }
 
     fn secrets(&self) -> anyhow::Result<Secrets> {
@@ -198,7 +213,7 @@ impl Opened {
 
     /// Puts a host together.
     pub(super) fn host(&self) -> anyhow::Result<Arc<Host>> {
-        let world = self.world(self.secrets()?);
+        let world = self.world(self.dialer()?.clone(), self.secrets()?);
         let sandbox = Arc::new(Sandbox::new()?);
         let catalog = self.tools(&sandbox, &world)?;
         let host = &self.manifest.host;

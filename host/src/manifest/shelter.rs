@@ -77,11 +77,27 @@ fn kept(host: &HostSpec, secrets: &Secrets, tools: &[Arc<ToolSpec>]) -> Vec<Kept
         readable: true,
         deep: false,
     };
-    let secrets = secrets.files().map(secret);
+    let keys = tools
+        .iter()
+        .flat_map(|tool| client_keys(tool))
+        .map(|file| Kept {
+            path: path::normal(file),
+            what: "the key of the host's client certificate".to_owned(),
+            readable: false,
+            deep: false,
+        });
+    let secrets = secrets.files().map(secret).chain(keys);
     let tools = tools.iter().map(component);
     std::iter::once(state)
         .chain(secrets)
         .chain(std::iter::once(manifest))
         .chain(tools)
         .collect()
+}
+
+/// The keys that a tool's grants show their certificates with.
+fn client_keys(tool: &ToolSpec) -> impl Iterator<Item = &PathBuf> {
+    let sections = std::iter::once(&tool.all).chain(tool.functions.values());
+    let grants = sections.flat_map(|section| &section.grants.http);
+    grants.filter_map(|grant| Some(&grant.way.tls.client.as_ref()?.key))
 }

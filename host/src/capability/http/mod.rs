@@ -4,6 +4,7 @@
 
 mod address;
 mod attempt;
+mod content;
 mod encoded;
 mod error;
 mod exchange;
@@ -21,12 +22,18 @@ mod wasi;
 
 pub use address::{Class, classify, is_localhost, is_metadata_name, is_public, loopback, may_dial};
 pub use attempt::{Attempt, AttemptVerdict, Pen};
+pub use content::{
+    Arguments, BodyRule, Content, ContentMiss, Field, Part, Pattern, QueryRule, Scalar, Sent,
+    Shape, Test,
+};
 pub(crate) use encoded::percent as percent_encoded;
 pub use error::{ErrorCode, HttpError};
 pub use exchange::{
     Body, BodyStream, HttpContext, Outlet, Request, RequestTarget, Response, exchange,
 };
-pub use grant::{Auth, HttpGrant, Network, Origin, Rule, Scheme, Segment};
+pub use grant::{
+    Auth, ClientFiles, HttpGrant, Network, Origin, Rule, Scheme, Segment, TlsFiles, Way,
+};
 pub use headers::{
     HeaderError, MAX_HEADER_BYTES, MAX_HEADERS, Manner, admit, filter_response, is_forbidden,
     within_bounds,
@@ -35,7 +42,7 @@ pub(in crate::capability) use host::{State, link};
 pub(crate) use judge::address_denied;
 pub use judge::{
     Explanation, OriginMiss, Refusal, RefusalKind, RuleMiss, RuleName, RuleStep, Step, Verdict,
-    decide, explain, judge,
+    decide, explain, follow, is_host_parameter, judge,
 };
 pub use path::{CanonicalPath, PathError, canonical};
 pub use scrub::{Patterns, PatternsError, REDACTED, Scrubber};
