@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use super::value::MAX_TESTED;
 use super::*;
 
 fn any(required: bool) -> Field {
