@@ -243,6 +243,12 @@ private = ["127.0.0.0/8"]
         .call(json!(1), "rogue_get", json!({ "url": url }))
         .await;
     assert!(answer.to_string().contains("(own-door)"), "{answer}");
+
+    // Nor does one that runs in another process of this host.
+    let arguments = json!({ "url": url }).to_string();
+    let ended = program.run(&["call", "rogue.get", &arguments]);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(format!("{ended:?}").contains("(own-door)"), "{ended:?}");
 }
 
 #[test]

@@ -34,7 +34,12 @@ pub(super) fn dialer(manifest: &Manifest, base: &Path) -> anyhow::Result<Dialer>
             tls.insert(files.clone(), read);
         }
     }
-    Ok(Dialer::with_resolver(resolver).with_tls(tls))
+    let dialer = Dialer::with_resolver(resolver).with_tls(tls);
+    // Whichever process of this host opened it: `call` runs beside `serve`.
+    if let Some(door) = manifest.host.http {
+        dialer.keep_off(door);
+    }
+    Ok(dialer)
 }
 
 /// The files of every grant, with its line, where it names any.
