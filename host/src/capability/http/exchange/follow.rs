@@ -56,7 +56,7 @@ pub(super) fn place(outlet: &Outlet, leg: &Leg) -> Option<String> {
     let (location, None) = (locations.next()?.to_str().ok()?, locations.next()) else {
         return None;
     };
-    if outlet.patterns.scrub_text(location) != location {
+    if outlet.patterns().scrub_text(location) != location {
         return None;
     }
     let mut place = leg.verdict.url().join(location).ok()?;
