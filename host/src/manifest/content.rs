@@ -201,13 +201,11 @@ fn each(within: &mut Shape, rest: &[Step], field: Field) -> Result<(), String> {
 
 /// What a value has to pass: at most one test.
 fn field(row: &Entry<'_>, stands: Stands) -> Option<Field> {
-    let Some(mut table) = (match row.value().as_table() {
-        Some(_) => row.table(),
-        None => row
-            .not("a table: `{}` for any value, or with `one_of`, `pattern`, `equals`, `required`"),
-    }) else {
-        return None;
-    };
+    if row.value().as_table().is_none() {
+        return row
+            .not("a table: `{}` for any value, or with `one_of`, `pattern`, `equals`, `required`");
+    }
+    let mut table = row.table()?;
     let page = table.page;
     let required = table.take("required").is_some_and(|entry| flag(&entry));
     let tests = ["one_of", "pattern", "equals"].map(|key| table.take(key));

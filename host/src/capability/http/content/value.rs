@@ -67,7 +67,8 @@ impl Test {
             Self::Pattern(pattern) => pattern.fits(text),
             Self::Equals(name) => match arguments.get(name) {
                 Some(Value::String(argument)) => argument == text,
-                Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string() == text,
+                Some(Value::Number(argument)) => argument.to_string() == text,
+                Some(Value::Bool(argument)) => argument.to_string() == text,
                 _ => false,
             },
         }
