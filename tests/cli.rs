@@ -147,6 +147,111 @@ fn explain_names_the_rule_and_its_line() {
 }
 
 #[test]
+fn n66_n67_explain_judges_query_and_body() {
+    let text = r#"
+[tool.rogue]
+component = "rogue.wasm"
+[tool.rogue.http.api]
+url = "https://api.example.com"
+[[tool.rogue.http.api.allow]]
+rule = "POST /email"
+body.to = { required = true, equals = "url" }
+"#;
+    let program = Program::new(text);
+    let explain = |query: &str, body: &str, arguments: &str| {
+        let request = format!("POST https://api.example.com/email{query}");
+        let typed = [
+            "--request",
+            &request,
+            "--body",
+            body,
+            "--arguments",
+            arguments,
+        ];
+        program.run(&[&["explain", "rogue.raw"][..], &typed].concat())
+    };
+    let url = r#"{"url": "a"}"#;
+    let allowed = explain("", r#"{"to": "a"}"#, url);
+    assert_eq!(allowed.code, 0, "{allowed:?}");
+    assert!(allowed.out.contains("line 8: POST /email"), "{allowed:?}");
+    for (query, body, words) in [
+        (
+            "",
+            r#"{"to": "b"}"#,
+            "`/to` is not what the call's argument `url` is",
+        ),
+        (
+            "",
+            r#"{"to": "a", "bcc": "b"}"#,
+            "`/bcc` is not listed by the rule; it lists `to`",
+        ),
+        ("", "", "the rule requires a field of it"),
+        ("?to=b", r#"{"to": "a"}"#, "`to` is not listed by the rule"),
+    ] {
+        let denied = explain(query, body, url);
+        assert_eq!(denied.code, 1, "{denied:?}");
+        assert!(denied.out.contains(words), "{words}: {denied:?}");
+    }
+    let typo = explain("", "{}", "to");
+    assert_eq!(typo.code, 2, "{typo:?}");
+    let alone = program.run(&["explain", "rogue.raw", "--body", "{}"]);
+    assert_eq!(alone.code, 2, "{alone:?}");
+}
+
+#[test]
+fn check_names_the_file_that_requests_cannot_use() {
+    let text = r#"
+[host.egress]
+ca = "ca.pem"
+[tool.rogue]
+component = "rogue.wasm"
+[tool.rogue.http.api]
+url = "https://api.example.com"
+allow = ["GET /"]
+"#;
+    let program = Program::new(text);
+    let ended = program.run(&["check"]);
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(ended.err.contains("ca.pem"), "{ended:?}");
+}
+
+/// With all of loopback granted, and by address, name and redirect alike, a tool does not talk to
+/// the host that runs it.
+#[tokio::test]
+async fn n55_no_tool_reaches_the_hosts_own_door() {
+    // An address of loopback that no other test listens at.
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    let door = format!("127.{}.{middle}.{low}:7455", 128 | high);
+    let text = format!(
+        r#"
+[host]
+agents = ["unix:a/agent.sock", "http://{door}"]
+[tool.rogue]
+component = "rogue.wasm"
+[tool.rogue.http.host]
+url = "http://{door}"
+allow = ["GET /**"]
+private = ["127.0.0.0/8"]
+"#
+    );
+    let program = Program::new(&text);
+    let _serving = program.serve().await;
+    let mut agent = speak(&program.site.path("a/agent.sock")).await;
+    agent.initialize().await;
+    let url = format!("http://{door}/mcp");
+    let answer = agent
+        .call(json!(1), "rogue_get", json!({ "url": url }))
+        .await;
+    assert!(answer.to_string().contains("(own-door)"), "{answer}");
+
+    // Nor does one that runs in another process of this host.
+    let arguments = json!({ "url": url }).to_string();
+    let ended = program.run(&["call", "rogue.get", &arguments]);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(format!("{ended:?}").contains("(own-door)"), "{ended:?}");
+}
+
+#[test]
 fn whoever_stops_reading_is_no_failure() {
     let program = Program::new("[tool.hello]\ncomponent = \"hello.wasm\"\n");
     for arguments in [

@@ -168,7 +168,7 @@ fn only_in(places: &[&str], words: &[&str]) {
 
 #[test]
 fn what_reaches_the_world_is_named_in_one_place() {
-    only_in(&["capability/service/"], &["reqwest::"]);
+    only_in(&["capability/service/"], &["reqwest::", "hickory_resolver"]);
     only_in(
         &["capability/service/database", "capability/kv/"],
         &["rusqlite::"],

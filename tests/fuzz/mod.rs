@@ -4,6 +4,7 @@
 //!
 //! A try ends with an answer within [`engine::SLOWEST`], and with what each target claims of it.
 
+mod content;
 mod engine;
 mod http;
 mod json;

@@ -5,13 +5,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-targets=(manifest lock lines results schemas requests paths ledger components cursors)
+targets=(manifest lock lines results schemas requests paths bodies queries ledger components cursors)
 if [[ $# -ne 2 || ! " ${targets[*]} " == *" $1 "* || ! $2 =~ ^[0-9]+$ ]]; then
   echo "usage: $0 <target> <minutes>; targets: ${targets[*]}" >&2
   exit 2
 fi
 declare -A file=([manifest]=manifest [lock]=manifest [lines]=json [results]=json [schemas]=json
-  [requests]=http [paths]=http [ledger]=ledger [components]=others [cursors]=others)
+  [requests]=http [paths]=http
+  [bodies]=content [queries]=content [ledger]=ledger [components]=others [cursors]=others)
 
 found="${CARGO_TARGET_DIR:-target}/fuzz-findings"
 status=0

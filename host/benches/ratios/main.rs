@@ -3,7 +3,7 @@
 //! little; it stands beside the ratio all the same.
 //!
 //! `cargo bench --bench ratios` prints all; a word after `--` chooses: call, unix, http, stdio,
-//! noise, cancel, start, memory.
+//! noise, cancel, egress, start, memory.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,6 +17,7 @@
 
 mod bare;
 mod drive;
+mod egress;
 mod inside;
 mod outside;
 mod stage;
@@ -31,11 +32,14 @@ fn main() {
         return bare::serve(&words[1..]);
     }
     let chosen = |name: &str| words.is_empty() || words.iter().any(|word| word == name);
+    // Pure, so it needs no stage: `-- egress` alone builds no guests.
+    let only_egress = words.iter().all(|word| word == "egress") && !words.is_empty();
+    if only_egress {
+        heading();
+        return egress::judge();
+    }
     let stage = stage::Stage::set();
-    println!(
-        "{:<44} {:>10} {:>10} {:>8}  asked",
-        "what", "ours", "reference", "ratio"
-    );
+    heading();
     if chosen("call") {
         inside::call(&stage);
     }
@@ -54,10 +58,20 @@ fn main() {
     if chosen("cancel") {
         outside::cancel(&stage);
     }
+    if chosen("egress") {
+        egress::judge();
+    }
     if chosen("start") {
         outside::start(&stage);
     }
     if chosen("memory") {
         outside::memory(&stage);
     }
+}
+
+fn heading() {
+    println!(
+        "{:<44} {:>10} {:>10} {:>8}  asked",
+        "what", "ours", "reference", "ratio"
+    );
 }

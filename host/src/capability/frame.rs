@@ -109,6 +109,8 @@ pub struct Charter<'a> {
     pub equipment: &'a Arc<Equipment>,
     /// Their bounds.
     pub limits: &'a Limits,
+    /// What the call was given, a JSON object: rules may compare with it.
+    pub arguments: &'a Arc<str>,
     /// When everything has to be over.
     pub deadline: Instant,
     /// Who asked; nobody, where a component is asked what it is.

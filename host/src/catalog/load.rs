@@ -1,6 +1,7 @@
 //! Loading: every tool of the manifest is read, compared with the lock, taken from the cache or
 //! compiled, linked, and its functions made ready. All that is wrong is said in one run.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -156,6 +157,7 @@ fn load_tool(
         prepare(sandbox, &bytes, digest, places.cache).map_err(|fault| trouble(said(&fault)))?;
     let mut troubles = idle_grants(spec, &locked.imports);
     troubles.extend(idle_sections(spec, locked));
+    troubles.extend(idle_arguments(spec, locked));
     if !troubles.is_empty() {
         return Err(troubles);
     }
@@ -190,6 +192,32 @@ fn load_tool(
         })
     });
     functions.collect()
+}
+
+/// Rules that compare with an argument that no function under them has: nothing passes them.
+fn idle_arguments(spec: &ToolSpec, locked: &LockedTool) -> Vec<Trouble> {
+    let mut idle: BTreeMap<(u32, &str), bool> = BTreeMap::new();
+    for function in &locked.functions {
+        let properties = function.input_schema.get("properties");
+        let rules = spec.function(&function.name).grants.http.iter();
+        for rule in rules.flat_map(|grant| &grant.allow) {
+            for name in rule.content.iter().flat_map(|content| content.arguments()) {
+                let has = properties.is_some_and(|known| known.get(&**name).is_some());
+                *idle.entry((rule.line, name)).or_default() |= has;
+            }
+        }
+    }
+    idle.into_iter()
+        .filter(|(_, has)| !has)
+        .map(|((line, argument), _)| Trouble {
+            line,
+            message: format!(
+                "tool `{}`: no function under this rule has an argument `{argument}`; \
+                 see `toolhost list --json`",
+                spec.name
+            ),
+        })
+        .collect()
 }
 
 /// Function sections for functions the tool does not have.

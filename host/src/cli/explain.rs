@@ -9,14 +9,26 @@ use serde_json::{Value, json};
 use super::Setting;
 use super::start::Opened;
 use super::table::{bold, green, red};
-use crate::capability::http::{self, Ask, Explanation, OriginMiss, RuleMiss, Target};
+use crate::capability::http::{
+    self, Arguments, Ask, Explanation, OriginMiss, Rule, RuleMiss, Sent, Target, Way,
+};
 use crate::manifest::{FunctionSpec, ToolSpec};
 
-pub(super) fn explain(
-    setting: &Setting,
-    asked: &str,
-    request: Option<&str>,
-) -> anyhow::Result<ExitCode> {
+/// A request as it is typed: what a guest would send, and the call that it would answer.
+#[derive(clap::Args)]
+pub(super) struct Typed {
+    /// A request to judge: "GET https://host/path".
+    #[arg(long, value_name = "REQUEST")]
+    request: Option<String>,
+    /// Its body: JSON, sent as application/json.
+    #[arg(long, value_name = "JSON", requires = "request")]
+    body: Option<String>,
+    /// The arguments of the call that sends it, where rules compare with them.
+    #[arg(long, value_name = "JSON", requires = "request")]
+    arguments: Option<String>,
+}
+
+pub(super) fn explain(setting: &Setting, asked: &str, typed: &Typed) -> anyhow::Result<ExitCode> {
     let opened = Opened::read(setting)?;
     let (tool, function) = asked
         .split_once('.')
@@ -28,8 +40,8 @@ pub(super) fn explain(
         .find(|spec| &*spec.name == tool)
         .with_context(|| format!("the manifest has no [tool.{tool}]"))?;
     let sections = sections(spec, function);
-    match request {
-        Some(request) => judge(setting, &sections, request),
+    match &typed.request {
+        Some(request) => judge(setting, &sections, request, typed),
         None => describe(setting, &sections),
     }
 }
@@ -52,7 +64,12 @@ fn sections(spec: &ToolSpec, function: Option<&str>) -> Vec<Section> {
     std::iter::once(all).chain(own).collect()
 }
 
-fn judge(setting: &Setting, sections: &[Section], request: &str) -> anyhow::Result<ExitCode> {
+fn judge(
+    setting: &Setting,
+    sections: &[Section],
+    request: &str,
+    typed: &Typed,
+) -> anyhow::Result<ExitCode> {
     let Some((method, url)) = request.trim().split_once(' ') else {
         bail!("write the request as a method and a URL: --request \"GET https://host/path\"");
     };
@@ -60,9 +77,22 @@ fn judge(setting: &Setting, sections: &[Section], request: &str) -> anyhow::Resu
         method,
         target: Target::Url(url.trim()),
     };
+    let arguments = arguments(typed)?;
+    let headers = match typed.body {
+        Some(_) => vec![("content-type".to_owned(), b"application/json".to_vec())],
+        None => Vec::new(),
+    };
+    let sent = Sent {
+        headers: &headers,
+        body: typed.body.as_deref().unwrap_or_default().as_bytes(),
+        arguments: &arguments,
+    };
     let explained: Vec<(&String, Explanation)> = sections
         .iter()
-        .map(|(name, section)| (name, http::explain(&section.grants.http, &ask)))
+        .map(|(name, section)| {
+            let grants = &section.grants.http;
+            (name, http::explain(grants, &ask, &sent))
+        })
         .collect();
     if setting.json {
         let rows: Vec<Value> = explained
@@ -83,6 +113,16 @@ fn judge(setting: &Setting, sections: &[Section], request: &str) -> anyhow::Resu
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// The arguments as a host would hand them to the guest.
+fn arguments(typed: &Typed) -> anyhow::Result<Arguments> {
+    let Some(text) = &typed.arguments else {
+        return Ok(Arguments::default());
+    };
+    let read: serde_json::Map<String, Value> = serde_json::from_str(text)
+        .context("write the arguments as a JSON object: --arguments '{\"to\": \"a@b.example\"}'")?;
+    Ok(Arguments::new(Value::Object(read).to_string().into()))
 }
 
 fn as_json(name: &str, explanation: &Explanation) -> Value {
@@ -115,12 +155,17 @@ fn show(name: &str, explanation: &Explanation) {
                 None => green("allows it"),
                 Some(RuleMiss::Method) => "another method".to_owned(),
                 Some(RuleMiss::Path) => "another path".to_owned(),
+                Some(RuleMiss::Query) => red("refuses the query"),
+                Some(RuleMiss::Body) => red("refuses the body"),
             };
             say!(
                 "  line {:>4}    {:<40} {fits}",
                 rule.rule.line,
                 rule.rule.text
             );
+            if let Some(why) = &rule.why {
+                say!("               {why}");
+            }
         }
     }
     match &explanation.outcome {
@@ -165,6 +210,29 @@ fn describe(setting: &Setting, sections: &[Section]) -> anyhow::Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
+/// How a grant's requests leave the host, where that is said.
+fn way(way: &Way) -> String {
+    let mut said = String::new();
+    if let Some(proxy) = &way.proxy {
+        said.push_str(&format!(", through {proxy}"));
+    }
+    if way.tls.ca.is_some() {
+        said.push_str(", also trusting authorities of the operator's");
+    }
+    if way.tls.client.is_some() {
+        said.push_str(", with a client certificate");
+    }
+    said
+}
+
+fn said(rule: &Rule) -> String {
+    let closed = match rule.content {
+        Some(_) => " (only with the query and body that it lists)",
+        None => "",
+    };
+    format!("  {}{closed}", rule.text)
+}
+
 /// A section's powers, each with its line.
 fn powers(section: &FunctionSpec) -> Vec<(u32, String)> {
     let grants = &section.grants;
@@ -180,16 +248,19 @@ fn powers(section: &FunctionSpec) -> Vec<(u32, String)> {
         } else {
             ", also at private addresses"
         };
+        let way = way(&grant.way);
+        let redirects = match grant.redirects {
+            0 => String::new(),
+            most => format!(", follows {most} redirects"),
+        };
         powers.push((
             grant.line,
-            format!("http {} {}{auth}{private}", grant.name, grant.origin),
+            format!(
+                "http {} {}{auth}{private}{way}{redirects}",
+                grant.name, grant.origin
+            ),
         ));
-        powers.extend(
-            grant
-                .allow
-                .iter()
-                .map(|rule| (rule.line, format!("  {}", rule.text))),
-        );
+        powers.extend(grant.allow.iter().map(|rule| (rule.line, said(rule))));
     }
     powers.extend(grants.dir.iter().map(|dir| {
         (

@@ -20,6 +20,7 @@ use crate::terms::{Annotations, Listed};
 pub(super) async fn check(setting: &Setting) -> anyhow::Result<ExitCode> {
     let opened = Opened::read(setting)?;
     opened.ground()?;
+    opened.dialer()?;
     let catalog = opened.tools(&Sandbox::new()?, &opened.bare_world())?;
     let rows: Vec<_> = catalog
         .tools()

@@ -11,6 +11,7 @@ mod ground;
 mod ledger;
 mod look;
 mod one_call;
+mod outside;
 mod serve;
 mod start;
 mod table;
@@ -76,9 +77,8 @@ enum Command {
     Explain {
         /// The tool, or `tool.function`.
         tool: String,
-        /// A request to judge: "GET https://host/path".
-        #[arg(long, value_name = "REQUEST")]
-        request: Option<String>,
+        #[command(flatten)]
+        typed: explain::Typed,
     },
     /// Pin what each tool is and offers, showing what changed.
     Lock,
@@ -149,7 +149,7 @@ async fn dispatch(setting: &Setting, command: Command) -> anyhow::Result<ExitCod
             bill,
             caller,
         } => one_call::call(setting, &function, &arguments, bill, &caller).await,
-        Command::Explain { tool, request } => explain::explain(setting, &tool, request.as_deref()),
+        Command::Explain { tool, typed } => explain::explain(setting, &tool, &typed),
         Command::Lock => look::lock(setting).await,
         Command::Ledger { command } => ledger::ledger(setting, command),
         Command::Connect { client, http } => connect::connect(setting, client, http),

@@ -70,13 +70,17 @@ async fn on_doors(opened: &Opened) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn listeners(opened: &Opened) -> io::Result<Vec<Listener>> {
+async fn listeners(opened: &Opened) -> anyhow::Result<Vec<Listener>> {
     let mut listeners = Vec::new();
     if let Some(path) = opened.socket() {
         listeners.push(Listener::unix_for(&path, opened.audience())?);
     }
     if let Some(address) = opened.manifest.host.http {
-        listeners.push(Listener::http(address).await?);
+        let listener = Listener::http(address).await?;
+        if let Some(address) = listener.address() {
+            opened.dialer()?.keep_off(address);
+        }
+        listeners.push(listener);
     }
     Ok(listeners)
 }

@@ -4,15 +4,15 @@
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 
-use super::Setting;
 use super::ground::{self, Given, Kept, Owner};
+use super::{Setting, outside};
 use crate::call::Host;
 use crate::capability::service::dial::Dialer;
 use crate::capability::service::secret::{
@@ -36,6 +36,7 @@ pub(super) struct Opened {
     pub(super) base: PathBuf,
     /// SHA-256 of its text, in hex.
     pub(super) digest: String,
+    dialer: OnceLock<Arc<Dialer>>,
 }
 
 impl Opened {
@@ -60,6 +61,7 @@ impl Opened {
             path,
             base,
             digest,
+            dialer: OnceLock::new(),
         })
     }
 
@@ -204,18 +206,31 @@ impl Opened {
         given
     }
 
-    fn world(&self, secrets: Secrets) -> World {
+    /// The way to the outside, made once.
+    ///
+    /// # Errors
+    ///
+    /// A file that it needs cannot be used.
+    pub(super) fn dialer(&self) -> anyhow::Result<&Arc<Dialer>> {
+        if let Some(dialer) = self.dialer.get() {
+            return Ok(dialer);
+        }
+        let dialer = Arc::new(outside::dialer(&self.manifest, &self.base)?);
+        Ok(self.dialer.get_or_init(|| dialer))
+    }
+
+    fn world(&self, dialer: Arc<Dialer>, secrets: Secrets) -> World {
         World {
-            dialer: Arc::new(Dialer::new()),
+            dialer,
             secrets: Arc::new(secrets),
             folders: dir::Folders::new(&self.base),
             kv: kv::Place::new(self.state().join("kv.sqlite")),
         }
     }
 
-    /// A world without secrets: enough to look at components, and to ask them what they offer.
+    /// A world without secrets and certificates: enough to look at components, and to ask them what they offer.
     pub(super) fn bare_world(&self) -> World {
-        self.world(Secrets::default())
+        self.world(Arc::new(Dialer::new()), Secrets::default())
     }
 
     /// The secrets of the manifest, or everything that is wrong with them.
@@ -311,7 +326,7 @@ impl Opened {
     /// Puts a host together.
     pub(super) async fn host(&self) -> anyhow::Result<Arc<Host>> {
         self.ground()?;
-        let world = self.world(self.secrets().await?);
+        let world = self.world(self.dialer()?.clone(), self.secrets().await?);
         let sandbox = Arc::new(Sandbox::new()?);
         let catalog = self.tools(&sandbox, &world)?;
         let host = &self.manifest.host;

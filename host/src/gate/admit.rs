@@ -46,7 +46,7 @@ impl Permit {
 
     /// The checked arguments, as JSON text.
     #[must_use]
-    pub fn arguments(&self) -> &str {
+    pub const fn arguments(&self) -> &Arc<str> {
         &self.arguments
     }
 

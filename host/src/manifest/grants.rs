@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::credential;
+use super::egress::Egress;
 use super::name::did_you_mean;
 use super::page::{At, Finding, Page};
 use super::problem::quoted;
@@ -18,6 +19,7 @@ use crate::capability::log::{Level, LogGrant};
 pub(super) struct Site<'t> {
     pub(super) page: &'t Page<'t>,
     pub(super) secrets: &'t Secrets,
+    pub(super) egress: &'t Egress,
     pub(super) opened: RefCell<Vec<dir::Opened>>,
 }
 
@@ -41,7 +43,7 @@ pub(super) fn read(
     inherited: &Powers,
 ) -> Powers {
     Powers {
-        http: http::read(table.rows("http"), site.secrets, &inherited.http),
+        http: http::read(table.rows("http"), site, &inherited.http),
         dir: dir::read(table.rows("dir"), &inherited.dir, &site.opened),
         env: env(table.rows("env"), &inherited.env),
         kv: kv::read(table.rows("kv"), owner, &inherited.kv),

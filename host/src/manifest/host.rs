@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::egress::{self, Egress};
 use super::page::{At, Finding, Page};
 use super::problem::quoted;
 use super::spec::HostSpec;
@@ -16,9 +17,9 @@ const STATE: &str = ".toolhost";
 const HTTP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7420);
 
 /// Reads `[host]`; none is one that says nothing.
-pub(super) fn read(table: Option<Table<'_>>) -> HostSpec {
+pub(super) fn read(table: Option<Table<'_>>) -> (HostSpec, Egress) {
     let Some(mut table) = table else {
-        return with_defaults(PathBuf::from(STATE));
+        return (with_defaults(PathBuf::from(STATE)), Egress::default());
     };
     let state = table.text("state");
     let state = state.and_then(|state| path::host(table.page, &state));
@@ -35,8 +36,10 @@ pub(super) fn read(table: Option<Table<'_>>) -> HostSpec {
     // Beyond the pool of instances nothing more could run; a longer queue only makes agents wait.
     small("concurrency", &mut host.concurrency, 1..=1_000);
     small("queue", &mut host.queue, 0..=10_000);
+    let egress = egress::read(table.table("egress"));
+    host.dns = egress.dns();
     table.finish();
-    host
+    (host, egress)
 }
 
 fn with_defaults(state: PathBuf) -> HostSpec {
@@ -45,6 +48,7 @@ fn with_defaults(state: PathBuf) -> HostSpec {
         http: Some(HTTP),
         concurrency: CONCURRENCY,
         queue: QUEUE,
+        dns: None,
         state,
     }
 }

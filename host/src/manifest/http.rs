@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use url::Host;
 
+use super::egress::KEYS;
+use super::grants::Site;
 use super::name::Kind;
-use super::page::{Finding, Page, Span};
+use super::page::{At, Finding, Page, Span};
 use super::problem::quoted;
 use super::rule::{self, Placed};
 use super::secret::Secrets;
 use super::table::{Entry, Table};
-use super::{auth, network, origin};
+use super::{auth, egress, network, origin, units};
 use crate::capability::http::{
-    Auth, Class, HttpGrant, Network, Origin, Scheme, is_localhost, is_metadata_name, is_public,
-    loopback, may_dial,
+    Auth, Class, HttpGrant, Network, Origin, QueryRule, Scheme, Way, is_host_parameter,
+    is_localhost, is_metadata_name, is_public, loopback, may_dial,
 };
 
 /// A list that nobody can read over protects nothing; it also bounds the comparing below.
@@ -36,13 +38,19 @@ pub(super) struct Draft {
     extended: bool,
     private: Vec<Network>,
     auth: Option<Auth>,
+    /// How many redirects are followed, and where that is written.
+    redirects: Option<At<u32>>,
+    way: Way,
 }
+
+/// The most redirects that can be followed: a longer chain is a loop or a trap.
+const MOST_REDIRECTS: u32 = 3;
 
 /// Grants by name.
 pub(super) type Drafts = BTreeMap<Arc<str>, Draft>;
 
 /// The grants of a section, over those it inherits.
-pub(super) fn read(sections: Vec<Entry<'_>>, secrets: &Secrets, inherited: &Drafts) -> Drafts {
+pub(super) fn read(sections: Vec<Entry<'_>>, site: &Site<'_>, inherited: &Drafts) -> Drafts {
     let mut drafts = inherited.clone();
     for draft in drafts.values_mut() {
         draft.fresh = draft.rules.len();
@@ -58,9 +66,9 @@ pub(super) fn read(sections: Vec<Entry<'_>>, secrets: &Secrets, inherited: &Draf
             continue;
         };
         match drafts.get_mut(&name) {
-            Some(draft) => extend(draft, table, secrets),
+            Some(draft) => extend(draft, table, site.secrets),
             None => {
-                drafts.insert(name, new(table, secrets));
+                drafts.insert(name, new(table, site));
             }
         }
     }
@@ -68,8 +76,8 @@ pub(super) fn read(sections: Vec<Entry<'_>>, secrets: &Secrets, inherited: &Draf
     drafts
 }
 
-fn new(mut table: Table<'_>, secrets: &Secrets) -> Draft {
-    let page = table.page;
+fn new(mut table: Table<'_>, site: &Site<'_>) -> Draft {
+    let (page, secrets) = (table.page, site.secrets);
     let url = table.take("url");
     if url.is_none() {
         table.missing(
@@ -81,6 +89,7 @@ fn new(mut table: Table<'_>, secrets: &Secrets) -> Draft {
     let allow = table.take("allow");
     let rules = allow.as_ref().map(rules_of).unwrap_or_default();
     rule::report_shadowed(page, &rules, 1);
+    rule::report_opened(page, &rules, 1);
     let private = match table.take("private") {
         Some(entry) => networks(&entry, origin.as_ref()),
         None => Some(Vec::new()),
@@ -91,6 +100,13 @@ fn new(mut table: Table<'_>, secrets: &Secrets) -> Draft {
         secrets.doubt();
     }
     let auth = auth.and_then(|table| auth::read(table, secrets));
+    report_never(page, &rules, auth.as_ref());
+    let redirects = table.take("redirects").and_then(|entry| {
+        let value = units::small_count(&entry, 0..=MOST_REDIRECTS)?;
+        let span = entry.key.span;
+        Some(At { value, span })
+    });
+    let own = egress::own(&mut table);
     let (span, line) = (table.span.clone(), table.line());
     let slips = table.finish();
     if slips.hide(&["auth"]) {
@@ -102,6 +118,9 @@ fn new(mut table: Table<'_>, secrets: &Secrets) -> Draft {
             .or_else(|| in_clear(origin, private, credential.as_ref()));
         finding.into_iter().for_each(|finding| page.report(finding));
     }
+    let direct = private.as_ref().is_none_or(|networks| !networks.is_empty());
+    let origin_at = url.as_ref().zip(origin.as_ref());
+    let way = origin_at.map(|at| site.egress.way(own, at, direct));
     Draft {
         span,
         line,
@@ -112,6 +131,26 @@ fn new(mut table: Table<'_>, secrets: &Secrets) -> Draft {
         extended: false,
         private: private.unwrap_or_default(),
         auth,
+        redirects,
+        way: way.unwrap_or_default(),
+    }
+}
+
+/// Reports the query parameters that a rule lists and no guest may send.
+fn report_never(page: &Page<'_>, rules: &[Placed], auth: Option<&Auth>) {
+    for rule in rules {
+        let content = rule.value.content.as_deref();
+        let Some(QueryRule::Only(listed)) = content.map(|content| &content.query) else {
+            continue;
+        };
+        for name in listed.keys().filter(|name| is_host_parameter(auth, name)) {
+            let message = format!(
+                "a request with the parameter {} is always refused",
+                quoted(name)
+            );
+            let finding = Finding::at(&rule.span, message);
+            page.report(finding.hint("it is the host's to set: delete it from `query`"));
+        }
     }
 }
 
@@ -119,7 +158,10 @@ fn new(mut table: Table<'_>, secrets: &Secrets) -> Draft {
 fn extend(draft: &mut Draft, mut table: Table<'_>, secrets: &Secrets) {
     let page = table.page;
     draft.extended = true;
-    for key in ["url", "private", "auth"] {
+    for key in ["url", "private", "auth", "redirects"]
+        .into_iter()
+        .chain(KEYS)
+    {
         let refused = table.refuse(key, |entry| {
             let message = format!(
                 "{} is the tool's to say, a function only adds to `allow`",
@@ -133,10 +175,15 @@ fn extend(draft: &mut Draft, mut table: Table<'_>, secrets: &Secrets) {
         }
     }
     match table.take("allow") {
-        Some(entry) => draft.rules.extend(rules_of(&entry)),
+        Some(entry) => {
+            let rules = rules_of(&entry);
+            report_never(page, &rules, draft.auth.as_ref());
+            draft.rules.extend(rules);
+        }
         None => table.missing("allow", "write for example `allow = [\"GET /orders/*\"]`"),
     }
     rule::report_shadowed(page, &draft.rules, draft.fresh.max(1));
+    rule::report_opened(page, &draft.rules, draft.fresh.max(1));
     table.finish();
 }
 
@@ -272,6 +319,44 @@ pub(super) fn report_silent<'d>(
     }
 }
 
+/// The grants that a section does not inherit.
+pub(super) fn own(drafts: &Drafts, inherited: &Drafts) -> Drafts {
+    let fresh = drafts
+        .iter()
+        .filter(|(name, _)| !inherited.contains_key(*name));
+    fresh
+        .map(|(name, draft)| (Arc::clone(name), draft.clone()))
+        .collect()
+}
+
+/// Reports the grants of a section whose `redirects` nothing can use, neither their own rules nor
+/// those that a function adds: only GET and HEAD are followed.
+pub(super) fn report_unfollowed<'d>(
+    page: &Page<'_>,
+    own: &Drafts,
+    functions: impl Iterator<Item = &'d Drafts> + Clone,
+) {
+    let asks = |draft: &Draft| {
+        let mut rules = draft.rules.iter();
+        rules.any(|rule| matches!(rule.value.method, http::Method::GET | http::Method::HEAD))
+    };
+    for (name, draft) in own {
+        let Some(redirects) = draft.redirects.as_ref().filter(|at| at.value > 0) else {
+            continue;
+        };
+        let extended = functions.clone().filter_map(|drafts| drafts.get(name));
+        if !draft.rules.is_empty() && !asks(draft) && !extended.into_iter().any(asks) {
+            let message = "`redirects` has no effect: the grant has no rule for GET or HEAD";
+            let finding = Finding::at(&redirects.span, message);
+            page.report(
+                finding
+                    .hint("no other method is followed: delete it")
+                    .remote(),
+            );
+        }
+    }
+}
+
 /// The grants as every other room knows them.
 pub(super) fn grants(drafts: &Drafts) -> Vec<Arc<HttpGrant>> {
     let grant = |(name, draft): (&Arc<str>, &Draft)| {
@@ -282,6 +367,8 @@ pub(super) fn grants(drafts: &Drafts) -> Vec<Arc<HttpGrant>> {
             allow: draft.rules.iter().map(|rule| rule.value.clone()).collect(),
             private: draft.private.clone(),
             auth: draft.auth.clone(),
+            redirects: draft.redirects.as_ref().map_or(0, |at| at.value),
+            way: draft.way.clone(),
         }))
     };
     drafts.iter().filter_map(grant).collect()

@@ -7,8 +7,10 @@
 mod auth;
 mod caller;
 mod config;
+mod content;
 mod credential;
 mod dir;
+mod egress;
 mod grants;
 mod host;
 mod http;
@@ -83,7 +85,7 @@ fn read(mut root: Table<'_>) -> Manifest {
         // What another version means by the rest is not known.
         return stand_in();
     }
-    let host = host::read(root.table("host"));
+    let (host, egress) = host::read(root.table("host"));
     let defaults = limits::read(root.table("limits"), Limits::DEFAULT, Scope::Tool);
     let secrets = secret::read(root.rows("secret"));
     let callers = root.rows("caller");
@@ -93,6 +95,7 @@ fn read(mut root: Table<'_>) -> Manifest {
     let site = Site {
         page,
         secrets: &secrets,
+        egress: &egress,
         opened: RefCell::default(),
     };
     let read = |section| tool::read(section, &site, defaults.limits);
@@ -108,6 +111,7 @@ fn read(mut root: Table<'_>) -> Manifest {
     shelter::report_exposed(page, &opened, &host, &secrets, &tools);
     shelter::report_within(page, &opened);
     secrets.report_unused(page);
+    egress.report_idle(page);
     Manifest {
         host,
         secrets: secrets.into_specs(),
@@ -196,7 +200,7 @@ fn unless_secret(page: &Page<'_>, finding: Finding, span: &page::Span) -> Findin
 /// What is carried along where a problem keeps it from being used.
 fn stand_in() -> Manifest {
     Manifest {
-        host: host::read(None),
+        host: host::read(None).0,
         secrets: Default::default(),
         callers: Vec::new(),
         tools: Vec::new(),

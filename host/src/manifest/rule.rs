@@ -1,7 +1,9 @@
-//! Lines of `allow`: a method and a path pattern.
+//! Entries of `allow`: a method and a path pattern, in the long form also what query and body may
+//! say.
 
 use std::sync::Arc;
 
+use super::content;
 use super::name::nearest;
 use super::page::{At, Finding, Page, Span};
 use super::pattern;
@@ -19,10 +21,26 @@ pub(super) type Placed = At<Rule>;
 
 /// Reads the rules of one list; each one that is wrong is reported and left out.
 pub(super) fn read(entries: &[Entry<'_>]) -> Vec<Placed> {
-    let texts = entries
-        .iter()
-        .filter_map(|entry| Some((entry.page, entry.text()?)));
-    texts.filter_map(|(page, text)| one(page, &text)).collect()
+    entries.iter().filter_map(entry).collect()
+}
+
+fn entry(entry: &Entry<'_>) -> Option<Placed> {
+    if entry.value().as_str().is_some() {
+        return one(entry.page, &entry.text()?);
+    }
+    if entry.value().as_table().is_none() {
+        return entry.not("a string such as \"GET /orders/*\", or a table with `rule`");
+    }
+    let mut table = entry.table()?;
+    let rule = table.take("rule");
+    if rule.is_none() {
+        table.missing("rule", "write for example `rule = \"POST /orders\"`");
+    }
+    let content = content::read(&mut table);
+    table.finish();
+    let mut placed = one(entry.page, &rule?.text()?)?;
+    placed.value.content = Some(Arc::new(content));
+    Some(placed)
 }
 
 fn one(page: &Page<'_>, text: &At<&str>) -> Option<Placed> {
@@ -45,6 +63,7 @@ fn one(page: &Page<'_>, text: &At<&str>) -> Option<Placed> {
                 text: Arc::from(text.value),
                 method: method?,
                 path,
+                content: None,
             },
             span: text.span.clone(),
         }),
@@ -99,7 +118,9 @@ fn method_named(page: &Page<'_>, span: &Span, text: &str) -> Option<http::Method
 /// Reports each rule from index `fresh` on that an earlier one leaves nothing to.
 pub(super) fn report_shadowed(page: &Page<'_>, rules: &[Placed], fresh: usize) {
     for (index, rule) in rules.iter().enumerate().skip(fresh) {
-        let same = |earlier: &&Placed| earlier.value.method == rule.value.method;
+        let same = |earlier: &&Placed| {
+            earlier.value.method == rule.value.method && earlier.value.content == rule.value.content
+        };
         let wider = |earlier: &&Placed| pattern::covers(&earlier.value.path, &rule.value.path);
         let mut earlier = rules.iter().take(index).filter(same);
         if let Some(earlier) = earlier.find(wider) {
@@ -111,6 +132,34 @@ pub(super) fn report_shadowed(page: &Page<'_>, rules: &[Placed], fresh: usize) {
             );
             page.report(Finding::at(&rule.span, message).hint(hint));
         }
+    }
+}
+
+/// Reports each rule from index `fresh` on that lets through what a closed one refuses, or the other
+/// way round: the closed one would look as if it held.
+pub(super) fn report_opened(page: &Page<'_>, rules: &[Placed], fresh: usize) {
+    for (index, rule) in rules.iter().enumerate().skip(fresh) {
+        let closed = |placed: &Placed| placed.value.content.is_some();
+        let clash = |earlier: &&Placed| {
+            closed(earlier) != closed(rule) && overlap(&earlier.value, &rule.value)
+        };
+        let Some(earlier) = rules.iter().take(index).find(clash) else {
+            continue;
+        };
+        let (open, shut) = if closed(rule) {
+            (earlier, rule)
+        } else {
+            (rule, earlier)
+        };
+        let message = format!(
+            "what {} on line {} refuses of a request's content, {} on line {} allows",
+            quoted(&shut.value.text),
+            shut.value.line,
+            quoted(&open.value.text),
+            open.value.line
+        );
+        let hint = "keep their paths apart, or write `query` and `body` for both";
+        page.report(Finding::at(&rule.span, message).hint(hint));
     }
 }
 

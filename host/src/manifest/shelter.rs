@@ -106,7 +106,16 @@ fn kept(host: &HostSpec, secrets: &Secrets, tools: &[Arc<ToolSpec>]) -> Vec<Kept
         deep: false,
     };
     let programs = secrets.programs().map(program);
-    let secrets = secrets.files().map(secret);
+    let keys = tools
+        .iter()
+        .flat_map(|tool| client_keys(tool))
+        .map(|file| Kept {
+            path: path::normal(file),
+            what: "the key of the host's client certificate".to_owned(),
+            readable: false,
+            deep: false,
+        });
+    let secrets = secrets.files().map(secret).chain(keys);
     let tools = tools.iter().map(component);
     std::iter::once(state)
         .chain(secrets)
@@ -114,4 +123,11 @@ fn kept(host: &HostSpec, secrets: &Secrets, tools: &[Arc<ToolSpec>]) -> Vec<Kept
         .chain(std::iter::once(manifest))
         .chain(tools)
         .collect()
+}
+
+/// The keys that a tool's grants show their certificates with.
+fn client_keys(tool: &ToolSpec) -> impl Iterator<Item = &PathBuf> {
+    let sections = std::iter::once(&tool.all).chain(tool.functions.values());
+    let grants = sections.flat_map(|section| &section.grants.http);
+    grants.filter_map(|grant| Some(&grant.way.tls.client.as_ref()?.key))
 }

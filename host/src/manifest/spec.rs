@@ -36,6 +36,8 @@ pub struct HostSpec {
     pub concurrency: u32,
     /// Calls that wait for a place, over all tools. 256 by default.
     pub queue: u32,
+    /// The DNS server that names of grants are asked of, where it is not left to the system.
+    pub dns: Option<SocketAddr>,
 }
 
 /// `[secret.<name>]`: where a secret is, never what it is.

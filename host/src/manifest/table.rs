@@ -97,7 +97,8 @@ impl<'t> Table<'t> {
         table.map(|table| table.into_rows()).unwrap_or_default()
     }
 
-    fn into_rows(self) -> Vec<Entry<'t>> {
+    /// The rows of this table, whose keys are the operator's own words.
+    pub(super) fn into_rows(self) -> Vec<Entry<'t>> {
         let rows = self.rows.iter();
         rows.map(|(key, value)| entry(self.page, key, value))
             .collect()

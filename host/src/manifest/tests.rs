@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -470,4 +471,111 @@ fn buckets_and_configuration_are_as_written() {
     ];
     assert_eq!(config("list"), of_tool);
     assert_eq!(config("add").last(), Some(&pair("source", "form")));
+}
+
+const CLOSED: &str = include_str!("../../../tests/cases/manifest/good/closed_rules.toml");
+const EGRESS: &str = include_str!("../../../tests/cases/manifest/good/egress.toml");
+
+#[test]
+fn a_rule_in_its_long_form_is_closed() {
+    use crate::capability::http::{BodyRule, Content, Field, QueryRule, Scalar, Shape, Test};
+
+    let manifest = good(CLOSED);
+    let api = http(tool(&manifest, "mail").function("any"), "api");
+    let content = |index: usize| Content::clone(api.allow[index].content.as_ref().unwrap());
+    let nothing = QueryRule::Only(BTreeMap::new());
+    assert_eq!(
+        (content(0).query, content(0).body),
+        (nothing.clone(), BodyRule::Empty)
+    );
+    assert_eq!(&*api.allow[0].text, "GET /status");
+    assert_eq!(api.allow[0].line, line(CLOSED, "rule = \"GET /status\""));
+
+    let QueryRule::Only(parameters) = content(1).query else {
+        panic!("{:?}", content(1))
+    };
+    assert_eq!(parameters.keys().collect::<Vec<_>>(), ["page", "q", "sort"]);
+    assert!(parameters["q"].required && !parameters["page"].required);
+    assert_eq!(parameters["q"].test, Test::Any);
+
+    let BodyRule::Json(Shape::Object(fields)) = content(2).body else {
+        panic!("{:?}", content(2))
+    };
+    let value = |test| {
+        Shape::Value(Field {
+            required: false,
+            test,
+        })
+    };
+    let to = Field {
+        required: true,
+        test: Test::Equals("recipient".into()),
+    };
+    assert_eq!(fields["to"], Shape::Value(to));
+    let urgent = vec![
+        Scalar::Flag(false),
+        Scalar::Integer(0),
+        Scalar::Text("no".to_owned()),
+    ];
+    assert_eq!(fields["urgent"], value(Test::OneOf(urgent)));
+    assert_eq!(fields["text"], value(Test::Any));
+    let meta = Shape::Object([("a/b".to_owned(), value(Test::Any))].into());
+    assert_eq!(fields["meta"], meta);
+    let Shape::List(each) = &fields["cc"] else {
+        panic!("{fields:?}")
+    };
+    assert!(matches!(&**each, Shape::Object(fields) if fields.contains_key("address")));
+
+    // Alternatives: the same path, another shape.
+    assert_eq!(content(3).query, QueryRule::Any);
+    assert_eq!(
+        (content(4).query, content(4).body),
+        (nothing, BodyRule::Any)
+    );
+}
+
+#[test]
+fn a_grant_leaves_the_host_as_it_says_or_as_all_do() {
+    use crate::capability::http::{ClientFiles, TlsFiles, Way};
+
+    let manifest = good(EGRESS);
+    assert_eq!(manifest.host.dns, Some("10.0.0.53:53".parse().unwrap()));
+    let look_up = tool(&manifest, "orders").function("look_up");
+    let way = |name: &str| {
+        look_up
+            .grants
+            .http
+            .iter()
+            .find(|grant| &*grant.name == name)
+            .unwrap()
+    };
+    let at = |text: &str| Some(text.to_owned());
+    let proxy = |way: &Way| way.proxy.as_ref().map(ToString::to_string);
+    let files = |ca: &str, certificate: &str, key: &str| TlsFiles {
+        ca: Some(ca.into()),
+        client: Some(ClientFiles {
+            certificate: certificate.into(),
+            key: key.into(),
+        }),
+    };
+    let all = files("certs/ca.pem", "certs/client.pem", "certs/client.key");
+    for (name, through, tls, redirects) in [
+        ("map", at("https://proxy.internal:3128"), all.clone(), 3),
+        // The proxy speaks TLS, so the same files hold.
+        ("plain", at("https://proxy.internal:3128"), all.clone(), 0),
+        // What is this side of the proxy is reached directly.
+        ("shop", None, TlsFiles::default(), 0),
+        (
+            "bank",
+            None,
+            files("certs/bank.pem", "certs/bank.pem", "/etc/toolhost/bank.key"),
+            0,
+        ),
+        ("partner", at("http://10.0.0.9:8080"), all, 1),
+    ] {
+        let grant = way(name);
+        assert_eq!(proxy(&grant.way), through, "{name}");
+        assert_eq!(grant.way.tls, tls, "{name}");
+        assert_eq!(grant.redirects, redirects, "{name}");
+    }
 }

@@ -32,7 +32,8 @@ pub(super) fn read(
     let sections = functions(&mut table, site, &name, set.limits, &powers);
     table.finish();
     let extensions = sections.values().map(|(_, powers)| &powers.http);
-    http::report_silent(site.page, &powers.http, extensions);
+    http::report_silent(site.page, &powers.http, extensions.clone());
+    http::report_unfollowed(site.page, &powers.http, extensions);
     let functions = sections
         .into_iter()
         .map(|(name, (spec, _))| (name, Arc::new(spec)));
@@ -96,6 +97,12 @@ fn function(
     let limits = limits::read(table.table("limits"), limits, Scope::Function).limits;
     let powers = grants::read(&mut table, site, owner, inherited);
     http::report_silent(site.page, &powers.http, std::iter::empty());
+    // What the tool's grant says is judged with all its functions.
+    http::report_unfollowed(
+        site.page,
+        &http::own(&powers.http, &inherited.http),
+        std::iter::empty(),
+    );
     let spec = FunctionSpec {
         line: table.line(),
         limits,

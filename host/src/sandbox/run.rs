@@ -63,6 +63,7 @@ impl Sandbox {
         let charter = Charter {
             equipment: errand.equipment,
             limits,
+            arguments: permit.arguments(),
             deadline: permit.deadline(),
             caller: Some(permit.caller()),
             progress: errand.progress,
@@ -116,6 +117,7 @@ impl Sandbox {
         let charter = Charter {
             equipment: nothing,
             limits: &limits,
+            arguments: &Arc::default(),
             deadline: Instant::now() + limits.deadline,
             caller: None,
             progress: None,

@@ -55,6 +55,8 @@ pub enum Class {
     V4Compatible,
     /// Carries an IPv4 address for a stateless translator.
     V4Translated,
+    /// A door of this very host. The dialer knows them, no range does.
+    OwnDoor,
 }
 
 impl Class {
@@ -82,6 +84,7 @@ impl Class {
             Self::Isatap => "isatap",
             Self::V4Compatible => "v4-compatible",
             Self::V4Translated => "v4-translated",
+            Self::OwnDoor => "own-door",
         }
     }
 
@@ -91,7 +94,7 @@ impl Class {
     pub const fn can_be_granted(self) -> bool {
         !matches!(
             self,
-            Self::Metadata | Self::Unspecified | Self::Multicast | Self::Broadcast
+            Self::Metadata | Self::Unspecified | Self::Multicast | Self::Broadcast | Self::OwnDoor
         )
     }
 }

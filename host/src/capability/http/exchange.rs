@@ -4,6 +4,8 @@
 //! It does not know which way the request came in, beyond the manner that is expected of it, nor who
 //! called.
 
+mod follow;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,6 +17,7 @@ use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
 use super::attempt::{Pen, Record};
+use super::content::{Arguments, Sent};
 use super::error::HttpError;
 use super::headers::{Manner, admit, filter_response};
 use super::judge::{Refusal, RefusalKind, Verdict, decide, unreadable};
@@ -45,6 +48,7 @@ pub struct HttpContext {
     limits: Limits,
     deadline: Instant,
     pen: Pen,
+    arguments: Arguments,
     attempts: AtomicU32,
 }
 
@@ -143,14 +147,22 @@ impl Outlet {
 }
 
 impl HttpContext {
-    /// The way out of one call that has to end by `deadline`. `pen` gets one record per attempt.
+    /// The way out of one call that has to end by `deadline`. `pen` gets one record per attempt,
+    /// rules may compare with `arguments`.
     #[must_use]
-    pub fn new(outlet: Arc<Outlet>, limits: Limits, deadline: Instant, pen: Pen) -> Self {
+    pub fn new(
+        outlet: Arc<Outlet>,
+        limits: Limits,
+        deadline: Instant,
+        arguments: Arguments,
+        pen: Pen,
+    ) -> Self {
         Self {
             outlet,
             limits,
             deadline,
             pen,
+            arguments,
             attempts: AtomicU32::new(0),
         }
     }
@@ -205,8 +217,16 @@ impl RequestTarget {
     }
 }
 
-/// Sends a request, if the grants allow it, and gives the head of its response. Every attempt is
-/// recorded once: a refused one at once, a sent one when its body ends or is dropped.
+/// A request that was sent, and the head of what came back.
+struct Leg {
+    verdict: Verdict,
+    incoming: Incoming,
+    record: Record,
+}
+
+/// Sends a request, if the grants allow it, and gives the head of its response, after as many
+/// redirects as its grant lets the host follow. Every attempt is recorded once: a refused one at
+/// once, a sent one when its body ends or is dropped.
 ///
 /// # Errors
 /// Why there is no response, in words that are safe for the guest.
@@ -229,16 +249,21 @@ pub async fn exchange(context: &HttpContext, request: Request) -> Result<Respons
         )
     });
     let (verdict, headers) = planned.map_err(|refusal| record.refuse(&refusal))?;
-    record.allow(&verdict, request.body.len());
-    let caps = context.caps(request.timeout);
+    let until = context.until(request.timeout);
+    let most = follow::most(&verdict);
+    let kept = follow::kept(&headers, most);
     let outgoing = Outgoing {
         headers,
         body: request.body,
     };
-    match context.dial(&verdict, outgoing, caps).await {
-        Ok(incoming) => Ok(respond(&context.outlet, &verdict, incoming, record)),
-        Err(error) => Err(record.fail(&error)),
+    let mut leg = context.send(verdict, outgoing, until, record).await?;
+    for _ in 0..most {
+        let Some(place) = follow::place(&context.outlet, &leg) else {
+            break;
+        };
+        leg = follow::on(context, &place, kept.clone(), until, leg).await?;
     }
+    Ok(respond(&context.outlet, leg))
 }
 
 /// Everything that is decided before anything leaves the host.
@@ -247,7 +272,12 @@ fn plan(
     request: &Request,
     asked: Result<&Asked, Refusal>,
 ) -> Result<(Verdict, HeaderMap), Refusal> {
-    let verdict = decide(&context.outlet.grants, asked?)?;
+    let sent = Sent {
+        headers: &request.headers,
+        body: &request.body,
+        arguments: &context.arguments,
+    };
+    let verdict = decide(&context.outlet.grants, asked?, &sent)?;
     let refuse = |kind, say| Refusal {
         kind,
         say,
@@ -259,7 +289,7 @@ fn plan(
         let say = format!("The request was not sent: its body is larger than {most} bytes.");
         return Err(refuse(RefusalKind::TooLarge, say));
     }
-    let auth = verdict.grant().auth.as_ref();
+    let auth = verdict.auth();
     let headers = admit(&request.headers, auth, request.target.manner(), length)
         .map_err(|e| refuse(e.kind(), format!("The request was not sent: {e}.")))?;
     Ok((verdict, headers))
@@ -289,12 +319,32 @@ impl HttpContext {
         })
     }
 
-    fn caps(&self, asked: Option<Duration>) -> Caps {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        let timeout = asked.map_or(left, |asked| asked.max(MIN_TIMEOUT).min(left));
-        Caps {
+    /// When the whole exchange has to be over.
+    fn until(&self, asked: Option<Duration>) -> Instant {
+        let now = Instant::now();
+        let left = self.deadline.saturating_duration_since(now);
+        now + asked.map_or(left, |asked| asked.max(MIN_TIMEOUT).min(left))
+    }
+
+    async fn send(
+        &self,
+        verdict: Verdict,
+        outgoing: Outgoing,
+        until: Instant,
+        mut record: Record,
+    ) -> Result<Leg, HttpError> {
+        record.allow(&verdict, outgoing.body.len());
+        let caps = Caps {
             response_body: self.limits.response_body,
-            timeout,
+            timeout: until.saturating_duration_since(Instant::now()),
+        };
+        match self.dial(&verdict, outgoing, caps).await {
+            Ok(incoming) => Ok(Leg {
+                verdict,
+                incoming,
+                record,
+            }),
+            Err(error) => Err(record.fail(&error)),
         }
     }
 
@@ -307,7 +357,7 @@ impl HttpContext {
         let Outlet {
             secrets, dialer, ..
         } = &*self.outlet;
-        let auth = verdict.grant().auth.as_ref();
+        let auth = verdict.auth();
         let secret = match auth {
             Some(auth) => secrets.current(auth.secret()).await,
             None => None,
@@ -322,7 +372,12 @@ impl HttpContext {
     }
 }
 
-fn respond(outlet: &Outlet, verdict: &Verdict, incoming: Incoming, mut record: Record) -> Response {
+fn respond(outlet: &Outlet, leg: Leg) -> Response {
+    let Leg {
+        verdict,
+        incoming,
+        mut record,
+    } = leg;
     let Incoming {
         status,
         mut headers,

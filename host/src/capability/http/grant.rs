@@ -1,7 +1,10 @@
 //! What the manifest may grant of HTTP. Pure values; `manifest` fills them, `judge` reads them.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
+
+use super::content::Content;
 
 /// One named grant: an origin, what may be asked of it, and what the host adds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +21,39 @@ pub struct HttpGrant {
     pub private: Vec<Network>,
     /// What the host adds to prove who asks.
     pub auth: Option<Auth>,
+    /// How many redirects the host follows for one request, each judged like a request of its own;
+    /// 0 gives them back.
+    pub redirects: u32,
+    /// How its requests leave the host.
+    pub way: Way,
+}
+
+/// How the requests of a grant leave the host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Way {
+    /// Through this proxy. Which addresses it dials is the proxy's to judge.
+    pub proxy: Option<Origin>,
+    /// What TLS needs beyond the system's certificates.
+    pub tls: TlsFiles,
+}
+
+/// Files that TLS needs beyond the system's certificates, in PEM, as they are written in the
+/// manifest.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TlsFiles {
+    /// Certificate authorities that are trusted too.
+    pub ca: Option<PathBuf>,
+    /// What the host shows to whoever asks for a certificate, the proxy too.
+    pub client: Option<ClientFiles>,
+}
+
+/// A client certificate and its key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ClientFiles {
+    /// The certificate, with those that lead to its authority.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
 }
 
 /// Where a request goes.
@@ -51,6 +87,8 @@ pub struct Rule {
     pub method: http::Method,
     /// The path's segments.
     pub path: Vec<Segment>,
+    /// What query and body may say; whatever they do where there is none.
+    pub content: Option<Arc<Content>>,
 }
 
 /// One segment of a path pattern.

@@ -8,7 +8,7 @@ use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::wasi::Hooks;
-use super::{HttpContext, HttpError, Request, RequestTarget, exchange};
+use super::{Arguments, HttpContext, HttpError, Request, RequestTarget, exchange};
 use crate::capability::bindings::toolhost::tool::http as guest;
 use crate::capability::frame::{Charter, Holder, Pen};
 
@@ -38,6 +38,7 @@ impl State {
             outlet,
             *charter.limits,
             deadline,
+            Arguments::new(charter.arguments.clone()),
             pen_of_attempts,
         ));
         let mut wasi = WasiHttpCtx::new();

@@ -3,6 +3,10 @@
 //! Pure. It knows no names' addresses (the dialer judges those), no credentials' values, no callers.
 //! `judge` and `explain` walk the same comparisons.
 
+mod explain;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,9 +15,12 @@ use http::Method;
 use url::{Host, Url, form_urlencoded};
 
 use super::address::{Class, is_localhost, is_metadata_name, loopback, may_dial};
+use super::content::{Arguments, ContentMiss, Part, Sent};
 use super::path::CanonicalPath;
 use super::target::{Ask, Asked, TargetError};
 use super::{Auth, HttpGrant, Origin, Rule};
+
+pub use explain::{Explanation, RuleStep, Step, explain};
 
 /// A request that a grant allows. Only [`judge`] and [`explain`] make one, so whoever holds it
 /// holds a proof; its URL is built from the judged parts.
@@ -24,6 +31,7 @@ pub struct Verdict {
     method: Method,
     path: CanonicalPath,
     url: Url,
+    followed: bool,
 }
 
 /// A rule as `explain` and the ledger cite it.
@@ -60,31 +68,6 @@ pub enum RefusalKind {
     TooLarge,
 }
 
-/// How one grant looks at one request.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Step {
-    /// The grant's name.
-    pub grant: Arc<str>,
-    /// Line of the grant in the manifest, from 1.
-    pub line: u32,
-    /// The only place it reaches.
-    pub origin: String,
-    /// Why the request does not go there; `None` where it does.
-    pub miss: Option<OriginMiss>,
-    /// Its rules, where the origin fits.
-    pub rules: Vec<RuleStep>,
-}
-
-/// How one rule looks at one request.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct RuleStep {
-    /// Which rule.
-    #[serde(flatten)]
-    pub rule: RuleName,
-    /// Why it does not fit; `None` where it does.
-    pub miss: Option<RuleMiss>,
-}
-
 /// Why a request does not go to a grant's origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -105,15 +88,10 @@ pub enum RuleMiss {
     Method,
     /// Another path.
     Path,
-}
-
-/// Every comparison that [`judge`] could make, and what it decides.
-#[derive(Debug, Clone)]
-pub struct Explanation {
-    /// The grants in their order. Empty where the request cannot be read.
-    pub steps: Vec<Step>,
-    /// The decision, names' addresses aside: those are judged when they are known.
-    pub outcome: Result<Verdict, Refusal>,
+    /// Method and path fit, the query says more or less than the rule lists.
+    Query,
+    /// Method and path fit, the body says more or less than the rule lists.
+    Body,
 }
 
 impl Verdict {
@@ -146,33 +124,34 @@ impl Verdict {
     pub fn url(&self) -> &Url {
         &self.url
     }
+
+    /// How the host proves who asks. Where a redirect was followed it does not: somebody else chose
+    /// where the request goes.
+    #[must_use]
+    pub fn auth(&self) -> Option<&Auth> {
+        self.grant.auth.as_ref().filter(|_| !self.followed)
+    }
 }
 
-/// Decides on one request.
+/// Decides on one request without headers and body.
 ///
 /// # Errors
 /// Why it does not go out.
 pub fn judge(grants: &[Arc<HttpGrant>], ask: &Ask<'_>) -> Result<Verdict, Refusal> {
-    decide(grants, &Asked::parse(ask).map_err(unreadable)?)
+    let asked = Asked::parse(ask).map_err(unreadable)?;
+    decide(grants, &asked, &Sent::nothing(&Arguments::default()))
 }
 
 /// Decides on one request that was read before.
 ///
 /// # Errors
 /// Why it does not go out.
-pub fn decide(grants: &[Arc<HttpGrant>], asked: &Asked) -> Result<Verdict, Refusal> {
-    let fitting = grants
-        .iter()
-        .filter(|grant| origin_miss(grant, asked).is_none())
-        .find_map(|grant| {
-            Some((
-                grant,
-                grant.allow.iter().find(|r| rule_miss(r, asked).is_none())?,
-            ))
-        });
-    let Some((grant, rule)) = fitting else {
-        return Err(denied(grants, asked));
-    };
+pub fn decide(
+    grants: &[Arc<HttpGrant>],
+    asked: &Asked,
+    sent: &Sent<'_>,
+) -> Result<Verdict, Refusal> {
+    let (grant, rule) = fitting(grants, asked, sent)?;
     check_address(grant, asked)?;
     check_query(grant, asked)?;
     Ok(Verdict {
@@ -181,39 +160,68 @@ pub fn decide(grants: &[Arc<HttpGrant>], asked: &Asked) -> Result<Verdict, Refus
         method: asked.method.clone(),
         path: asked.path.clone(),
         url: rebuild(asked)?,
+        followed: false,
     })
 }
 
-/// Decides on one request and shows every comparison.
-#[must_use]
-pub fn explain(grants: &[Arc<HttpGrant>], ask: &Ask<'_>) -> Explanation {
-    match Asked::parse(ask) {
-        Err(error) => Explanation {
-            steps: Vec::new(),
-            outcome: Err(unreadable(error)),
-        },
-        Ok(asked) => Explanation {
-            steps: grants.iter().map(|grant| step(grant, &asked)).collect(),
-            outcome: decide(grants, &asked),
-        },
-    }
+/// Decides on a request that a redirect asks for: it goes out without a credential.
+///
+/// # Errors
+/// Why it does not go out.
+pub fn follow(
+    grants: &[Arc<HttpGrant>],
+    asked: &Asked,
+    sent: &Sent<'_>,
+) -> Result<Verdict, Refusal> {
+    decide(grants, asked, sent).map(|verdict| Verdict {
+        followed: true,
+        ..verdict
+    })
 }
 
-fn step(grant: &HttpGrant, asked: &Asked) -> Step {
-    let miss = origin_miss(grant, asked);
-    let rules: &[Rule] = if miss.is_none() { &grant.allow } else { &[] };
-    Step {
-        grant: Arc::clone(&grant.name),
-        line: grant.line,
-        origin: grant.origin.to_string(),
-        miss,
-        rules: rules
-            .iter()
-            .map(|rule| RuleStep {
-                rule: RuleName::of(rule),
-                miss: rule_miss(rule, asked),
-            })
-            .collect(),
+/// The first rule that fits, the content too. Of those that only the content keeps from fitting, the
+/// first says why.
+fn fitting<'g>(
+    grants: &'g [Arc<HttpGrant>],
+    asked: &Asked,
+    sent: &Sent<'_>,
+) -> Result<(&'g Arc<HttpGrant>, &'g Rule), Refusal> {
+    let mut missed = None;
+    let reached = grants
+        .iter()
+        .filter(|grant| origin_miss(grant, asked).is_none());
+    let rules = reached.flat_map(|grant| grant.allow.iter().map(move |rule| (grant, rule)));
+    for (grant, rule) in rules.filter(|(_, rule)| rule_miss(rule, asked).is_none()) {
+        match content_miss(rule, asked, sent) {
+            None => return Ok((grant, rule)),
+            Some(miss) => missed = missed.or(Some((grant, rule, miss))),
+        }
+    }
+    Err(match missed {
+        Some((grant, rule, miss)) => content_denied(asked, grant, rule, &miss),
+        None => denied(grants, asked),
+    })
+}
+
+fn content_miss(rule: &Rule, asked: &Asked, sent: &Sent<'_>) -> Option<ContentMiss> {
+    let content = rule.content.as_ref()?;
+    content.admits(asked.query.as_deref(), sent).err()
+}
+
+fn content_denied(asked: &Asked, grant: &HttpGrant, rule: &Rule, miss: &ContentMiss) -> Refusal {
+    let part = match miss.part {
+        Part::Query => "query",
+        Part::Body => "body",
+    };
+    Refusal {
+        kind: RefusalKind::Denied,
+        say: format!(
+            "{} is denied by the rule {:?} because of its {part}: {}.",
+            Shown(asked),
+            rule.text,
+            miss.why
+        ),
+        nearest: Some(Arc::clone(&grant.name)),
     }
 }
 
@@ -267,17 +275,20 @@ pub(crate) fn address_denied(origin: &Origin, class: Class) -> String {
 /// Parameters that frameworks take for the method, whatever the request line says.
 const METHOD_PARAMETERS: [&str; 2] = ["_method", "x-http-method-override"];
 
-fn check_query(grant: &HttpGrant, asked: &Asked) -> Result<(), Refusal> {
-    let injected = match &grant.auth {
+/// Says whether a query parameter is the host's to set: its credential, or what changes the method.
+#[must_use]
+pub fn is_host_parameter(auth: Option<&Auth>, name: &str) -> bool {
+    let injected = match auth {
         Some(Auth::Query { name, .. }) => Some(name.as_str()),
         _ => None,
     };
-    let forbidden = parameter_names(asked.query.as_deref().unwrap_or_default()).find(|name| {
-        injected
-            .into_iter()
-            .chain(METHOD_PARAMETERS)
-            .any(|f| f.eq_ignore_ascii_case(name))
-    });
+    let mut forbidden = injected.into_iter().chain(METHOD_PARAMETERS);
+    forbidden.any(|known| known.eq_ignore_ascii_case(name))
+}
+
+fn check_query(grant: &HttpGrant, asked: &Asked) -> Result<(), Refusal> {
+    let mut names = parameter_names(asked.query.as_deref().unwrap_or_default());
+    let forbidden = names.find(|name| is_host_parameter(grant.auth.as_ref(), name));
     match forbidden {
         None => Ok(()),
         Some(name) => Err(Refusal {
@@ -407,6 +418,3 @@ impl Auth {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

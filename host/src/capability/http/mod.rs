@@ -4,6 +4,7 @@
 
 mod address;
 mod attempt;
+mod content;
 mod error;
 mod exchange;
 mod grant;
@@ -19,11 +20,17 @@ mod wasi;
 
 pub use address::{Class, classify, is_localhost, is_metadata_name, is_public, loopback, may_dial};
 pub use attempt::{Attempt, AttemptVerdict, Pen};
+pub use content::{
+    Arguments, BodyRule, Content, ContentMiss, Field, Part, Pattern, QueryRule, Scalar, Sent,
+    Shape, Test,
+};
 pub use error::{ErrorCode, HttpError};
 pub use exchange::{
     Body, BodyStream, HttpContext, Outlet, Request, RequestTarget, Response, exchange,
 };
-pub use grant::{Auth, HttpGrant, Network, Origin, Rule, Scheme, Segment};
+pub use grant::{
+    Auth, ClientFiles, HttpGrant, Network, Origin, Rule, Scheme, Segment, TlsFiles, Way,
+};
 pub use headers::{
     HeaderError, MAX_HEADER_BYTES, MAX_HEADERS, Manner, admit, filter_response, is_forbidden,
     within_bounds,
@@ -32,7 +39,7 @@ pub(in crate::capability) use host::{State, link};
 pub(crate) use judge::address_denied;
 pub use judge::{
     Explanation, OriginMiss, Refusal, RefusalKind, RuleMiss, RuleName, RuleStep, Step, Verdict,
-    decide, explain, judge,
+    decide, explain, follow, is_host_parameter, judge,
 };
 pub use path::{CanonicalPath, PathError, canonical};
 pub use target::{Ask, Asked, MAX_URL, Target, TargetError};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use url::{Host, Url};
 
-use super::{Auth, HttpGrant, Network, Origin, Rule, Scheme, Secret, Secrets, Segment};
+use super::{Auth, HttpGrant, Network, Origin, Rule, Scheme, Secret, Secrets, Segment, Way};
 
 /// A grant `name` for `origin` that allows these rules.
 pub(crate) fn grant(name: &str, origin: &str, allow: &[&str]) -> HttpGrant {
@@ -33,6 +33,8 @@ pub(crate) fn grant(name: &str, origin: &str, allow: &[&str]) -> HttpGrant {
             .collect(),
         private: Vec::new(),
         auth: None,
+        redirects: 0,
+        way: Way::default(),
     }
 }
 
@@ -48,6 +50,7 @@ fn rule(line: u32, text: &str) -> Rule {
         text: text.into(),
         method: method.parse().unwrap(),
         path: path.split('/').skip(1).map(segment).collect(),
+        content: None,
     }
 }
 

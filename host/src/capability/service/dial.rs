@@ -2,38 +2,47 @@
 //! `reqwest`.
 //!
 //! It sends what a [`Verdict`] allows, to addresses it has vetted, and adds the credential at the
-//! last moment. It knows no callers and no manifest, and it follows nothing: no redirects, no
-//! proxies from the environment, no cookies, no retries.
+//! last moment. It knows no callers and no manifest.
 
+mod body;
+mod client;
 mod credential;
+mod decode;
+mod doors;
 mod fault;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, StatusCode};
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, RANGE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use super::resolve::{Resolve, SystemResolver, vetted};
-use crate::capability::http::{
-    HttpGrant, MAX_HEADER_BYTES, MAX_HEADERS, Scheme, Secret, Verdict, may_dial, within_bounds,
-};
+use super::resolve::{Resolve, SystemResolver};
+use crate::capability::http::{HttpGrant, Secret, TlsFiles, Verdict, may_dial, within_bounds};
 
+pub use body::IncomingBody;
+use body::Places;
+use client::{ANYWHERE, Vetting};
+pub use client::{Tls, TlsError};
 pub(crate) use credential::basic;
 use credential::inject;
+use decode::{Source, coding};
+use doors::Doors;
 use fault::Failure;
 pub use fault::{DialError, DialErrorKind};
 
 /// The longest time until a connection stands, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The longest silence within a response's body.
+/// The longest silence within a response's body, and the longest time for which the other side may
+/// take nothing of a request's.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The longest time for an exchange, so that no caller's number overflows the clock.
@@ -49,9 +58,15 @@ const POOL_SIZE: usize = 4;
 /// bounds the host's sockets, whatever a guest does.
 const AT_ONCE: usize = 32;
 
+/// Requests of all grants that are under way at once, at most.
+const OF_ALL: usize = 1_024;
+
 /// Sends requests. One for the process; its connections are kept apart by grant.
 pub struct Dialer {
     resolver: Arc<dyn Resolve>,
+    tls: BTreeMap<TlsFiles, Tls>,
+    doors: Doors,
+    places: Arc<Semaphore>,
     lines: Mutex<HashMap<usize, Arc<Line>>>,
 }
 
@@ -90,19 +105,8 @@ pub struct Incoming {
     pub headers: HeaderMap,
     /// The body, decoded.
     pub body: IncomingBody,
-    /// Who answered.
+    /// Who answered: the proxy, where one is between.
     pub peer: Option<SocketAddr>,
-}
-
-/// A body under way, within its bounds.
-#[derive(Debug)]
-pub struct IncomingBody {
-    response: reqwest::Response,
-    target: String,
-    cap: u64,
-    received: u64,
-    deadline: Instant,
-    _place: OwnedSemaphorePermit,
 }
 
 impl Dialer {
@@ -115,12 +119,26 @@ impl Dialer {
     /// A dialer with a resolver of one's own. The answers are vetted all the same.
     #[must_use]
     pub fn with_resolver(resolver: Arc<dyn Resolve>) -> Self {
-        // An error says that the process has a provider already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        client::install_provider();
         Self {
             resolver,
+            tls: BTreeMap::new(),
+            doors: Doors::default(),
+            places: Arc::new(Semaphore::new(of_all())),
             lines: Mutex::default(),
         }
+    }
+
+    /// The same, with what the grants' files hold.
+    #[must_use]
+    pub fn with_tls(mut self, tls: BTreeMap<TlsFiles, Tls>) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// From here on nothing is sent to this address: it is a door of this very host.
+    pub fn keep_off(&self, door: SocketAddr) {
+        self.doors.add(door);
     }
 
     /// Sends a request that was allowed, with the credential of its grant, and waits for the head
@@ -138,22 +156,18 @@ impl Dialer {
         let target = verdict.grant().origin.to_string();
         let deadline = Instant::now() + caps.timeout.min(LONGEST);
         let sent = timeout_at(deadline, self.exchange(verdict, outgoing, secret)).await;
-        let (response, place) =
+        let (response, places) =
             sent.unwrap_or_else(|_| Err(DialError::new(DialErrorKind::Timeout, &target, None)))?;
-        let peer = response.remote_addr();
-        check_head(verdict, &response, caps.response_body)?;
+        let cap = caps.response_body;
+        check_head(verdict, &response, cap)?;
+        let (status, peer) = (response.status(), response.remote_addr());
+        let mut headers = response.headers().clone();
+        let source = source(verdict, response, &mut headers, cap)?;
         Ok(Incoming {
-            status: response.status(),
-            headers: response.headers().clone(),
+            status,
+            headers,
             peer,
-            body: IncomingBody {
-                response,
-                target,
-                cap: caps.response_body,
-                received: 0,
-                deadline,
-                _place: place,
-            },
+            body: IncomingBody::new(source, target, cap, deadline, places),
         })
     }
 
@@ -162,22 +176,27 @@ impl Dialer {
         verdict: &Verdict,
         outgoing: Outgoing,
         secret: Option<&Secret>,
-    ) -> Result<(reqwest::Response, OwnedSemaphorePermit), DialError> {
-        let line = self.line(verdict.grant());
-        let closed = |_| DialError::new(DialErrorKind::Unreachable, &verdict.grant().origin, None);
-        let place = Arc::clone(&line.places)
-            .acquire_owned()
-            .await
-            .map_err(closed)?;
-        let client = line
-            .client
-            .get_or_try_init(|| self.client(verdict.grant()))
-            .await?;
+    ) -> Result<(reqwest::Response, Places), DialError> {
+        let grant = verdict.grant();
+        let own = client::literal(grant).and_then(|at| self.doors.class(at.ip(), at.port()));
+        if let Some(class) = own {
+            return Err(DialError::denied(class, verdict));
+        }
+        let line = self.line(grant);
+        let closed = |_| DialError::new(DialErrorKind::Unreachable, &grant.origin, None);
+        // The grant's place first: who waits for one of those takes none of the others'.
+        let own = Arc::clone(&line.places).acquire_owned().await;
+        let of_all = Arc::clone(&self.places);
+        let places = (
+            own.map_err(closed)?,
+            of_all.acquire_owned().await.map_err(closed)?,
+        );
+        let client = line.client.get_or_try_init(|| self.client(grant)).await?;
         let request = build(verdict, outgoing, secret)?;
         let response = client.execute(request).await;
         Ok((
             response.map_err(|e| failed(e, |why| DialError::on_the_way(why, verdict)))?,
-            place,
+            places,
         ))
     }
 
@@ -200,13 +219,20 @@ impl Dialer {
     }
 
     async fn client(&self, grant: &Arc<HttpGrant>) -> Result<reqwest::Client, DialError> {
-        let resolver = Vetting {
+        let files = &grant.way.tls;
+        let tls = match self.tls.get(files) {
+            Some(tls) => tls.clone(),
+            None if *files == TlsFiles::default() => Tls::default(),
+            // Without what the operator names there it would trust others, or be somebody else.
+            None => return Err(DialError::new(DialErrorKind::Tls, &grant.origin, None)),
+        };
+        let vetting = Vetting {
             resolver: Arc::clone(&self.resolver),
             grant: Arc::clone(grant),
+            doors: self.doors.clone(),
         };
-        let scheme = grant.origin.scheme;
         // Reading the system's certificates takes files and some milliseconds.
-        let built = tokio::task::spawn_blocking(move || client(resolver, scheme)).await;
+        let built = tokio::task::spawn_blocking(move || client::client(vetting, tls)).await;
         match built {
             Ok(Ok(client)) => Ok(client),
             Ok(Err(error)) => Err(DialError::no_client(&error)),
@@ -227,87 +253,12 @@ impl std::fmt::Debug for Dialer {
     }
 }
 
-impl IncomingBody {
-    /// The next piece, or `None` at the end.
-    ///
-    /// # Errors
-    /// The body is too large, too slow or broken; nothing comes after that.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, DialError> {
-        let until = self.deadline.min(Instant::now() + IDLE_TIMEOUT);
-        let chunk = match timeout_at(until, self.response.chunk()).await {
-            Err(_) => return Err(DialError::new(DialErrorKind::Timeout, &self.target, None)),
-            Ok(Err(error)) => {
-                return Err(failed(error, |why| DialError::in_body(why, &self.target)));
-            }
-            Ok(Ok(None)) => return Ok(None),
-            Ok(Ok(Some(chunk))) => chunk,
-        };
-        let size = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
-        self.received = self.received.saturating_add(size);
-        if self.received > self.cap {
-            return Err(DialError::too_large(&self.target, self.cap));
-        }
-        Ok(Some(chunk))
-    }
-
-    /// The whole body.
-    ///
-    /// # Errors
-    /// As for [`IncomingBody::next`].
-    pub async fn collect(mut self) -> Result<Bytes, DialError> {
-        let mut whole = BytesMut::new();
-        while let Some(chunk) = self.next().await? {
-            whole.extend_from_slice(&chunk);
-        }
-        Ok(whole.freeze())
-    }
-
-    /// Bytes that came so far, decoded.
-    #[must_use]
-    pub fn received(&self) -> u64 {
-        self.received
-    }
-}
-
-fn client(resolver: Vetting, scheme: Scheme) -> reqwest::Result<reqwest::Client> {
-    let builder = reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .user_agent(concat!("toolhost/", env!("CARGO_PKG_VERSION")))
-        .dns_resolver(resolver)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .pool_idle_timeout(POOL_IDLE)
-        .pool_max_idle_per_host(POOL_SIZE)
-        .tcp_nodelay(true)
-        .http1_max_headers(MAX_HEADERS)
-        .http2_max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
-        .tls_version_min(reqwest::tls::Version::TLS_1_2);
-    match scheme {
-        Scheme::Https => builder.https_only(true).build(),
-        // Without it a machine without CA certificates could not speak plain HTTP either.
-        Scheme::Http => builder.tls_certs_only([]).build(),
-    }
-}
-
-/// Answers `reqwest` with vetted addresses only.
-struct Vetting {
-    resolver: Arc<dyn Resolve>,
-    grant: Arc<HttpGrant>,
-}
-
-impl reqwest::dns::Resolve for Vetting {
-    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
-        let resolver = Arc::clone(&self.resolver);
-        let grant = Arc::clone(&self.grant);
-        Box::pin(async move {
-            let addresses = vetted(&*resolver, name.as_str(), &grant.private).await?;
-            // Port 0 stands for the URL's own.
-            let sockets = addresses.into_iter().map(|ip| SocketAddr::new(ip, 0));
-            Ok(Box::new(sockets) as reqwest::dns::Addrs)
-        })
-    }
+/// Connections that tools may have open at once: half of the files that this process may have, so
+/// that doors, ledger and directories always find some.
+fn of_all() -> usize {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let half = files.and_then(|files| usize::try_from(files / 2).ok());
+    half.unwrap_or(OF_ALL).clamp(AT_ONCE, OF_ALL)
 }
 
 fn build(
@@ -317,13 +268,19 @@ fn build(
 ) -> Result<reqwest::Request, DialError> {
     let mut headers = outgoing.headers;
     let mut url = verdict.url().clone();
-    if let Some(auth) = &verdict.grant().auth {
+    if let Some(auth) = verdict.auth() {
         secret
             .and_then(|secret| inject(&mut headers, &mut url, auth, secret))
             .ok_or_else(|| {
                 DialError::new(DialErrorKind::Credential, &verdict.grant().origin, None)
             })?;
     }
+    // A range of an encoded body is a piece that nobody can decode.
+    let offered = match headers.contains_key(RANGE) {
+        true => HeaderValue::from_static("identity"),
+        false => decode::OFFERED,
+    };
+    headers.insert(ACCEPT_ENCODING, offered);
     let mut request = reqwest::Request::new(verdict.method().clone(), url);
     *request.headers_mut() = headers;
     if !outgoing.body.is_empty() {
@@ -345,18 +302,53 @@ fn failed(error: reqwest::Error, understand: impl Fn(&Failure<'_>) -> DialError)
 
 /// Judges the head of a response before anybody reads it.
 fn check_head(verdict: &Verdict, response: &reqwest::Response, cap: u64) -> Result<(), DialError> {
-    let origin = &verdict.grant().origin;
+    let grant = verdict.grant();
     if let Some(peer) = response.remote_addr() {
-        // It was vetted before it was dialled; this is the proof after the fact.
-        may_dial(peer.ip(), &verdict.grant().private)
-            .map_err(|class| DialError::denied(class, verdict))?;
+        // It was vetted before it was dialled; this is the proof after the fact, of a connection
+        // from the pool too.
+        let private: &[_] = match grant.way.proxy {
+            Some(_) => &ANYWHERE,
+            None => &grant.private,
+        };
+        may_dial(peer.ip(), private).map_err(|class| DialError::denied(class, verdict))?;
     }
     if response.status() == StatusCode::SWITCHING_PROTOCOLS || !within_bounds(response.headers()) {
-        return Err(DialError::new(DialErrorKind::Protocol, origin, None));
+        return Err(DialError::new(DialErrorKind::Protocol, &grant.origin, None));
     }
-    let has_body = *verdict.method() != Method::HEAD;
-    if has_body && response.content_length().is_some_and(|length| length > cap) {
-        return Err(DialError::too_large(&origin.to_string(), cap));
+    if has_body(verdict, response.status())
+        && response.content_length().is_some_and(|length| length > cap)
+    {
+        return Err(DialError::too_large(&grant.origin.to_string(), cap));
     }
     Ok(())
+}
+
+/// RFC 9112, 6.3: what has no body, whatever its headers say of one.
+fn has_body(verdict: &Verdict, status: StatusCode) -> bool {
+    *verdict.method() != Method::HEAD
+        && status != StatusCode::NO_CONTENT
+        && status != StatusCode::NOT_MODIFIED
+}
+
+/// The body, out of its encoding, and headers that are true of it.
+fn source(
+    verdict: &Verdict,
+    response: reqwest::Response,
+    headers: &mut HeaderMap,
+    cap: u64,
+) -> Result<Source, DialError> {
+    if !has_body(verdict, response.status()) {
+        return Ok(Source::plain(response));
+    }
+    let unoffered = |_| {
+        let why = "an encoding that was not asked for, or more than one".to_owned();
+        DialError::new(DialErrorKind::Protocol, &verdict.grant().origin, Some(why))
+    };
+    match coding(headers).map_err(unoffered)? {
+        None => Ok(Source::plain(response)),
+        Some(coding) => {
+            decode::forget(headers);
+            Ok(Source::coded(response, coding, cap))
+        }
+    }
 }

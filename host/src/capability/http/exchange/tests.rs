@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod redirects;
+
 use std::sync::Mutex;
 
 use base64::Engine as _;
@@ -43,8 +45,9 @@ impl Call {
         let pen = Arc::clone(&written);
         let pen: Pen = Arc::new(move |attempt| pen.lock().unwrap().push(attempt));
         let deadline = Instant::now() + Duration::from_secs(20);
+        let arguments = Arguments::new(r#"{"to": "a@b.test"}"#.into());
         Self {
-            context: HttpContext::new(Arc::new(outlet), limits, deadline, pen),
+            context: HttpContext::new(Arc::new(outlet), limits, deadline, arguments, pen),
             written,
         }
     }

@@ -260,7 +260,8 @@ fn explain_shows_every_comparison_and_the_same_decision() {
     )));
     grants.push(Arc::new(grant("shop", "https://shop.test", &["GET /"])));
     let ask = get("https://api.test/repos/acme/x/issues");
-    let Explanation { steps, outcome } = explain(&grants, &ask);
+    let Explanation { steps, outcome } =
+        explain(&grants, &ask, &Sent::nothing(&Arguments::default()));
     let misses: Vec<_> = steps.iter().map(|step| step.miss).collect();
     assert_eq!(
         misses,
@@ -282,7 +283,11 @@ fn explain_shows_every_comparison_and_the_same_decision() {
     assert_eq!(outcome.unwrap().rule().line, 12);
     assert!(steps[1].rules.is_empty());
 
-    let bad = explain(&grants, &get("https://api.test/a/../b"));
+    let bad = explain(
+        &grants,
+        &get("https://api.test/a/../b"),
+        &Sent::nothing(&Arguments::default()),
+    );
     assert!(bad.steps.is_empty());
     let refusal = bad.outcome.unwrap_err();
     assert_eq!(

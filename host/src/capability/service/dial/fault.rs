@@ -111,7 +111,16 @@ impl DialError {
             None if error.connect => DialErrorKind::Unreachable,
             None => DialErrorKind::Protocol,
         };
-        Self::new(kind, &verdict.grant().origin, Some(chain(error.error)))
+        let grant = verdict.grant();
+        let mut failure = Self::new(kind, &grant.origin, Some(chain(error.error)));
+        if kind == DialErrorKind::Unreachable && grant.way.proxy.is_some() {
+            failure.say = format!(
+                "{} cannot be reached: the proxy between does not answer, or does not let it \
+                 through.",
+                grant.origin
+            );
+        }
+        failure
     }
 
     /// A failure within a response's body.

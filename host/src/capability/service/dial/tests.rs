@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bounds;
+mod coded;
+mod ways;
+
 use std::process::Command;
 
 use base64::Engine as _;
@@ -11,7 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
 use crate::capability::http::testing::{grant, loopback_grant, network};
-use crate::capability::http::{Ask, Auth, Class, Target, judge};
+use crate::capability::http::{Ask, Auth, Class, MAX_HEADER_BYTES, MAX_HEADERS, Target, judge};
 use crate::capability::service::testing::{Answers, Reply, Then, Upstream, chunked, ok, raw};
 
 const CAPS: Caps = Caps {

@@ -1,0 +1,104 @@
+//! One strict reading of a JSON text: where two parsers could read it differently, it is refused.
+//!
+//! `serde_json` refuses what is no JSON: a byte order mark, trailing data, bad UTF-8, lone
+//! surrogates, depth beyond 128. What it would let through, names given twice, is refused here.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+/// Why a body is not read. It quotes nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum JsonError {
+    /// Not JSON, or not only JSON.
+    #[error(
+        "it is not one JSON value in UTF-8, without a byte order mark and without anything behind it"
+    )]
+    Syntax,
+    /// A name is there twice in one object, perhaps escaped.
+    #[error("an object in it has the same name twice")]
+    Twice,
+}
+
+/// What the error says of a name that is there twice; serde's errors carry nothing but text.
+const TWICE: &str = "the same name twice";
+
+/// Reads a body.
+///
+/// # Errors
+/// It has more than one reading, or none.
+pub(super) fn parse(body: &[u8]) -> Result<Value, JsonError> {
+    match serde_json::from_slice::<Strict>(body) {
+        Ok(strict) => Ok(strict.0),
+        Err(error) if error.is_data() && error.to_string().starts_with(TWICE) => {
+            Err(JsonError::Twice)
+        }
+        Err(_) => Err(JsonError::Syntax),
+    }
+}
+
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Reader).map(Self)
+    }
+}
+
+struct Reader;
+
+impl<'de> Visitor<'de> for Reader {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
+        Ok(Value::Bool(flag))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(Value::Number(number.into()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(Value::Number(number.into()))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Value, E> {
+        let number = Number::from_f64(number).ok_or_else(|| E::custom("a number without end"))?;
+        Ok(Value::Number(number))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::String(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Value, E> {
+        Ok(Value::String(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        let mut elements = Vec::new();
+        while let Some(Strict(element)) = list.next_element()? {
+            elements.push(element);
+        }
+        Ok(Value::Array(elements))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Value, A::Error> {
+        let mut fields = Map::new();
+        while let Some((name, Strict(value))) = object.next_entry::<String, Strict>()? {
+            if fields.insert(name, value).is_some() {
+                return Err(A::Error::custom(TWICE));
+            }
+        }
+        Ok(Value::Object(fields))
+    }
+}

@@ -1,0 +1,90 @@
+//! A response's body under way, within its bounds.
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout_at};
+
+use super::decode::{Broken, Source};
+use super::fault::{DialError, DialErrorKind};
+use super::{IDLE_TIMEOUT, failed};
+
+/// A body under way, within its bounds.
+#[derive(Debug)]
+pub struct IncomingBody {
+    source: Source,
+    target: String,
+    cap: u64,
+    received: u64,
+    deadline: Instant,
+    _places: Places,
+}
+
+/// Its places among the connections of its grant and of the host.
+pub(super) type Places = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+
+impl IncomingBody {
+    pub(super) fn new(
+        source: Source,
+        target: String,
+        cap: u64,
+        deadline: Instant,
+        places: Places,
+    ) -> Self {
+        Self {
+            source,
+            target,
+            cap,
+            received: 0,
+            deadline,
+            _places: places,
+        }
+    }
+
+    /// The next piece, or `None` at the end.
+    ///
+    /// # Errors
+    /// The body is too large, too slow or broken; nothing comes after that.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, DialError> {
+        let until = self.deadline.min(Instant::now() + IDLE_TIMEOUT);
+        let next = self.source.next(self.received, self.cap);
+        let piece = match timeout_at(until, next).await {
+            Err(_) => return Err(DialError::new(DialErrorKind::Timeout, &self.target, None)),
+            Ok(Err(broken)) => return Err(self.error(broken)),
+            Ok(Ok(piece)) => piece,
+        };
+        let size = piece.as_ref().map_or(0, Bytes::len);
+        let size = u64::try_from(size).unwrap_or(u64::MAX);
+        self.received = self.received.saturating_add(size);
+        Ok(piece)
+    }
+
+    fn error(&self, broken: Broken) -> DialError {
+        match broken {
+            Broken::Client(error) => failed(error, |why| DialError::in_body(why, &self.target)),
+            Broken::Coding(error) => DialError::new(
+                DialErrorKind::Protocol,
+                &self.target,
+                Some(error.to_string()),
+            ),
+            Broken::TooLarge => DialError::too_large(&self.target, self.cap),
+        }
+    }
+
+    /// The whole body.
+    ///
+    /// # Errors
+    /// As for [`IncomingBody::next`].
+    pub async fn collect(mut self) -> Result<Bytes, DialError> {
+        let mut whole = BytesMut::new();
+        while let Some(chunk) = self.next().await? {
+            whole.extend_from_slice(&chunk);
+        }
+        Ok(whole.freeze())
+    }
+
+    /// Bytes that came so far, decoded.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+}

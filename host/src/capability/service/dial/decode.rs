@@ -1,0 +1,250 @@
+//! A response's body, decoded here and not in the HTTP client, so that what comes in and what it
+//! unpacks to are both counted.
+//!
+//! It knows no deadlines: whoever reads it brings them.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_compression::tokio::bufread::{BrotliDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder};
+use async_compression::zstd::DParameter;
+use bytes::{Bytes, BytesMut};
+use futures_util::TryStreamExt as _;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::{HeaderMap, HeaderValue};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt as _};
+use tokio_util::io::StreamReader;
+
+/// What the host asks for, and so all that a response may be encoded in.
+pub(super) const OFFERED: HeaderValue = HeaderValue::from_static("zstd,gzip,deflate,br");
+
+/// The most that a byte may unpack to, on the average of a body.
+const RATIO: u64 = 100;
+
+/// So much may come out whatever went in: small texts of one letter are no attack.
+const UNMEASURED: u64 = 64 << 10;
+
+/// What may come in beyond the cap on what comes out: frames and checksums have a size, too.
+const OVERHEAD: u64 = 64 << 10;
+
+/// What is decoded at once, in bytes.
+const PIECE: usize = 16 << 10;
+
+/// Windows of zstd: 8 MiB, the most that HTTP allows (RFC 9659). Its frames may ask for gigabytes.
+const ZSTD_WINDOW_LOG: u32 = 23;
+
+/// How a body is encoded, once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coding {
+    Gzip,
+    Deflate,
+    Brotli,
+    Zstd,
+}
+
+/// An encoding that the host did not ask for, or several on top of each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unoffered;
+
+/// A body as it comes out of its encoding.
+pub(super) struct Source {
+    pipe: Pipe,
+    arrived: Arc<AtomicU64>,
+}
+
+enum Pipe {
+    Plain(reqwest::Response),
+    Coded(Pin<Box<dyn AsyncRead + Send>>),
+}
+
+/// Why nothing more comes.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// The client's own failure.
+    Client(reqwest::Error),
+    /// It is not what its encoding says.
+    Coding(io::Error),
+    /// It is larger than the cap, or unpacks to too many times its size.
+    TooLarge,
+}
+
+/// The encoding that a response says it has.
+///
+/// # Errors
+/// It has one that was not offered, or more than one: whatever such a body holds could not be judged.
+pub(super) fn coding(headers: &HeaderMap) -> Result<Option<Coding>, Unoffered> {
+    let mut found = None;
+    for value in headers.get_all(CONTENT_ENCODING) {
+        let text = value.to_str().map_err(|_| Unoffered)?;
+        for name in text.split(',').map(str::trim) {
+            let coding = match name.to_ascii_lowercase().as_str() {
+                "identity" | "" => continue,
+                "gzip" | "x-gzip" => Coding::Gzip,
+                "deflate" => Coding::Deflate,
+                "br" => Coding::Brotli,
+                "zstd" => Coding::Zstd,
+                _ => return Err(Unoffered),
+            };
+            if found.replace(coding).is_some() {
+                return Err(Unoffered);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Takes out of the headers what is no longer true of a decoded body.
+pub(super) fn forget(headers: &mut HeaderMap) {
+    headers.remove(CONTENT_ENCODING);
+    headers.remove(CONTENT_LENGTH);
+}
+
+impl Source {
+    pub(super) fn plain(response: reqwest::Response) -> Self {
+        Self {
+            pipe: Pipe::Plain(response),
+            arrived: Arc::default(),
+        }
+    }
+
+    /// Undoes `coding`. No more than `cap` bytes and some overhead are taken from the network.
+    pub(super) fn coded(response: reqwest::Response, coding: Coding, cap: u64) -> Self {
+        let arrived: Arc<AtomicU64> = Arc::default();
+        let counter = Arc::clone(&arrived);
+        let most = cap.saturating_add(OVERHEAD);
+        let counted = response
+            .bytes_stream()
+            .map_err(io::Error::other)
+            .and_then(move |chunk| {
+                let size = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+                let before = counter.fetch_add(size, Ordering::Relaxed);
+                let fits = before.saturating_add(size) <= most;
+                std::future::ready(if fits { Ok(chunk) } else { Err(oversized()) })
+            });
+        Self {
+            pipe: Pipe::Coded(decoder(coding, StreamReader::new(counted))),
+            arrived,
+        }
+    }
+
+    /// The next piece, or `None` at the end. `received` is what came out before it.
+    pub(super) async fn next(&mut self, received: u64, cap: u64) -> Result<Option<Bytes>, Broken> {
+        let piece = match &mut self.pipe {
+            Pipe::Plain(response) => response.chunk().await.map_err(Broken::Client)?,
+            Pipe::Coded(reader) => read(reader, &self.arrived).await?,
+        };
+        let Some(piece) = piece else { return Ok(None) };
+        let size = u64::try_from(piece.len()).unwrap_or(u64::MAX);
+        let all = received.saturating_add(size);
+        if all > cap || self.swells(all) {
+            return Err(Broken::TooLarge);
+        }
+        Ok(Some(piece))
+    }
+
+    /// Whether so much came out of so little that it is meant to do harm.
+    fn swells(&self, all: u64) -> bool {
+        matches!(self.pipe, Pipe::Coded(_))
+            && all > UNMEASURED
+            && all / RATIO > self.arrived.load(Ordering::Relaxed)
+    }
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Source(..)")
+    }
+}
+
+fn decoder(
+    coding: Coding,
+    encoded: impl AsyncBufRead + Send + 'static,
+) -> Pin<Box<dyn AsyncRead + Send>> {
+    match coding {
+        Coding::Gzip => {
+            let mut decoder = GzipDecoder::new(encoded);
+            decoder.multiple_members(true);
+            Box::pin(decoder)
+        }
+        Coding::Deflate => Box::pin(ZlibDecoder::new(encoded)),
+        Coding::Brotli => Box::pin(BrotliDecoder::new(encoded)),
+        Coding::Zstd => {
+            let window = [DParameter::window_log_max(ZSTD_WINDOW_LOG)];
+            let mut decoder = ZstdDecoder::with_params(encoded, &window);
+            decoder.multiple_members(true);
+            Box::pin(decoder)
+        }
+    }
+}
+
+async fn read(
+    reader: &mut Pin<Box<dyn AsyncRead + Send>>,
+    arrived: &AtomicU64,
+) -> Result<Option<Bytes>, Broken> {
+    let mut piece = BytesMut::with_capacity(PIECE);
+    match reader.read_buf(&mut piece).await {
+        Ok(0) => Ok(None),
+        Ok(_) => Ok(Some(piece.freeze())),
+        // Nothing, encoded, is nothing: many servers say `gzip` of an empty body.
+        Err(error) if arrived.load(Ordering::Relaxed) == 0 && !is_clients(&error) => Ok(None),
+        Err(error) => Err(broken(error)),
+    }
+}
+
+/// Whether the client failed, and not the decoder.
+fn is_clients(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<reqwest::Error>())
+}
+
+/// The error that says, through a decoder, that too much came in.
+fn oversized() -> io::Error {
+    io::Error::from(io::ErrorKind::FileTooLarge)
+}
+
+fn broken(error: io::Error) -> Broken {
+    if error.kind() == io::ErrorKind::FileTooLarge {
+        return Broken::TooLarge;
+    }
+    match error.downcast::<reqwest::Error>() {
+        Ok(error) => Broken::Client(error),
+        Err(error) => Broken::Coding(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    #[test]
+    fn n45_only_one_encoding_that_was_offered_is_undone() {
+        let coding_of = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(CONTENT_ENCODING, HeaderValue::from_static(value));
+            }
+            coding(&headers)
+        };
+        for (values, expected) in [
+            (&[][..], Ok(None)),
+            (&["identity"], Ok(None)),
+            (&["GZIP"], Ok(Some(Coding::Gzip))),
+            (&["x-gzip"], Ok(Some(Coding::Gzip))),
+            (&["identity, br"], Ok(Some(Coding::Brotli))),
+            (&["deflate"], Ok(Some(Coding::Deflate))),
+            (&["zstd"], Ok(Some(Coding::Zstd))),
+            (&["gzip, gzip"], Err(Unoffered)),
+            (&["gzip", "br"], Err(Unoffered)),
+            (&["compress"], Err(Unoffered)),
+            (&["aws-chunked"], Err(Unoffered)),
+            (&["gzip;q=1"], Err(Unoffered)),
+        ] {
+            assert_eq!(coding_of(values), expected, "{values:?}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The way to the outside, from the manifest and the files that it names: certificates, keys, the
+//! DNS server.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use zeroize::Zeroizing;
+
+use crate::capability::http::TlsFiles;
+use crate::capability::service::dial::{Dialer, Tls};
+use crate::capability::service::resolve::{Resolve, ServerResolver, SystemResolver};
+use crate::manifest::Manifest;
+
+/// The most that a PEM file may have: a bundle of every public authority has a fifth of it.
+const MOST: u64 = 1 << 20;
+
+/// The dialer for a manifest; `base` is where its paths begin.
+pub(super) fn dialer(manifest: &Manifest, base: &Path) -> anyhow::Result<Dialer> {
+    let resolver: Arc<dyn Resolve> = match manifest.host.dns {
+        None => Arc::new(SystemResolver::default()),
+        Some(server) => {
+            let resolver = ServerResolver::new(server);
+            Arc::new(resolver.with_context(|| format!("cannot use the DNS server {server}"))?)
+        }
+    };
+    let mut tls = BTreeMap::new();
+    for (files, line) in files(manifest) {
+        if !tls.contains_key(files) {
+            let read = read(files, base).with_context(|| format!("the grant on line {line}"))?;
+            tls.insert(files.clone(), read);
+        }
+    }
+    let dialer = Dialer::with_resolver(resolver).with_tls(tls);
+    // Whichever process of this host opened it: `call` runs beside `serve`.
+    if let Some(door) = manifest.host.http {
+        dialer.keep_off(door);
+    }
+    Ok(dialer)
+}
+
+/// The files of every grant, with its line, where it names any.
+fn files(manifest: &Manifest) -> impl Iterator<Item = (&TlsFiles, u32)> {
+    let sections = manifest
+        .tools
+        .iter()
+        .flat_map(|tool| std::iter::once(&tool.all).chain(tool.functions.values()));
+    let grants = sections.flat_map(|section| &section.grants.http);
+    grants
+        .map(|grant| (&grant.way.tls, grant.line))
+        .filter(|(files, _)| **files != TlsFiles::default())
+}
+
+fn read(files: &TlsFiles, base: &Path) -> anyhow::Result<Tls> {
+    let ca = match &files.ca {
+        Some(path) => Some(pem(&base.join(path))?),
+        None => None,
+    };
+    let client = match &files.client {
+        Some(client) => Some((
+            pem(&base.join(&client.certificate))?,
+            key(&base.join(&client.key))?,
+        )),
+        None => None,
+    };
+    let pair = client
+        .as_ref()
+        .map(|(certificate, key)| (&***certificate, &***key));
+    let ca = ca.as_ref().map(|ca| ca.as_slice());
+    Tls::new(ca, pair).with_context(|| {
+        let names = files.ca.iter().chain(
+            files
+                .client
+                .iter()
+                .flat_map(|client| [&client.certificate, &client.key]),
+        );
+        let names: Vec<String> = names.map(|path| path.display().to_string()).collect();
+        format!("cannot use {}", names.join(", "))
+    })
+}
+
+/// A private key: nobody else may read it.
+fn key(path: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    let meta =
+        std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
+    if meta.permissions().mode() & 0o007 != 0 {
+        bail!(
+            "{} can be used by everybody on this machine; chmod o-rwx it",
+            path.display()
+        );
+    }
+    pem(path)
+}
+
+fn pem(path: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    let cannot = || format!("cannot read {}", path.display());
+    let meta = std::fs::metadata(path).with_context(cannot)?;
+    if !meta.is_file() || meta.len() > MOST {
+        bail!("{} is not a file of at most {MOST} bytes", path.display());
+    }
+    let mut text = Zeroizing::new(Vec::new());
+    let file = std::fs::File::open(path).with_context(cannot)?;
+    file.take(MOST)
+        .read_to_end(&mut text)
+        .with_context(cannot)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+    use crate::manifest::parse;
+
+    fn manifest(keys: &str) -> Manifest {
+        let text = format!(
+            "schema = 1\n[tool.t]\ncomponent = 't.wasm'\n[tool.t.http.g]\n\
+             url = 'https://a.test'\nallow = ['GET /']\n{keys}"
+        );
+        parse("toolhost.toml", &text).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    fn refused(keys: &str, base: &Path) -> String {
+        format!("{:#}", dialer(&manifest(keys), base).unwrap_err())
+    }
+
+    #[test]
+    fn what_is_no_certificate_or_no_key_is_named_at_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path();
+        let write = |name: &str, mode| {
+            std::fs::write(base.join(name), "nothing of the kind").unwrap();
+            std::fs::set_permissions(base.join(name), std::fs::Permissions::from_mode(mode))
+                .unwrap();
+        };
+        write("a.pem", 0o644);
+        write("a.key", 0o640);
+        write("open.key", 0o644);
+        let client = |key| format!("client_cert = 'a.pem'\nclient_key = '{key}'");
+        for (keys, why) in [
+            ("ca = 'none.pem'".to_owned(), "cannot read"),
+            ("ca = '.'".to_owned(), "is not a file"),
+            (
+                "ca = 'a.pem'".to_owned(),
+                "cannot use a.pem: holds no certificate",
+            ),
+            (client("none.key"), "cannot read"),
+            (client("open.key"), "chmod o-rwx it"),
+            (
+                client("a.key"),
+                "cannot use a.pem, a.key: hold no certificate",
+            ),
+        ] {
+            let said = refused(&keys, base);
+            assert!(
+                said.contains(why) && said.contains("on line 4"),
+                "{keys}: {said}"
+            );
+        }
+        assert!(dialer(&manifest(""), base).is_ok());
+    }
+}
