@@ -142,7 +142,8 @@ impl House {
     /// Waits until no call of a tool with one place runs any more: its place is given back after
     /// its record is written.
     pub(crate) async fn quiet(&self, tool: &str) {
-        if let Err(fault) = self.host.quota.reserve("local", tool).await {
+        let caller = self.host.callers.all().next().expect("a caller");
+        if let Err(fault) = self.host.quota.reserve(&caller.agent, tool).await {
             panic!("{fault:?}");
         }
     }

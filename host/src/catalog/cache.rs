@@ -75,11 +75,11 @@ impl Cache {
         past: Past,
     ) -> Result<Component, Fault> {
         let path = self.path(engine, digest);
-        if let Some(component) = self.load(engine, &path) {
+        if let Some(component) = self.load(engine, &path, past)? {
             return Ok(component);
         }
         let _turn = self.turns.of(digest);
-        if let Some(component) = self.load(engine, &path) {
+        if let Some(component) = self.load(engine, &path, past)? {
             return Ok(component);
         }
         let failed = path.with_extension("failed");
@@ -101,7 +101,8 @@ impl Cache {
                 return Err(does_not_compile(&not.why));
             }
         }
-        self.load(engine, &path).ok_or_else(|| {
+        let loaded = self.load(engine, &path, Past::Heeded)?;
+        loaded.ok_or_else(|| {
             Fault::internal("a component that was just compiled cannot be loaded; the log says why")
         })
     }
@@ -116,27 +117,33 @@ impl Cache {
         ))
     }
 
+    /// What the cache has of this component: nothing that may be loaded, or native code. Code that
+    /// is the host's own and yet does not load asks for more than the engine has room for.
     #[allow(
         unsafe_code,
         reason = "wasmtime cannot prove that a file is its own work; the checks below can"
     )]
-    fn load(&self, engine: &Engine, path: &Path) -> Option<Component> {
-        let sound = self.sound(path);
-        match sound {
+    fn load(&self, engine: &Engine, path: &Path, past: Past) -> Result<Option<Component>, Fault> {
+        match self.sound(path) {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {
                 tracing::warn!(%error, "cached component not used; it is compiled anew");
-                return None;
+                return Ok(None);
             }
         }
         // SAFETY: the file lies in a folder that only this user can write, is itself such a file,
         // and ends with the folder's seal over its name and bytes (all checked above). The seal is
         // given in one place, to what the compile process wrote: the work of this engine's version
         // and settings. wasmtime checks its own header besides.
-        unsafe { Component::deserialize_file(engine, path) }
-            .inspect_err(|error| tracing::warn!(path = %path.display(), error = format!("{error:#}"), "cached component not usable; it is compiled anew"))
-            .ok()
+        match unsafe { Component::deserialize_file(engine, path) } {
+            Ok(component) => Ok(Some(component)),
+            Err(_) if past == Past::Forgotten => Ok(None),
+            Err(error) => Err(Fault::new(
+                Code::BadComponent,
+                format!("the component does not fit the host: {error:#}"),
+            )),
+        }
     }
 
     /// Whether a file may be loaded.

@@ -20,7 +20,9 @@ pub(super) const REFUSED: u8 = 3;
 pub fn compile_child(cpu: u64, memory: u64) -> ExitCode {
     let done = confine(cpu, memory).and_then(|missing| {
         // Nobody may read it; that is no reason not to compile.
-        let _ = io::stderr().write_all(missing.join("\n").as_bytes());
+        for wall in missing {
+            let _ = writeln!(io::stderr(), "{wall}");
+        }
         let mut bytes = Vec::new();
         let read = io::stdin().lock().take(MOST_BYTES).read_to_end(&mut bytes);
         read.map_err(|error| format!("the component cannot be read: {error}"))?;

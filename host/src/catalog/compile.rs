@@ -184,7 +184,7 @@ fn words(said: &mut File) -> String {
         .lines()
         .map(str::trim)
         .filter(|line| !line.is_empty())
-        .take_while(|line| *line != "stack backtrace:")
+        .take_while(|line| *line != "stack backtrace:" && !line.starts_with("note: "))
         .collect();
     lines
         .join("; ")

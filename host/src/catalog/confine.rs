@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetStatus, Scope};
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule,
@@ -48,9 +48,11 @@ fn bound(cpu: u64, memory: u64) -> rustix::io::Result<()> {
         // What it crashes on is a stranger's; a core of it helps nobody.
         (Resource::Core, 0, 0),
     ] {
+        // Where the host itself has less, less it is.
+        let most = getrlimit(resource).maximum.unwrap_or(u64::MAX);
         let limit = Rlimit {
-            current: Some(soft),
-            maximum: Some(hard),
+            current: Some(soft.min(most)),
+            maximum: Some(hard.min(most)),
         };
         setrlimit(resource, limit)?;
     }
@@ -89,7 +91,7 @@ fn no_files() -> Result<(), String> {
     match restricted.map(|status| status.ruleset) {
         Ok(RulesetStatus::FullyEnforced) => Ok(()),
         Ok(RulesetStatus::PartiallyEnforced) => Err(
-            "this kernel's Landlock is an older one: files are out of reach, some else is not"
+            "this kernel's Landlock is an older one: it keeps files out of reach, not all else"
                 .to_owned(),
         ),
         Ok(RulesetStatus::NotEnforced) => Err("this kernel has no Landlock".to_owned()),
