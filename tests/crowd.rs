@@ -87,7 +87,13 @@ fn hostile(house: &House, number: usize) -> impl Future<Output = crate::harness:
 #[tokio::test]
 async fn g52_g21_fifty_hostile_calls_run_and_more_wait_and_an_honest_caller_notices_little() {
     let house = house();
-    let mut crowd: FuturesUnordered<_> = (0..70).map(|n| hostile(&house, n)).collect();
+    let mut crowd = FuturesUnordered::new();
+    for n in 0..70 {
+        // Each asks for its place before the next one comes.
+        let mut call = hostile(&house, n).boxed_local();
+        assert!(futures_util::poll!(call.as_mut()).is_pending());
+        crowd.push(call);
+    }
     // The crowd is looked at first, each time: one of it that ended would be seen.
     let honest = async {
         let all_run = || {
