@@ -98,14 +98,24 @@ fn g28_a_component_that_is_no_tool_is_refused() {
 
 #[test]
 fn g33_what_the_engine_has_switched_off_does_not_compile() {
-    for (name, module) in [
-        ("memory64", "(memory i64 1)"),
-        ("shared_memory", "(memory 1 1 shared)"),
-        ("many_memories", "(memory 1) (memory 1)"),
-        ("exceptions", "(tag)"),
-        ("garbage_collection", "(type (struct))"),
+    for (name, inside) in [
+        ("memory64", "(core module (memory i64 1))"),
+        ("shared_memory", "(core module (memory 1 1 shared))"),
+        (
+            "threads",
+            "(core module (memory 1) (func (drop (i32.atomic.load (i32.const 0)))))",
+        ),
+        ("many_memories", "(core module (memory 1) (memory 1))"),
+        ("exceptions", "(core module (tag))"),
+        ("garbage_collection", "(core module (type (struct)))"),
+        (
+            "stack_switching",
+            "(core module (type $f (func)) (type (cont $f)))",
+        ),
+        ("async_streams", "(type (stream u8))"),
+        ("async_futures", "(type (future u8))"),
     ] {
-        let bytes = wat::parse_str(format!("(component (core module {module}))"));
+        let bytes = wat::parse_str(format!("(component {inside})"));
         let site = Site::empty();
         site.write("one.wasm", bytes.expect("a component"));
         let said = site.lock(&manifest(ONE)).map(drop).expect_err(name);

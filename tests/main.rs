@@ -7,7 +7,9 @@ mod harness;
 
 mod calls;
 mod cli;
+mod compiling;
 mod components;
+mod crowd;
 mod doors;
 mod fuzz;
 mod ground;

@@ -21,6 +21,10 @@ use crate::quota::Quota;
 use crate::sandbox::{Errand, Lanes, Ran, Sandbox};
 use crate::terms::{Bill, Caller, Code, Door, Fault, Listed, Outcome, Progress};
 
+/// When a call that found no place within its deadline may come again, in seconds: others have
+/// waited as long.
+const LATER: u32 = 10;
+
 /// A running host: what the doors talk to.
 pub struct Host {
     /// Who may use what.
@@ -208,10 +212,10 @@ impl Host {
         let limits = &function.spec.limits;
         let reservation = tokio::select! {
             biased;
-            reserved = self.quota.reserve(&function.listed.id.tool) => reserved?,
+            reserved = self.quota.reserve(&request.caller.agent, &function.listed.id.tool) => reserved?,
             () = cancel.cancelled() => return Err(Fault::new(Code::Cancelled, "The call was cancelled.")),
             () = tokio::time::sleep_until((asked + limits.deadline).into()) => {
-                return Err(Fault::new(Code::Busy, "The tool was busy for longer than the call's deadline. Try again later."));
+                return Err(Fault::new(Code::Busy, "The tool was busy for longer than the call's deadline. Try again later.").retry_after(LATER));
             }
         };
         Ok(gate::admit(

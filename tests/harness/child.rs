@@ -111,7 +111,9 @@ fn bring_compiled(to: &Path) {
     let compiled = std::fs::read_dir(cache_folder()).into_iter().flatten();
     for file in compiled {
         let file = file.expect("a compiled component").path();
-        if file.extension() != Some("cwasm".as_ref()) {
+        // With the key, without which none of them would be believed.
+        let known = ["cwasm", "key"].map(|end| Some(end.as_ref()));
+        if !known.contains(&file.extension()) {
             continue;
         }
         let copy = to.join(file.file_name().expect("a name"));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
-use toolhost::catalog::{Cache, open_component};
+use toolhost::catalog::{Cache, CompileLimits, Compiler, open_component};
 use toolhost::sandbox::Sandbox;
 
 const TARGET: &str = "wasm32-wasip2";
@@ -31,7 +31,13 @@ pub(crate) fn cache_folder() -> PathBuf {
 
 /// The cache of compiled components.
 pub(crate) fn cache() -> Cache {
-    Cache::open(cache_folder()).expect("the folder of compiled components")
+    Cache::open(cache_folder(), compiler(CompileLimits::DEFAULT))
+        .expect("the folder of compiled components")
+}
+
+/// The program beside these tests, as the host starts it to compile.
+pub(crate) fn compiler(limits: CompileLimits) -> Compiler {
+    Compiler::program(PathBuf::from(env!("CARGO_BIN_EXE_toolhost")), limits)
 }
 
 /// The one engine of this process.

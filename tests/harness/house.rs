@@ -39,8 +39,6 @@ impl House {
             Ok(catalog) => catalog,
             Err(troubles) => panic!("{troubles:#?}"),
         };
-        let tools = manifest.tools.iter();
-        let places = tools.map(|tool| (tool.name.clone(), tool.all.limits.concurrency));
         let header = Header {
             host_version: "test",
             mode: Mode::Dev,
@@ -50,7 +48,7 @@ impl House {
         let host = Host::new(
             Callers::new(&manifest.callers, rustix::process::geteuid().as_raw(), None),
             catalog,
-            Quota::new(manifest.host.concurrency, manifest.host.queue, places),
+            Quota::new(&manifest),
             (sandbox(), Lanes::new().expect("lanes")),
             ledger.expect("a ledger"),
         );
@@ -144,7 +142,8 @@ impl House {
     /// Waits until no call of a tool with one place runs any more: its place is given back after
     /// its record is written.
     pub(crate) async fn quiet(&self, tool: &str) {
-        if let Err(fault) = self.host.quota.reserve(tool).await {
+        let caller = self.host.callers.all().next().expect("a caller");
+        if let Err(fault) = self.host.quota.reserve(&caller.agent, tool).await {
             panic!("{fault:?}");
         }
     }

@@ -4,6 +4,7 @@
 //! It knows no promise of the host: those are in the tests.
 
 mod agent;
+pub(crate) mod bombs;
 mod child;
 mod guests;
 mod house;
@@ -13,7 +14,7 @@ mod words;
 
 pub(crate) use agent::{Agent, Speaker, exchange, modern_meta, speak};
 pub(crate) use child::Program;
-pub(crate) use guests::{cache, cache_folder, checkout, guest, sandbox, tool};
+pub(crate) use guests::{cache, cache_folder, checkout, compiler, guest, sandbox, tool};
 pub(crate) use house::House;
 pub(crate) use site::{Site, manifest};
 pub(crate) use upstream::{Seen, Upstream, text_response};

@@ -1,6 +1,5 @@
 //! One call inside the process: everything the host does against the bare engine.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,7 +8,7 @@ use toolhost::call::{Host, Request};
 use toolhost::capability::http::Secrets;
 use toolhost::capability::service::dial::Dialer;
 use toolhost::capability::{BoundPre, World, dir, kv};
-use toolhost::catalog::{self, Cache, Places};
+use toolhost::catalog::{self, Cache, CompileLimits, Compiler, Places};
 use toolhost::gate::Callers;
 use toolhost::ledger::{Header, Ledger, Mode};
 use toolhost::quota::Quota;
@@ -88,7 +87,8 @@ fn host(stage: &Stage, sandbox: Arc<Sandbox>) -> Arc<Host> {
             .unwrap();
     let lock =
         catalog::Lock::parse(&std::fs::read_to_string(catalog::lock_path(&path)).unwrap()).unwrap();
-    let cache = Cache::open(stage.folder.join("inside.compiled")).unwrap();
+    let compiler = Compiler::program(crate::stage::TOOLHOST.into(), CompileLimits::DEFAULT);
+    let cache = Cache::open(stage.folder.join("inside.compiled"), compiler).unwrap();
     let world = World {
         dialer: Arc::new(Dialer::new()),
         secrets: Arc::new(Secrets::default()),
@@ -101,11 +101,6 @@ fn host(stage: &Stage, sandbox: Arc<Sandbox>) -> Arc<Host> {
         world: &world,
     };
     let catalog = catalog::load(&sandbox, &manifest, &lock, places, &|_| {}).unwrap();
-    let slots: BTreeMap<Arc<str>, u32> = manifest
-        .tools
-        .iter()
-        .map(|tool| (tool.name.clone(), 16))
-        .collect();
     let header = Header {
         host_version: "bench",
         mode: Mode::Dev,
@@ -121,7 +116,7 @@ fn host(stage: &Stage, sandbox: Arc<Sandbox>) -> Arc<Host> {
     Arc::new(Host::new(
         Callers::new(&[], 0, None),
         catalog,
-        Quota::new(64, 64, slots),
+        Quota::new(&manifest),
         (sandbox, lanes),
         ledger,
     ))

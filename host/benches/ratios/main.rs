@@ -3,7 +3,7 @@
 //! little; it stands beside the ratio all the same.
 //!
 //! `cargo bench --bench ratios` prints all; a word after `--` chooses: call, unix, http, stdio,
-//! noise, cancel, egress, start, memory.
+//! noise, crowd, cancel, egress, start, memory.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,6 +16,7 @@
 )]
 
 mod bare;
+mod crowd;
 mod drive;
 mod egress;
 mod inside;
@@ -54,6 +55,9 @@ fn main() {
     }
     if chosen("noise") {
         outside::noise(&stage);
+    }
+    if chosen("crowd") {
+        crowd::crowd(&stage);
     }
     if chosen("cancel") {
         outside::cancel(&stage);

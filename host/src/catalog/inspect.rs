@@ -1,8 +1,9 @@
 //! What a file is, before anything is compiled: its kind by its first bytes, its imports and
-//! exports by its sections.
+//! exports by its sections, and whether a compiler should be given it at all.
 
 use wasmparser::{Encoding, Parser, Payload};
 
+use super::shape::{Oversize, Shape};
 use crate::capability;
 use crate::terms::{Code, Fault};
 
@@ -22,11 +23,16 @@ pub struct Inspected {
 ///
 /// # Errors
 ///
-/// `bad-component`, naming what the file is instead, or the import that nobody provides.
+/// `bad-component`, naming what the file is instead, what of it is too much to compile, or the
+/// import that nobody provides.
 pub fn inspect(bytes: &[u8]) -> Result<Inspected, Fault> {
     kind(bytes)?;
-    let inspected =
-        sections(bytes).map_err(|error| bad("the file is damaged or cut off").detail(error))?;
+    let inspected = sections(bytes).map_err(|oversize| match oversize {
+        Oversize::Damaged(error) => bad("the file is damaged or cut off").detail(error),
+        Oversize::Count(what, most) => bad(format!(
+            "it has more than {most} {what}, which is more than any compiler should be given"
+        )),
+    })?;
     let unknown: Vec<&str> = inspected
         .imports
         .iter()
@@ -69,14 +75,17 @@ fn kind(bytes: &[u8]) -> Result<(), Fault> {
     }
 }
 
-fn sections(bytes: &[u8]) -> wasmparser::Result<Inspected> {
+fn sections(bytes: &[u8]) -> Result<Inspected, Oversize> {
     let mut inspected = Inspected {
         imports: Vec::new(),
         exports: Vec::new(),
     };
     let mut depth = 0_u32;
+    let mut shape = Shape::new();
     for payload in Parser::new(0).parse_all(bytes) {
-        match payload? {
+        let payload = payload?;
+        shape.note(&payload)?;
+        match payload {
             Payload::Version {
                 encoding: Encoding::Component | Encoding::Module,
                 ..

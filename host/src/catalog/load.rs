@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sha2::{Digest, Sha256};
 
+use super::cache::Past;
 use super::inspect::MOST_BYTES;
 use super::{
     Cache, Catalog, Function, Lock, LockedTool, Tool, annotations, define, inspect, reach,
@@ -17,7 +19,7 @@ use crate::capability::{self, Equipment, World};
 use crate::gate::Checks;
 use crate::manifest::{Grants, Manifest, ToolSpec};
 use crate::sandbox::{Prepared, Sandbox};
-use crate::terms::{Code, Fault, FunctionId, Listed};
+use crate::terms::{Fault, FunctionId, Listed};
 
 /// What is wrong with a tool, with its line in the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -153,8 +155,8 @@ fn load_tool(
         ));
     }
     // These bytes were inspected when they were locked: what they import stands in the lock.
-    let prepared =
-        prepare(sandbox, &bytes, digest, places.cache).map_err(|fault| trouble(said(&fault)))?;
+    let prepared = prepare(sandbox, &bytes, digest, places.cache, Past::Heeded)
+        .map_err(|fault| trouble(said(&fault)))?;
     let mut troubles = idle_grants(spec, &locked.imports);
     troubles.extend(idle_sections(spec, locked));
     troubles.extend(idle_arguments(spec, locked));
@@ -267,7 +269,7 @@ fn idle_grants(spec: &ToolSpec, imports: &[String]) -> Vec<Trouble> {
         .collect()
 }
 
-/// Reads and compiles one component.
+/// Reads and compiles one component, also one that did not compile before.
 ///
 /// # Errors
 ///
@@ -276,7 +278,8 @@ pub fn open_component(sandbox: &Sandbox, path: &Path, cache: &Cache) -> Result<L
     let bytes = read(path)?;
     let digest = Sha256::digest(&bytes).into();
     let imports = inspect(&bytes).map_err(|fault| said(&fault))?.imports;
-    let prepared = prepare(sandbox, &bytes, digest, cache).map_err(|fault| said(&fault))?;
+    let prepared =
+        prepare(sandbox, &bytes, digest, cache, Past::Forgotten).map_err(|fault| said(&fault))?;
     Ok(Loaded { prepared, imports })
 }
 
@@ -285,14 +288,9 @@ fn prepare(
     bytes: &[u8],
     digest: [u8; 32],
     cache: &Cache,
+    past: Past,
 ) -> Result<Prepared, Fault> {
-    let compiled = cache.component(sandbox.engine(), bytes, &digest);
-    let component = compiled.map_err(|error| {
-        Fault::new(
-            Code::BadComponent,
-            format!("the component does not compile: {error:#}"),
-        )
-    })?;
+    let component = cache.component(sandbox.engine(), bytes, &digest, past)?;
     sandbox.prepare(&component, digest)
 }
 
@@ -303,21 +301,33 @@ fn said(fault: &Fault) -> String {
     }
 }
 
+/// Reads a component's file, and no more of it than is allowed: a file may grow while it is read,
+/// and what is no ordinary file says nothing of its size.
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     let cannot =
-        |error: std::io::Error| format!("its component {} cannot be read: {error}", path.display());
+        |error: io::Error| format!("its component {} cannot be read: {error}", path.display());
+    let too_large = |bytes: u64| {
+        format!(
+            "its component {} has {bytes} bytes; {MOST_BYTES} are allowed",
+            path.display()
+        )
+    };
     let meta = std::fs::metadata(path).map_err(cannot)?;
     if !meta.is_file() {
         return Err(format!("its component {} is not a file", path.display()));
     }
     if meta.len() > MOST_BYTES {
-        return Err(format!(
-            "its component {} has {} bytes; {MOST_BYTES} are allowed",
-            path.display(),
-            meta.len()
-        ));
+        return Err(too_large(meta.len()));
     }
-    std::fs::read(path).map_err(cannot)
+    let file = std::fs::File::open(path).map_err(cannot)?;
+    let mut bytes = Vec::new();
+    file.take(MOST_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(cannot)?;
+    match u64::try_from(bytes.len()) {
+        Ok(read) if read <= MOST_BYTES => Ok(bytes),
+        _ => Err(too_large(MOST_BYTES + 1)),
+    }
 }
 
 /// Asks every tool of the manifest what it is and offers, for a new lock.

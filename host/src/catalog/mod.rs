@@ -2,15 +2,22 @@
 //! ones; it knows nothing of callers and of the network.
 
 mod cache;
+mod child;
+mod compile;
+mod confine;
 mod define;
 mod inspect;
 mod load;
 mod lock;
+mod seal;
+mod shape;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use cache::Cache;
+pub use child::compile_child;
+pub use compile::{CompileLimits, Compiler};
 pub use inspect::{Inspected, inspect};
 pub use load::{Loaded, Places, Trouble, load, lock_path, lock_tools, open_component};
 pub use lock::{Change, Lock, LockedTool};

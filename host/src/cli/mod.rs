@@ -22,6 +22,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::catalog;
+
 /// Runs AI agents' tools as WebAssembly components: granted, bounded, recorded, billed.
 #[derive(Parser)]
 #[command(name = "toolhost", version, max_term_width = 100)]
@@ -97,6 +99,16 @@ enum Command {
     },
     /// Build the tools of this checkout and show what the host does with them.
     Demo,
+    /// Compile standard input, for the host itself: it starts this program again to do so.
+    #[command(hide = true)]
+    CompileChild {
+        /// Processor time, in seconds.
+        #[arg(long)]
+        cpu: u64,
+        /// What may be allocated, in bytes.
+        #[arg(long)]
+        memory: u64,
+    },
 }
 
 /// What every command gets.
@@ -109,6 +121,10 @@ struct Setting {
 #[must_use]
 pub fn run() -> ExitCode {
     let typed = Typed::parse();
+    // Before there is a second thread: walls are put around this one.
+    if let Command::CompileChild { cpu, memory } = typed.command {
+        return catalog::compile_child(cpu, memory);
+    }
     log_to_stderr(match typed.command {
         Command::Serve { .. } => "info",
         // What is refused on purpose is shown in its tables.
@@ -154,6 +170,7 @@ async fn dispatch(setting: &Setting, command: Command) -> anyhow::Result<ExitCod
         Command::Ledger { command } => ledger::ledger(setting, command),
         Command::Connect { client, http } => connect::connect(setting, client, http),
         Command::Demo => demo::demo(setting).await,
+        Command::CompileChild { .. } => anyhow::bail!("compiling begins before anything else does"),
     }
 }
 

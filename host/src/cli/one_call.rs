@@ -76,6 +76,7 @@ fn print_json(outcome: &Result<Outcome, Fault>, bill: Bill) -> anyhow::Result<()
             "blame": fault.blame(),
             "message": fault.say,
             "detail": fault.detail,
+            "retry_after": fault.retry_after,
         }),
     };
     let mut value = value;

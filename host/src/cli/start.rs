@@ -19,7 +19,7 @@ use crate::capability::service::secret::{
     CommandSource, EnvSource, FileSource, SecretSource, Secrets,
 };
 use crate::capability::{World, dir, kv};
-use crate::catalog::{self, Cache, Catalog, Lock, Places, Trouble};
+use crate::catalog::{self, Cache, Catalog, Compiler, Lock, Places, Trouble};
 use crate::gate::Callers;
 use crate::ledger::{Header, Ledger, Mode};
 use crate::manifest::{self, CallerSpec, CommandSpec, Manifest, SecretPlace};
@@ -102,7 +102,7 @@ impl Opened {
 
     pub(super) fn cache(&self) -> anyhow::Result<Cache> {
         private_folder(&self.state())?;
-        Cache::open(self.state().join("compiled"))
+        Cache::open(self.state().join("compiled"), Compiler::this_program())
             .context("cannot open the folder of compiled components")
     }
 
@@ -329,13 +329,7 @@ impl Opened {
         let world = self.world(self.dialer()?.clone(), self.secrets().await?);
         let sandbox = Arc::new(Sandbox::new()?);
         let catalog = self.tools(&sandbox, &world)?;
-        let host = &self.manifest.host;
-        let places = self
-            .manifest
-            .tools
-            .iter()
-            .map(|tool| (tool.name.clone(), tool.all.limits.concurrency));
-        let quota = Quota::new(host.concurrency, host.queue, places);
+        let quota = Quota::new(&self.manifest);
         let lanes = (sandbox, Lanes::new()?);
         Ok(Arc::new(Host::new(
             self.callers()?,

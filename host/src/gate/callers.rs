@@ -55,6 +55,7 @@ impl Callers {
                     uid: None,
                     stdio: true,
                     user: None,
+                    concurrency: None,
                     may: vec![everything],
                 },
             );
@@ -154,6 +155,7 @@ mod tests {
             uid: None,
             stdio: false,
             user: None,
+            concurrency: None,
             may: may
                 .iter()
                 .map(|(tool, function)| Right {

@@ -21,13 +21,14 @@ enum Mark {
     Stdio,
 }
 
-/// Reads `[caller.*]`; `tools` are the names that rights may have.
-pub(super) fn read(sections: Vec<Entry<'_>>, tools: &BTreeSet<&str>) -> Vec<CallerSpec> {
+/// Reads `[caller.*]`; `tools` are the names that rights may have, `most` is how many calls the
+/// host runs at once.
+pub(super) fn read(sections: Vec<Entry<'_>>, tools: &BTreeSet<&str>, most: u32) -> Vec<CallerSpec> {
     let mut marks = BTreeMap::new();
     let mut one = |section: Entry<'_>| {
         let name = Kind::Caller.read(section.page, &section.key);
         let table = section.table()?;
-        Some(caller(name, table, tools, &mut marks))
+        Some(caller(name, table, (tools, most), &mut marks))
     };
     sections.into_iter().filter_map(&mut one).collect()
 }
@@ -35,7 +36,7 @@ pub(super) fn read(sections: Vec<Entry<'_>>, tools: &BTreeSet<&str>) -> Vec<Call
 fn caller(
     name: Arc<str>,
     mut table: Table<'_>,
-    tools: &BTreeSet<&str>,
+    (tools, most): (&BTreeSet<&str>, u32),
     marks: &mut BTreeMap<Mark, Arc<str>>,
 ) -> CallerSpec {
     let page = table.page;
@@ -68,6 +69,7 @@ fn caller(
     let stdio = stdio.filter(|entry| on_stdio(entry, &name));
     stdio.iter().for_each(|entry| claim(entry, Mark::Stdio));
     let user = table.text("user").and_then(|text| user(page, &text));
+    let concurrency = concurrency(&mut table, most);
     let may = may(&mut table, tools);
     let (span, line) = (table.span.clone(), table.line());
     let slips = table.finish();
@@ -83,8 +85,22 @@ fn caller(
         uid,
         stdio: stdio.is_some(),
         user,
+        concurrency,
         may,
     }
+}
+
+fn concurrency(table: &mut Table<'_>, most: u32) -> Option<u32> {
+    let entry = table.take("concurrency")?;
+    let value = units::small_count(&entry, 1..=1_000)?;
+    if value > most {
+        let message = format!("{value} calls of one caller can never run at once");
+        let hint = format!("`concurrency` of `[host]` is {most}, over all callers");
+        let finding = Finding::at(&entry.span, message).hint(hint);
+        entry.page.report(finding);
+        return None;
+    }
+    Some(value)
 }
 
 fn token_hash(entry: &Entry<'_>) -> Option<[u8; 32]> {

@@ -102,7 +102,7 @@ fn read(mut root: Table<'_>) -> Manifest {
     let (tools, own): (Vec<_>, Vec<_>) = sections.iter().filter_map(read).unzip();
     let tools: Vec<Arc<ToolSpec>> = tools.into_iter().map(Arc::new).collect();
     let names = sections.iter().map(|section| section.key.value).collect();
-    let callers = caller::read(callers, &names);
+    let callers = caller::read(callers, &names, host.concurrency);
 
     for written in defaults.concurrency.iter().chain(own.iter().flatten()) {
         report_unreached(page, written, host.concurrency);

@@ -88,6 +88,9 @@ pub struct CallerSpec {
     pub stdio: bool,
     /// The user it acts for, where that is fixed.
     pub user: Option<Arc<str>>,
+    /// Calls of it that run at once, over all tools. By default all that the host runs but one for
+    /// each other caller.
+    pub concurrency: Option<u32>,
     /// What it may use.
     pub may: Vec<Right>,
 }

@@ -1,152 +1,189 @@
-//! Is there room. Places for calls, per tool and over all, and a queue that ends: beyond it a call
-//! hears "busy" at once instead of waiting for ever.
+//! Is there room. Places for calls, over all, per tool and per caller, and a queue that ends: beyond
+//! it a call hears "busy" at once instead of waiting for ever.
+//!
+//! Who is next is decided in `book`, which is pure; here calls wait, are woken, and give up.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+mod book;
+mod wait;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 
+use crate::manifest::Manifest;
 use crate::terms::{Code, Fault};
+use book::{Book, Heard, Seat, Share, Ticket};
+use wait::Turn;
+
+/// When a call that was turned away may come again, in seconds: by then most calls that ran are over.
+const AGAIN: u32 = 1;
+
+/// The caller where the manifest names none.
+const LOCAL: &str = "local";
 
 /// The places of one host.
 pub struct Quota {
-    all: Arc<Semaphore>,
-    tools: BTreeMap<Arc<str>, Arc<Semaphore>>,
-    waiting: AtomicU32,
-    queue: u32,
+    desk: Arc<Desk>,
+    tools: BTreeMap<Arc<str>, usize>,
+    callers: BTreeMap<Arc<str>, usize>,
+}
+
+/// Where places are given and taken back. The lock is held for some bookkeeping, never while
+/// anybody waits or is woken.
+struct Desk(Mutex<Opened>);
+
+struct Opened {
+    book: Book,
+    /// Who waits, and how to wake him once he was asked.
+    waits: BTreeMap<Ticket, Option<Waker>>,
+    /// Who was given a place and has not come for it yet.
+    called: BTreeSet<Ticket>,
+    closed: bool,
 }
 
 /// A held place, given back when it is dropped.
 pub struct Reservation {
-    _tool: OwnedSemaphorePermit,
-    _all: OwnedSemaphorePermit,
+    desk: Arc<Desk>,
+    seat: Seat,
 }
 
 impl Quota {
-    /// `all` places over all tools, so many for each tool, and `queue` calls that may wait.
-    pub fn new(all: u32, queue: u32, tools: impl IntoIterator<Item = (Arc<str>, u32)>) -> Self {
+    /// The places that a manifest grants.
+    ///
+    /// A caller whose section has no `concurrency` may take all places but one for each other
+    /// caller: nobody finds every place taken by one of the others. Each caller may fill an equal
+    /// part of the queue.
+    #[must_use]
+    pub fn new(manifest: &Manifest) -> Self {
+        let host = &manifest.host;
+        let mut declared: Vec<(Arc<str>, Option<u32>)> = manifest
+            .callers
+            .iter()
+            .map(|caller| (caller.name.clone(), caller.concurrency))
+            .collect();
+        if declared.is_empty() {
+            declared.push((LOCAL.into(), None));
+        }
+        let count = u32::try_from(declared.len()).unwrap_or(u32::MAX);
+        let spared = host.concurrency.saturating_sub(count.saturating_sub(1));
+        let part = (host.queue / count).max(1);
+        let shares = declared.iter().map(|(_, places)| Share {
+            places: places.unwrap_or(spared.max(1)),
+            queue: part,
+        });
+        let shares: Vec<Share> = shares.collect();
+        let tools = manifest.tools.iter();
+        let places = tools.clone().map(|tool| tool.all.limits.concurrency);
+        let book = Book::new(host.concurrency, host.queue, places.collect(), &shares);
         Self {
-            all: places(all),
-            tools: tools
-                .into_iter()
-                .map(|(tool, most)| (tool, places(most)))
-                .collect(),
-            waiting: AtomicU32::new(0),
-            queue,
+            desk: Arc::new(Desk::open(book)),
+            tools: numbered(tools.map(|tool| tool.name.clone())),
+            callers: numbered(declared.into_iter().map(|(name, _)| name)),
         }
     }
 
-    /// Takes a place, waiting for one if the queue is not full. Dropping the future gives up.
+    /// Takes a place for a call of this caller and tool, waiting for one if there is room to wait.
+    /// Dropping the future gives up.
     ///
     /// # Errors
     ///
-    /// `busy` when the queue is full, `shutting-down` when the host stops.
-    pub async fn reserve(&self, tool: &str) -> Result<Reservation, Fault> {
-        let of_tool = self
-            .tools
-            .get(tool)
-            .ok_or_else(|| Fault::internal(format!("no places for tool `{tool}`")))?;
-        if let (Ok(of_tool), Ok(of_all)) = (
-            of_tool.clone().try_acquire_owned(),
-            self.all.clone().try_acquire_owned(),
-        ) {
-            return Ok(Reservation {
-                _tool: of_tool,
-                _all: of_all,
-            });
-        }
-        let _waiting = Waiting::join(self, tool)?;
-        // The tool's place first: calls that wait for a busy tool hold no place of the others.
-        let stopping = |_| {
-            Fault::new(
-                Code::ShuttingDown,
-                "The host is stopping. Try again when it is back.",
-            )
+    /// `busy` when too many wait already, `shutting-down` when the host stops.
+    pub async fn reserve(&self, caller: &str, tool: &str) -> Result<Reservation, Fault> {
+        let nobody = |what: &str| Fault::internal(format!("no places for {what}"));
+        let seat = Seat {
+            caller: *self.callers.get(caller).ok_or_else(|| nobody(caller))?,
+            tool: *self.tools.get(tool).ok_or_else(|| nobody(tool))?,
         };
-        let of_tool = of_tool.clone().acquire_owned().await.map_err(stopping)?;
-        let of_all = self.all.clone().acquire_owned().await.map_err(stopping)?;
-        Ok(Reservation {
-            _tool: of_tool,
-            _all: of_all,
-        })
+        match self.desk.ask(seat)? {
+            Heard::Go => Ok(self.desk.reservation(seat)),
+            Heard::Wait(ticket) => Turn::new(self.desk.clone(), ticket, seat).await,
+            Heard::Busy => Err(Fault::new(
+                Code::Busy,
+                format!("Too many calls are waiting (tool `{tool}`). Try again in a moment."),
+            )
+            .retry_after(AGAIN)),
+        }
     }
 
     /// Lets nobody in any more; who waits is told.
     pub fn close(&self) {
-        self.all.close();
-        self.tools.values().for_each(|tool| tool.close());
+        let waits = {
+            let mut opened = self.desk.lock();
+            opened.closed = true;
+            std::mem::take(&mut opened.waits)
+        };
+        waits.into_values().flatten().for_each(Waker::wake);
     }
 }
 
-fn places(most: u32) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(
-        usize::try_from(most).unwrap_or(Semaphore::MAX_PERMITS),
-    ))
+fn numbered(names: impl Iterator<Item = Arc<str>>) -> BTreeMap<Arc<str>, usize> {
+    names.enumerate().map(|(at, name)| (name, at)).collect()
 }
 
-/// A place in the queue.
-struct Waiting<'a>(&'a AtomicU32);
+impl Desk {
+    fn open(book: Book) -> Self {
+        Self(Mutex::new(Opened {
+            book,
+            waits: BTreeMap::new(),
+            called: BTreeSet::new(),
+            closed: false,
+        }))
+    }
 
-impl<'a> Waiting<'a> {
-    fn join(quota: &'a Quota, tool: &str) -> Result<Self, Fault> {
-        quota
-            .waiting
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
-                (now < quota.queue).then_some(now + 1)
-            })
-            .map(|_| Self(&quota.waiting))
-            .map_err(|_| {
-                Fault::new(
-                    Code::Busy,
-                    format!("Too many calls are waiting (tool `{tool}`). Try again in a moment."),
-                )
-            })
+    /// Nothing panics while it is held; if something did, the book is whole between its methods.
+    fn lock(&self) -> MutexGuard<'_, Opened> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ask(&self, seat: Seat) -> Result<Heard, Fault> {
+        let mut opened = self.lock();
+        if opened.closed {
+            return Err(stopping());
+        }
+        let heard = opened.book.ask(seat);
+        if let Heard::Wait(ticket) = heard {
+            opened.waits.insert(ticket, None);
+        }
+        Ok(heard)
+    }
+
+    /// A place that the book has already given.
+    fn reservation(self: &Arc<Self>, seat: Seat) -> Reservation {
+        Reservation {
+            desk: self.clone(),
+            seat,
+        }
+    }
+
+    /// Takes a place back and wakes whoever has it now.
+    fn leave(&self, seat: Seat) {
+        let mut wakers = Vec::new();
+        {
+            let mut opened = self.lock();
+            for ticket in opened.book.leave(seat) {
+                // Nobody is there any more once the desk is closed.
+                if let Some(waker) = opened.waits.remove(&ticket) {
+                    opened.called.insert(ticket);
+                    wakers.extend(waker);
+                }
+            }
+        }
+        wakers.into_iter().for_each(Waker::wake);
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Reservation {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.desk.leave(self.seat);
     }
+}
+
+fn stopping() -> Fault {
+    Fault::new(
+        Code::ShuttingDown,
+        "The host is stopping. Try again when it is back.",
+    )
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn code<T>(result: Result<T, Fault>) -> Option<Code> {
-        result.err().map(|fault| fault.code)
-    }
-
-    #[tokio::test]
-    async fn beyond_the_queue_is_busy_and_a_freed_place_is_given_on() {
-        let quota = Arc::new(Quota::new(8, 1, [(Arc::from("a"), 1), (Arc::from("b"), 1)]));
-        let held = quota.reserve("a").await;
-        assert!(held.is_ok());
-        let next = {
-            let quota = quota.clone();
-            tokio::spawn(async move { quota.reserve("a").await })
-        };
-        while quota.waiting.load(Ordering::Acquire) == 0 {
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(code(quota.reserve("a").await), Some(Code::Busy));
-        assert!(
-            quota.reserve("b").await.is_ok(),
-            "another tool has its own places"
-        );
-        drop(held);
-        assert!(next.await.is_ok_and(|reserved| reserved.is_ok()));
-        assert_eq!(quota.waiting.load(Ordering::Acquire), 0);
-    }
-
-    #[tokio::test]
-    async fn closing_tells_who_waits() {
-        let quota = Quota::new(1, 4, [(Arc::from("a"), 1)]);
-        let held = quota.reserve("a").await;
-        let (waited, ()) = tokio::join!(quota.reserve("a"), async { quota.close() });
-        assert_eq!(code(waited), Some(Code::ShuttingDown));
-        drop(held);
-    }
-}
+mod tests;

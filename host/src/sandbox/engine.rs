@@ -92,8 +92,25 @@ impl Sandbox {
     }
 }
 
-/// The hardened profile of the threat model, section 1.3. It is also the fast one.
+/// An engine that compiles for the sandbox's and runs nothing: the same settings but for where
+/// instances are laid out, which no native code knows.
+///
+/// # Errors
+///
+/// When this machine is not supported by Cranelift.
+pub fn compiling_engine() -> Result<Engine, String> {
+    Engine::new(&code()).map_err(|error| format!("the compiler cannot start: {error:#}"))
+}
+
 fn config() -> Config {
+    let mut config = code();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+    config
+}
+
+/// What decides which code is accepted and what it is compiled to: the hardened profile of the
+/// threat model, section 1.3. It is also the fast one.
+fn code() -> Config {
     let mut config = Config::new();
     config
         .strategy(Strategy::Cranelift)
@@ -111,8 +128,7 @@ fn config() -> Config {
         .wasm_tail_call(true)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(16))
         .generate_address_map(false)
-        .async_stack_zeroing(true)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+        .async_stack_zeroing(true);
     config
 }
 

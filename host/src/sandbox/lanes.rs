@@ -6,6 +6,7 @@
 //! on the second lane, sees the token, and closes its books.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::run::panic_words;
 use crate::terms::Fault;
 
 /// Processor time a call may use on the first lane. An ordinary call needs some tens of
@@ -91,9 +93,19 @@ impl<T: Send + 'static> Future for Drive<T> {
         let this = &mut *self;
         if let Stage::First(call, spent) = &mut this.stage {
             let start = Instant::now();
-            if let Poll::Ready(value) = call.as_mut().poll(context) {
-                this.stage = Stage::Over;
-                return Poll::Ready(Ok(value));
+            // A panic ends its call, not the door that asked for it.
+            let polled = catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(context)));
+            match polled {
+                Ok(Poll::Pending) => {}
+                Ok(Poll::Ready(value)) => {
+                    this.stage = Stage::Over;
+                    return Poll::Ready(Ok(value));
+                }
+                Err(panic) => {
+                    this.bury();
+                    let what = panic_words(&*panic);
+                    return Poll::Ready(Err(Fault::internal(format!("a call panicked: {what}"))));
+                }
             }
             *spent += start.elapsed();
             if *spent < FAIR_SHARE {
@@ -112,6 +124,12 @@ impl<T: Send + 'static> Future for Drive<T> {
 }
 
 impl<T: Send + 'static> Drive<T> {
+    /// Drops what is left of a call that panicked; what panics again in there was said before.
+    fn bury(&mut self) {
+        let rest = std::mem::replace(&mut self.stage, Stage::Over);
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(rest)));
+    }
+
     fn change_lane(&mut self) {
         if let Some(slow) = &self.slow
             && let Stage::First(call, _) = std::mem::replace(&mut self.stage, Stage::Over)

@@ -7,6 +7,6 @@ mod meter;
 mod run;
 mod state;
 
-pub use engine::{Prepared, Sandbox};
+pub use engine::{Prepared, Sandbox, compiling_engine};
 pub use lanes::Lanes;
 pub use run::{Errand, Ran};

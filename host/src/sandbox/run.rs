@@ -94,7 +94,12 @@ impl Sandbox {
         };
         let answer = ended.judge(&store, limits);
         let used = Used::of(&store, limits);
-        drop(store);
+        // What a guest leaves behind runs code when it goes, after the answer is known: a panic in
+        // there changes nothing any more.
+        let gone = std::panic::catch_unwind(AssertUnwindSafe(|| drop(store)));
+        if let Err(panic) = gone {
+            tracing::error!(panic = panic_words(&*panic), "dropping a guest panicked");
+        }
         pen.settled().await;
         Ran {
             answer,
@@ -211,7 +216,7 @@ impl<T> Ended<T> {
             }
             Self::Returned(Err(panic)) => Err(Fault::internal(format!(
                 "a host function panicked: {}",
-                words(&*panic)
+                panic_words(&*panic)
             ))),
             Self::Late => Err(late(limits)),
             Self::Cancelled => Err(Fault::new(Code::Cancelled, "The call was cancelled.")),
@@ -230,7 +235,7 @@ fn late(limits: &Limits) -> Fault {
 }
 
 /// What a panic said, for the operator.
-fn words(panic: &(dyn std::any::Any + Send)) -> &str {
+pub(super) fn panic_words(panic: &(dyn std::any::Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
         .copied()

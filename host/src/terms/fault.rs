@@ -138,6 +138,8 @@ pub struct Fault {
     pub say: Cow<'static, str>,
     /// What only the operator may read.
     pub detail: Option<String>,
+    /// When the same call may go well, in seconds, where that is known.
+    pub retry_after: Option<u32>,
 }
 
 impl Fault {
@@ -147,7 +149,15 @@ impl Fault {
             code,
             say: say.into(),
             detail: None,
+            retry_after: None,
         }
+    }
+
+    /// Adds when the same call may go well, in seconds.
+    #[must_use]
+    pub const fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
     }
 
     /// Adds what only the operator may read.

@@ -94,6 +94,9 @@ fn from_fault(fault: Fault) -> Answer {
             let mut meta = Map::new();
             meta.insert("toolhost/code".into(), fault.code.as_str().into());
             meta.insert("toolhost/blame".into(), serde_json::json!(fault.blame()));
+            if let Some(seconds) = fault.retry_after {
+                meta.insert("toolhost/retry-after".into(), seconds.into());
+            }
             Answer::Result(bad(fault.say.into_owned(), meta))
         }
     }

@@ -27,6 +27,40 @@ pub(crate) fn hog(
     format!("took {} MiB", black_box(taken).len())
 }
 
+/// Copies one half of its memory to the other for ever, in single instructions.
+#[tool(read_only)]
+pub(crate) fn copy_for_ever(
+    /// How much at once, in MiB.
+    mib: usize,
+) {
+    let half = mib << 20;
+    let mut taken = vec![1_u8; half * 2];
+    loop {
+        taken.copy_within(..half, half);
+        black_box(&mut taken);
+    }
+}
+
+/// Takes memory, piece by piece, and touches every page of it for ever.
+#[tool(read_only)]
+pub(crate) fn touch_for_ever(
+    /// How much, in MiB.
+    mib: usize,
+) {
+    let mut taken: Vec<Vec<u8>> = Vec::new();
+    loop {
+        if taken.len() < mib {
+            taken.push(vec![0; 1 << 20]);
+        }
+        for page in taken
+            .iter_mut()
+            .flat_map(|piece| piece.iter_mut().step_by(4096))
+        {
+            *page = black_box(page.wrapping_add(1));
+        }
+    }
+}
+
 /// Waits without using CPU.
 #[tool(read_only)]
 pub(crate) fn nap(

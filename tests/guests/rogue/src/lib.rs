@@ -11,7 +11,7 @@ mod storage;
 mod surroundings;
 
 use answers::{BrokenPromise, NotJson, WrongOutput, flood};
-use bounds::{babble, crash, hog, nap, quit, recurse, spin};
+use bounds::{babble, copy_for_ever, crash, hog, nap, quit, recurse, spin, touch_for_ever};
 use deeds::acts;
 use files::{hard_link, list, many_handles, read, remove, rename, write};
 use leaks::tell;
@@ -23,6 +23,8 @@ use surroundings::{env, log, now, progress, random, stash};
 
 toolhost_sdk::export!(
     spin,
+    copy_for_ever,
+    touch_for_ever,
     hog,
     nap,
     recurse,

@@ -1,0 +1,106 @@
+//! The seal of compiled components: a key that lies in the cache's folder, and what it says of a
+//! file. A file that was changed, cut off, or put under another's name does not have it.
+//!
+//! It knows nothing of components. Whoever can read the folder can make seals: the folder's mode
+//! keeps others out, the seal finds what a disk, a backup or a slip of the hand did.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use super::cache::owned;
+
+/// What stands at the end of a sealed file, in bytes.
+pub(super) const LENGTH: usize = 32;
+
+const KEY_FILE: &str = "seal.key";
+
+/// The key of one folder.
+#[derive(Clone)]
+pub(super) struct Seal([u8; LENGTH]);
+
+impl Seal {
+    /// The folder's key, made where there is none. One that is damaged, or that others could read,
+    /// is replaced: what was sealed with it is compiled anew.
+    pub(super) fn open(folder: &Path) -> io::Result<Self> {
+        let path = folder.join(KEY_FILE);
+        if let Some(key) = read_key(&path) {
+            return Ok(Self(key));
+        }
+        if path.exists() {
+            std::fs::remove_file(&path)?;
+        }
+        let mut key = [0; LENGTH];
+        File::open("/dev/urandom")?.read_exact(&mut key)?;
+        // Beside it and linked, so that of several processes that start at once one key counts, and
+        // nobody reads half of it.
+        let beside = folder.join(format!("{KEY_FILE}.{}", std::process::id()));
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&beside)?;
+        file.write_all(&key)?;
+        let linked = std::fs::hard_link(&beside, &path);
+        std::fs::remove_file(&beside)?;
+        match linked {
+            Ok(()) => Ok(Self(key)),
+            Err(error) => read_key(&path).map(Self).ok_or(error),
+        }
+    }
+
+    /// Writes the seal of all that `file` holds to its end. `name` is part of it.
+    pub(super) fn put(&self, name: &str, file: &mut File) -> io::Result<()> {
+        let length = file.metadata()?.len();
+        let mac = self.of(name, file, length)?.finalize().into_bytes();
+        file.write_all(&mac)
+    }
+
+    /// Whether a file under this name ends with its seal.
+    pub(super) fn holds(&self, name: &str, path: &Path) -> io::Result<bool> {
+        let mut file = File::open(path)?;
+        let sealed = u64::try_from(LENGTH).unwrap_or(u64::MAX);
+        let Some(length) = file.metadata()?.len().checked_sub(sealed) else {
+            return Ok(false);
+        };
+        let mac = self.of(name, &mut file, length)?;
+        let mut said = [0; LENGTH];
+        file.read_exact(&mut said)?;
+        Ok(mac.verify_slice(&said).is_ok())
+    }
+
+    /// Reads `length` bytes from the beginning.
+    fn of(&self, name: &str, file: &mut File, length: u64) -> io::Result<Hmac<Sha256>> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).map_err(io::Error::other)?;
+        // Names have one form and one length each; the zero ends them all the same.
+        mac.update(name.as_bytes());
+        mac.update(&[0]);
+        io::Seek::rewind(file)?;
+        let mut left = file.take(length);
+        let mut chunk = vec![0; 256 << 10];
+        loop {
+            match left.read(&mut chunk)? {
+                0 => return Ok(mac),
+                read => mac.update(chunk.get(..read).unwrap_or_default()),
+            }
+        }
+    }
+}
+
+fn read_key(path: &Path) -> Option<[u8; LENGTH]> {
+    owned(path).ok()?;
+    let secret = std::fs::symlink_metadata(path).ok()?.mode() & 0o077 == 0;
+    let bytes = std::fs::read(path).ok()?;
+    bytes.try_into().ok().filter(|_| secret)
+}
+
+impl std::fmt::Debug for Seal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Seal")
+    }
+}

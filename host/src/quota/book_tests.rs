@@ -1,0 +1,262 @@
+//! Every order of events on small books, and long random ones on larger: what must always hold is
+//! looked at after each.
+
+use super::*;
+
+/// A book, with what a checker knows besides.
+#[derive(Clone)]
+struct Scene {
+    book: Book,
+    most: u32,
+    tools: Vec<u32>,
+    shares: Vec<Share>,
+    queue: u32,
+    held: Vec<Seat>,
+    waiting: Vec<(Ticket, Seat)>,
+}
+
+impl Scene {
+    fn new(most: u32, queue: u32, tools: &[u32], shares: &[Share]) -> Self {
+        Self {
+            book: Book::new(most, queue, tools.to_vec(), shares),
+            most,
+            tools: tools.to_vec(),
+            shares: shares.to_vec(),
+            queue,
+            held: Vec::new(),
+            waiting: Vec::new(),
+        }
+    }
+
+    fn ask(&mut self, seat: Seat) -> Heard {
+        let heard = self.book.ask(seat);
+        match heard {
+            Heard::Go => self.held.push(seat),
+            Heard::Wait(ticket) => self.waiting.push((ticket, seat)),
+            Heard::Busy => {}
+        }
+        self.check();
+        heard
+    }
+
+    fn leave(&mut self, index: usize) -> Vec<Seat> {
+        let seat = self.held.swap_remove(index);
+        let served = self.book.leave(seat);
+        assert!(served.len() <= 2, "{served:?}");
+        let seats: Vec<Seat> = served
+            .into_iter()
+            .map(|ticket| {
+                let at = self.waiting.iter().position(|(other, _)| *other == ticket);
+                self.waiting.remove(at.expect("it waited")).1
+            })
+            .collect();
+        self.held.extend(&seats);
+        self.check();
+        seats
+    }
+
+    fn give_up(&mut self, index: usize) {
+        let (ticket, seat) = self.waiting.remove(index);
+        self.book.forget(ticket, seat);
+        // A second time does nothing.
+        self.book.forget(ticket, seat);
+        self.check();
+    }
+
+    fn count<T>(all: &[T], one: impl Fn(&T) -> bool) -> u32 {
+        u32::try_from(all.iter().filter(|item| one(item)).count()).expect("few")
+    }
+
+    fn room(&self, seat: Seat) -> bool {
+        let of_tool = Self::count(&self.held, |held| held.tool == seat.tool);
+        let of_caller = Self::count(&self.held, |held| held.caller == seat.caller);
+        Self::count(&self.held, |_| true) < self.most
+            && of_tool < self.tools[seat.tool]
+            && of_caller < self.shares[seat.caller].places
+    }
+
+    /// Nothing is exceeded, nothing is miscounted, and nobody waits who could run.
+    fn check(&self) {
+        assert_eq!(
+            self.book.free,
+            self.most - Self::count(&self.held, |_| true)
+        );
+        for (tool, most) in self.tools.iter().enumerate() {
+            let held = Self::count(&self.held, |held| held.tool == tool);
+            assert_eq!(self.book.tools[tool], most - held);
+        }
+        for (caller, share) in self.shares.iter().enumerate() {
+            let held = Self::count(&self.held, |held| held.caller == caller);
+            assert_eq!(self.book.callers[caller].free, share.places - held);
+            let waits = Self::count(&self.waiting, |(_, seat)| seat.caller == caller);
+            assert_eq!(self.book.callers[caller].queue, share.queue - waits);
+        }
+        assert_eq!(
+            self.book.queue,
+            self.queue - Self::count(&self.waiting, |_| true)
+        );
+        for (_, seat) in &self.waiting {
+            assert!(!self.room(*seat), "{seat:?} waits and could run");
+        }
+    }
+}
+
+fn seats(callers: usize, tools: usize) -> Vec<Seat> {
+    (0..callers)
+        .flat_map(|caller| (0..tools).map(move |tool| Seat { caller, tool }))
+        .collect()
+}
+
+fn every_order(scene: &Scene, seats: &[Seat], left: u32, seen: &mut u64) {
+    *seen += 1;
+    if left == 0 {
+        return;
+    }
+    for seat in seats {
+        let mut next = scene.clone();
+        next.ask(*seat);
+        every_order(&next, seats, left - 1, seen);
+    }
+    for index in 0..scene.held.len() {
+        let mut next = scene.clone();
+        next.leave(index);
+        every_order(&next, seats, left - 1, seen);
+    }
+    for index in 0..scene.waiting.len() {
+        let mut next = scene.clone();
+        next.give_up(index);
+        every_order(&next, seats, left - 1, seen);
+    }
+}
+
+const WIDE: Share = Share {
+    places: 9,
+    queue: 9,
+};
+
+#[test]
+fn in_every_order_of_events_nobody_waits_who_could_run() {
+    let narrow = Share {
+        places: 1,
+        queue: 1,
+    };
+    let mut seen = 0;
+    for (most, queue, tools, shares) in [
+        (2, 3, [1, 1], [WIDE_3, WIDE_3]),
+        (
+            1,
+            2,
+            [1, 1],
+            [
+                Share {
+                    places: 1,
+                    queue: 2,
+                },
+                narrow,
+            ],
+        ),
+        (3, 3, [2, 1], [narrow, WIDE_3]),
+    ] {
+        let scene = Scene::new(most, queue, &tools, &shares);
+        every_order(&scene, &seats(2, 2), 6, &mut seen);
+    }
+    assert!(seen > 100_000, "only {seen} states");
+}
+
+const WIDE_3: Share = Share {
+    places: 3,
+    queue: 3,
+};
+
+/// A small generator with a seed: the same run every time (splitmix64).
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) % sides.max(1) as u64).expect("few sides")
+    }
+}
+
+#[test]
+fn in_long_random_orders_too_and_everything_drains() {
+    for seed in 0..200 {
+        let mut dice = Dice(seed);
+        let (callers, tools) = (1 + dice.roll(5), 1 + dice.roll(4));
+        let size =
+            |dice: &mut Dice, most: usize| u32::try_from(1 + dice.roll(most)).expect("small");
+        let limits: Vec<u32> = (0..tools).map(|_| size(&mut dice, 4)).collect();
+        let shares: Vec<Share> = (0..callers)
+            .map(|_| Share {
+                places: size(&mut dice, 5),
+                queue: size(&mut dice, 9),
+            })
+            .collect();
+        let (most, queue) = (size(&mut dice, 8), size(&mut dice, 20));
+        let mut scene = Scene::new(most, queue, &limits, &shares);
+        for _ in 0..400 {
+            let ask = dice.roll(2) == 0;
+            if ask {
+                scene.ask(Seat {
+                    caller: dice.roll(callers),
+                    tool: dice.roll(tools),
+                });
+            } else if !scene.waiting.is_empty() && dice.roll(3) == 0 {
+                scene.give_up(dice.roll(scene.waiting.len()));
+            } else if !scene.held.is_empty() {
+                scene.leave(dice.roll(scene.held.len()));
+            }
+        }
+        while !scene.held.is_empty() {
+            scene.leave(0);
+        }
+        assert!(
+            scene.waiting.is_empty(),
+            "seed {seed}: somebody waits for ever"
+        );
+    }
+}
+
+#[test]
+fn a_thousand_calls_of_one_caller_do_not_delay_anothers_first() {
+    let share = Share {
+        places: 8,
+        queue: 1_000,
+    };
+    let mut scene = Scene::new(8, 2_000, &[4], &[share, share]);
+    let (greedy, honest) = (Seat { caller: 0, tool: 0 }, Seat { caller: 1, tool: 0 });
+    for _ in 0..4 {
+        assert_eq!(scene.ask(greedy), Heard::Go);
+    }
+    for _ in 0..1_000 {
+        assert!(matches!(scene.ask(greedy), Heard::Wait(_)));
+    }
+    assert_eq!(scene.ask(greedy), Heard::Busy, "its own share is full");
+    assert!(
+        matches!(scene.ask(honest), Heard::Wait(_)),
+        "the other's is not"
+    );
+    let first: Vec<Seat> = (0..2).flat_map(|_| scene.leave(0)).collect();
+    assert!(first.contains(&honest), "{first:?}");
+}
+
+#[test]
+fn callers_that_wait_are_served_in_turns() {
+    let mut scene = Scene::new(1, 27, &[1], &[WIDE, WIDE, WIDE]);
+    scene.ask(Seat { caller: 0, tool: 0 });
+    for caller in [0, 0, 0, 1, 1, 1, 2, 2, 2] {
+        scene.ask(Seat { caller, tool: 0 });
+    }
+    let order: Vec<usize> = (0..9)
+        .flat_map(|_| scene.leave(0))
+        .map(|seat| seat.caller)
+        .collect();
+    for three in order.chunks(3) {
+        let mut callers = three.to_vec();
+        callers.sort_unstable();
+        assert_eq!(callers, [0, 1, 2], "{order:?}");
+    }
+}

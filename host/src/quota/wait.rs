@@ -1,0 +1,79 @@
+//! Waiting for a place: one call's turn, from its ticket to its place.
+//!
+//! It does not know who is next; it hears that it was called.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::book::{Seat, Ticket};
+use super::{Desk, Reservation, stopping};
+use crate::terms::Fault;
+
+/// A call that waits. Dropping it gives its turn up; a place that it was given meanwhile goes on to
+/// the next.
+pub(super) struct Turn {
+    desk: Arc<Desk>,
+    ticket: Ticket,
+    seat: Seat,
+    over: bool,
+}
+
+impl Turn {
+    pub(super) const fn new(desk: Arc<Desk>, ticket: Ticket, seat: Seat) -> Self {
+        Self {
+            desk,
+            ticket,
+            seat,
+            over: false,
+        }
+    }
+}
+
+impl Future for Turn {
+    type Output = Result<Reservation, Fault>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let desk = self.desk.clone();
+        let mut opened = desk.lock();
+        if opened.called.remove(&self.ticket) {
+            self.over = true;
+            return Poll::Ready(Ok(desk.reservation(self.seat)));
+        }
+        match opened.waits.get_mut(&self.ticket) {
+            Some(waker) => {
+                let before = waker.replace(context.waker().clone());
+                drop(opened);
+                // A waker may be the last to hold a task, and a task a place: not under the lock.
+                drop(before);
+                Poll::Pending
+            }
+            None => {
+                opened.book.forget(self.ticket, self.seat);
+                self.over = true;
+                Poll::Ready(Err(stopping()))
+            }
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        let (called, _waker) = {
+            let mut opened = self.desk.lock();
+            let waker = opened.waits.remove(&self.ticket);
+            let called = opened.called.remove(&self.ticket);
+            if !called {
+                opened.book.forget(self.ticket, self.seat);
+            }
+            (called, waker)
+        };
+        if called {
+            self.desk.leave(self.seat);
+        }
+    }
+}
