@@ -9,6 +9,9 @@ use crate::terms::{Code, Definition, Fault};
 /// At most so many complaints in one answer: enough for an agent to mend its call.
 const COMPLAINTS: usize = 5;
 
+/// The longest answer of complaints, in bytes: a property's name may be as long as a message.
+const LONGEST: usize = 2_000;
+
 /// A compiled schema.
 pub struct Schema(jsonschema::Validator);
 
@@ -82,7 +85,9 @@ impl Schema {
             })
             .collect();
         said.dedup();
-        said.join("; ")
+        let mut all = said.join("; ");
+        all.truncate(all.floor_char_boundary(LONGEST));
+        all
     }
 }
 
