@@ -3,6 +3,7 @@
 
 mod admit;
 mod callers;
+mod json;
 mod release;
 mod schema;
 

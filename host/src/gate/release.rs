@@ -5,11 +5,13 @@ use std::borrow::Cow;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::Schema;
+use super::{Schema, json};
 use crate::capability::service::secret::Patterns;
 use crate::capability::tools;
 use crate::ledger::Fingerprint;
-use crate::terms::{Blob, Code, Content, Fault, Link, Outcome, Output, ToolError, ToolErrorCode};
+use crate::terms::{
+    Blob, Code, Content, Fault, Link, Outcome, Output, ToolError, ToolErrorCode, seen,
+};
 
 /// Proof that an outcome was judged: of bounded size, fitting its schema, free of secrets.
 pub struct Release {
@@ -142,7 +144,6 @@ fn too_large(terms: &Terms<'_>) -> Fault {
 }
 
 fn size_of_output(output: &tools::Output) -> u64 {
-    let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
     let contents = output.contents.iter().map(|content| match content {
         tools::Content::Text(text) => text.len(),
         tools::Content::Blob(blob) => blob.data.len() + blob.mime_type.len() + length(&blob.uri),
@@ -155,10 +156,9 @@ fn size_of_output(output: &tools::Output) -> u64 {
     u64::try_from(size).unwrap_or(u64::MAX)
 }
 
-/// Reads a guest's JSON. serde_json refuses nesting beyond 128 levels and numbers that are none.
-/// Secrets are taken out of the value, not of its text, which might be no JSON afterwards.
+/// Reads a guest's JSON, which has to have one reading. Secrets are taken out of the value, not of its text, which might be no JSON afterwards.
 fn parse(text: &str, terms: &Terms<'_>, trace: &mut Trace) -> Result<Value, Fault> {
-    let mut value: Value = serde_json::from_str(text).map_err(|error| {
+    let mut value = json::parse(text).map_err(|error| {
         Fault::new(
             Code::InvalidOutput,
             "The tool's structured result is not JSON. Its author should look.",
@@ -213,9 +213,7 @@ fn judge_error(
     terms: &Terms<'_>,
     trace: &mut Trace,
 ) -> Result<ToolError, Fault> {
-    let shown = |c: &char| *c == '\n' || !c.is_control();
-    let message: String = error.message.chars().filter(shown).collect();
-    let mut message = terms.patterns.scrub(message);
+    let mut message = terms.patterns.scrub(seen(&error.message));
     message.truncate(message.floor_char_boundary(MESSAGE));
     trace.part(message.as_bytes());
     let too_long = |data: &String| u64::try_from(data.len()).unwrap_or(u64::MAX) > terms.most;
