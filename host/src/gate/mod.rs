@@ -3,7 +3,6 @@
 
 mod admit;
 mod callers;
-mod json;
 mod release;
 mod schema;
 

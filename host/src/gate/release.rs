@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Schema, json};
+use super::Schema;
 use crate::capability::service::secret::Patterns;
 use crate::capability::tools;
 use crate::ledger::Fingerprint;
 use crate::terms::{
-    Blob, Code, Content, Fault, Link, Outcome, Output, ToolError, ToolErrorCode, seen,
+    Blob, Code, Content, Fault, Link, Outcome, Output, ToolError, ToolErrorCode, json, seen,
 };
 
 /// Proof that an outcome was judged: of bounded size, fitting its schema, free of secrets.
@@ -144,6 +144,7 @@ fn too_large(terms: &Terms<'_>) -> Fault {
 }
 
 fn size_of_output(output: &tools::Output) -> u64 {
+    let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
     let contents = output.contents.iter().map(|content| match content {
         tools::Content::Text(text) => text.len(),
         tools::Content::Blob(blob) => blob.data.len() + blob.mime_type.len() + length(&blob.uri),
@@ -156,9 +157,10 @@ fn size_of_output(output: &tools::Output) -> u64 {
     u64::try_from(size).unwrap_or(u64::MAX)
 }
 
-/// Reads a guest's JSON, which has to have one reading. Secrets are taken out of the value, not of its text, which might be no JSON afterwards.
+/// Reads a guest's JSON, which has to have one reading. Secrets are taken out of the value, not of
+/// its text, which might be no JSON afterwards.
 fn parse(text: &str, terms: &Terms<'_>, trace: &mut Trace) -> Result<Value, Fault> {
-    let mut value = json::parse(text).map_err(|error| {
+    let mut value = json::parse(text.as_bytes()).map_err(|error| {
         Fault::new(
             Code::InvalidOutput,
             "The tool's structured result is not JSON. Its author should look.",

@@ -3,6 +3,7 @@
 mod bill;
 mod definition;
 mod fault;
+pub mod json;
 mod limits;
 mod outcome;
 mod text;
