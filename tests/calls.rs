@@ -1,8 +1,8 @@
 //! One call, from its arguments to its record: every way it can end, and what the next call finds.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use toolhost::ledger::End;
-use toolhost::terms::{Annotations, Blame, Code};
+use toolhost::terms::{Annotations, Code};
 
 use crate::harness::{House, Site, code, component, definition, structured, text, tool_error};
 
@@ -15,26 +15,6 @@ limits = { fuel = 50_000_000, memory = "16MiB", deadline = "20s", output = "1MiB
 [tool.everything]
 component = "everything.wasm"
 "#;
-
-/// Calls, and says how it ended: with this code, recorded, with a bill, and an honest call goes well
-/// after it. Gives the sentence for the agent.
-async fn ends_with(house: &House, function: &str, arguments: Value, expected: Code) -> String {
-    let (end, bill) = house.billed(function, arguments).await;
-    let Err(fault) = end else {
-        panic!("{function} ended well: {end:?}")
-    };
-    assert_eq!(fault.code, expected, "{fault:?}");
-    assert_eq!(fault.blame(), Blame::Tool);
-    let record = house.last();
-    assert_eq!(record.code.as_deref(), Some(expected.as_str()));
-    assert_eq!(record.end, End::Fault);
-    assert!(bill.fuel > 0, "{bill:?}");
-    assert_eq!(record.bill.map(|bill| bill.fuel), Some(bill.fuel));
-    house
-        .still_serves("everything_echo", json!({ "text": "still here" }))
-        .await;
-    fault.say.into_owned()
-}
 
 #[tokio::test]
 async fn a_call_gives_its_result_its_bill_and_its_record() {
@@ -55,14 +35,18 @@ async fn a_call_gives_its_result_its_bill_and_its_record() {
 #[tokio::test]
 async fn g01_a_loop_runs_out_of_fuel() {
     let house = House::new(ROGUE);
-    let say = ends_with(&house, "rogue_spin", json!({}), Code::OutOfFuel).await;
+    let say = house
+        .ends_with("rogue_spin", json!({}), Code::OutOfFuel)
+        .await;
     assert!(say.contains("50000000"), "{say}");
 }
 
 #[tokio::test]
 async fn g06_a_hog_runs_out_of_memory() {
     let house = House::new(ROGUE);
-    let say = ends_with(&house, "rogue_hog", json!({ "mib": 64 }), Code::OutOfMemory).await;
+    let say = house
+        .ends_with("rogue_hog", json!({ "mib": 64 }), Code::OutOfMemory)
+        .await;
     assert!(say.contains("16.0 MiB"), "{say}");
     let bills: Vec<_> = house.calls().iter().filter_map(|call| call.bill).collect();
     assert_eq!(bills.len(), 2);
@@ -85,21 +69,27 @@ component = "everything.wasm"
 "#,
     );
     let nap = json!({ "ms": 600_000 });
-    let say = ends_with(&house, "rogue_nap", nap, Code::DeadlineExceeded).await;
+    let say = house
+        .ends_with("rogue_nap", nap, Code::DeadlineExceeded)
+        .await;
     assert!(say.contains("100ms"), "{say}");
 }
 
 #[tokio::test]
 async fn a_crash_is_a_trap() {
     let house = House::new(ROGUE);
-    let say = ends_with(&house, "rogue_crash", json!({}), Code::Trapped).await;
+    let say = house
+        .ends_with("rogue_crash", json!({}), Code::Trapped)
+        .await;
     assert!(say.contains("crashed"), "{say}");
 }
 
 #[tokio::test]
 async fn an_exit_is_a_trap_with_its_code() {
     let house = House::new(ROGUE);
-    let say = ends_with(&house, "rogue_quit", json!({}), Code::Trapped).await;
+    let say = house
+        .ends_with("rogue_quit", json!({}), Code::Trapped)
+        .await;
     assert!(say.contains("exited"), "{say}");
 }
 
@@ -122,7 +112,9 @@ component = "everything.wasm"
 #[tokio::test]
 async fn g19_endless_recursion_overflows_the_guests_stack_and_no_other() {
     let house = handmade("(call $deep (i32.const 0))");
-    let say = ends_with(&house, "handmade_go", json!({}), Code::StackOverflow).await;
+    let say = house
+        .ends_with("handmade_go", json!({}), Code::StackOverflow)
+        .await;
     assert!(say.contains("recursion"), "{say}");
 }
 
@@ -142,26 +134,26 @@ async fn recursion_that_fills_a_compilers_own_stack_is_an_end_too() {
 #[tokio::test]
 async fn g34_a_pointer_to_nowhere_is_a_trap() {
     let house = handmade("(i32.const 0x7ffffff0)");
-    ends_with(&house, "handmade_go", json!({}), Code::Trapped).await;
+    house
+        .ends_with("handmade_go", json!({}), Code::Trapped)
+        .await;
 }
 
 #[tokio::test]
 async fn g34_an_answer_of_no_known_case_is_a_trap() {
     // 512 is free memory: a discriminant of 9 for ok or error.
     let house = handmade("(i32.store8 (i32.const 512) (i32.const 9)) (i32.const 512)");
-    ends_with(&house, "handmade_go", json!({}), Code::Trapped).await;
+    house
+        .ends_with("handmade_go", json!({}), Code::Trapped)
+        .await;
 }
 
 #[tokio::test]
 async fn g53_an_answer_larger_than_its_limit_is_refused() {
     let house = House::new(ROGUE);
-    let say = ends_with(
-        &house,
-        "rogue_flood",
-        json!({ "mib": 2 }),
-        Code::OutputTooLarge,
-    )
-    .await;
+    let say = house
+        .ends_with("rogue_flood", json!({ "mib": 2 }), Code::OutputTooLarge)
+        .await;
     assert!(say.contains("1.0 MiB"), "{say}");
     house.still_serves("rogue_flood", json!({ "mib": 0 })).await;
 }
@@ -174,20 +166,22 @@ async fn g54_an_answer_that_breaks_its_promise_is_refused_in_each_of_its_forms()
         "rogue_not_json",
         "rogue_broken_promise",
     ] {
-        ends_with(&house, function, json!({}), Code::InvalidOutput).await;
+        house
+            .ends_with(function, json!({}), Code::InvalidOutput)
+            .await;
     }
 }
 
 #[tokio::test]
 async fn g11_timers_that_are_never_let_go_are_too_many_resources() {
     let house = House::new(ROGUE);
-    let say = ends_with(
-        &house,
-        "rogue_many_handles",
-        json!({ "n": 1_000 }),
-        Code::TooManyResources,
-    )
-    .await;
+    let say = house
+        .ends_with(
+            "rogue_many_handles",
+            json!({ "n": 1_000 }),
+            Code::TooManyResources,
+        )
+        .await;
     assert!(say.contains("64"), "{say}");
     house
         .still_serves("rogue_many_handles", json!({ "n": 8 }))
@@ -200,7 +194,9 @@ async fn g14_more_random_bytes_than_allowed_end_the_call() {
     let end = house.call("rogue_random", json!({ "n": 65_536 })).await;
     assert!(text(&end).starts_with("65536 bytes"), "{end:?}");
     for n in [65_537, u64::MAX] {
-        ends_with(&house, "rogue_random", json!({ "n": n }), Code::Trapped).await;
+        house
+            .ends_with("rogue_random", json!({ "n": n }), Code::Trapped)
+            .await;
     }
 }
 

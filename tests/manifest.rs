@@ -42,7 +42,7 @@ fn good_manifests_are_read() {
 
 /// `UPDATE_FIXTURES=1` writes the texts anew; read every one of them then, as its operator would.
 #[test]
-fn bad_manifests_say_exactly_this() {
+fn x12_bad_manifests_say_exactly_this() {
     let bad = fixtures("bad");
     assert!(bad.len() >= 40, "only {} fixtures", bad.len());
     let update = std::env::var_os("UPDATE_FIXTURES").is_some();
@@ -61,6 +61,41 @@ fn bad_manifests_say_exactly_this() {
         assert_ne!(said, "nothing is wrong\n", "{}", file.display());
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What the threat model names, each with its line; the fixtures have their exact words.
+#[test]
+fn x12_what_is_dangerous_is_refused_with_its_line() {
+    const TOOL: &str = "schema = 1\n[tool.a]\ncomponent = \"a.wasm\"\n";
+    let grant =
+        |url: &str| format!("{TOOL}[tool.a.http.api]\nurl = \"{url}\"\nallow = [\"GET /**\"]\n");
+    let folder = |host: &str| {
+        format!("{TOOL}[tool.a.dir.d]\nhost = \"{host}\"\nguest = \"/d\"\naccess = \"read\"\n")
+    };
+    for (text, line) in [
+        (format!("{TOOL}fuell = 7\n"), 4),
+        (format!("{TOOL}component = \"b.wasm\"\n"), 4),
+        (grant("https://*"), 5),
+        (grant("*"), 5),
+        (grant("https://user:pw@api.example.com"), 5),
+        (folder("/"), 5),
+        (
+            format!(
+                "{TOOL}[tool.a.dir.d]\nhost = \"d\"\nguest = \"/d/../..\"\naccess = \"read\"\n"
+            ),
+            6,
+        ),
+        (
+            format!("{TOOL}[secret.key]\nvalue = \"ghp_0123456789\"\n"),
+            5,
+        ),
+    ] {
+        let said = match parse(NAME, &text) {
+            Ok(_) => panic!("accepted:\n{text}"),
+            Err(problems) => problems.to_string(),
+        };
+        assert!(said.contains(&format!("{NAME}:{line}:")), "{text}\n{said}");
+    }
 }
 
 /// Every fixture, damaged in some thousand ways: whatever comes, an answer comes.

@@ -1,5 +1,6 @@
 //! The agents' door, byte by byte: over HTTP, on the Unix socket, and on standard input and output.
 
+mod bombs;
 mod http;
 mod refusals;
 mod stdio;

@@ -219,6 +219,10 @@ async fn g56_unknown_methods_and_tools_are_errors_of_the_protocol() {
         let message = answer["error"]["message"].as_str().expect("a message");
         assert!(message.len() < 400, "{message}");
     }
+    // Ten mebibytes of arguments are turned away by their announcement.
+    let head = String::from_utf8(agent.post(&[], "")).expect("text");
+    let huge = head.replace("Content-Length: 0", "Content-Length: 10485760");
+    refused(&agent, huge.as_bytes(), 413, -32600, "1048576 bytes").await;
     let wrong = agent.call("everything_add", json!({ "a": "one" })).await;
     let result = &wrong["result"];
     assert_eq!(result["isError"], true, "{wrong}");

@@ -247,7 +247,7 @@ async fn of_256_calls_at_once_every_one_is_answered() {
 }
 
 #[tokio::test]
-async fn an_id_that_is_still_running_is_not_taken_twice() {
+async fn x04_an_id_that_is_still_running_is_not_taken_twice() {
     let house = house();
     let door = house.open().await;
     let mut lines = speak(&door.socket).await;

@@ -155,27 +155,55 @@ impl Program {
 
     /// Starts the program with pipes on all its streams.
     pub(crate) fn start(&self, arguments: &[&str]) -> Serving {
-        let mut command = self.command(arguments);
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = tokio::process::Command::from(command)
-            .kill_on_drop(true)
-            .spawn()
-            .expect("a process");
-        let log = child.stderr.take().expect("its log");
-        let mut lines = BufReader::new(log).lines();
-        let (sender, log) = mpsc::unbounded_channel();
-        // Read whether or not the test wants to know: a full pipe would hold the program up.
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = lines.next_line().await {
-                // Nobody may want it any more; it is read all the same.
-                let _ = sender.send(line);
-            }
-        });
-        Serving { child, log }
+        serving(self.command(arguments))
     }
+
+    /// Opens the doors of a host whose files may not grow beyond so many blocks of 512 bytes: a disk
+    /// that is full for this process alone.
+    pub(crate) async fn serve_on_a_small_disk(&self, blocks: u32) -> Serving {
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        let program = self.command(&["serve"]);
+        let mut command = Command::new("/bin/sh");
+        command
+            .current_dir(self.site.path(""))
+            .args(["-c", &script])
+            .arg(program.get_program())
+            .args(program.get_args())
+            .env_remove("TOOLHOST_LOG");
+        let mut serving = serving(command);
+        serving.says("functions, ledger segment").await;
+        serving
+    }
+
+    /// Starts the program with pipes on all its streams, and with a variable.
+    pub(crate) fn start_with(&self, variable: (&str, &str), arguments: &[&str]) -> Serving {
+        let mut command = self.command(arguments);
+        command.env(variable.0, variable.1);
+        serving(command)
+    }
+}
+
+/// Starts it with pipes on all its streams.
+fn serving(mut command: Command) -> Serving {
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = tokio::process::Command::from(command)
+        .kill_on_drop(true)
+        .spawn()
+        .expect("a process");
+    let log = child.stderr.take().expect("its log");
+    let mut lines = BufReader::new(log).lines();
+    let (sender, log) = mpsc::unbounded_channel();
+    // Read whether or not the test wants to know: a full pipe would hold the program up.
+    tokio::spawn(async move {
+        while let Ok(Some(line)) = lines.next_line().await {
+            // Nobody may want it any more; it is read all the same.
+            let _ = sender.send(line);
+        }
+    });
+    Serving { child, log }
 }
 
 impl Serving {
@@ -196,6 +224,37 @@ impl Serving {
         let output = self.child.stdout.take().expect("its output");
         let input = self.child.stdin.take().expect("its input");
         Speaker::new(output, input)
+    }
+
+    /// What the kernel says of its memory, in bytes: `VmRSS` is what it holds, `VmHWM` the most it
+    /// ever held.
+    pub(crate) fn memory(&self, which: &str) -> u64 {
+        let status = std::fs::read_to_string(self.proc("status")).expect("its status");
+        let line = status.lines().find_map(|line| line.strip_prefix(which));
+        let kib = line.and_then(|line| {
+            line.trim_matches([':', ' ', '\t', 'k', 'B'])
+                .parse::<u64>()
+                .ok()
+        });
+        kib.expect("a size") << 10
+    }
+
+    /// How many files, sockets and pipes it holds open.
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(self.proc("fd"))
+            .expect("its descriptors")
+            .count()
+    }
+
+    /// How many threads it has.
+    pub(crate) fn threads(&self) -> usize {
+        std::fs::read_dir(self.proc("task"))
+            .expect("its threads")
+            .count()
+    }
+
+    fn proc(&self, file: &str) -> String {
+        format!("/proc/{}/{file}", self.child.id().expect("it runs"))
     }
 
     /// Sends it a signal.

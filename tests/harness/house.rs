@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +14,7 @@ use toolhost::gate::Callers;
 use toolhost::ledger::{self, Call, Filter, Header, Ledger, Mode};
 use toolhost::quota::Quota;
 use toolhost::sandbox::Lanes;
-use toolhost::terms::{Bill, Code, Door as Through, Progress};
+use toolhost::terms::{Bill, Blame, Code, Door as Through, Progress};
 use toolhost::wire::{self, Listener};
 
 use super::site::manifest;
@@ -191,6 +191,56 @@ impl House {
     pub(crate) async fn still_serves(&self, function: &str, arguments: Value) {
         let end = self.call(function, arguments).await;
         assert!(end.is_ok(), "an honest call after it: {end:?}");
+    }
+
+    /// Calls, and says how it ended: with this code, the tool to blame, recorded, with a bill of
+    /// work; with no secret in what anybody reads of it; and an honest call of `everything` goes
+    /// well after it. Gives the sentence for the agent.
+    pub(crate) async fn ends_with(&self, function: &str, arguments: Value, code: Code) -> String {
+        let (say, bill) = self.ends(function, arguments, code).await;
+        assert!(bill.fuel > 0, "{bill:?}");
+        say
+    }
+
+    /// The same of a call whose guest cannot even be instantiated. Gives its bill.
+    pub(crate) async fn fails_to_start(
+        &self,
+        function: &str,
+        arguments: Value,
+        code: Code,
+    ) -> Bill {
+        self.ends(function, arguments, code).await.1
+    }
+
+    async fn ends(&self, function: &str, arguments: Value, code: Code) -> (String, Bill) {
+        let (end, bill) = self.billed(function, arguments).await;
+        let Err(fault) = end else {
+            panic!("{function} ended well: {end:?}")
+        };
+        assert_eq!(fault.code, code, "{function}: {fault:?}");
+        assert_eq!(fault.blame(), Blame::Tool);
+        let record = self.last();
+        assert_eq!(record.code.as_deref(), Some(code.as_str()));
+        assert_eq!(record.end, ledger::End::Fault);
+        assert_eq!(record.bill.map(|bill| bill.fuel), Some(bill.fuel));
+        self.keeps_secrets(&format!("{fault:?}"));
+        self.still_serves("everything_echo", json!({ "text": "still here" }))
+            .await;
+        (fault.say.into_owned(), bill)
+    }
+
+    /// Says that no secret of the site is in a text, nor in the ledger as it stands on the disk.
+    pub(crate) fn keeps_secrets(&self, said: &str) {
+        for secret in self.site.secret_values() {
+            assert!(!said.contains(secret), "a secret was said: {said}");
+            for segment in std::fs::read_dir(self.ledger()).expect("a ledger") {
+                let bytes = std::fs::read(segment.expect("a segment").path()).expect("its bytes");
+                let found = bytes
+                    .windows(secret.len())
+                    .any(|part| part == secret.as_bytes());
+                assert!(!found, "the ledger holds a secret");
+            }
+        }
     }
 
     /// The code that the ledger has for the newest call.

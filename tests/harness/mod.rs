@@ -13,12 +13,12 @@ mod upstream;
 mod words;
 
 pub(crate) use agent::{Agent, Speaker, exchange, modern_meta, speak};
-pub(crate) use child::Program;
+pub(crate) use child::{Program, Serving};
 pub(crate) use guests::{cache, cache_folder, checkout, compiler, guest, sandbox, tool};
 pub(crate) use house::House;
 pub(crate) use site::{Site, manifest};
 pub(crate) use upstream::{Seen, Upstream, text_response};
-pub(crate) use words::{Words, component, definition};
+pub(crate) use words::{EMPTY, Handmade, Words, component, definition};
 
 use toolhost::terms::{Code, Content, Fault, Outcome, ToolError};
 

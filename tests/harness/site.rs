@@ -55,6 +55,11 @@ impl Site {
         self
     }
 
+    /// The values of the secrets, which must not be in anything that leaves the host.
+    pub(crate) fn secret_values(&self) -> impl Iterator<Item = &str> {
+        self.secrets.iter().map(|(_, value)| value.as_str())
+    }
+
     /// A path within.
     pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.folder.path().join(name)

@@ -128,6 +128,11 @@ fn g17_g58_a_logged_line_is_one_line_and_moves_no_cursor() {
         guest_lines(&call("debug").err).is_empty(),
         "below the granted level"
     );
+    // The record knows nothing of it and is whole.
+    let verified = program.run(&["ledger", "verify"]);
+    assert_eq!(verified.code, 0, "{verified:?}");
+    let calls = program.run(&["ledger", "show", "--json"]).json();
+    assert_eq!(calls["calls"].as_array().map(Vec::len), Some(2), "{calls}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::capability::tools;
 use crate::gate::Schema;
-use crate::terms::{Code, Definition, Fault, Hints};
+use crate::terms::{Code, Definition, Fault, Hints, seen};
 
 /// Functions of one tool, at the most.
 const FUNCTIONS: usize = 256;
@@ -55,7 +55,7 @@ fn definition(said: tools::Definition) -> Result<Definition, Fault> {
             "`{shown}` is no function name: 1 to 64 of a-z, 0-9 and _, a letter first"
         )));
     }
-    let description = clean(&said.description);
+    let description = seen(&said.description);
     if description.trim().is_empty() {
         return Err(bad(format!(
             "`{name}` has no description; a model cannot know when to use it"
@@ -85,7 +85,7 @@ fn definition(said: tools::Definition) -> Result<Definition, Fault> {
     };
     let title = said
         .title
-        .map(|title| clean(&title).chars().take(128).collect());
+        .map(|title| seen(&title).chars().take(128).collect());
     Ok(Definition {
         name,
         title,
@@ -119,17 +119,6 @@ fn schema(name: &str, which: &str, text: &str) -> Result<Map<String, Value>, Fau
         ))
     })?;
     Ok(schema)
-}
-
-/// Without what a reader does not see: control characters, direction marks, zero-width characters.
-/// A description is a place to hide orders to a model in.
-fn clean(text: &str) -> String {
-    text.chars()
-        .filter(|c| {
-            let hidden = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}');
-            *c == '\n' || !(c.is_control() || hidden)
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -9,7 +9,9 @@ use super::Schema;
 use crate::capability::service::secret::Patterns;
 use crate::capability::tools;
 use crate::ledger::Fingerprint;
-use crate::terms::{Blob, Code, Content, Fault, Link, Outcome, Output, ToolError, ToolErrorCode};
+use crate::terms::{
+    Blob, Code, Content, Fault, Link, Outcome, Output, ToolError, ToolErrorCode, json, seen,
+};
 
 /// Proof that an outcome was judged: of bounded size, fitting its schema, free of secrets.
 pub struct Release {
@@ -155,10 +157,10 @@ fn size_of_output(output: &tools::Output) -> u64 {
     u64::try_from(size).unwrap_or(u64::MAX)
 }
 
-/// Reads a guest's JSON. serde_json refuses nesting beyond 128 levels and numbers that are none.
-/// Secrets are taken out of the value, not of its text, which might be no JSON afterwards.
+/// Reads a guest's JSON, which has to have one reading. Secrets are taken out of the value, not of
+/// its text, which might be no JSON afterwards.
 fn parse(text: &str, terms: &Terms<'_>, trace: &mut Trace) -> Result<Value, Fault> {
-    let mut value: Value = serde_json::from_str(text).map_err(|error| {
+    let mut value = json::parse(text.as_bytes()).map_err(|error| {
         Fault::new(
             Code::InvalidOutput,
             "The tool's structured result is not JSON. Its author should look.",
@@ -213,9 +215,7 @@ fn judge_error(
     terms: &Terms<'_>,
     trace: &mut Trace,
 ) -> Result<ToolError, Fault> {
-    let shown = |c: &char| *c == '\n' || !c.is_control();
-    let message: String = error.message.chars().filter(shown).collect();
-    let mut message = terms.patterns.scrub(message);
+    let mut message = terms.patterns.scrub(seen(&error.message));
     message.truncate(message.floor_char_boundary(MESSAGE));
     trace.part(message.as_bytes());
     let too_long = |data: &String| u64::try_from(data.len()).unwrap_or(u64::MAX) > terms.most;

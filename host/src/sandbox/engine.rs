@@ -7,7 +7,7 @@ use std::time::Duration;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
-    Strategy,
+    Strategy, WasmFeatures,
 };
 
 use super::state::Running;
@@ -124,6 +124,8 @@ fn code() -> Config {
         .concurrency_support(false)
         .wasm_memory64(false)
         .wasm_relaxed_simd(false)
+        // Not with garbage collection, which is not built in: on by itself.
+        .wasm_features(WasmFeatures::FUNCTION_REFERENCES, false)
         .wasm_multi_memory(false)
         .wasm_tail_call(true)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(16))

@@ -3,14 +3,17 @@
 mod bill;
 mod definition;
 mod fault;
+pub mod json;
 mod limits;
 mod outcome;
+mod text;
 
 pub use bill::Bill;
 pub use definition::{Annotations, Definition, FunctionId, Hints, Listed};
 pub use fault::{Blame, Code, Fault};
 pub use limits::Limits;
 pub use outcome::{Blob, Content, Link, Outcome, Output, Progress, ToolError, ToolErrorCode};
+pub use text::{is_hidden, seen};
 
 /// Who asked: an agent, and where it is known the user it acts for.
 ///

@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn the_deepest_message_that_passes_is_the_deepest_the_parser_reads() {
+    fn x04_the_deepest_message_that_passes_is_the_deepest_the_parser_reads() {
         let deepest = nested(MAX_DEPTH);
         examine(deepest.as_bytes()).expect("at the limit");
         serde_json::from_str::<Value>(&deepest).expect("the parser reads it");

@@ -113,6 +113,25 @@ impl Web {
         })
     }
 
+    /// Whether calls can run: what cannot be recorded does not run.
+    fn health(&self, method: &Method) -> Result<Response<Body>, Denial> {
+        if method != Method::GET {
+            let say = "Only GET /health is answered.";
+            return Err(Denial::new(StatusCode::METHOD_NOT_ALLOWED, say));
+        }
+        let (status, word) = if self.host.ledger.healthy() {
+            (StatusCode::OK, "ok")
+        } else {
+            (StatusCode::SERVICE_UNAVAILABLE, "unready")
+        };
+        let state = serde_json::json!({
+            "status": word,
+            "name": "toolhost",
+            "version": env!("CARGO_PKG_VERSION"),
+        });
+        Ok(json(status, state.to_string().into_bytes()))
+    }
+
     /// Everything that is checked before the protocol sees a request, cheapest first.
     async fn admit(
         &self,
@@ -123,7 +142,7 @@ impl Web {
         guard::meant_for_us(&head.uri, &head.headers)?;
         match head.uri.path() {
             "/mcp" => {}
-            "/health" => return health(&head.method),
+            "/health" => return self.health(&head.method),
             _ => {
                 let say = "There is nothing here. The endpoint is /mcp.";
                 return Err(Denial::new(StatusCode::NOT_FOUND, say));
@@ -293,19 +312,6 @@ pub(super) fn stranger(uid: u32) -> String {
     format!(
         "User {uid} is none of this host's callers. Ask its operator for [caller.<name>] uid = {uid}."
     )
-}
-
-fn health(method: &Method) -> Result<Response<Body>, Denial> {
-    if method != Method::GET {
-        let say = "Only GET /health is answered.";
-        return Err(Denial::new(StatusCode::METHOD_NOT_ALLOWED, say));
-    }
-    let state = serde_json::json!({
-        "status": "ok",
-        "name": "toolhost",
-        "version": env!("CARGO_PKG_VERSION"),
-    });
-    Ok(json(StatusCode::OK, state.to_string().into_bytes()))
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), Denial> {

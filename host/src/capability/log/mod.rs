@@ -13,6 +13,7 @@ use wasmtime_wasi::WasiCtxBuilder;
 
 use super::bindings::wasi::logging::logging;
 use super::frame::{Charter, Equipment, Holder};
+use crate::terms::is_hidden;
 
 /// The longest message that is kept, in bytes.
 const MESSAGE: usize = 4_096;
@@ -93,8 +94,7 @@ fn visible(text: &str, most: usize) -> String {
             break;
         }
         // Direction marks and zero-width characters can make a line read as another.
-        let hidden = matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-        if c.is_control() || hidden {
+        if c.is_control() || is_hidden(c) {
             out.extend(c.escape_default());
         } else {
             out.push(c);

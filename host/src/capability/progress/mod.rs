@@ -9,7 +9,7 @@ use wasmtime::component::{HasData, Linker};
 
 use super::bindings::toolhost::tool::progress;
 use super::frame::{Equipment, Holder};
-use crate::terms::Progress;
+use crate::terms::{Progress, is_hidden};
 
 /// Reports closer together than this are dropped: nobody reads more than ten a second. The first
 /// ones are let through at once, so that short calls show their steps.
@@ -53,11 +53,12 @@ impl State {
     }
 }
 
-/// Cuts a message at a character's border and drops what could move a terminal's cursor.
+/// Cuts a message at a character's border and drops what could move a terminal's cursor, or what
+/// nobody sees.
 fn shorten(message: String) -> String {
     message
         .chars()
-        .filter(|c| !c.is_control())
+        .filter(|c| !(c.is_control() || is_hidden(*c)))
         .scan(0, |bytes, c| {
             *bytes += c.len_utf8();
             (*bytes <= MESSAGE).then_some(c)

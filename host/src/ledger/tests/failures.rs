@@ -77,7 +77,7 @@ fn fill(ledger: &Ledger) -> usize {
 }
 
 #[tokio::test]
-async fn a_full_disk_admits_nobody_and_keeps_whole_lines() {
+async fn x16_a_full_disk_admits_nobody_and_keeps_whole_lines() {
     let disk = SmallDisk::new(10_000);
     let ledger = on(&disk, || Ok(()));
     let call = ledger.admit(&Asked::usual().admitted(false)).await.unwrap();
@@ -98,7 +98,7 @@ async fn a_full_disk_admits_nobody_and_keeps_whole_lines() {
 }
 
 #[test]
-fn half_a_line_that_stays_is_not_gone_on_with() {
+fn x16_half_a_line_that_stays_is_not_gone_on_with() {
     let disk = SmallDisk {
         cuts: false,
         ..SmallDisk::new(10_000)
@@ -113,7 +113,7 @@ fn half_a_line_that_stays_is_not_gone_on_with() {
 }
 
 #[tokio::test]
-async fn a_failed_sync_admits_nobody_any_more() {
+async fn x16_a_failed_sync_admits_nobody_any_more() {
     let disk = SmallDisk::new(1 << 20);
     let ledger = on(&disk, || Err(io::Error::other("EIO")));
     let reading = ledger.admit(&Asked::usual().admitted(false)).await.unwrap();
@@ -123,6 +123,40 @@ async fn a_failed_sync_admits_nobody_any_more() {
     assert!(matches!(&writing, Err(LedgerError::Failed(why)) if why.contains("EIO")));
     assert!(!ledger.healthy());
     assert!(ledger.admit(&Asked::usual().admitted(false)).await.is_err());
+}
+
+/// After a power cut there is what the last sync found: a call that may have had an effect is in it,
+/// and no line is half there.
+#[tokio::test]
+async fn x15_a_power_cut_takes_no_call_that_may_have_had_an_effect() {
+    let disk = SmallDisk::new(1 << 20);
+    let synced: Arc<Mutex<Vec<u8>>> = Arc::default();
+    let sync = {
+        let (disk, synced) = (disk.clone(), Arc::clone(&synced));
+        move || {
+            synced
+                .lock()
+                .unwrap()
+                .clone_from(&disk.bytes.lock().unwrap());
+            Ok(())
+        }
+    };
+    let ledger = on(&disk, sync);
+    for round in 0..64 {
+        let writes = round % 4 == 3;
+        let call = ledger
+            .admit(&Asked::usual().admitted(writes))
+            .await
+            .unwrap();
+        if writes {
+            // It runs from here on, and the power goes.
+            let left = String::from_utf8(synced.lock().unwrap().clone()).unwrap();
+            let admitted = format!("{{\"seq\":{},", call.id());
+            assert!(left.lines().any(|line| line.starts_with(&admitted)));
+            assert!(left.ends_with("\"}\n"));
+        }
+        call.close(&closed(Ending::Ok)).unwrap();
+    }
 }
 
 /// A sync that begins when it is told to, and counts.

@@ -54,7 +54,7 @@ async fn write_calls(dir: &Path, rounds: usize) {
 }
 
 #[tokio::test]
-async fn a_killed_process_loses_nothing_it_has_acknowledged() {
+async fn x14_a_killed_process_loses_nothing_it_has_acknowledged() {
     if let Some(dir) = role() {
         return write_calls(&dir, usize::MAX).await;
     }
@@ -62,7 +62,7 @@ async fn a_killed_process_loses_nothing_it_has_acknowledged() {
     let mut known: BTreeSet<Arc<str>> = BTreeSet::new();
     for round in 0..20 {
         let mut child = child(
-            "a_killed_process_loses_nothing_it_has_acknowledged",
+            "x14_a_killed_process_loses_nothing_it_has_acknowledged",
             &scratch.dir(),
         );
         let acknowledged = acknowledged(&mut child, 1 + 7 * round);

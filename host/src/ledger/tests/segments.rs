@@ -66,7 +66,7 @@ async fn each_segment_names_the_one_before() {
 }
 
 #[tokio::test]
-async fn a_segment_that_is_taken_away_is_missed() {
+async fn x13_a_segment_that_is_taken_away_is_missed() {
     let (scratch, paths) = three().await;
     fs::remove_file(&paths[1]).unwrap();
     let missing = Flaw::Missing(name(&paths[2]));
@@ -74,7 +74,7 @@ async fn a_segment_that_is_taken_away_is_missed() {
 }
 
 #[tokio::test]
-async fn a_segment_that_is_cut_at_a_line_is_missed() {
+async fn x13_a_segment_that_is_cut_at_a_line_is_missed() {
     for lines in 0..4 {
         let (scratch, paths) = three().await;
         keep_lines(&paths[0], lines);
@@ -92,7 +92,7 @@ async fn the_newest_segment_without_its_end_is_reported_as_unsealed() {
 }
 
 #[tokio::test]
-async fn a_segment_under_another_name_is_found() {
+async fn x13_a_segment_under_another_name_is_found() {
     let (scratch, paths) = three().await;
     let aside = scratch.0.join("aside");
     fs::rename(&paths[0], &aside).unwrap();
@@ -105,7 +105,7 @@ async fn a_segment_under_another_name_is_found() {
 
 /// A chain proves nothing against somebody who makes it anew; what other segments say of it does.
 #[tokio::test]
-async fn a_segment_written_anew_is_found() {
+async fn x13_a_segment_written_anew_is_found() {
     let (scratch, paths) = three().await;
     let old = fs::read_to_string(&paths[0]).unwrap();
     let mut anew = Vec::new();

@@ -203,7 +203,7 @@ async fn nothing_follows_a_seal() {
 }
 
 #[tokio::test]
-async fn records_are_ordered_by_number_whatever_the_clock_does() {
+async fn x17_records_are_ordered_by_number_whatever_the_clock_does() {
     static NOW: AtomicU64 = AtomicU64::new(1_800_000_000);
     let scratch = Scratch::new();
     let clock = || SystemTime::UNIX_EPOCH + Duration::from_secs(NOW.load(Ordering::Relaxed));

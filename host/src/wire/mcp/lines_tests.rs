@@ -56,7 +56,7 @@ async fn read_line(client: &mut BufReader<DuplexStream>) -> Value {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_answered_and_the_stream_goes_on() {
+async fn x04_what_cannot_be_read_is_answered_and_the_stream_goes_on() {
     let (mut ours, mut client) = pair(1 << 16);
     let sent = format!("\n\u{feff}not json\n[]\n{{\"id\":5}}\r\n{}", ping(7));
     client.write_all(sent.as_bytes()).await.unwrap();
@@ -137,7 +137,7 @@ async fn a_full_connection_is_read_again_when_something_is_answered() {
 }
 
 #[tokio::test]
-async fn a_line_that_is_too_long_ends_the_connection_with_a_word() {
+async fn x04_a_line_that_is_too_long_ends_the_connection_with_a_word() {
     let (mut ours, mut client) = pair(1 << 16);
     let (end, ()) = tokio::join!(ours.receive(), async {
         client.write_all(&vec![b' '; MAX_LINE + 1]).await.unwrap();

@@ -1,7 +1,7 @@
 //! Answers that a host must not pass on.
 
-use toolhost_sdk::serde_json::json;
-use toolhost_sdk::{Definition, Function, Hints, Output, ToolError, tool};
+use toolhost_sdk::serde_json::{self, Value, json};
+use toolhost_sdk::{Code, Definition, Function, Hints, Output, Resource, ToolError, tool};
 
 /// Answers with a lot of text.
 #[tool(read_only)]
@@ -10,6 +10,74 @@ pub(crate) fn flood(
     mib: usize,
 ) -> String {
     "x".repeat(mib << 20)
+}
+
+/// Answers with many small pieces.
+#[tool(read_only)]
+pub(crate) fn litter(
+    /// How many.
+    n: usize,
+) -> Output {
+    let mut output = Output::new();
+    for _ in 0..n {
+        output = output.text("");
+    }
+    output
+}
+
+/// Answers with next to nothing under a very long name.
+#[tool(read_only)]
+pub(crate) fn long_name(
+    /// How long, in MiB.
+    mib: usize,
+) -> Output {
+    Output::new().resource(Resource {
+        mime_type: "text/plain".to_owned(),
+        data: b"x".to_vec(),
+        uri: Some("n".repeat(mib << 20)),
+    })
+}
+
+/// Says that something went wrong, in the agent's own words.
+#[tool(read_only)]
+pub(crate) fn complain(
+    /// What to say.
+    message: String,
+    /// How often to say it; once where it is missing.
+    #[serde(default)]
+    times: Option<usize>,
+    /// JSON text for programs to read.
+    #[serde(default)]
+    data: Option<String>,
+) -> Result<(), ToolError> {
+    let message = message.repeat(times.unwrap_or(1));
+    let mut error = ToolError::new(Code::Failed, message);
+    error.data = data.map(|data| serde_json::from_str(&data).unwrap_or(Value::String(data)));
+    Err(error)
+}
+
+/// The agent's own text as the structured result.
+pub(crate) enum Verbatim {}
+
+impl Function for Verbatim {
+    const NAME: &'static str = "verbatim";
+
+    fn definition() -> Definition {
+        let mut definition = promising(Self::NAME, "Answers with the text it is given, as JSON.");
+        definition.input_schema = json!({
+            "type": "object",
+            "properties": { "text": { "type": "string" } },
+            "required": ["text"],
+            "additionalProperties": false,
+        });
+        definition
+    }
+
+    fn call(arguments: &str) -> Result<Output, ToolError> {
+        let arguments: Value = serde_json::from_str(arguments)
+            .map_err(|error| ToolError::invalid_arguments(format_args!("{error}")))?;
+        Ok(structured(arguments["text"].as_str().unwrap_or_default()))
+    }
 }
 
 /// A structured result that does not fit the function's own schema.
@@ -73,6 +141,7 @@ fn promising(name: &str, description: &str) -> Definition {
             "type": "object",
             "properties": { "count": { "type": "integer" } },
             "required": ["count"],
+            "additionalProperties": false,
         })),
         hints: Hints {
             read_only: Some(true),
@@ -85,5 +154,24 @@ fn structured(text: &str) -> Output {
     Output {
         structured: Some(text.to_owned()),
         contents: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_given_back_as_it_is() {
+        let said = Verbatim::call(r#"{"text":"{\"count\":1,\"count\":2}"}"#);
+        let said = said.map(|output| output.structured);
+        assert_eq!(said, Ok(Some(r#"{"count":1,"count":2}"#.to_owned())));
+    }
+
+    #[test]
+    fn litter_and_complaints_are_as_large_as_asked() {
+        assert_eq!(litter(3).contents.len(), 3);
+        let said = complain("ab".to_owned(), Some(2), None);
+        assert_eq!(said.map_err(|error| error.message), Err("abab".to_owned()));
     }
 }

@@ -8,9 +8,11 @@ mod files;
 mod leaks;
 mod network;
 mod storage;
+mod streams;
 mod surroundings;
+mod timing;
 
-use answers::{BrokenPromise, NotJson, WrongOutput, flood};
+use answers::{BrokenPromise, NotJson, Verbatim, WrongOutput, complain, flood, litter, long_name};
 use bounds::{babble, copy_for_ever, crash, hog, nap, quit, recurse, spin, touch_for_ever};
 use deeds::acts;
 use files::{hard_link, list, many_handles, read, remove, rename, write};
@@ -19,7 +21,9 @@ use network::{connect, get, post, raw, resolve, wasi_http};
 use storage::{
     configured, kv_count, kv_delete, kv_draft, kv_flood, kv_get, kv_hold, kv_keys, kv_odd, kv_set,
 };
-use surroundings::{env, log, now, progress, random, stash};
+use streams::{poll_busy, poll_many, shriek, zeroes};
+use surroundings::{env, log, now, progress, random, stash, udp};
+use timing::{odd_timers, request_options};
 
 toolhost_sdk::export!(
     spin,
@@ -32,9 +36,13 @@ toolhost_sdk::export!(
     quit,
     babble,
     flood,
+    litter,
+    long_name,
+    complain,
     WrongOutput,
     NotJson,
     BrokenPromise,
+    Verbatim,
     read,
     write,
     list,
@@ -66,4 +74,11 @@ toolhost_sdk::export!(
     kv_draft,
     configured,
     tell,
+    udp,
+    poll_many,
+    poll_busy,
+    zeroes,
+    shriek,
+    request_options,
+    odd_timers,
 );

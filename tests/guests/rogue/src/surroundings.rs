@@ -113,13 +113,19 @@ pub(crate) struct Stashed {
 pub(crate) fn stash(
     /// The value.
     value: String,
+    /// Whether to end inside a host function then; not where it is missing.
+    #[serde(default)]
+    crash: bool,
 ) -> Stashed {
     let mut stash = STASH
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    Stashed {
-        previous: stash.replace(value),
+    let previous = stash.replace(value);
+    if crash {
+        // More than any host gives: the trap is the host function's, not the guest's.
+        let _ = random(u64::MAX);
     }
+    Stashed { previous }
 }
 
 /// Writes to the log.
@@ -153,6 +159,24 @@ pub(crate) fn log(
     Ok(())
 }
 
+/// Listens, and sends a datagram.
+#[tool]
+pub(crate) fn udp(
+    /// Where to.
+    addr: String,
+    /// Whether to listen for connections instead of sending.
+    #[serde(default)]
+    listen: bool,
+) -> Result<String, ToolError> {
+    if listen {
+        let listener = std::net::TcpListener::bind(&addr)?;
+        return Ok(format!("listens on {:?}", listener.local_addr()));
+    }
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
+    let sent = socket.send_to(b"hello", &addr)?;
+    Ok(format!("sent {sent} bytes"))
+}
+
 /// Reports progress as fast as it can.
 #[tool(read_only)]
 pub(crate) fn progress(
@@ -174,8 +198,8 @@ mod tests {
 
     #[test]
     fn a_stash_gives_back_what_was_before() {
-        assert_eq!(stash("a".to_owned()).previous, None);
-        assert_eq!(stash("b".to_owned()).previous, Some("a".to_owned()));
+        assert_eq!(stash("a".to_owned(), false).previous, None);
+        assert_eq!(stash("b".to_owned(), true).previous, Some("a".to_owned()));
     }
 
     #[test]

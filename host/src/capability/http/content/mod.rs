@@ -2,10 +2,9 @@
 //!
 //! A rule that says anything of either is closed: what it does not list is refused, so that a tool
 //! cannot add a parameter or a field that somebody on the other side would obey. Query and body are
-//! read once, strictly (`query`, `json`): where two readers could differ, the request is refused,
+//! read once, strictly (`query`, `terms::json`): where two readers could differ, the request is refused,
 //! and what was read is sent byte for byte. Pure; it knows no origins, no paths and no credentials.
 
-mod json;
 mod query;
 mod value;
 
@@ -17,6 +16,8 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use serde_json::{Map, Value};
 
 pub use value::{Arguments, Pattern, Scalar, Test};
+
+use crate::terms::json;
 
 /// The largest body that is judged, in bytes. Its parts are held in memory one by one, which takes
 /// some thirty times as much.

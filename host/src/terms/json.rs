@@ -8,9 +8,9 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// Why a body is not read. It quotes nothing of it.
+/// Why a text is not read. It quotes nothing of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum JsonError {
+pub enum JsonError {
     /// Not JSON, or not only JSON.
     #[error(
         "it is not one JSON value in UTF-8, without a byte order mark and without anything behind it"
@@ -24,12 +24,12 @@ pub(super) enum JsonError {
 /// What the error says of a name that is there twice; serde's errors carry nothing but text.
 const TWICE: &str = "the same name twice";
 
-/// Reads a body.
+/// Reads a text: a body that a rule judges, a result that a schema judges.
 ///
 /// # Errors
 /// It has more than one reading, or none.
-pub(super) fn parse(body: &[u8]) -> Result<Value, JsonError> {
-    match serde_json::from_slice::<Strict>(body) {
+pub fn parse(text: &[u8]) -> Result<Value, JsonError> {
+    match serde_json::from_slice::<Strict>(text) {
         Ok(strict) => Ok(strict.0),
         Err(error) if error.is_data() && error.to_string().starts_with(TWICE) => {
             Err(JsonError::Twice)
@@ -100,5 +100,38 @@ impl<'de> Visitor<'de> for Reader {
             }
         }
         Ok(Value::Object(fields))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_one_reading_is_read_as_ever() {
+        let text =
+            r#"{"a":[1,-2,3.5,1e3,true,null,"\ud83d\ude00"],"b":{"a":{}},"":18446744073709551615}"#;
+        let usual: Value = serde_json::from_str(text).unwrap_or_default();
+        assert_eq!(parse(text.as_bytes()).ok(), Some(usual));
+    }
+
+    #[test]
+    fn what_has_two_readings_or_none_is_refused() {
+        for text in [
+            r#"{"a":1,"a":2}"#,
+            r#"{"a":1,"\u0061":2}"#,
+            r#"{"a":[{"b":1,"b":1}]}"#,
+            r#""\ud800""#,
+            "NaN",
+            "1e999",
+            "{} {}",
+            "",
+            "\u{feff}{}",
+        ] {
+            assert!(parse(text.as_bytes()).is_err(), "{text}");
+        }
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(parse(deep.as_bytes()), Err(JsonError::Syntax));
+        assert_eq!(parse(br#"{"a":1,"a":1}"#), Err(JsonError::Twice));
     }
 }

@@ -1,0 +1,133 @@
+//! The record seen from outside: hosts that are killed again and again, and a disk that is full.
+
+use std::path::Path;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tokio::net::UnixStream;
+use toolhost::ledger::{End, Filter, show, verify};
+
+use crate::harness::{Program, exchange, speak};
+
+const TOOLS: &str = r#"
+[host]
+agents = ["unix:a/agent.sock"]
+[tool.everything]
+component = "everything.wasm"
+"#;
+
+/// Calls of `everything.add` that the ledger has as gone well; the record has to be whole.
+fn recorded(ledger: &Path) -> usize {
+    let report = verify(ledger).expect("a report");
+    assert!(report.intact(), "{:?}", report.problems);
+    let filter = Filter {
+        limit: 1_000_000,
+        ..Filter::default()
+    };
+    let shown = show(ledger, &filter).expect("a ledger");
+    let well = |call: &&toolhost::ledger::Call| call.end == End::Ok;
+    shown.calls.iter().filter(well).count()
+}
+
+/// How often to kill: a few times in the suite, `TOOLHOST_ROUNDS=1000` by hand.
+fn rounds() -> usize {
+    let asked = std::env::var("TOOLHOST_ROUNDS").ok();
+    asked.map_or(6, |rounds| rounds.parse().expect("a number of rounds"))
+}
+
+#[tokio::test]
+async fn x14_a_host_killed_at_any_moment_has_recorded_what_it_answered() {
+    let program = Program::new(TOOLS);
+    let ledger = program.site.path(".toolhost/ledger");
+    let mut answered = 0;
+    for round in 0..rounds() {
+        let mut host = program.serve().await;
+        let mut lines = speak(&program.site.path("a/agent.sock")).await;
+        lines.initialize().await;
+        // More are on their way than are waited for: the kill comes at another point each time.
+        let wanted = 1 + round * 7 % 41;
+        for n in 0..wanted + 40 {
+            let sum = json!({ "a": n, "b": round });
+            lines.begin(&json!(n), "everything_add", &sum).await;
+        }
+        for _ in 0..wanted {
+            let answer = lines.hear().await.expect("an answer");
+            assert!(
+                answer["result"]["structuredContent"]["sum"].is_u64(),
+                "{answer}"
+            );
+            answered += 1;
+        }
+        host.signal(Signal::KILL);
+        assert!(!host.child.wait().await.expect("an end").success());
+        let recorded = recorded(&ledger);
+        assert!(
+            recorded >= answered,
+            "{answered} answered, {recorded} recorded"
+        );
+    }
+}
+
+/// The code that an answer carries, where the call went badly.
+fn code(answer: &Value) -> Option<&str> {
+    answer["result"]["_meta"]["toolhost/code"].as_str()
+}
+
+#[tokio::test]
+async fn x16_on_a_full_disk_nothing_runs_and_health_says_so() {
+    let program = Program::new(TOOLS);
+    let ledger = program.site.path(".toolhost/ledger");
+    let socket = program.site.path("a/agent.sock");
+    let health = async || {
+        let request = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        let stream = UnixStream::connect(&socket).await.expect("a connection");
+        exchange(stream, request).await
+    };
+    // 32 KiB: some tens of calls.
+    let mut host = program.serve_on_a_small_disk(64).await;
+    let mut lines = speak(&socket).await;
+    lines.initialize().await;
+    assert_eq!(health().await.status, 200);
+    let mut answered = 0;
+    let refused = loop {
+        let sum = json!({ "a": answered, "b": 1 });
+        let answer = lines.call(json!(answered), "everything_add", sum).await;
+        if answer["result"]["structuredContent"].is_null() {
+            break answer;
+        }
+        answered += 1;
+        assert!(answered < 1_000, "the disk is not full");
+    };
+    assert!(
+        answered > 5,
+        "only {answered} calls before the disk was full"
+    );
+    assert_eq!(code(&refused), Some("ledger-failed"), "{refused}");
+    for n in 0..3 {
+        let id = json!(format!("after-{n}"));
+        let answer = lines
+            .call(id, "everything_add", json!({ "a": 1, "b": 1 }))
+            .await;
+        assert_eq!(code(&answer), Some("ledger-failed"), "{answer}");
+    }
+    let unready = health().await;
+    assert_eq!(
+        (unready.status, &unready.answer()["status"]),
+        (503, &json!("unready"))
+    );
+    assert!(recorded(&ledger) >= answered);
+
+    host.signal(Signal::KILL);
+    host.child.wait().await.expect("an end");
+    // With room again the next host begins a segment of its own.
+    let next = program.serve().await;
+    let mut lines = speak(&socket).await;
+    lines.initialize().await;
+    let answer = lines
+        .call(json!(1), "everything_add", json!({ "a": 1, "b": 1 }))
+        .await;
+    assert_eq!(answer["result"]["structuredContent"], json!({ "sum": 2 }));
+    assert_eq!(health().await.status, 200);
+    assert!(recorded(&ledger) > answered);
+    drop(next);
+}
