@@ -11,6 +11,7 @@ mod components;
 mod doors;
 mod fuzz;
 mod manifest;
+mod network;
 mod places;
 mod powers;
 mod rooms;

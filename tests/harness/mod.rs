@@ -13,7 +13,7 @@ mod words;
 
 pub(crate) use agent::{Agent, Speaker, exchange, modern_meta, speak};
 pub(crate) use child::Program;
-pub(crate) use guests::{cache, cache_folder, checkout, guest, sandbox, tool};
+pub(crate) use guests::{BUILT, cache, cache_folder, checkout, guest, sandbox, tool};
 pub(crate) use house::House;
 pub(crate) use site::{Site, manifest};
 pub(crate) use upstream::{Seen, Upstream, text_response};

@@ -18,6 +18,7 @@ use super::{cache, guest, sandbox, tool};
 pub(crate) struct Site {
     folder: TempDir,
     secrets: Vec<(String, String)>,
+    dialer: Option<Arc<Dialer>>,
 }
 
 impl Site {
@@ -46,12 +47,19 @@ impl Site {
         Self {
             folder: folder.expect("a folder"),
             secrets: Vec::new(),
+            dialer: None,
         }
     }
 
     /// Knows the value of one of the manifest's secrets.
     pub(crate) fn secret(mut self, name: &str, value: &str) -> Self {
         self.secrets.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Reaches the world in a way of its own.
+    pub(crate) fn dialer(mut self, dialer: Arc<Dialer>) -> Self {
+        self.dialer = Some(dialer);
         self
     }
 
@@ -123,7 +131,7 @@ impl Site {
             })
             .collect();
         World {
-            dialer: Arc::new(Dialer::new()),
+            dialer: self.dialer.clone().unwrap_or_default(),
             secrets: Arc::new(secrets),
             folders: dir::Folders::new(self.folder.path()),
             kv: kv::Place::new(self.folder.path().join("kv.sqlite")),

@@ -11,7 +11,7 @@ mod surroundings;
 use answers::{BrokenPromise, NotJson, WrongOutput, flood};
 use bounds::{babble, crash, hog, nap, quit, recurse, spin};
 use files::{hard_link, list, many_handles, read, remove, rename, write};
-use network::{connect, get, post, raw, resolve, wasi_http};
+use network::{connect, crowd, get, post, raw, relay, resolve, wasi_http};
 use storage::{
     configured, kv_count, kv_delete, kv_draft, kv_flood, kv_get, kv_hold, kv_keys, kv_odd, kv_set,
 };
@@ -40,6 +40,8 @@ toolhost_sdk::export!(
     post,
     raw,
     wasi_http,
+    crowd,
+    relay,
     connect,
     resolve,
     env,
