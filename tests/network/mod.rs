@@ -10,5 +10,6 @@ mod lo;
 mod names;
 mod peer;
 mod space;
+mod tls;
 
 mod world;

@@ -164,13 +164,6 @@ impl Peer {
         self.seen.borrow().requests.clone()
     }
 
-    /// Waits for so many requests.
-    pub(super) async fn got(&self, count: usize) -> Vec<Request> {
-        let mut seen = self.seen.subscribe();
-        let enough = seen.wait_for(|seen| seen.requests.len() >= count).await;
-        enough.expect("a server").requests.clone()
-    }
-
     /// Waits until all connections are closed.
     pub(super) async fn left(&self) {
         let mut seen = self.seen.subscribe();

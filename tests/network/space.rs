@@ -13,10 +13,10 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::lo;
-use super::world::World;
+use super::world::{Asked, World};
 use crate::harness::{BUILT, guest};
 
-/// Says to a process that it has a network of its own.
+/// Says to a process that it has a network of its own, and how the host there asks for names.
 const INSIDE: &str = "TOOLHOST_TEST_NETWORK";
 
 /// No case takes longer, whatever goes wrong.
@@ -36,20 +36,37 @@ done
 exec "$@"
 "#;
 
-/// Runs a case in a world of its own.
-pub(super) fn case<C: AsyncFnOnce(World)>(case: C) {
-    case_with(&[], case);
+/// Whether this process runs one case and nothing else, so that its memory and its descriptors are
+/// the case's.
+pub(super) fn alone() -> bool {
+    std::env::var_os(INSIDE).is_some()
 }
 
-/// Runs a case in a world of its own, in a process with these variables where there is one.
-pub(super) fn case_with<C: AsyncFnOnce(World)>(variables: &[(&str, &str)], case: C) {
-    if std::env::var_os(INSIDE).is_some() {
+/// Runs a case in a world of its own.
+pub(super) fn case<C: AsyncFnOnce(World)>(case: C) {
+    start(&[Asked::System], case);
+}
+
+/// Runs a case in two worlds: in one the host asks for names as this machine is set up, in the other
+/// it asks the name server by itself.
+pub(super) fn both_ways<C: AsyncFnOnce(World)>(case: C) {
+    start(&[Asked::System, Asked::Directly], case);
+}
+
+fn start<C: AsyncFnOnce(World)>(ways: &[Asked], case: C) {
+    if let Some(way) = std::env::var_os(INSIDE) {
+        let asked = match way.to_str() {
+            Some("directly") => Asked::Directly,
+            _ => Asked::System,
+        };
         let v6 = lo::bring_up().expect("the loopback device");
-        run(async || case(World::namespace(v6).await).await);
+        run(async || case(World::namespace(v6, asked).await).await);
     } else if namespaces() {
         // Built here once; the other process finds it.
         guest("rogue.wasm");
-        run_again(test_of::<C>(), variables);
+        for asked in ways {
+            run_again(test_of::<C>(), *asked);
+        }
     } else {
         run(async || case(World::seams()).await);
     }
@@ -78,7 +95,7 @@ fn test_of<C>() -> &'static str {
 fn namespaces() -> bool {
     static THERE: OnceLock<bool> = OnceLock::new();
     *THERE.get_or_init(|| {
-        let tried = enter(Path::new("true"), &[], &[]);
+        let tried = enter(Path::new("true"), &[], Asked::System);
         let there = tried.as_ref().is_ok_and(|output| output.status.success());
         let way = if there {
             "each in a network namespace of its own".to_owned()
@@ -91,24 +108,20 @@ fn namespaces() -> bool {
     })
 }
 
-fn run_again(test: &str, variables: &[(&str, &str)]) {
+fn run_again(test: &str, asked: Asked) {
     let own = std::env::current_exe().expect("this program");
     let arguments = ["--exact", test, "--nocapture", "--test-threads=1"];
-    let output = enter(&own, &arguments, variables).expect("a start");
+    let output = enter(&own, &arguments, asked).expect("a start");
     let out = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success() && out.contains("1 passed"),
-        "{test}:\n{out}\n{}",
+        "{test}, {asked:?}:\n{out}\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
 }
 
 /// Runs a program in new user, network and mount namespaces.
-fn enter(
-    program: &Path,
-    arguments: &[&str],
-    variables: &[(&str, &str)],
-) -> std::io::Result<Output> {
+fn enter(program: &Path, arguments: &[&str], asked: Asked) -> std::io::Result<Output> {
     let folder = TempDir::with_prefix("th-etc-")?;
     for (file, text) in [
         ("resolv.conf", RESOLV),
@@ -117,14 +130,17 @@ fn enter(
     ] {
         std::fs::write(folder.path().join(file), text)?;
     }
+    let way = match asked {
+        Asked::System => "system",
+        Asked::Directly => "directly",
+    };
     Command::new("unshare")
         .args(["--user", "--map-root-user", "--net", "--mount"])
         .args(["sh", "-c", ENTER])
         .arg(folder.path())
         .arg(program)
         .args(arguments)
-        .env(INSIDE, "1")
+        .env(INSIDE, way)
         .env(BUILT, "1")
-        .envs(variables.iter().copied())
         .output()
 }

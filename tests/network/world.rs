@@ -1,12 +1,15 @@
 //! The outside world of one case: its names, its addresses, who listens there, and the host whose
 //! tool is let loose on it.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use toolhost::capability::service::dial::Dialer;
+use toolhost::capability::http::TlsFiles;
+use toolhost::capability::service::dial::{Dialer, Tls};
+use toolhost::capability::service::resolve::ServerResolver;
 use toolhost::terms::Outcome;
 
 use super::dns::Server;
@@ -17,6 +20,9 @@ use crate::harness::{End, House, Site, structured};
 /// The public address that honest upstreams have.
 const PUBLIC: Ipv4Addr = Ipv4Addr::new(93, 184, 216, 34);
 
+/// Where the world's name server is.
+const NAME_SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53);
+
 /// The world of one case.
 pub(super) struct World {
     pub(super) names: Names,
@@ -24,7 +30,17 @@ pub(super) struct World {
     pub(super) namespace: bool,
     /// IPv6 is there, too.
     pub(super) v6: bool,
+    asked: Asked,
     _server: Option<Server>,
+}
+
+/// How the host asks for names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// As this machine is set up.
+    System,
+    /// As `dns` in the manifest says.
+    Directly,
 }
 
 /// What a request came to, as the tool saw it.
@@ -38,14 +54,14 @@ pub(super) enum Came {
 
 impl World {
     /// In a namespace, with a name server on its first address.
-    pub(super) async fn namespace(v6: bool) -> Self {
+    pub(super) async fn namespace(v6: bool, asked: Asked) -> Self {
         let names = Names::default();
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 53));
-        let server = Server::start(address, names.clone()).await;
+        let server = Server::start(NAME_SERVER, names.clone()).await;
         Self {
             names,
             namespace: true,
             v6,
+            asked,
             _server: Some(server.expect("a name server")),
         }
     }
@@ -56,6 +72,7 @@ impl World {
             names: Names::default(),
             namespace: false,
             v6: false,
+            asked: Asked::System,
             _server: None,
         }
     }
@@ -80,13 +97,28 @@ impl World {
 
     /// A folder for a host in this world.
     pub(super) fn site(&self) -> Site {
-        let site = Site::new();
-        if self.namespace {
-            site
-        } else {
-            site.dialer(Arc::new(Dialer::with_resolver(Arc::new(
-                self.names.clone(),
-            ))))
+        Site::new().dialer(Arc::new(self.dialer()))
+    }
+
+    /// A folder for a host that trusts an authority in those grants that name its file.
+    pub(super) fn site_trusting(&self, pem: &str) -> Site {
+        let files = TlsFiles {
+            ca: Some("ca.pem".into()),
+            client: None,
+        };
+        let tls = Tls::new(Some(pem.as_bytes()), None).expect("an authority");
+        let dialer = self.dialer().with_tls(BTreeMap::from([(files, tls)]));
+        Site::new().dialer(Arc::new(dialer))
+    }
+
+    fn dialer(&self) -> Dialer {
+        match (self.namespace, self.asked) {
+            (false, _) => Dialer::with_resolver(Arc::new(self.names.clone())),
+            (true, Asked::System) => Dialer::new(),
+            (true, Asked::Directly) => {
+                let resolver = ServerResolver::new(NAME_SERVER).expect("a resolver");
+                Dialer::with_resolver(Arc::new(resolver))
+            }
         }
     }
 

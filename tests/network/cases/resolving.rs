@@ -3,14 +3,18 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use tokio::net::TcpListener;
 
 use crate::harness::House;
 use crate::network::names::{Say, ips};
-use crate::network::peer::Step;
-use crate::network::space::case;
+use crate::network::peer::{Peer, Step};
+use crate::network::space::both_ways;
 use crate::network::world::{World, get, open, rogue};
 
 const PUBLIC: &str = "93.184.216.34";
+
+/// An address that no grant here opens.
+const INSIDE: &str = "10.0.0.1";
 
 /// A house with a grant for each of these names.
 fn house_of(world: &World, names: &[&str], port: u16) -> House {
@@ -28,7 +32,7 @@ fn house_of(world: &World, names: &[&str], port: u16) -> House {
 
 #[test]
 fn n23_n24_n30_one_forbidden_address_spoils_the_answer() {
-    case(async |world| {
+    both_ways(async |world| {
         let witness = world.everywhere(&[80]).await;
         let house = world.house(&rogue("", &[("up", "http://turn.test", "")]));
         for answer in [
@@ -67,18 +71,34 @@ fn n23_n24_n30_one_forbidden_address_spoils_the_answer() {
     });
 }
 
+/// Somebody on the inside, where there is an inside to be.
+async fn inside(world: &World, port: u16) -> Option<Peer> {
+    if !world.namespace {
+        return None;
+    }
+    let listener = TcpListener::bind((INSIDE, port)).await.expect("a port");
+    Some(Peer::start(vec![listener], |_| vec![Step::ok("inside")]))
+}
+
+async fn assert_not_reached(inside: Option<Peer>) {
+    if let Some(inside) = inside {
+        assert_eq!(inside.connections().await, 0, "the inside was reached");
+    }
+}
+
 #[test]
 fn n25_what_was_judged_is_what_is_dialled() {
-    case(async |world| {
-        if !world.namespace {
-            return;
-        }
-        let honest = world.peer(|_| vec![Step::ok("honest"), Step::Close]).await;
-        let port = honest.address.port();
-        let inside = tokio::net::TcpListener::bind(("127.0.0.1", port))
-            .await
-            .expect("a port");
-        let inside = crate::network::peer::Peer::start(vec![inside], |_| vec![Step::ok("inside")]);
+    both_ways(async |world| {
+        let honest = world
+            .peer(|_| {
+                vec![
+                    Step::response("200 OK", "connection: close\r\n", "honest"),
+                    Step::Close,
+                ]
+            })
+            .await;
+        let (port, own) = (honest.address.port(), world.address().to_string());
+        let inside = inside(&world, port).await;
         // Each connection has one lookup: the second answer is never between check and use.
         let turns = |first: &str, second: &str| {
             vec![
@@ -86,7 +106,7 @@ fn n25_what_was_judged_is_what_is_dialled() {
                 Say::Addresses(ips(&[second])),
             ]
         };
-        world.names.script("turn.test", turns(PUBLIC, "127.0.0.1"));
+        world.names.script("turn.test", turns(&own, INSIDE));
         let house = house_of(&world, &["turn.test"], port);
         let url = format!("http://turn.test:{port}/");
         let came = get(&house, &url).await;
@@ -94,23 +114,20 @@ fn n25_what_was_judged_is_what_is_dialled() {
             (came.body(), world.names.lookups("turn.test")),
             ("honest", 1)
         );
-        assert_eq!(house.attempts()[0]["peer"], PUBLIC);
+        assert_eq!(house.attempts()[0]["peer"], own);
         assert_eq!(get(&house, &url).await.code(), "denied");
         assert_eq!(world.names.lookups("turn.test"), 2);
         // And the other way round: what was inside once is judged anew when it is not.
-        world.names.script("turn.test", turns("127.0.0.1", PUBLIC));
+        world.names.script("turn.test", turns(INSIDE, &own));
         assert_eq!(get(&house, &url).await.code(), "denied");
         assert_eq!(get(&house, &url).await.body(), "honest");
-        assert_eq!(inside.connections().await, 0, "the inside was reached");
+        assert_not_reached(inside).await;
     });
 }
 
 #[test]
 fn n26_each_connect_is_judged_anew_and_a_kept_one_stays_where_it_is() {
-    case(async |world| {
-        if !world.namespace {
-            return;
-        }
+    both_ways(async |world| {
         let honest = world
             .peer(|request| match request.target() {
                 "/last" => vec![Step::ok("honest"), Step::Close],
@@ -118,30 +135,27 @@ fn n26_each_connect_is_judged_anew_and_a_kept_one_stays_where_it_is() {
             })
             .await;
         let port = honest.address.port();
-        let inside = tokio::net::TcpListener::bind(("10.0.0.1", port))
-            .await
-            .expect("a port");
-        let inside = crate::network::peer::Peer::start(vec![inside], |_| vec![Step::ok("inside")]);
-        world.names.set("turn.test", &[PUBLIC]);
+        let inside = inside(&world, port).await;
+        world
+            .names
+            .set("turn.test", &[&world.address().to_string()]);
         let house = house_of(&world, &["turn.test"], port);
         let url = |path: &str| format!("http://turn.test:{port}{path}");
         assert_eq!(get(&house, &url("/first")).await.body(), "honest");
-        world.names.set("turn.test", &["10.0.0.1"]);
+        world.names.set("turn.test", &[INSIDE]);
         // The connection that was judged is kept, and goes where it went.
         assert_eq!(get(&house, &url("/last")).await.body(), "honest");
-        assert_eq!(
-            honest.requests().last().map(|request| request.connection),
-            Some(0)
-        );
+        let last = honest.requests().pop().expect("a request");
+        assert_eq!(last.connection, 0);
         honest.left().await;
         assert_eq!(get(&house, &url("/again")).await.code(), "denied");
-        assert_eq!(inside.connections().await, 0, "the inside was reached");
+        assert_not_reached(inside).await;
     });
 }
 
 #[test]
 fn n27_a_chain_of_names_is_judged_by_its_end_and_has_one() {
-    case(async |world| {
+    both_ways(async |world| {
         let witness = world.everywhere(&[80]).await;
         let chain = |length: usize| {
             (0..length)
@@ -192,7 +206,7 @@ fn n27_a_chain_of_names_is_judged_by_its_end_and_has_one() {
 
 #[test]
 fn n28_a_name_server_that_is_silent_slow_or_wrong_is_an_error_in_time() {
-    case(async |world| {
+    both_ways(async |world| {
         let witness = world.everywhere(&[80]).await;
         let says = [
             ("silent.test", Say::Silence),
@@ -245,7 +259,7 @@ fn n28_a_name_server_that_is_silent_slow_or_wrong_is_an_error_in_time() {
 
 #[test]
 fn n29_no_search_domain_completes_a_name() {
-    case(async |world| {
+    both_ways(async |world| {
         let witness = world.everywhere(&[80]).await;
         for name in ["shop.corp.test", "shop.internal.test", "api.test.corp.test"] {
             world.names.set(name, &[PUBLIC]);

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::network::peer::Step;
 use crate::network::space::case;
-use crate::network::world::{get, granted, send, wasi};
+use crate::network::world::{Came, get, granted, send, wasi};
 
 #[test]
 fn n56_when_to_come_again_is_handed_on_as_it_is() {
@@ -139,7 +139,7 @@ fn n58_n59_what_was_sent_is_never_sent_twice() {
                     let came = send(&house, method, &peer.url(target), more).await;
                     assert_eq!(came.code(), code, "{key}: {came:?}");
                     if code == "timeout" {
-                        let crate::network::world::Came::Refused(_, say) = &came else {
+                        let Came::Refused(_, say) = &came else {
                             panic!("{came:?}")
                         };
                         assert!(say.contains("may have acted"), "{say}");

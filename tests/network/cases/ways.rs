@@ -1,9 +1,12 @@
 //! Ways out that nobody granted: a proxy of the environment, and the host's own doors.
 
-use serde_json::{Value, json};
+use std::net::Ipv4Addr;
 
-use crate::harness::Program;
-use crate::network::peer::Step;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::harness::{Program, speak};
+use crate::network::peer::{Peer, Step};
 use crate::network::space::case;
 use crate::network::world::{open, rogue};
 
@@ -50,5 +53,53 @@ fn n40_proxies_of_the_environment_are_ignored() {
         }
         assert_eq!(peer.requests().len(), 3);
         assert_eq!(proxy.connections().await, 0, "the environment was believed");
+    });
+}
+
+#[test]
+fn n55_no_name_of_this_machine_leads_to_the_hosts_own_door() {
+    case(async |world| {
+        let bound = async || {
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+                .await
+                .expect("a port")
+        };
+        let beside = Peer::start(vec![bound().await], |_| vec![Step::ok("arrived")]);
+        let port = bound().await.local_addr().expect("an address").port();
+        world.names.set("door.test", &["127.0.0.1"]);
+        let mut urls = vec![
+            ("address", format!("http://127.0.0.1:{port}")),
+            ("local", format!("http://localhost:{port}")),
+            ("sub", format!("http://sub.localhost:{port}")),
+        ];
+        let mut dns = "";
+        if world.namespace {
+            urls.push(("name", format!("http://door.test:{port}")));
+            dns = "[host.egress]\ndns = \"127.0.0.1\"\n";
+        }
+        urls.push(("beside", beside.url("")));
+        let private = "private = [\"127.0.0.0/8\"]";
+        let grants: Vec<(&str, &str, &str)> = urls
+            .iter()
+            .map(|(name, url)| (*name, url.as_str(), private))
+            .collect();
+        let doors =
+            format!("[host]\nagents = [\"unix:a/agent.sock\", \"http://127.0.0.1:{port}\"]\n");
+        let program = Program::at(world.site(), &format!("{doors}{dns}{}", rogue("", &grants)));
+        let _serving = program.serve().await;
+        let mut agent = speak(&program.site.path("a/agent.sock")).await;
+        agent.initialize().await;
+        for (name, url) in &urls {
+            let url = format!("{url}/mcp");
+            let answer = agent
+                .call(json!(name), "rogue_get", json!({ "url": url }))
+                .await;
+            let word = if *name == "beside" {
+                "arrived"
+            } else {
+                "(own-door)"
+            };
+            assert!(answer.to_string().contains(word), "{name}: {answer}");
+        }
     });
 }

@@ -26,7 +26,7 @@ fn streamed(patterns: &Patterns, text: &[u8], size: usize) -> Vec<u8> {
 
 /// N60.
 #[test]
-fn every_form_is_found() {
+fn n60_every_form_is_found() {
     let json = serde_json::to_string(SECRET).unwrap();
     for form in [
         SECRET,

@@ -55,8 +55,9 @@ pub(crate) fn crowd(count: u32, authority: &str) -> Result<Crowd, ToolError> {
     while !waiting.is_empty() {
         // In any order: those that are answered hold what the others wait for.
         let pollables: Vec<Pollable> = waiting.iter().map(|r| r.subscribe()).collect();
-        let ready = poll(&pollables.iter().collect::<Vec<_>>());
+        let mut ready = poll(&pollables.iter().collect::<Vec<_>>());
         drop(pollables);
+        ready.sort_unstable();
         for index in ready.into_iter().rev() {
             let response = waiting.swap_remove(index as usize);
             match response.get().and_then(Result::ok) {
