@@ -15,6 +15,7 @@ mod fuzz;
 mod ground;
 mod hostile;
 mod manifest;
+mod network;
 mod places;
 mod powers;
 mod records;

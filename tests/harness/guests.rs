@@ -58,8 +58,15 @@ pub(crate) fn tool(name: &str) -> PathBuf {
     BUILT.get_or_init(|| build("tool", &TOOLS)).join(name)
 }
 
+/// Says to a process that another one, which started it, has built the components.
+pub(crate) const BUILT: &str = "TOOLHOST_TEST_BUILT";
+
 /// Builds components and compiles them, before several tests could begin to do so at once.
 fn build(kind: &str, names: &[&str]) -> PathBuf {
+    let built = target().join(TARGET).join("guest");
+    if std::env::var_os(BUILT).is_some() {
+        return built;
+    }
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .current_dir(checkout())
@@ -74,7 +81,6 @@ fn build(kind: &str, names: &[&str]) -> PathBuf {
         status.success(),
         "the components do not build; is the target there? rustup target add {TARGET}"
     );
-    let built = target().join(TARGET).join("guest");
     let (sandbox, cache) = (sandbox(), cache());
     for name in names {
         let file = built.join(format!("{name}.wasm"));

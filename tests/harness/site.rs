@@ -18,6 +18,7 @@ use super::{cache, guest, sandbox, tool};
 pub(crate) struct Site {
     folder: TempDir,
     secrets: Vec<(String, String)>,
+    dialer: Option<Arc<Dialer>>,
 }
 
 impl Site {
@@ -46,6 +47,7 @@ impl Site {
         Self {
             folder: folder.expect("a folder"),
             secrets: Vec::new(),
+            dialer: None,
         }
     }
 
@@ -58,6 +60,12 @@ impl Site {
     /// The values of the secrets, which must not be in anything that leaves the host.
     pub(crate) fn secret_values(&self) -> impl Iterator<Item = &str> {
         self.secrets.iter().map(|(_, value)| value.as_str())
+    }
+
+    /// Reaches the world in a way of its own.
+    pub(crate) fn dialer(mut self, dialer: Arc<Dialer>) -> Self {
+        self.dialer = Some(dialer);
+        self
     }
 
     /// A path within.
@@ -128,7 +136,7 @@ impl Site {
             })
             .collect();
         World {
-            dialer: Arc::new(Dialer::new()),
+            dialer: self.dialer.clone().unwrap_or_default(),
             secrets: Arc::new(secrets),
             folders: dir::Folders::new(self.folder.path()),
             kv: kv::Place::new(self.folder.path().join("kv.sqlite")),

@@ -17,7 +17,7 @@ use bounds::{babble, copy_for_ever, crash, hog, nap, quit, recurse, spin, touch_
 use deeds::acts;
 use files::{hard_link, list, many_handles, read, remove, rename, write};
 use leaks::tell;
-use network::{connect, get, post, raw, resolve, wasi_http};
+use network::{connect, crowd, get, post, raw, relay, resolve, wasi_http};
 use storage::{
     configured, kv_count, kv_delete, kv_draft, kv_flood, kv_get, kv_hold, kv_keys, kv_odd, kv_set,
 };
@@ -55,6 +55,8 @@ toolhost_sdk::export!(
     post,
     raw,
     wasi_http,
+    crowd,
+    relay,
     connect,
     resolve,
     env,

@@ -81,6 +81,15 @@ pub(crate) struct Parts {
     headers: Vec<(String, String)>,
     /// The body.
     body: Option<String>,
+    /// So many more bytes of body.
+    #[serde(default)]
+    fill: u32,
+    /// Milliseconds to wait between two pieces of the body.
+    #[serde(default)]
+    pause_ms: u64,
+    /// Names and values behind the body.
+    #[serde(default)]
+    trailers: Vec<(String, String)>,
 }
 
 /// Sends a request through `wasi:http` in place of the host's own interface.
@@ -95,6 +104,49 @@ pub(crate) fn wasi_http(args: Parts) -> Result<Answer, ToolError> {
             "there is no wasi:http outside a component",
         ))
     }
+}
+
+/// How many requests came to what.
+#[derive(Debug, Default, serde::Serialize, JsonSchema)]
+#[cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
+pub(crate) struct Crowd {
+    /// Those that were answered.
+    answered: u32,
+    /// The others, by the reason.
+    refused: std::collections::BTreeMap<String, u32>,
+}
+
+/// Sends many requests through `wasi:http` before it waits for any of them.
+#[tool]
+pub(crate) fn crowd(
+    /// How many.
+    count: u32,
+    /// Host and port.
+    authority: String,
+) -> Result<Crowd, ToolError> {
+    #[cfg(target_arch = "wasm32")]
+    return wasi::crowd(count, &authority);
+    #[cfg(not(target_arch = "wasm32"))]
+    {
+        let _ = (count, authority);
+        Err(ToolError::failed(
+            "there is no wasi:http outside a component",
+        ))
+    }
+}
+
+/// Reads from one URL, and sends what it read to another: in the URL, a header and the body.
+#[tool]
+pub(crate) fn relay(
+    /// Where to read.
+    from: String,
+    /// Where to send it.
+    to: String,
+) -> Result<Answer, ToolError> {
+    let read = answer(http::get(from))?.body;
+    let word: String = read.chars().filter(char::is_ascii_alphanumeric).collect();
+    let request = http::post(format_args!("{to}?read={word}"));
+    answer(request.header("x-read", &word).body(read))
 }
 
 /// Opens a TCP connection and asks for `/`.

@@ -27,7 +27,7 @@ type Range = (
 
 /// Every range by its first and last address, and the two neighbours that are outside of it.
 #[test]
-fn ranges_begin_and_end_where_the_registries_say() {
+fn n11_n13_n14_ranges_begin_and_end_where_the_registries_say() {
     let table: &[Range] = &[
         (
             "unspecified",
@@ -313,7 +313,7 @@ fn a_mapped_address_is_judged_as_the_one_inside() {
 }
 
 #[test]
-fn addresses_that_carry_another_are_denied_by_their_wrapping() {
+fn n08_n09_n10_addresses_that_carry_another_are_denied_by_their_wrapping() {
     for (wrapped, class) in [
         ("64:ff9b::808:808", Class::Nat64),
         ("64:ff9b::7f00:1", Class::Nat64),
@@ -332,7 +332,7 @@ fn addresses_that_carry_another_are_denied_by_their_wrapping() {
 }
 
 #[test]
-fn a_metadata_service_is_out_of_reach_of_every_range() {
+fn n12_a_metadata_service_is_out_of_reach_of_every_range() {
     let everything = [network("0.0.0.0/0"), network("::/0")];
     for service in [
         "169.254.169.254",

@@ -356,7 +356,7 @@ async fn attempts_have_a_bound_and_so_do_their_records() {
 
 /// N60, N71: an upstream that echoes the credential in every way it can.
 #[tokio::test]
-async fn an_echoed_credential_is_not_read() {
+async fn n60_n71_an_echoed_credential_is_not_read() {
     let basic = STANDARD.encode(format!("me:{SECRET}"));
     let forms = [
         SECRET.to_owned(),
@@ -431,7 +431,7 @@ async fn a_scrubbed_body_has_no_length_of_before() {
 
 /// N61.
 #[tokio::test]
-async fn a_credential_goes_to_its_own_grant_only() {
+async fn n61_a_credential_goes_to_its_own_grant_only() {
     let with = Upstream::start(|_| ok("", b"")).await;
     let without = Upstream::start(|_| ok("", b"")).await;
     let grants = vec![

@@ -14,7 +14,7 @@ fn forbidden(name: &'static str) -> HeaderError {
 
 /// N34, N69.
 #[test]
-fn the_hosts_headers_are_refused() {
+fn n34_n69_the_hosts_headers_are_refused() {
     for name in [
         "Host",
         "Content-Length",
@@ -76,7 +76,7 @@ fn other_headers_go_out_in_their_order() {
 
 /// N35: a second proof of who asks is refused, whatever it is called.
 #[test]
-fn beside_an_injected_credential_no_other_goes_out() {
+fn n35_beside_an_injected_credential_no_other_goes_out() {
     let secret = || std::sync::Arc::from("s");
     let header = |name| Auth::Header {
         name: HeaderName::from_static(name),
@@ -115,7 +115,7 @@ fn beside_an_injected_credential_no_other_goes_out() {
 
 /// N36.
 #[test]
-fn what_would_split_a_message_is_refused() {
+fn n36_what_would_split_a_message_is_refused() {
     for name in ["", "a b", "a:b", "a\r\nb", "a\0", "é", "a(b)"] {
         assert_eq!(
             admitted(name, "x").err(),
@@ -150,7 +150,7 @@ fn headers_have_bounds() {
 
 /// N37. Libraries for `wasi:http` set both; they do not have to know this host.
 #[test]
-fn a_wasi_guest_may_say_the_truth_about_its_body() {
+fn n37_a_wasi_guest_may_say_the_truth_about_its_body() {
     let wasi = |given: &[(&str, &str)], body| admit(given, None, Manner::Wasi, body);
     let headers = wasi(
         &[
@@ -187,7 +187,7 @@ fn a_wasi_guest_may_say_the_truth_about_its_body() {
 
 /// N38, N42, N62.
 #[test]
-fn a_response_keeps_only_what_is_the_guests() {
+fn n38_n42_n62_a_response_keeps_only_what_is_the_guests() {
     let mut headers = HeaderMap::new();
     for (name, value) in [
         ("content-type", "text/plain"),

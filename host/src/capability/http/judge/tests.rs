@@ -54,7 +54,7 @@ fn the_first_fitting_rule_is_cited() {
 
 /// N01, N02, N03, N15, N17, N19, N39, N65.
 #[test]
-fn what_no_rule_names_is_denied() {
+fn n01_n02_n03_n15_n17_n19_n39_n65_what_no_rule_names_is_denied() {
     for (method, url) in [
         ("GET", "https://evil.test/search/issues"),
         ("GET", "https://evilapi.test/search/issues"),
@@ -151,7 +151,7 @@ fn literal_addresses_need_a_private_range() {
 
 /// N12.
 #[test]
-fn no_range_opens_a_metadata_service() {
+fn n12_no_range_opens_a_metadata_service() {
     for origin in [
         "http://169.254.169.254",
         "http://[fd00:ec2::254]",
@@ -302,7 +302,7 @@ fn explain_shows_every_comparison_and_the_same_decision() {
 
 /// N72: whoever has only another function's grants has nothing.
 #[test]
-fn grants_that_are_not_given_do_not_count() {
+fn n72_grants_that_are_not_given_do_not_count() {
     let ask = get("https://api.test/search/issues");
     assert!(judge(&api(), &ask).is_ok());
     let other = [Arc::new(grant("shop", "https://shop.test", &["GET /**"]))];

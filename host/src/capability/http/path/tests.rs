@@ -49,7 +49,7 @@ fn a_path_with_one_reading_gets_one_form() {
 
 /// N65, and the relatives of its forms.
 #[test]
-fn a_path_with_two_readings_is_refused() {
+fn n65_a_path_with_two_readings_is_refused() {
     for (given, reason) in [
         ("a", PathError::Relative),
         ("*", PathError::Relative),

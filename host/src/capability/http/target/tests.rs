@@ -32,7 +32,7 @@ fn origin(text: &str) -> String {
 
 /// N05, N07, N16, N18: every notation of a host is read as the one thing it means.
 #[test]
-fn a_host_has_one_form() {
+fn n05_n07_n16_n18_a_host_has_one_form() {
     for (given, expected) in [
         ("https://api.test/", "https://api.test"),
         ("HTTPS://API.Test/", "https://api.test"),
@@ -69,7 +69,7 @@ fn a_host_has_one_form() {
 
 /// N02, N03, N15, N18, N20, N21, N70.
 #[test]
-fn what_parsers_disagree_on_is_refused() {
+fn n02_n03_n15_n18_n20_n21_n70_what_parsers_disagree_on_is_refused() {
     use TargetError as E;
     let label = "a".repeat(64);
     let name = [
@@ -161,7 +161,7 @@ fn a_query_does_not_move_the_host() {
 
 /// N22 and GHSA-5qpp.
 #[test]
-fn a_path_cannot_name_another_host() {
+fn n22_a_path_cannot_name_another_host() {
     use PathError as P;
     for (path, expected) in [
         ("http://evil/", P::Relative),
@@ -210,7 +210,7 @@ fn both_ways_read_the_same() {
 
 /// N39 and N36.
 #[test]
-fn a_method_is_a_word_in_capitals() {
+fn n36_n39_a_method_is_a_word_in_capitals() {
     let method = |method| {
         let target = Target::Url("https://api.test/");
         Asked::parse(&Ask { method, target }).map(|asked| asked.method.to_string())

@@ -120,7 +120,7 @@ fn run_with(environment: &[(&str, &str)], test: &str) {
 
 /// N40.
 #[test]
-fn proxies_of_the_environment_are_ignored() {
+fn n40_proxies_of_the_environment_are_ignored() {
     // Port 9 discards, where it is served at all.
     let proxy = |name| (name, "http://127.0.0.1:9");
     let names = [
@@ -169,7 +169,7 @@ async fn encodings_are_undone() {
 
 /// N45, N46: the cap counts what comes out of the decoder.
 #[tokio::test]
-async fn a_body_ends_at_its_cap() {
+async fn n45_n46_a_body_ends_at_its_cap() {
     let large = || ok("", &[b'x'; 1001]);
     assert_eq!(failure(large, CAPS).await, DialErrorKind::TooLarge);
     let pieces = || chunked("", &[&[b'x'; 600], &[b'x'; 401]]);
@@ -200,7 +200,7 @@ async fn the_length_of_a_body_that_is_not_sent_does_not_count() {
 
 /// N47: before the head, and within the body.
 #[tokio::test]
-async fn silence_is_not_waited_for() {
+async fn n47_silence_is_not_waited_for() {
     let caps = Caps {
         timeout: Duration::from_millis(60),
         ..CAPS
@@ -219,7 +219,7 @@ async fn silence_is_not_waited_for() {
 
 /// N31: what a redirect names is the guest's to ask for, and then it is judged.
 #[tokio::test]
-async fn redirects_are_not_followed() {
+async fn n31_redirects_are_not_followed() {
     for status in [301, 302, 303, 307, 308] {
         let upstream = Upstream::start(move |_| {
             raw(&format!(
@@ -239,7 +239,7 @@ async fn redirects_are_not_followed() {
 
 /// N44, N49, N50, N52.
 #[tokio::test]
-async fn what_is_not_proper_http_is_an_error() {
+async fn n44_n49_n50_n52_what_is_not_proper_http_is_an_error() {
     for reply in [
         || raw("garbage\r\n\r\n"),
         || raw(""),
@@ -282,7 +282,7 @@ async fn what_is_not_proper_http_is_an_error() {
 
 /// N53.
 #[tokio::test]
-async fn a_closed_port_is_unreachable() {
+async fn n53_a_closed_port_is_unreachable() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
@@ -375,7 +375,7 @@ async fn names_are_vetted() {
 
 /// N25, N26: every connection is vetted anew, and none outlives what vetted it.
 #[tokio::test]
-async fn a_name_that_turns_inward_is_denied() {
+async fn n25_a_name_that_turns_inward_is_denied() {
     let upstream = Upstream::start(|_| Reply {
         then: Then::Close,
         ..ok("connection: close\r\n", b"")
@@ -408,7 +408,7 @@ async fn connections_are_kept_apart_by_grant_and_dropped_with_it() {
 
 /// N54.
 #[tokio::test]
-async fn one_grant_has_a_bound_on_its_connections() {
+async fn n54_one_grant_has_a_bound_on_its_connections() {
     let mut upstream = Upstream::start(|_| Reply {
         bytes: Vec::new(),
         then: Then::Silence,
@@ -505,7 +505,7 @@ fn an_injected_header_is_marked() {
 
 /// N63.
 #[tokio::test]
-async fn errors_name_neither_query_nor_credential() {
+async fn n63_errors_name_neither_query_nor_credential() {
     let upstream = Upstream::start(|_| raw("garbage")).await;
     let auth = Auth::Query {
         name: "key".to_owned(),

@@ -17,7 +17,7 @@ async fn judged(answer: &[&str], private: &[&str]) -> Result<Vec<IpAddr>, Class>
 
 /// N23, N24, N30.
 #[tokio::test]
-async fn one_forbidden_address_spoils_the_answer() {
+async fn n23_n24_n30_one_forbidden_address_spoils_the_answer() {
     for (answer, expected) in [
         (&["127.0.0.1"][..], Class::Loopback),
         (&["93.184.216.34", "10.0.0.1"], Class::Private),
@@ -53,7 +53,7 @@ async fn a_mapped_address_is_dialled_as_what_it_is() {
 
 /// N29.
 #[tokio::test]
-async fn names_are_asked_as_absolute_names() {
+async fn n29_names_are_asked_as_absolute_names() {
     let answers = Answers::new(&[&["93.184.216.34"]]);
     for name in ["api.test", "shop"] {
         vetted(&*answers, name, &[]).await.unwrap();
@@ -101,7 +101,7 @@ impl Resolve for Silent {
 
 /// N28.
 #[tokio::test]
-async fn a_silent_name_server_is_not_waited_for() {
+async fn n28_a_silent_name_server_is_not_waited_for() {
     let found = vetted_within(Duration::from_millis(10), &Silent, "api.test", &[]).await;
     assert!(matches!(found, Err(Unresolved::Timeout)), "{found:?}");
 }

@@ -1,13 +1,16 @@
 //! One request through `wasi:http`, part by part, as a guest of another toolkit would send it.
 
+use std::time::Duration;
+
 use toolhost_sdk::ToolError;
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{
     Fields, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme,
 };
+use wasip2::io::poll::{Pollable, poll};
 use wasip2::io::streams::{InputStream, StreamError};
 
-use super::{Answer, Parts, refused};
+use super::{Answer, Crowd, Parts, refused};
 
 /// Sends it and reads the whole answer.
 pub(crate) fn send(parts: Parts) -> Result<Answer, ToolError> {
@@ -15,8 +18,14 @@ pub(crate) fn send(parts: Parts) -> Result<Answer, ToolError> {
     let body = request.body().map_err(|()| malformed("body"))?;
     let waiting = outgoing_handler::handle(request, None)
         .map_err(|error| refused("wasi", format!("{error:?}")))?;
-    write(&body, parts.body.as_deref().unwrap_or_default().as_bytes())?;
-    OutgoingBody::finish(body, None).map_err(|error| refused("wasi", format!("{error:?}")))?;
+    let mut bytes = parts.body.unwrap_or_default().into_bytes();
+    bytes.resize(bytes.len() + parts.fill as usize, b'x');
+    write(&body, &bytes, Duration::from_millis(parts.pause_ms))?;
+    let trailers = match parts.trailers.as_slice() {
+        [] => None,
+        trailers => Some(fields(trailers)?),
+    };
+    OutgoingBody::finish(body, trailers).map_err(|error| refused("wasi", format!("{error:?}")))?;
     waiting.subscribe().block();
     let response = waiting
         .get()
@@ -26,14 +35,59 @@ pub(crate) fn send(parts: Parts) -> Result<Answer, ToolError> {
     read(&response)
 }
 
-fn request(parts: &Parts) -> Result<OutgoingRequest, ToolError> {
+/// Sends many requests, and waits for them one by one when all are under way.
+pub(crate) fn crowd(count: u32, authority: &str) -> Result<Crowd, ToolError> {
+    let mut crowd = Crowd::default();
+    let mut waiting = Vec::new();
+    for number in 0..count {
+        let request = OutgoingRequest::new(Fields::new());
+        let path = format!("/{number}");
+        let set = request
+            .set_scheme(Some(&Scheme::Http))
+            .and_then(|()| request.set_authority(Some(authority)))
+            .and_then(|()| request.set_path_with_query(Some(&path)));
+        set.map_err(|()| malformed("request"))?;
+        match outgoing_handler::handle(request, None) {
+            Ok(response) => waiting.push(response),
+            Err(error) => crowd.refuse(format!("{error:?}")),
+        }
+    }
+    while !waiting.is_empty() {
+        // In any order: those that are answered hold what the others wait for.
+        let pollables: Vec<Pollable> = waiting.iter().map(|r| r.subscribe()).collect();
+        let mut ready = poll(&pollables.iter().collect::<Vec<_>>());
+        drop(pollables);
+        ready.sort_unstable();
+        for index in ready.into_iter().rev() {
+            let response = waiting.swap_remove(index as usize);
+            match response.get().and_then(Result::ok) {
+                Some(Ok(_)) => crowd.answered += 1,
+                Some(Err(error)) => crowd.refuse(format!("{error:?}")),
+                None => crowd.refuse("nothing was there when it was ready".to_owned()),
+            }
+        }
+    }
+    Ok(crowd)
+}
+
+impl Crowd {
+    fn refuse(&mut self, why: String) {
+        *self.refused.entry(why).or_default() += 1;
+    }
+}
+
+fn fields(pairs: &[(String, String)]) -> Result<Fields, ToolError> {
     let fields = Fields::new();
-    for (name, value) in &parts.headers {
+    for (name, value) in pairs {
         fields
             .append(name, value.as_bytes())
             .map_err(|error| refused("header", format!("{name}: {error:?}")))?;
     }
-    let request = OutgoingRequest::new(fields);
+    Ok(fields)
+}
+
+fn request(parts: &Parts) -> Result<OutgoingRequest, ToolError> {
+    let request = OutgoingRequest::new(fields(&parts.headers)?);
     let method = method(parts.method.as_deref().unwrap_or("GET"));
     request
         .set_method(&method)
@@ -55,6 +109,8 @@ fn method(name: &str) -> Method {
     match name {
         "GET" => Method::Get,
         "POST" => Method::Post,
+        "CONNECT" => Method::Connect,
+        "TRACE" => Method::Trace,
         other => Method::Other(other.to_owned()),
     }
 }
@@ -67,12 +123,13 @@ fn scheme(name: &str) -> Scheme {
     }
 }
 
-fn write(body: &OutgoingBody, bytes: &[u8]) -> Result<(), ToolError> {
+fn write(body: &OutgoingBody, bytes: &[u8], pause: Duration) -> Result<(), ToolError> {
     let stream = body.write().map_err(|()| malformed("body"))?;
     for piece in bytes.chunks(4096) {
         stream
             .blocking_write_and_flush(piece)
             .map_err(|error| refused("wasi", format!("{error:?}")))?;
+        std::thread::sleep(pause);
     }
     Ok(())
 }
