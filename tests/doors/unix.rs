@@ -94,6 +94,7 @@ async fn lines_and_http_are_spoken_on_one_socket() {
         .expect("a connection");
     let reply = exchange(stream, request.as_bytes()).await;
     assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(reply.answer()["mode"], "dev", "{reply:?}");
 
     // By HTTP without a token the peer's user counts.
     let agent = door.agent("x");

@@ -126,6 +126,8 @@ impl Web {
         };
         let state = serde_json::json!({
             "status": word,
+            // "dev" where agents may run under the host's own user: they could write its files.
+            "mode": self.host.ledger.mode(),
             "name": "toolhost",
             "version": env!("CARGO_PKG_VERSION"),
         });
