@@ -7,9 +7,6 @@ use std::time::Duration;
 
 use arbitrary::Unstructured;
 use sha2::{Digest, Sha256};
-use toolhost::capability::http::Secrets;
-use toolhost::capability::service::dial::Dialer;
-use toolhost::capability::{World, dir, kv};
 use toolhost::catalog::{
     self, Cache, CompileLimits, Compiler, Lock, LockedTool, Places, inspect, open_component,
 };
@@ -57,12 +54,7 @@ impl Workshop {
             tools: [("one".to_owned(), locked)].into(),
         };
         let manifest = manifest(&format!("[tool.one]\ncomponent = {name:?}\n"));
-        let world = World {
-            dialer: Dialer::new().into(),
-            secrets: Secrets::default().into(),
-            folders: dir::Folders::new(&self.site.path("")),
-            kv: kv::Place::new(self.site.path("kv.sqlite")),
-        };
+        let world = self.site.world();
         let places = Places {
             base: &self.site.path(""),
             cache: &self.cache(compiler),

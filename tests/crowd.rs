@@ -346,14 +346,18 @@ async fn g25_a_panic_in_a_host_function_that_logs_ends_one_call() {
         ("rogue_log", json!({ "text": "hello" })),
         ("rogue_babble", json!({ "mib": 1 })),
     ] {
-        let end = {
+        // The charge is on this thread: a call that was slow, and so goes on on another one, is made
+        // anew.
+        let mut tries = 0;
+        let end = loop {
             let _guard = tracing::subscriber::set_default(explosive.clone());
-            house.call(function, arguments).await
+            let end = house.call(function, arguments.clone()).await;
+            if explosive.0.swap(false, Ordering::SeqCst) {
+                break end;
+            }
+            tries += 1;
+            assert!(tries < 100, "{function} logged nothing");
         };
-        assert!(
-            explosive.0.swap(false, Ordering::SeqCst),
-            "{function} logged nothing"
-        );
         let fault = end.expect_err(function);
         assert_eq!(fault.code, Code::Internal, "{fault:?}");
         assert!(

@@ -126,7 +126,8 @@ impl Site {
         })
     }
 
-    fn world(&self) -> World {
+    /// What a host in this folder reaches.
+    pub(crate) fn world(&self) -> World {
         let secrets: Secrets = self
             .secrets
             .iter()

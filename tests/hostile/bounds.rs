@@ -104,7 +104,11 @@ async fn not_locked(parts: &Handmade<'_>) {
     let one = manifest("[tool.one]\ncomponent = \"one.wasm\"\n");
     let said = site.lock(&one).map(drop).expect_err("it was locked");
     assert_eq!(said.len(), 1, "{said:?}");
-    let for_what_it_is = ["does not compile", "not a component this host can run"];
+    let for_what_it_is = [
+        "does not compile",
+        "does not fit the host",
+        "not a component this host can run",
+    ];
     assert!(
         for_what_it_is
             .iter()
