@@ -213,6 +213,14 @@ allow = ["GET /"]
     let ended = program.run(&["check"]);
     assert_eq!(ended.code, 2, "{ended:?}");
     assert!(ended.err.contains("ca.pem"), "{ended:?}");
+
+    // Who could change it could read what is sent.
+    program.site.write("ca.pem", "");
+    let mode = std::fs::Permissions::from_mode(0o666);
+    std::fs::set_permissions(program.site.path("ca.pem"), mode).expect("a mode");
+    let ended = program.run(&["check"]);
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(ended.err.contains("chmod"), "{ended:?}");
 }
 
 /// With all of loopback granted, and by address, name and redirect alike, a tool does not talk to

@@ -1,10 +1,10 @@
 //! The way to the outside, from the manifest and the files that it names: certificates, keys, the
 //! DNS server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -52,6 +52,16 @@ fn files(manifest: &Manifest) -> impl Iterator<Item = (&TlsFiles, u32)> {
     grants
         .map(|grant| (&grant.way.tls, grant.line))
         .filter(|(files, _)| **files != TlsFiles::default())
+}
+
+/// Every file that the dialer is made from: who could change one could read what is sent.
+pub(super) fn paths(manifest: &Manifest) -> BTreeSet<&Path> {
+    let all = files(manifest).flat_map(|(files, _)| {
+        let client = files.client.iter();
+        let client = client.flat_map(|client| [&client.certificate, &client.key]);
+        files.ca.iter().chain(client)
+    });
+    all.map(PathBuf::as_path).collect()
 }
 
 fn read(files: &TlsFiles, base: &Path) -> anyhow::Result<Tls> {

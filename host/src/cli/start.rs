@@ -176,6 +176,10 @@ impl Opened {
         if let Some(folder) = self.socket().as_deref().and_then(Path::parent) {
             kept.push(Kept::unchanged("the socket's folder", folder.to_owned()));
         }
+        for path in outside::paths(&self.manifest) {
+            let what = "a certificate or key of `[host.egress]` or of a grant";
+            kept.push(Kept::unchanged(what, self.base.join(path)));
+        }
         for (name, spec) in &self.manifest.secrets {
             if let SecretPlace::File(path) = &spec.place {
                 // Who may read it is judged when it is read.
@@ -228,7 +232,8 @@ impl Opened {
         }
     }
 
-    /// A world without secrets and certificates: enough to look at components, and to ask them what they offer.
+    /// A world without secrets and certificates: enough to look at components, and to ask them what
+    /// they offer.
     pub(super) fn bare_world(&self) -> World {
         self.world(Arc::new(Dialer::new()), Secrets::default())
     }

@@ -251,7 +251,7 @@ pub async fn exchange(context: &HttpContext, request: Request) -> Result<Respons
     let (verdict, headers) = planned.map_err(|refusal| record.refuse(&refusal))?;
     let until = context.until(request.timeout);
     let most = follow::most(&verdict);
-    let kept = follow::kept(&headers, most);
+    let along = follow::kept(&headers, most);
     let outgoing = Outgoing {
         headers,
         body: request.body,
@@ -261,7 +261,7 @@ pub async fn exchange(context: &HttpContext, request: Request) -> Result<Respons
         let Some(place) = follow::place(&context.outlet, &leg) else {
             break;
         };
-        leg = follow::on(context, &place, kept.clone(), until, leg).await?;
+        leg = follow::on(context, &place, along.clone(), until, leg).await?;
     }
     Ok(respond(&context.outlet, leg))
 }
