@@ -229,7 +229,7 @@ fn cancellations() -> u32 {
 
 #[tokio::test]
 async fn g24_a_call_may_be_cancelled_at_every_point_where_it_waits() {
-    let up = Upstream::start(|_| Some(text_response(200, &"x".repeat(100_000)))).await;
+    let up = Upstream::start(|_| Some(text_response(200, "x".repeat(100_000)))).await;
     let text = format!(
         r#"
 [tool.rogue]

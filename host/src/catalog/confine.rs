@@ -197,6 +197,7 @@ mod tests {
     /// Behind the walls nothing is reached. The walls hold for the rest of a process, so this test
     /// is run again by itself in one of its own.
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "it tries what must not work")]
     fn behind_the_walls_nothing_is_reached() {
         const INSIDE: &str = "TOOLHOST_TEST_BEHIND_WALLS";
         if std::env::var_os(INSIDE).is_none() {
