@@ -1,12 +1,12 @@
 //! Loading: every tool of the manifest is read, compared with the lock, taken from the cache or
 //! compiled, linked, and its functions made ready. All that is wrong is said in one run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use sha2::{Digest, Sha256};
 
@@ -67,8 +67,9 @@ pub fn load(
     places: Places<'_>,
     done: &(dyn Fn(&str) + Sync),
 ) -> Result<Catalog, Vec<Trouble>> {
+    let known = Known::default();
     let loaded = each(&manifest.tools, |spec| {
-        let outcome = load_tool(sandbox, spec, lock, places);
+        let outcome = load_tool(sandbox, spec, lock, places, &known);
         done(&spec.name);
         outcome
     });
@@ -136,6 +137,7 @@ fn load_tool(
     spec: &Arc<ToolSpec>,
     lock: &Lock,
     places: Places<'_>,
+    known: &Known,
 ) -> Result<Vec<Function>, Vec<Trouble>> {
     let trouble = |message: String| {
         vec![Trouble {
@@ -155,8 +157,11 @@ fn load_tool(
         ));
     }
     // These bytes were inspected when they were locked: what they import stands in the lock.
-    let prepared = prepare(sandbox, &bytes, digest, places.cache, Past::Heeded)
-        .map_err(|fault| trouble(said(&fault)))?;
+    let prepared = known
+        .once(digest, || {
+            prepare(sandbox, &bytes, digest, places.cache, Past::Heeded)
+        })
+        .map_err(trouble)?;
     let mut troubles = idle_grants(spec, &locked.imports);
     troubles.extend(idle_sections(spec, locked));
     troubles.extend(idle_arguments(spec, locked));
@@ -281,6 +286,24 @@ pub fn open_component(sandbox: &Sandbox, path: &Path, cache: &Cache) -> Result<L
     let prepared =
         prepare(sandbox, &bytes, digest, cache, Past::Forgotten).map_err(|fault| said(&fault))?;
     Ok(Loaded { prepared, imports })
+}
+
+/// The components of one load, by digest: what several tools share is prepared once, and there once.
+#[derive(Default)]
+struct Known(Mutex<HashMap<[u8; 32], Arc<OnceLock<Result<Prepared, String>>>>>);
+
+impl Known {
+    fn once(
+        &self,
+        digest: [u8; 32],
+        prepare: impl FnOnce() -> Result<Prepared, Fault>,
+    ) -> Result<Prepared, String> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let one = Arc::clone(known.entry(digest).or_default());
+        drop(known);
+        one.get_or_init(|| prepare().map_err(|fault| said(&fault)))
+            .clone()
+    }
 }
 
 fn prepare(

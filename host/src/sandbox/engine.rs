@@ -31,7 +31,8 @@ pub struct Sandbox {
     _ticker: Ticker,
 }
 
-/// A component ready to be instantiated: linked and checked, never run.
+/// A component ready to be instantiated: linked and checked, never run. Clones share its code.
+#[derive(Clone)]
 pub struct Prepared {
     pub(super) pre: BoundPre<Running>,
     digest: [u8; 32],
