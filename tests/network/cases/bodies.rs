@@ -262,11 +262,9 @@ fn n49_a_head_without_end_is_an_error() {
                 "{target} took {:?}",
                 began.elapsed()
             );
-            assert!(
-                peak() - before < 64 << 10,
-                "{target} took {} KiB",
-                peak() - before
-            );
+            // The kernel's count is not exact: it may even fall a little.
+            let took = peak().saturating_sub(before);
+            assert!(took < 64 << 10, "{target} took {took} KiB");
         }
         peer.left().await;
         assert_eq!(get(&house, &peer.url("/honest")).await.body(), "arrived");
