@@ -290,14 +290,12 @@ pub fn open_component(sandbox: &Sandbox, path: &Path, cache: &Cache) -> Result<L
 
 /// The components of one load, by digest: what several tools share is prepared once, and there once.
 #[derive(Default)]
-struct Known(Mutex<HashMap<[u8; 32], Arc<OnceLock<Result<Prepared, String>>>>>);
+struct Known(Mutex<HashMap<[u8; 32], Arc<OnceLock<Outcome>>>>);
+
+type Outcome = Result<Prepared, String>;
 
 impl Known {
-    fn once(
-        &self,
-        digest: [u8; 32],
-        prepare: impl FnOnce() -> Result<Prepared, Fault>,
-    ) -> Result<Prepared, String> {
+    fn once(&self, digest: [u8; 32], prepare: impl FnOnce() -> Result<Prepared, Fault>) -> Outcome {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let one = Arc::clone(known.entry(digest).or_default());
         drop(known);
