@@ -132,8 +132,13 @@ fn percent_decode(text: &str) -> Vec<u8> {
     let bytes = text.as_bytes();
     let (mut out, mut at) = (Vec::new(), 0);
     while let Some(byte) = bytes.get(at) {
+        // Rust's own reading of numbers would take a sign.
+        let plain = |digits: &&str| digits.bytes().all(|digit| digit.is_ascii_hexdigit());
         let digits = text.get(at + 1..at + 3).filter(|_| *byte == b'%');
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+        match digits
+            .filter(plain)
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+        {
             Some(byte) => {
                 out.push(byte);
                 at += 3;
