@@ -9,6 +9,7 @@ mod define;
 mod inspect;
 mod load;
 mod lock;
+pub(crate) mod once;
 mod seal;
 mod shape;
 

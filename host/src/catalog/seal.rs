@@ -4,14 +4,15 @@
 //! It knows nothing of components. Whoever can read the folder can make seals: the folder's mode
 //! keeps others out, the seal finds what a disk, a backup or a slip of the hand did.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use blake3::{Hash, Hasher};
 
 use super::cache::owned;
+use super::once;
 
 /// What stands at the end of a sealed file, in bytes.
 pub(super) const LENGTH: usize = 32;
@@ -35,19 +36,7 @@ impl Seal {
         }
         let mut key = [0; LENGTH];
         File::open("/dev/urandom")?.read_exact(&mut key)?;
-        // Beside it and linked, so that of several processes that start at once one key counts, and
-        // nobody reads half of it.
-        let beside = folder.join(format!("{KEY_FILE}.{}", std::process::id()));
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&beside)?;
-        file.write_all(&key)?;
-        let linked = std::fs::hard_link(&beside, &path);
-        std::fs::remove_file(&beside)?;
-        match linked {
+        match once::create(&path, &key) {
             Ok(()) => Ok(Self(key)),
             Err(error) => read_key(&path).map(Self).ok_or(error),
         }

@@ -1,8 +1,8 @@
 //! From files to a host: the manifest and its lock are read, the state folder is made, secrets are
 //! fetched, and the rooms are put together.
 
-use std::io::{self, IsTerminal, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io::{self, IsTerminal, Read};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::capability::service::secret::{
     CommandSource, EnvSource, FileSource, SecretSource, Secrets,
 };
 use crate::capability::{World, dir, kv};
-use crate::catalog::{self, Cache, Catalog, Compiler, Lock, Places, Trouble};
+use crate::catalog::{self, Cache, Catalog, Compiler, Lock, Places, Trouble, once};
 use crate::gate::Callers;
 use crate::ledger::{Header, Ledger, Mode};
 use crate::manifest::{self, CallerSpec, CommandSpec, Manifest, SecretPlace};
@@ -381,18 +381,22 @@ fn private_folder(path: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("cannot make the folder {}", path.display()))
 }
 
+/// Makes the token. Of several processes that start together, one's is the token of all.
 fn make_token(path: &Path) -> anyhow::Result<String> {
     let mut random = [0_u8; 32];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
     let token = hex::encode(random);
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    writeln!(file, "{token}")?;
-    Ok(token)
+    match once::create(path, format!("{token}\n").as_bytes()) {
+        Ok(()) => Ok(token),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let first = std::fs::read_to_string(path);
+            Ok(first
+                .with_context(|| format!("cannot read {}", path.display()))?
+                .trim()
+                .to_owned())
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot write {}", path.display())),
+    }
 }
 
 /// A progress bar on stderr, where people look at it, for work that lasts.
