@@ -8,7 +8,7 @@ use std::time::Instant;
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use wasmtime::{Store, Trap};
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 use wasmtime_wasi::{I32Exit, ResourceTableError};
 
 use super::engine::{Prepared, Sandbox, TICK};
@@ -69,7 +69,7 @@ impl Sandbox {
             progress: errand.progress,
             speaker: permit.function().to_string().into(),
         };
-        let mut store = match self.store(limits, charter, &pen) {
+        let mut store = match store(prepared, limits, charter, &pen) {
             Ok(store) => store,
             Err(fault) => {
                 return Ran {
@@ -128,7 +128,7 @@ impl Sandbox {
             progress: None,
             speaker: Arc::from("definitions"),
         };
-        let mut store = self.store(&limits, charter, &Pen::new(drop))?;
+        let mut store = store(prepared, &limits, charter, &Pen::new(drop))?;
         let ask = async |store: &mut Store<Running>| {
             let tool = prepared.pre.instantiate_async(&mut *store).await?;
             tool.toolhost_tool_tools().call_definitions(store).await
@@ -140,38 +140,38 @@ impl Sandbox {
         };
         ended.judge(&store, &limits)
     }
+}
 
-    fn store(
-        &self,
-        limits: &Limits,
-        charter: Charter<'_>,
-        pen: &Pen,
-    ) -> Result<Store<Running>, Fault> {
-        let powers = Powers::new(charter, pen).map_err(Fault::internal)?;
-        let mut store = Store::new(
-            self.engine(),
-            Running {
-                meter: Meter::new(limits),
-                powers,
-            },
-        );
-        store.limiter(|running| &mut running.meter);
-        store.set_fuel(limits.fuel).map_err(Fault::internal)?;
-        store
-            .fuel_async_yield_interval(Some(YIELD))
-            .map_err(Fault::internal)?;
-        // The epoch is the second wall: fuel that a defect forgets to count still ends here.
-        let ticks = limits.deadline.as_millis() / TICK.as_millis() + 3;
-        store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX));
-        store.epoch_deadline_trap();
-        // Twice, so that an answer somewhat beyond its limit is measured and named, not just stopped.
-        let hostcall = HOSTCALL
-            .max(limits.output.saturating_mul(2))
-            .max(limits.request_body);
-        store.set_hostcall_fuel(usize::try_from(hostcall).unwrap_or(usize::MAX));
-        store.set_max_component_handles(usize::try_from(limits.handles).unwrap_or(usize::MAX));
-        Ok(store)
-    }
+fn store(
+    prepared: &Prepared,
+    limits: &Limits,
+    charter: Charter<'_>,
+    pen: &Pen,
+) -> Result<Store<Running>, Fault> {
+    let powers = Powers::new(charter, pen).map_err(Fault::internal)?;
+    let mut store = Store::new(
+        prepared.pre.engine(),
+        Running {
+            meter: Meter::new(limits),
+            powers,
+        },
+    );
+    store.limiter(|running| &mut running.meter);
+    store.set_fuel(limits.fuel).map_err(Fault::internal)?;
+    store
+        .fuel_async_yield_interval(Some(YIELD))
+        .map_err(Fault::internal)?;
+    // The epoch is the second wall: fuel that a defect forgets to count still ends here.
+    let ticks = limits.deadline.as_millis() / TICK.as_millis() + 3;
+    store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX));
+    store.epoch_deadline_trap();
+    // Twice, so that an answer somewhat beyond its limit is measured and named, not just stopped.
+    let hostcall = HOSTCALL
+        .max(limits.output.saturating_mul(2))
+        .max(limits.request_body);
+    store.set_hostcall_fuel(usize::try_from(hostcall).unwrap_or(usize::MAX));
+    store.set_max_component_handles(usize::try_from(limits.handles).unwrap_or(usize::MAX));
+    Ok(store)
 }
 
 /// What can be read from a store before it is gone.
@@ -254,6 +254,10 @@ fn fault(error: &wasmtime::Error, refused: bool, limits: &Limits) -> Fault {
             ),
         ),
         Some(Trap::Interrupt) => late(limits),
+        _ if error.downcast_ref::<PoolConcurrencyLimitError>().is_some() => Fault::new(
+            Code::Busy,
+            "The host runs as many calls of this kind as it can. Try again in a moment.",
+        ),
         Some(Trap::StackOverflow) => Fault::new(
             Code::StackOverflow,
             "The tool's stack overflowed: its recursion is too deep. Give it less deeply nested input.",

@@ -1,9 +1,13 @@
 //! Stdout and stderr of a guest: whole lines to the operator's log, up to a limit, then nothing.
 //! Writing never fails and never blocks: a tool that prints a lot is a nuisance, not an error.
 
+use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
@@ -103,8 +107,36 @@ impl StdoutStream for Sink {
         Box::new(self.clone())
     }
 
-    fn async_stream(&self) -> Box<dyn tokio::io::AsyncWrite + Send + Sync> {
-        Box::new(tokio::io::sink())
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+}
+
+impl Sink {
+    fn take(&self, bytes: Bytes) {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.take(bytes);
+    }
+}
+
+/// What a guest of WASI 0.3 writes to.
+impl AsyncWrite for Sink {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let piece = bytes.get(..AT_ONCE).unwrap_or(bytes);
+        self.take(Bytes::copy_from_slice(piece));
+        Poll::Ready(Ok(piece.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -116,10 +148,7 @@ impl Pollable for Sink {
 #[wasmtime_wasi::async_trait]
 impl OutputStream for Sink {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take(bytes);
+        self.take(bytes);
         Ok(())
     }
 
