@@ -6,6 +6,7 @@ mod child;
 mod compile;
 mod confine;
 mod define;
+pub mod embedded;
 mod inspect;
 mod load;
 mod lock;
