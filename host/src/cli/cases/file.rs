@@ -277,7 +277,7 @@ pub(super) fn read(folder: &Path) -> anyhow::Result<Vec<Case>> {
             .map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
         let mut names = BTreeSet::new();
         for mut case in file.case {
-            name.clone_into(&mut case.file);
+            case.file = name.to_string();
             let place = format!("{}: the case {:?}", path.display(), case.name);
             ensure!(names.insert(case.name.clone()), "{place} is there twice");
             case.check().with_context(|| place.clone())?;
