@@ -4,6 +4,7 @@
 #[macro_use]
 mod out;
 
+mod cases;
 mod connect;
 mod demo;
 mod explain;
@@ -15,6 +16,7 @@ mod outside;
 mod serve;
 mod start;
 mod table;
+mod workshop;
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -98,6 +100,8 @@ enum Command {
         #[arg(long)]
         http: bool,
     },
+    /// Run a tool's cases, `cases/*.toml`, in the sandbox, with a list of answers for a network.
+    Test(cases::Typed),
     /// Build the tools of this checkout and show what the host does with them.
     Demo,
     /// Compile standard input, for the host itself: it starts this program again to do so.
@@ -177,6 +181,7 @@ async fn dispatch(setting: &Setting, command: Command) -> anyhow::Result<ExitCod
         Command::Lock => look::lock(setting).await,
         Command::Ledger { command } => ledger::ledger(setting, command),
         Command::Connect { client, http } => connect::connect(setting, client, http),
+        Command::Test(typed) => cases::test(setting, &typed).await,
         Command::Demo => demo::demo(setting).await,
         Command::CompileChild { .. } => anyhow::bail!("compiling begins before anything else does"),
     }
