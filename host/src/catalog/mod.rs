@@ -19,13 +19,13 @@ mod shape;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use adapt::{adaptable, adapt};
+pub use adapt::{adapt, adaptable};
 pub use cache::Cache;
 pub use child::compile_child;
 pub use compile::{CompileLimits, Compiler};
 pub use inspect::{Inspected, inspect};
 pub use kind::{Kind, Looked, PREVIEW_1, is_component, look, purpose};
-pub use load::{Loaded, Places, Trouble, load, lock_path, lock_tools, open_component};
+pub use load::{Loaded, Places, Trouble, idle, load, lock_path, lock_tools, open_component};
 pub use lock::{Change, Lock, LockedTool};
 
 use crate::capability::Equipment;

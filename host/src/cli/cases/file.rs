@@ -250,7 +250,9 @@ fn json(value: toml::Value) -> Result<Value, String> {
         toml::Value::Datetime(_) => return Err("JSON has no dates; write it as a text".to_owned()),
         toml::Value::Array(list) => list.into_iter().map(json).collect::<Result<_, _>>()?,
         toml::Value::Table(table) => {
-            let members = table.into_iter().map(|(key, value)| Ok((key, json(value)?)));
+            let members = table
+                .into_iter()
+                .map(|(key, value)| Ok((key, json(value)?)));
             Value::Object(members.collect::<Result<_, String>>()?)
         }
     })
@@ -284,9 +286,16 @@ pub(super) fn read(folder: &Path) -> anyhow::Result<Vec<Case>> {
             case.load(folder).with_context(|| place)?;
             cases.push(case);
         }
-        ensure!(cases.len() <= MOST_CASES, "there are more than {MOST_CASES} cases");
+        ensure!(
+            cases.len() <= MOST_CASES,
+            "there are more than {MOST_CASES} cases"
+        );
     }
-    ensure!(!cases.is_empty(), "{} has no cases: write `[[case]]` into a file of it that ends in .toml", folder.display());
+    ensure!(
+        !cases.is_empty(),
+        "{} has no cases: write `[[case]]` into a file of it that ends in .toml",
+        folder.display()
+    );
     Ok(cases)
 }
 
@@ -294,9 +303,15 @@ pub(super) fn read(folder: &Path) -> anyhow::Result<Vec<Case>> {
 pub(super) fn bounded(path: &Path, most: u64) -> anyhow::Result<Vec<u8>> {
     let cannot = || format!("cannot read {}", path.display());
     let file = fs::File::open(path).with_context(cannot)?;
-    ensure!(file.metadata().with_context(cannot)?.is_file(), "{} is not a file", path.display());
+    ensure!(
+        file.metadata().with_context(cannot)?.is_file(),
+        "{} is not a file",
+        path.display()
+    );
     let mut bytes = Vec::new();
-    file.take(most + 1).read_to_end(&mut bytes).with_context(cannot)?;
+    file.take(most + 1)
+        .read_to_end(&mut bytes)
+        .with_context(cannot)?;
     let fits = u64::try_from(bytes.len()).is_ok_and(|length| length <= most);
     ensure!(fits, "{} has more than {most} bytes", path.display());
     Ok(bytes)
@@ -321,18 +336,30 @@ impl Case {
         let kinds = [of_result, self.error.is_some(), self.fault.is_some()];
         match kinds.iter().filter(|there| **there).count() {
             1 => {}
-            0 => bail!("says nothing of what has to come of it: write `result`, `contains`, `text`, `text_contains`, `error` or `fault`"),
+            0 => bail!(
+                "says nothing of what has to come of it: write `result`, `contains`, `text`, `text_contains`, `error` or `fault`"
+            ),
             _ => bail!("expects a result, an error and a fault at once: write one of them"),
         }
-        let object = self.arguments.as_ref().is_none_or(|json| json.0.is_object());
+        let object = self
+            .arguments
+            .as_ref()
+            .is_none_or(|json| json.0.is_object());
         ensure!(object, "`arguments` must be a JSON object");
         self.http.iter().try_for_each(Exchange::check)?;
         for (path, dir) in &self.dir {
-            let reads = dir.access == Access::Read && !(dir.after.is_empty() && dir.gone.is_empty());
-            ensure!(!reads, "nothing changes in {path:?}, whose access is \"read\": delete `after` and `gone`, or write `access = \"read-write\"`");
+            let reads =
+                dir.access == Access::Read && !(dir.after.is_empty() && dir.gone.is_empty());
+            ensure!(
+                !reads,
+                "nothing changes in {path:?}, whose access is \"read\": delete `after` and `gone`, or write `access = \"read-write\"`"
+            );
             let paths = dir.files.keys().chain(dir.after.keys()).chain(&dir.gone);
             for inner in paths {
-                ensure!(stays_below(Path::new(inner)), "{inner:?} is no path below {path:?}");
+                ensure!(
+                    stays_below(Path::new(inner)),
+                    "{inner:?} is no path below {path:?}"
+                );
             }
             named_once(path, &dir.after, &dir.gone)?;
         }
@@ -344,15 +371,22 @@ impl Case {
 
     /// Puts the content of the files in that are named.
     fn load(&mut self, folder: &Path) -> anyhow::Result<()> {
-        let bodies = self.http.iter_mut().filter_map(|exchange| exchange.body.as_mut());
+        let bodies = self
+            .http
+            .iter_mut()
+            .filter_map(|exchange| exchange.body.as_mut());
         let dirs = self.dir.values_mut();
         let files = dirs.flat_map(|dir| dir.files.values_mut().chain(dir.after.values_mut()));
         let buckets = self.kv.values_mut();
-        let entries = buckets.flat_map(|one| one.entries.values_mut().chain(one.after.values_mut()));
+        let entries =
+            buckets.flat_map(|one| one.entries.values_mut().chain(one.after.values_mut()));
         for content in bodies.chain(files).chain(entries) {
             if let Content::File(named) = content {
                 let path = &named.file;
-                ensure!(stays_below(path), "{path:?} is no path below the folder of cases");
+                ensure!(
+                    stays_below(path),
+                    "{path:?} is no path below the folder of cases"
+                );
                 *content = Content::Bytes(bounded(&folder.join(path), MOST_CONTENT)?);
             }
         }
@@ -360,9 +394,15 @@ impl Case {
     }
 }
 
-fn named_once(what: &str, after: &BTreeMap<String, Content>, gone: &[String]) -> anyhow::Result<()> {
+fn named_once(
+    what: &str,
+    after: &BTreeMap<String, Content>,
+    gone: &[String],
+) -> anyhow::Result<()> {
     let both = gone.iter().find(|name| after.contains_key(*name));
-    both.map_or(Ok(()), |name| bail!("{name:?} of {what:?} is in `after` and in `gone`"))
+    both.map_or(Ok(()), |name| {
+        bail!("{name:?} of {what:?} is in `after` and in `gone`")
+    })
 }
 
 impl Exchange {
@@ -392,7 +432,10 @@ impl Exchange {
             "the exchange {request:?} is refused: nobody sees its headers and its body"
         );
         if let Some(status) = self.status {
-            ensure!((200..=599).contains(&status), "the exchange {request:?}: {status} is no status of a response");
+            ensure!(
+                (200..=599).contains(&status),
+                "the exchange {request:?}: {status} is no status of a response"
+            );
         }
         Ok(())
     }
