@@ -22,3 +22,4 @@ mod records;
 mod rooms;
 mod threats;
 mod tools;
+mod wasi3;

@@ -35,7 +35,12 @@ fn components() {
     ];
     let check = |bytes: &[u8]| match inspect(bytes, Wasi::V02) {
         Ok(inspected) => {
-            assert!(inspected.imports.iter().all(|import| provides(import, Wasi::V02)));
+            assert!(
+                inspected
+                    .imports
+                    .iter()
+                    .all(|import| provides(import, Wasi::V02))
+            );
             assert!(inspected.imports.is_sorted() && inspected.exports.is_sorted());
             let (imports, exports) = (inspected.imports.len(), inspected.exports.len());
             format!("{} {}", imports.min(5), exports.min(5))

@@ -21,6 +21,6 @@ pub mod service;
 pub use bindings::exports::toolhost::tool::tools;
 pub use bindings::{Bound, BoundPre};
 pub use frame::{
-    Charter, EquipError, Equipment, Grants, Holder, Pen, Powers, World, link, provided_by, provides,
-    usable,
+    Charter, EquipError, Equipment, Grants, Holder, Pen, Powers, World, link, provided_by,
+    provides, usable,
 };

@@ -72,12 +72,7 @@ impl Compiler {
     }
 
     /// Compiles these bytes for the engine of this generation into this file.
-    pub(super) fn compile(
-        &self,
-        bytes: &[u8],
-        wasi: Wasi,
-        into: File,
-    ) -> Result<(), NotCompiled> {
+    pub(super) fn compile(&self, bytes: &[u8], wasi: Wasi, into: File) -> Result<(), NotCompiled> {
         let started = self.start(bytes, wasi, into).map_err(|error| NotCompiled {
             why: format!("the compile process cannot be started: {error}"),
             lasting: false,

@@ -385,19 +385,17 @@ pub fn lock_tools(
     let nothing = Arc::new(nothing);
     let asked = each(&manifest.tools, |spec| {
         let file = places.base.join(&spec.component);
-        let outcome =
-            open_component(sandbox, &file, spec.wasi, places.cache).and_then(|loaded| {
-                let said_of_itself =
-                    runtime.block_on(sandbox.definitions(&loaded.prepared, &nothing));
-                let functions = said_of_itself
-                    .and_then(define::definitions)
-                    .map_err(|fault| said(&fault))?;
-                Ok(LockedTool {
-                    digest: *loaded.prepared.digest(),
-                    imports: loaded.imports,
-                    functions,
-                })
-            });
+        let outcome = open_component(sandbox, &file, spec.wasi, places.cache).and_then(|loaded| {
+            let said_of_itself = runtime.block_on(sandbox.definitions(&loaded.prepared, &nothing));
+            let functions = said_of_itself
+                .and_then(define::definitions)
+                .map_err(|fault| said(&fault))?;
+            Ok(LockedTool {
+                digest: *loaded.prepared.digest(),
+                imports: loaded.imports,
+                functions,
+            })
+        });
         done(&spec.name);
         outcome
             .map(|locked| (spec.name.to_string(), locked))

@@ -9,8 +9,8 @@ use super::http;
 use super::limits::{self, Scope};
 use super::name::Kind;
 use super::page::{Finding, Page};
-use super::problem::quoted;
 use super::path;
+use super::problem::quoted;
 use super::spec::{FunctionSpec, ToolSpec};
 use super::table::{Entry, Table};
 use crate::terms::{Limits, Wasi};
@@ -75,9 +75,9 @@ fn wasi(table: &mut Table<'_>) -> Wasi {
     Wasi::named(text.value).unwrap_or_else(|| {
         let message = format!("unknown generation of WASI {}", quoted(text.value));
         let finding = Finding::at(&text.span, message);
-        table
-            .page
-            .report(finding.hint("write `\"0.2\"`, which is what a tool gets without it, or `\"0.3\"`"));
+        table.page.report(
+            finding.hint("write `\"0.2\"`, which is what a tool gets without it, or `\"0.3\"`"),
+        );
         Wasi::default()
     })
 }

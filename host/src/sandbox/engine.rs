@@ -219,10 +219,7 @@ struct Ticker {
 }
 
 impl Ticker {
-    fn start(
-        usual: Engine,
-        v03: Arc<OnceLock<Result<Profile, Fault>>>,
-    ) -> std::io::Result<Self> {
+    fn start(usual: Engine, v03: Arc<OnceLock<Result<Profile, Fault>>>) -> std::io::Result<Self> {
         let (stop, stopped) = mpsc::channel::<()>();
         let thread = thread::Builder::new().name("epoch".into()).spawn(move || {
             while stopped.recv_timeout(TICK) == Err(mpsc::RecvTimeoutError::Timeout) {
