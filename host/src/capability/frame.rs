@@ -15,8 +15,8 @@ use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 use super::service::database::{Database, OpenError};
 use super::service::dial::Dialer;
 use super::service::secret::{Patterns, PatternsError, Secrets};
-use super::{clock, config, dir, env, http, kv, log, progress, random};
-use crate::terms::{Caller, Limits, Progress, Wasi};
+use super::{clock, command, config, dir, env, http, kv, log, progress, random, tools};
+use crate::terms::{Caller, Fault, Limits, Progress, Wasi};
 
 /// Powers, by capability. Empty is what a tool has when the manifest grants nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct Grants {
     pub config: Vec<config::ConfigGrant>,
     /// Whether log messages are kept.
     pub log: Option<log::LogGrant>,
+    /// How the function is a use of a program, where it is one.
+    pub command: Option<Arc<command::CommandGrant>>,
 }
 
 /// What all calls of the process share.
@@ -131,6 +133,7 @@ pub struct Powers {
     equipment: Arc<Equipment>,
     log: log::State,
     progress: progress::State,
+    command: Option<command::State>,
 }
 
 impl Powers {
@@ -138,8 +141,8 @@ impl Powers {
     ///
     /// # Errors
     ///
-    /// When a granted directory cannot be opened.
-    pub fn new(charter: Charter<'_>, pen: &Pen) -> std::io::Result<Self> {
+    /// When a granted directory cannot be opened, or the call's arguments make no command line.
+    pub fn new(charter: Charter<'_>, pen: &Pen) -> Result<Self, Fault> {
         let equipment = charter.equipment;
         let log = log::State::new(&charter);
         let mut wasi = WasiCtx::builder();
@@ -147,6 +150,10 @@ impl Powers {
         random::grant(&mut wasi);
         env::grant(&mut wasi, &equipment.grants.env);
         log.grant_stdio(&mut wasi);
+        let command = equipment.grants.command.as_ref();
+        let command = command
+            .map(|grant| command::State::new(grant, &charter, &mut wasi))
+            .transpose()?;
 
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(charter.limits.resources).unwrap_or(usize::MAX));
@@ -155,12 +162,13 @@ impl Powers {
         Ok(Self {
             table,
             wasi: wasi.build(),
-            dir: dir::State::new(&equipment.shelf)?,
+            dir: dir::State::new(&equipment.shelf).map_err(Fault::internal)?,
             http,
             kv,
             equipment: equipment.clone(),
             log,
             progress: progress::State::new(charter.progress, equipment.clone()),
+            command,
         })
     }
 }
@@ -240,6 +248,18 @@ impl Powers {
 
     pub(super) fn progress(&mut self) -> &mut progress::State {
         &mut self.progress
+    }
+
+    /// What a program that ended with this exit code has answered.
+    ///
+    /// # Errors
+    ///
+    /// It printed too much, or not what the manifest says; `internal` where it was never started.
+    pub fn ended(&self, exit: i32) -> Result<Result<tools::Output, tools::ToolError>, Fault> {
+        match &self.command {
+            Some(command) => command.ended(exit),
+            None => Err(Fault::internal("a program ended that was not started")),
+        }
     }
 }
 

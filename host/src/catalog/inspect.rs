@@ -30,12 +30,7 @@ pub struct Inspected {
 /// that nobody provides, or that it is of the other generation.
 pub fn inspect(bytes: &[u8], wasi: Wasi) -> Result<Inspected, Fault> {
     kind(bytes)?;
-    let inspected = sections(bytes).map_err(|oversize| match oversize {
-        Oversize::Damaged(error) => bad("the file is damaged or cut off").detail(error),
-        Oversize::Count(what, most) => bad(format!(
-            "it has more than {most} {what}, which is more than any compiler should be given"
-        )),
-    })?;
+    let inspected = sections(bytes).map_err(measured)?;
     let unknown: Vec<&str> = inspected
         .imports
         .iter()
@@ -77,19 +72,30 @@ fn generation(inspected: &Inspected, wasi: Wasi) -> Result<(), Fault> {
     }
 }
 
-fn bad(why: impl std::fmt::Display) -> Fault {
+/// Why a file is not even looked at to its end.
+pub(super) fn measured(oversize: Oversize) -> Fault {
+    match oversize {
+        Oversize::Damaged(error) => bad("the file is damaged or cut off").detail(error),
+        Oversize::Count(what, most) => bad(format!(
+            "it has more than {most} {what}, which is more than any compiler should be given"
+        )),
+    }
+}
+
+pub(super) fn bad(why: impl std::fmt::Display) -> Fault {
     Fault::new(
         Code::BadComponent,
         format!("not a component this host can run: {why}"),
     )
 }
 
-fn kind(bytes: &[u8]) -> Result<(), Fault> {
+/// Names a file that is no component.
+pub(super) fn kind(bytes: &[u8]) -> Result<(), Fault> {
     match bytes {
         [] => Err(bad("the file is empty")),
         [b'\0', b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => Ok(()),
         [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => Err(bad(
-            "it is a core module; make a component of it, for Rust with the target wasm32-wasip2",
+            "it is a core module; make a component of it, for Rust with the target wasm32-wasip2; `toolhost add` does so with a program of WASI preview 1",
         )),
         [b'\0', b'a', b's', b'm', ..] => {
             Err(bad("its binary version is unknown, or it is cut off"))
@@ -104,7 +110,8 @@ fn kind(bytes: &[u8]) -> Result<(), Fault> {
     }
 }
 
-fn sections(bytes: &[u8]) -> Result<Inspected, Oversize> {
+/// What a component's outer sections say, as far as it can be measured.
+pub(super) fn sections(bytes: &[u8]) -> Result<Inspected, Oversize> {
     let mut inspected = Inspected {
         imports: Vec::new(),
         exports: Vec::new(),

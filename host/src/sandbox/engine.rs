@@ -12,8 +12,10 @@ use wasmtime::{
     Strategy, WasmFeatures,
 };
 
+use super::entry::Entry;
 use super::state::Running;
-use crate::capability::{self, BoundPre};
+use super::typed::Typed;
+use crate::capability;
 use crate::terms::{Code, Fault, Wasi};
 
 /// One tick of the epoch, the unit in which a guest's deadline is checked in its own code.
@@ -64,7 +66,7 @@ impl Profile {
 /// A component ready to be instantiated: linked and checked, never run. Clones share its code.
 #[derive(Clone)]
 pub struct Prepared {
-    pub(super) pre: BoundPre<Running>,
+    pub(super) entry: Entry,
     digest: [u8; 32],
 }
 
@@ -73,6 +75,18 @@ impl Prepared {
     #[must_use]
     pub const fn digest(&self) -> &[u8; 32] {
         &self.digest
+    }
+
+    /// The functions that the component's types give; none where it says itself what it offers.
+    #[must_use]
+    pub fn typed(&self) -> Option<&Typed> {
+        self.entry.typed()
+    }
+
+    /// Whether it is a program, which the manifest has to describe.
+    #[must_use]
+    pub const fn is_command(&self) -> bool {
+        self.entry.is_command()
     }
 }
 
@@ -114,11 +128,11 @@ impl Sandbox {
         self.profile(wasi).map(|profile| &profile.engine)
     }
 
-    /// Links a component of this generation against the capabilities and checks that it is a tool.
+    /// Links a component of this generation against the capabilities and sees how it is spoken to.
     ///
     /// # Errors
     ///
-    /// `bad-component` when it imports what nobody provides or does not export `toolhost:tool/tools`.
+    /// `bad-component` when it imports what nobody provides, or misses a part of the contract.
     pub fn prepare(
         &self,
         component: &Component,
@@ -133,8 +147,8 @@ impl Sandbox {
         };
         let linker = &self.profile(wasi)?.linker;
         let pre = linker.instantiate_pre(component).map_err(bad)?;
-        let pre = BoundPre::new(pre).map_err(bad)?;
-        Ok(Prepared { pre, digest })
+        let entry = Entry::of(component.engine(), component, pre).map_err(bad)?;
+        Ok(Prepared { entry, digest })
     }
 }
 
