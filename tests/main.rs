@@ -23,3 +23,4 @@ mod records;
 mod rooms;
 mod threats;
 mod tools;
+mod wasi3;

@@ -6,7 +6,7 @@ use wasmparser::{Parser, Payload};
 use super::inspect::{Inspected, bad, kind, measured, sections};
 use super::shape::Shape;
 use crate::capability;
-use crate::terms::Fault;
+use crate::terms::{Fault, Wasi};
 
 /// How a component begins.
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
@@ -62,6 +62,8 @@ pub struct Looked {
     pub imports: Vec<String>,
     /// What it exports.
     pub exports: Vec<String>,
+    /// The generation of WASI that it needs.
+    pub wasi: Wasi,
 }
 
 /// Looks at a file.
@@ -74,9 +76,11 @@ pub fn look(bytes: &[u8]) -> Result<Looked, Fault> {
         return core(bytes);
     }
     kind(bytes)?;
+    let inspected = sections(bytes).map_err(measured)?;
+    let wasi = inspected.needs();
     let Inspected {
         imports, exports, ..
-    } = sections(bytes).map_err(measured)?;
+    } = inspected;
     let of = |package: &str| exports.iter().any(|export| is_of(export, package));
     let kind = if of("toolhost:tool/tools") {
         Kind::Tool
@@ -91,6 +95,7 @@ pub fn look(bytes: &[u8]) -> Result<Looked, Fault> {
         kind,
         imports,
         exports,
+        wasi,
     })
 }
 
@@ -140,6 +145,7 @@ fn core(bytes: &[u8]) -> Result<Looked, Fault> {
         kind,
         imports,
         exports,
+        wasi: Wasi::V02,
     })
 }
 
