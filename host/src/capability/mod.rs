@@ -6,8 +6,10 @@
 
 mod bindings;
 mod frame;
+mod sink;
 
 pub mod clock;
+pub mod command;
 pub mod config;
 pub mod dir;
 pub mod env;
@@ -21,5 +23,6 @@ pub mod service;
 pub use bindings::exports::toolhost::tool::tools;
 pub use bindings::{Bound, BoundPre};
 pub use frame::{
-    Charter, EquipError, Equipment, Grants, Holder, Pen, Powers, World, link, provides, usable,
+    Charter, EquipError, Equipment, Grants, Holder, Pen, Powers, World, link, provided_by,
+    provides, usable,
 };

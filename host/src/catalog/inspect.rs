@@ -1,11 +1,11 @@
 //! What a file is, before anything is compiled: its kind by its first bytes, its imports and
 //! exports by its sections, and whether a compiler should be given it at all.
 
-use wasmparser::{Encoding, Parser, Payload};
+use wasmparser::{CanonicalFunction, CanonicalOption, Encoding, Parser, Payload};
 
 use super::shape::{Oversize, Shape};
 use crate::capability;
-use crate::terms::{Code, Fault};
+use crate::terms::{Code, Fault, Wasi};
 
 /// The largest component that is read, in bytes. A Python component has 20 MB.
 pub(super) const MOST_BYTES: u64 = 64 << 20;
@@ -17,30 +17,59 @@ pub struct Inspected {
     pub imports: Vec<String>,
     /// Interfaces and functions it exports.
     pub exports: Vec<String>,
+    /// Whether it is linked to the component model's async somewhere within: an async function, a
+    /// stream or a future.
+    pub has_async: bool,
 }
 
-/// Looks at a component's bytes.
+/// Looks at the bytes of a component that is to be run with this generation of WASI.
 ///
 /// # Errors
 ///
-/// `bad-component`, naming what the file is instead, what of it is too much to compile, or the
-/// import that nobody provides.
-pub fn inspect(bytes: &[u8]) -> Result<Inspected, Fault> {
+/// `bad-component`, naming what the file is instead, what of it is too much to compile, the import
+/// that nobody provides, or that it is of the other generation.
+pub fn inspect(bytes: &[u8], wasi: Wasi) -> Result<Inspected, Fault> {
     kind(bytes)?;
     let inspected = sections(bytes).map_err(measured)?;
     let unknown: Vec<&str> = inspected
         .imports
         .iter()
         .map(String::as_str)
-        .filter(|import| !capability::provides(import))
+        .filter(|import| capability::provided_by(import).is_none())
         .collect();
-    if unknown.is_empty() {
-        return Ok(inspected);
+    if !unknown.is_empty() {
+        return Err(bad(format!(
+            "it imports `{}`, which this host does not provide",
+            unknown.join("`, `")
+        )));
     }
-    Err(bad(format!(
-        "it imports `{}`, which this host does not provide",
-        unknown.join("`, `")
-    )))
+    generation(&inspected, wasi)?;
+    Ok(inspected)
+}
+
+/// Whether the manifest says of the component what is so.
+fn generation(inspected: &Inspected, wasi: Wasi) -> Result<(), Fault> {
+    let new = |import: &&String| capability::provided_by(import) == Some(Wasi::V03);
+    let new: Vec<&str> = inspected
+        .imports
+        .iter()
+        .filter(new)
+        .map(String::as_str)
+        .collect();
+    match wasi {
+        Wasi::V02 if !new.is_empty() => Err(bad(format!(
+            "it imports `{}`, which is WASI 0.3; write `wasi = \"0.3\"` into its tool's section",
+            new.join("`, `")
+        ))),
+        Wasi::V02 if inspected.has_async => Err(bad(
+            "it has async functions, streams or futures, which are WASI 0.3; write `wasi = \"0.3\"` \
+             into its tool's section",
+        )),
+        Wasi::V03 if new.is_empty() && !inspected.has_async => Err(bad(
+            "it needs nothing of WASI 0.3; delete `wasi = \"0.3\"` from its tool's section",
+        )),
+        Wasi::V02 | Wasi::V03 => Ok(()),
+    }
 }
 
 /// Why a file is not even looked at to its end.
@@ -86,6 +115,7 @@ pub(super) fn sections(bytes: &[u8]) -> Result<Inspected, Oversize> {
     let mut inspected = Inspected {
         imports: Vec::new(),
         exports: Vec::new(),
+        has_async: false,
     };
     let mut depth = 0_u32;
     let mut shape = Shape::new();
@@ -108,12 +138,33 @@ pub(super) fn sections(bytes: &[u8]) -> Result<Inspected, Oversize> {
                     inspected.exports.push(export?.name.name.to_owned());
                 }
             }
+            Payload::ComponentCanonicalSection(section) if !inspected.has_async => {
+                for function in section {
+                    inspected.has_async |= is_async(&function?);
+                }
+            }
             _ => {}
         }
     }
     inspected.imports.sort();
     inspected.exports.sort();
     Ok(inspected)
+}
+
+/// Whether a function that the component model gives to core code is of its async part.
+fn is_async(function: &CanonicalFunction) -> bool {
+    match function {
+        CanonicalFunction::Lift { options, .. } | CanonicalFunction::Lower { options, .. } => {
+            options.contains(&CanonicalOption::Async)
+        }
+        CanonicalFunction::ResourceNew { .. }
+        | CanonicalFunction::ResourceDrop { .. }
+        | CanonicalFunction::ResourceRep { .. }
+        | CanonicalFunction::ThreadSpawnRef { .. }
+        | CanonicalFunction::ThreadSpawnIndirect { .. }
+        | CanonicalFunction::ThreadAvailableParallelism => false,
+        _ => true,
+    }
 }
 
 #[cfg(test)]
@@ -131,7 +182,7 @@ mod tests {
             (b"\0asm", "cut off"),
             (b"hello", "first bytes"),
         ] {
-            let say = inspect(bytes).map_err(|fault| fault.say.into_owned());
+            let say = inspect(bytes, Wasi::V02).map_err(|fault| fault.say.into_owned());
             assert!(
                 say.as_ref().is_err_and(|say| say.contains(said)),
                 "{said}: {say:?}"

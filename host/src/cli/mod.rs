@@ -25,6 +25,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::catalog;
+use crate::terms::Wasi;
 
 /// Runs AI agents' tools as WebAssembly components: granted, bounded, recorded, billed.
 #[derive(Parser)]
@@ -112,7 +113,14 @@ enum Command {
         /// What may be allocated, in bytes.
         #[arg(long)]
         memory: u64,
+        /// For which engine.
+        #[arg(long, value_parser = generation)]
+        wasi: Wasi,
     },
+}
+
+fn generation(text: &str) -> Result<Wasi, String> {
+    Wasi::named(text).ok_or_else(|| format!("{text} is no generation of WASI"))
 }
 
 /// What every command gets.
@@ -126,8 +134,8 @@ struct Setting {
 pub fn run() -> ExitCode {
     let typed = Typed::parse();
     // Before there is a second thread: walls are put around this one.
-    if let Command::CompileChild { cpu, memory } = typed.command {
-        return catalog::compile_child(cpu, memory);
+    if let Command::CompileChild { cpu, memory, wasi } = typed.command {
+        return catalog::compile_child(cpu, memory, wasi);
     }
     log_to_stderr(match typed.command {
         Command::Serve { .. } => "info",

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use crate::capability::Grants;
-use crate::terms::Limits;
+use crate::terms::{Limits, Wasi};
 
 /// A whole manifest. Paths are as written: whoever reads files resolves them against the
 /// manifest's folder.
@@ -115,6 +115,8 @@ pub struct ToolSpec {
     pub line: u32,
     /// The component's file.
     pub component: PathBuf,
+    /// The generation of WASI it is run with.
+    pub wasi: Wasi,
     /// Limits and grants of every function that has no section of its own.
     pub all: Arc<FunctionSpec>,
     /// Limits and grants of the functions that have one: the tool's, with the section's added.

@@ -10,9 +10,10 @@ use super::limits::{self, Scope};
 use super::name::Kind;
 use super::page::{Finding, Page};
 use super::path;
+use super::problem::quoted;
 use super::spec::{FunctionSpec, ToolSpec};
 use super::table::{Entry, Table};
-use crate::terms::Limits;
+use crate::terms::{Limits, Wasi};
 
 /// Where a tool's own section says how many of its calls run at once.
 pub(super) type Concurrency = super::page::At<u32>;
@@ -27,6 +28,7 @@ pub(super) fn read(
     let mut table = section.table()?;
     let line = table.line();
     let component = component(&mut table);
+    let wasi = wasi(&mut table);
     let set = limits::read(table.table("limits"), defaults, Scope::Tool);
     let powers = grants::read(&mut table, site, &name, &Powers::default());
     let sections = functions(&mut table, site, &name, set.limits, &powers);
@@ -41,6 +43,7 @@ pub(super) fn read(
         name,
         line,
         component,
+        wasi,
         all: Arc::new(FunctionSpec {
             line,
             limits: set.limits,
@@ -62,6 +65,21 @@ fn component(table: &mut Table<'_>) -> PathBuf {
     let text = entry.and_then(|entry| entry.text());
     let path = text.and_then(|text| path::host(table.page, &text));
     path.unwrap_or_default()
+}
+
+/// Which generation of WASI the component is run with. Whether it needs it is known when it is read.
+fn wasi(table: &mut Table<'_>) -> Wasi {
+    let Some(text) = table.text("wasi") else {
+        return Wasi::default();
+    };
+    Wasi::named(text.value).unwrap_or_else(|| {
+        let message = format!("unknown generation of WASI {}", quoted(text.value));
+        let finding = Finding::at(&text.span, message);
+        table.page.report(
+            finding.hint("write `\"0.2\"`, which is what a tool gets without it, or `\"0.3\"`"),
+        );
+        Wasi::default()
+    })
 }
 
 fn functions(
