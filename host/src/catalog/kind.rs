@@ -6,7 +6,7 @@ use wasmparser::{Parser, Payload};
 use super::inspect::{Inspected, bad, kind, measured, sections};
 use super::shape::Shape;
 use crate::capability;
-use crate::terms::Fault;
+use crate::terms::{Fault, Wasi};
 
 /// How a component begins.
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
@@ -15,7 +15,7 @@ const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
 /// The module that programs of WASI preview 1 import.
-pub const PREVIEW_1: &str = "wasi_snapshot_preview1";
+const PREVIEW_1: &str = "wasi_snapshot_preview1";
 
 /// The longest list of names of a core module that is kept.
 const MOST_NAMES: usize = 10_000;
@@ -62,6 +62,8 @@ pub struct Looked {
     pub imports: Vec<String>,
     /// What it exports.
     pub exports: Vec<String>,
+    /// The generation of WASI that it needs.
+    pub wasi: Wasi,
 }
 
 /// Looks at a file.
@@ -74,7 +76,16 @@ pub fn look(bytes: &[u8]) -> Result<Looked, Fault> {
         return core(bytes);
     }
     kind(bytes)?;
-    let Inspected { imports, exports } = sections(bytes).map_err(measured)?;
+    let Inspected {
+        imports,
+        exports,
+        has_async,
+    } = sections(bytes).map_err(measured)?;
+    let new = |import: &String| capability::provided_by(import) == Some(Wasi::V03);
+    let wasi = match has_async || imports.iter().any(new) {
+        true => Wasi::V03,
+        false => Wasi::V02,
+    };
     let of = |package: &str| exports.iter().any(|export| is_of(export, package));
     let kind = if of("toolhost:tool/tools") {
         Kind::Tool
@@ -89,6 +100,7 @@ pub fn look(bytes: &[u8]) -> Result<Looked, Fault> {
         kind,
         imports,
         exports,
+        wasi,
     })
 }
 
@@ -132,36 +144,13 @@ fn core(bytes: &[u8]) -> Result<Looked, Fault> {
         kind,
         imports,
         exports,
+        wasi: Wasi::default(),
     })
 }
 
 /// Whether a core module's import is one of WASI preview 1.
 pub(super) fn is_preview1(import: &str) -> bool {
     import.strip_prefix(PREVIEW_1).is_some_and(|name| name.starts_with('.'))
-}
-
-/// What an import is for, and what a host does with it.
-#[must_use]
-pub fn purpose(import: &str) -> &'static str {
-    if !capability::provides(import) {
-        return "unknown";
-    }
-    let name = import.split('@').next().unwrap_or(import);
-    match name.split_once('/').unwrap_or((name, "")) {
-        ("toolhost:tool", "http") | ("wasi:http", _) => "http",
-        ("wasi:filesystem", _) => "dir",
-        ("wasi:keyvalue", _) => "kv",
-        ("wasi:config", _) => "config",
-        ("wasi:cli", "environment") => "env",
-        ("wasi:logging", _) | ("wasi:cli", "stdout" | "stderr") => "log",
-        ("wasi:clocks", _) => "clock",
-        ("wasi:random", _) => "random",
-        ("wasi:sockets", _) => "sockets",
-        ("toolhost:tool", "progress") => "progress",
-        ("wasi:io", _) => "streams",
-        ("wasi:cli", _) => "program",
-        _ => "other",
-    }
 }
 
 /// Whether these bytes are a component's.
@@ -204,19 +193,6 @@ mod tests {
             if let Err(fault) = look(whole.get(..end).unwrap()) {
                 assert!(fault.say.contains("damaged"), "{}", fault.say);
             }
-        }
-    }
-
-    #[test]
-    fn every_import_has_a_purpose() {
-        for (import, what) in [
-            ("wasi:http/types@0.2.6", "http"),
-            ("wasi:cli/environment@0.2.0", "env"),
-            ("wasi:cli/terminal-stdin@0.2.0", "program"),
-            ("wasi:sockets/tcp@0.2.0", "sockets"),
-            ("wasi:nn/tensor@0.2.0", "unknown"),
-        ] {
-            assert_eq!(purpose(import), what, "{import}");
         }
     }
 }

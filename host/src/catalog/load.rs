@@ -163,9 +163,7 @@ fn load_tool(
             prepare(for_engine, &bytes, digest, places.cache, Past::Heeded)
         })
         .map_err(trouble)?;
-    let mut troubles = idle_grants(spec, &locked.imports);
-    troubles.extend(idle_sections(spec, locked));
-    troubles.extend(idle_arguments(spec, locked));
+    let troubles = idle(spec, locked);
     if !troubles.is_empty() {
         return Err(troubles);
     }
@@ -200,6 +198,15 @@ fn load_tool(
         })
     });
     functions.collect()
+}
+
+/// What is said of a tool in vain: grants, sections and rules that nothing of it can use.
+#[must_use]
+pub fn idle(spec: &ToolSpec, locked: &LockedTool) -> Vec<Trouble> {
+    let mut troubles = idle_grants(spec, &locked.imports);
+    troubles.extend(idle_sections(spec, locked));
+    troubles.extend(idle_arguments(spec, locked));
+    troubles
 }
 
 /// Rules that compare with an argument that no function under them has: nothing passes them.

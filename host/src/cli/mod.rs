@@ -4,6 +4,7 @@
 #[macro_use]
 mod out;
 
+mod author;
 mod cases;
 mod connect;
 mod demo;
@@ -100,6 +101,23 @@ enum Command {
         #[arg(long)]
         http: bool,
     },
+    /// Make a project for a new tool.
+    New {
+        /// What it is called: a folder, and the tool in the manifest.
+        name: String,
+        /// The language it is written in.
+        #[arg(long, value_enum, default_value = "rust")]
+        lang: author::Language,
+    },
+    /// Build the component of a project, and check it as the host will.
+    Build {
+        /// The project's folder.
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+        /// Build anew whenever a source changes.
+        #[arg(long)]
+        watch: bool,
+    },
     /// Run a tool's cases, `cases/*.toml`, in the sandbox, with a list of answers for a network.
     Test(cases::Typed),
     /// Build the tools of this checkout and show what the host does with them.
@@ -181,6 +199,8 @@ async fn dispatch(setting: &Setting, command: Command) -> anyhow::Result<ExitCod
         Command::Lock => look::lock(setting).await,
         Command::Ledger { command } => ledger::ledger(setting, command),
         Command::Connect { client, http } => connect::connect(setting, client, http),
+        Command::New { name, lang } => author::new(setting, &name, lang),
+        Command::Build { folder, watch } => author::build(setting, &folder, watch).await,
         Command::Test(typed) => cases::test(setting, &typed).await,
         Command::Demo => demo::demo(setting).await,
         Command::CompileChild { .. } => anyhow::bail!("compiling begins before anything else does"),

@@ -1,10 +1,12 @@
 //! What an author's commands look at components with, where there is no manifest and no state folder:
 //! an engine, a cache of the user's own, and a world with nothing in it.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 use super::start::private_folder;
 use crate::capability::service::dial::Dialer;
@@ -61,6 +63,25 @@ impl Workshop {
             anyhow::anyhow!("{}", said.join("\n"))
         })
     }
+}
+
+/// The largest component that is looked into, in bytes: as many as the host runs.
+pub(super) const MOST_COMPONENT: u64 = 64 << 20;
+
+/// A file, within its bound.
+pub(super) fn bounded(path: &Path, most: u64) -> anyhow::Result<Vec<u8>> {
+    let cannot = || format!("cannot read {}", path.display());
+    let meta = std::fs::metadata(path).with_context(cannot)?;
+    // Before it is opened: to open a pipe is to wait for its other end.
+    ensure!(meta.is_file(), "{} is not a file", path.display());
+    let mut bytes = Vec::new();
+    let file = File::open(path).with_context(cannot)?;
+    file.take(most + 1)
+        .read_to_end(&mut bytes)
+        .with_context(cannot)?;
+    let fits = u64::try_from(bytes.len()).is_ok_and(|length| length <= most);
+    ensure!(fits, "{} has more than {most} bytes", path.display());
+    Ok(bytes)
 }
 
 /// Where this user's compiled components are kept, of all that were tried outside of a manifest.

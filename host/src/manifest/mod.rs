@@ -76,6 +76,12 @@ pub fn parse_part(file_name: &str, text: &str) -> Result<Manifest, Problems> {
     parse_as(Whole::Part, file_name, text)
 }
 
+/// Whether a tool may be called this: 1 to 32 of `a-z`, `0-9` and `_`, a letter first.
+#[must_use]
+pub fn is_tool_name(name: &str) -> bool {
+    name::Kind::Tool.allows(name)
+}
+
 /// What a text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Whole {

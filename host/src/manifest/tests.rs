@@ -587,7 +587,11 @@ fn a_part_is_what_its_author_may_say() {
                 auth = { bearer = \"shop\" }\n";
     let read = parse_part("tool.toml", part).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(tool(&read, "orders").line, 3);
-    for operators in ["schema = 1\n", "[host]\nqueue = 1\n", "[limits]\nfuel = 1\n"] {
+    for operators in [
+        "schema = 1\n",
+        "[host]\nqueue = 1\n",
+        "[limits]\nfuel = 1\n",
+    ] {
         let text = format!("{operators}[tool.orders]\ncomponent = \"orders.wasm\"\n");
         let problems = parse_part("tool.toml", &text).unwrap_err();
         let said = problems.to_string();

@@ -5,16 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+use super::super::workshop::{MOST_COMPONENT, bounded};
 use crate::catalog::{self, embedded};
 use crate::manifest;
 
-use super::file::bounded;
-
 /// What an author asks for.
 const TOOL_TOML: &str = "tool.toml";
-
-/// The largest component that is looked into, in bytes: as many as the host runs.
-const MOST: u64 = 64 << 20;
 
 /// Where builds leave a component, below the tool's folder or below one above it.
 const BUILT: [&str; 2] = [
@@ -92,9 +88,13 @@ fn own(folder: &Path) -> anyhow::Result<Option<Asks>> {
 
 /// The component's.
 fn carried(component: &Path) -> anyhow::Result<Option<Asks>> {
-    let bytes = bounded(component, MOST)?;
-    catalog::inspect(&bytes).map_err(|fault| anyhow::anyhow!("{}: {}", component.display(), fault.say))?;
-    let text = embedded::embedded(&bytes).map_err(|fault| anyhow::anyhow!("{}", fault.say))?;
+    let bytes = bounded(component, MOST_COMPONENT)?;
+    if !catalog::is_component(&bytes) {
+        // What it is instead is said where it is loaded.
+        return Ok(None);
+    }
+    let text = embedded::embedded(&bytes)
+        .map_err(|fault| anyhow::anyhow!("{}: {}", component.display(), fault.say))?;
     let place = format!("{} in {}", TOOL_TOML, component.display());
     Ok(text.map(|text| Asks { place, text }))
 }
