@@ -91,3 +91,18 @@ fn cache_folder() -> anyhow::Result<PathBuf> {
     let caches = caches.context("there is no place for compiled components: set HOME or XDG_CACHE_HOME")?;
     Ok(Path::new(&caches).join("toolhost"))
 }
+
+/// A tool's name after its file or folder.
+pub(super) fn name_of(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let clean = |c: char| match c.to_ascii_lowercase() {
+        c if c.is_ascii_lowercase() || c.is_ascii_digit() => c,
+        _ => '_',
+    };
+    let name: String = stem.chars().map(clean).collect();
+    let name = name.trim_start_matches(|c: char| !c.is_ascii_lowercase());
+    match name.get(..32).unwrap_or(name) {
+        "" => "tool".to_owned(),
+        name => name.to_owned(),
+    }
+}
