@@ -92,8 +92,12 @@ fn encoded(module: &[u8], adapter: &[u8]) -> Result<Vec<u8>, Fault> {
     match done {
         Ok(Ok(Ok(component))) => Ok(component),
         Ok(Ok(Err(error))) => Err(bad(format!("no component can be made of it: {error:#}"))),
-        Ok(Err(_)) => Err(bad("no component can be made of it: the encoder failed on it")),
-        Err(error) => Err(Fault::internal(format!("no thread for the encoder: {error}"))),
+        Ok(Err(_)) => Err(bad(
+            "no component can be made of it: the encoder failed on it",
+        )),
+        Err(error) => Err(Fault::internal(format!(
+            "no thread for the encoder: {error}"
+        ))),
     }
 }
 
@@ -124,8 +128,16 @@ mod tests {
         let component = adapt(&module).unwrap();
         let looked = look(&component).unwrap();
         assert_eq!(looked.kind, Kind::Command);
-        assert!(looked.imports.iter().any(|import| import.starts_with("wasi:cli/stdout@0.2")));
-        assert!(super::super::inspect(&component).is_ok(), "the host has all that it imports");
+        assert!(
+            looked
+                .imports
+                .iter()
+                .any(|import| import.starts_with("wasi:cli/stdout@0.2"))
+        );
+        assert!(
+            super::super::inspect(&component).is_ok(),
+            "the host has all that it imports"
+        );
         assert!(refused(&component).contains("component already"));
     }
 
@@ -134,11 +146,26 @@ mod tests {
         let parsed = |text: &str| wat::parse_str(text).unwrap();
         for (text, said) in [
             ("(module)", "asks for nothing"),
-            ("(module (import \"env\" \"alloc\" (func)))", "imports `env.alloc`"),
-            ("(module (import \"wasi_snapshot_preview1\" \"sched_yield\" (func (result i32))) (import \"go\" \"debug\" (func)))", "imports `go.debug`"),
-            ("(module (import \"wasi_snapshot_preview1\" \"sched_yield\" (func (result i32))) (memory (export \"memory\") 1))", "nothing in it to call"),
-            ("(module (import \"wasi_snapshot_preview1\" \"no_such\" (func)) (memory (export \"memory\") 1) (func (export \"_start\")))", "no_such"),
-            ("(module (import \"wasi_snapshot_preview1\" \"fd_close\" (func)) (memory (export \"memory\") 1) (func (export \"_start\")))", "no component can be made of it"),
+            (
+                "(module (import \"env\" \"alloc\" (func)))",
+                "imports `env.alloc`",
+            ),
+            (
+                "(module (import \"wasi_snapshot_preview1\" \"sched_yield\" (func (result i32))) (import \"go\" \"debug\" (func)))",
+                "imports `go.debug`",
+            ),
+            (
+                "(module (import \"wasi_snapshot_preview1\" \"sched_yield\" (func (result i32))) (memory (export \"memory\") 1))",
+                "nothing in it to call",
+            ),
+            (
+                "(module (import \"wasi_snapshot_preview1\" \"no_such\" (func)) (memory (export \"memory\") 1) (func (export \"_start\")))",
+                "no_such",
+            ),
+            (
+                "(module (import \"wasi_snapshot_preview1\" \"fd_close\" (func)) (memory (export \"memory\") 1) (func (export \"_start\")))",
+                "no component can be made of it",
+            ),
         ] {
             let say = refused(&parsed(text));
             assert!(say.contains(said), "{text}: {say}");

@@ -11,15 +11,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use sha2::{Digest, Sha256};
 
 use super::cache::Past;
+use super::docs::Docs;
 use super::inspect::MOST_BYTES;
-use super::{
-    Cache, Catalog, Function, Lock, LockedTool, Tool, annotations, define, inspect, reach,
-};
+use super::{Cache, Catalog, Function, Lock, LockedTool, Tool, annotations, inspect, offer, reach};
 use crate::capability::{self, Equipment, World};
 use crate::gate::Checks;
 use crate::manifest::{Grants, Manifest, ToolSpec};
 use crate::sandbox::{Prepared, Sandbox};
-use crate::terms::{Fault, FunctionId, Listed, Wasi};
+use crate::terms::{Definition, Fault, FunctionId, Listed, Wasi};
 
 /// What is wrong with a tool, with its line in the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -42,6 +41,8 @@ pub struct Loaded {
     pub prepared: Prepared,
     /// What it imports.
     pub imports: Vec<String>,
+    /// What its author says of its functions.
+    pub(super) docs: Docs,
 }
 
 /// Where components are found and kept.
@@ -167,6 +168,7 @@ fn load_tool(
     if !troubles.is_empty() {
         return Err(troubles);
     }
+    agrees(spec, locked, &prepared).map_err(trouble)?;
     let tool = Arc::new(Tool {
         spec: spec.clone(),
         digest: hex::encode(digest),
@@ -207,6 +209,23 @@ pub fn idle(spec: &ToolSpec, locked: &LockedTool) -> Vec<Trouble> {
     troubles.extend(idle_sections(spec, locked));
     troubles.extend(idle_arguments(spec, locked));
     troubles
+}
+
+/// Whether a component that does not say itself what it offers has what the lock says.
+fn agrees(spec: &ToolSpec, locked: &LockedTool, prepared: &Prepared) -> Result<(), String> {
+    let same = if !spec.uses.is_empty() {
+        offer::uses(spec, prepared).map_err(|fault| said(&fault))? == locked.functions
+    } else if let Some(typed) = prepared.typed() {
+        let has =
+            |function: &Definition| typed.functions().any(|(name, _)| *name == *function.name);
+        locked.functions.iter().all(has)
+    } else {
+        true
+    };
+    if same {
+        return Ok(());
+    }
+    Err("its functions changed since it was locked; see what changed with `toolhost lock`".into())
 }
 
 /// Rules that compare with an argument that no function under them has: nothing passes them.
@@ -299,7 +318,11 @@ pub fn open_component(
     let imports = inspect(&bytes, wasi).map_err(|fault| said(&fault))?.imports;
     let prepared = prepare((sandbox, wasi), &bytes, digest, cache, Past::Forgotten)
         .map_err(|fault| said(&fault))?;
-    Ok(Loaded { prepared, imports })
+    Ok(Loaded {
+        prepared,
+        imports,
+        docs: Docs::of(&bytes),
+    })
 }
 
 /// The components of one load, by digest and engine: what several tools share is prepared once, and
@@ -393,14 +416,13 @@ pub fn lock_tools(
     let asked = each(&manifest.tools, |spec| {
         let file = places.base.join(&spec.component);
         let outcome = open_component(sandbox, &file, spec.wasi, places.cache).and_then(|loaded| {
-            let said_of_itself = runtime.block_on(sandbox.definitions(&loaded.prepared, &nothing));
-            let functions = said_of_itself
-                .and_then(define::definitions)
+            let offered = offer::offer(sandbox, spec, &loaded, &nothing, runtime)
                 .map_err(|fault| said(&fault))?;
             Ok(LockedTool {
                 digest: *loaded.prepared.digest(),
                 imports: loaded.imports,
-                functions,
+                left_out: offered.left_out,
+                functions: offered.functions,
             })
         });
         done(&spec.name);

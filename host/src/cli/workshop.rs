@@ -86,9 +86,14 @@ pub(super) fn bounded(path: &Path, most: u64) -> anyhow::Result<Vec<u8>> {
 
 /// Where this user's compiled components are kept, of all that were tried outside of a manifest.
 fn cache_folder() -> anyhow::Result<PathBuf> {
-    let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let variable = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
     let caches = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
-    let caches = caches.context("there is no place for compiled components: set HOME or XDG_CACHE_HOME")?;
+    let caches =
+        caches.context("there is no place for compiled components: set HOME or XDG_CACHE_HOME")?;
     Ok(Path::new(&caches).join("toolhost"))
 }
 

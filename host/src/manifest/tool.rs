@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::command;
 use super::grants::{self, Powers, Site};
 use super::http;
 use super::limits::{self, Scope};
@@ -32,24 +33,35 @@ pub(super) fn read(
     let set = limits::read(table.table("limits"), defaults, Scope::Tool);
     let powers = grants::read(&mut table, site, &name, &Powers::default());
     let sections = functions(&mut table, site, &name, set.limits, &powers);
+    let uses = command::read(table.rows("command"));
     table.finish();
     let extensions = sections.values().map(|(_, powers)| &powers.http);
     http::report_silent(site.page, &powers.http, extensions.clone());
     http::report_unfollowed(site.page, &powers.http, extensions);
-    let functions = sections
+    let all = FunctionSpec {
+        line,
+        limits: set.limits,
+        grants: powers.grants(),
+    };
+    let mut functions: BTreeMap<Arc<str>, FunctionSpec> = sections
         .into_iter()
-        .map(|(name, (spec, _))| (name, Arc::new(spec)));
+        .map(|(name, (spec, _))| (name, spec))
+        .collect();
+    for (name, how) in &uses {
+        let function = functions.entry(name.clone()).or_insert_with(|| all.clone());
+        function.grants.command = Some(how.grant.clone());
+    }
+    let functions = functions.into_iter();
     let spec = ToolSpec {
         name,
         line,
         component,
         wasi,
-        all: Arc::new(FunctionSpec {
-            line,
-            limits: set.limits,
-            grants: powers.grants(),
-        }),
-        functions: functions.collect(),
+        all: Arc::new(all),
+        functions: functions
+            .map(|(name, spec)| (name, Arc::new(spec)))
+            .collect(),
+        uses,
     };
     Some((spec, set.concurrency))
 }

@@ -16,7 +16,6 @@ use crate::capability::service::dial::Dialer;
 use crate::capability::{World, dir, kv};
 use crate::catalog::{self, Cache, Compiler, LockedTool, Places, embedded};
 use crate::sandbox::Sandbox;
-use crate::terms::Wasi;
 
 /// What a build came to.
 pub(super) struct Built {
@@ -34,7 +33,7 @@ pub(super) struct Built {
 /// project's folder. Nothing is there changed unless all is well.
 pub(super) fn take_over(project: &Project, made: &Path, runtime: &Handle) -> anyhow::Result<Built> {
     let bytes = std::fs::read(made).with_context(|| format!("cannot read {}", made.display()))?;
-    let imports = catalog::inspect(&bytes, Wasi::default())
+    let imports = catalog::look(&bytes)
         .map_err(|fault| refused(fault.say))?
         .imports;
     if project.language.has_runtime() {

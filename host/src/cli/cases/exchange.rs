@@ -68,10 +68,19 @@ impl List {
                 },
             })
         };
-        let entries = exchanges.iter().map(entry).collect::<anyhow::Result<Vec<_>>>()?;
+        let entries = exchanges
+            .iter()
+            .map(entry)
+            .collect::<anyhow::Result<Vec<_>>>()?;
         let used = vec![false; entries.len()];
-        let notes = Notes { used, unexpected: Vec::new() };
-        Ok(Self { entries, notes: Mutex::new(notes) })
+        let notes = Notes {
+            used,
+            unexpected: Vec::new(),
+        };
+        Ok(Self {
+            entries,
+            notes: Mutex::new(notes),
+        })
     }
 
     /// What came of it.
@@ -79,7 +88,10 @@ impl List {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         let used = notes.used.iter().enumerate();
         let unused = used.filter(|(_, used)| !**used).map(|(at, _)| at).collect();
-        Outside { unused, unexpected: std::mem::take(&mut notes.unexpected) }
+        Outside {
+            unused,
+            unexpected: std::mem::take(&mut notes.unexpected),
+        }
     }
 }
 

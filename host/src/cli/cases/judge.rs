@@ -37,7 +37,11 @@ pub(super) struct Difference {
 }
 
 impl Difference {
-    pub(super) fn new(path: impl Into<String>, expected: impl Into<String>, got: impl Into<String>) -> Self {
+    pub(super) fn new(
+        path: impl Into<String>,
+        expected: impl Into<String>,
+        got: impl Into<String>,
+    ) -> Self {
         Self {
             path: path.into(),
             expected: Some(cut(expected.into())),
@@ -47,7 +51,11 @@ impl Difference {
 
     /// Something that needs no comparison to be wrong.
     pub(super) fn plain(what: impl Into<String>) -> Self {
-        Self { path: what.into(), expected: None, got: None }
+        Self {
+            path: what.into(),
+            expected: None,
+            got: None,
+        }
     }
 }
 
@@ -121,7 +129,10 @@ fn texts(output: &Output) -> String {
 
 fn of_output(case: &Case, output: &Output) -> Vec<Difference> {
     let mut found = Vec::new();
-    let wanted = [(&case.result, Manner::Exact), (&case.contains, Manner::Contains)];
+    let wanted = [
+        (&case.result, Manner::Exact),
+        (&case.contains, Manner::Contains),
+    ];
     for (json, manner) in wanted {
         let Some(json) = json else { continue };
         match &output.structured {
@@ -131,7 +142,11 @@ fn of_output(case: &Case, output: &Output) -> Vec<Difference> {
     }
     let text = texts(output);
     if let Some(wanted) = case.text.as_ref().filter(|wanted| **wanted != text) {
-        found.push(Difference::new("text", format!("{wanted:?}"), format!("{text:?}")));
+        found.push(Difference::new(
+            "text",
+            format!("{wanted:?}"),
+            format!("{text:?}"),
+        ));
     }
     for wanted in case.text_contains.iter().flat_map(|texts| texts.all()) {
         found.extend(missing("text", wanted, &text));
@@ -144,15 +159,32 @@ fn of_error(wanted: &WantedError, got: &ToolError) -> Vec<Difference> {
     if wanted.code != got.code.as_str() {
         found.push(Difference::new("error.code", &wanted.code, said(got)));
     }
-    if let Some(message) = wanted.message.as_ref().filter(|message| **message != got.message) {
-        found.push(Difference::new("error.message", format!("{message:?}"), format!("{:?}", got.message)));
+    if let Some(message) = wanted
+        .message
+        .as_ref()
+        .filter(|message| **message != got.message)
+    {
+        found.push(Difference::new(
+            "error.message",
+            format!("{message:?}"),
+            format!("{:?}", got.message),
+        ));
     }
     for part in wanted.message_contains.iter().flat_map(|texts| texts.all()) {
         found.extend(missing("error.message", part, &got.message));
     }
-    if let Some(seconds) = wanted.retry_after.filter(|seconds| Some(*seconds) != got.retry_after) {
-        let said = got.retry_after.map_or("none".to_owned(), |seconds| seconds.to_string());
-        found.push(Difference::new("error.retry_after", seconds.to_string(), said));
+    if let Some(seconds) = wanted
+        .retry_after
+        .filter(|seconds| Some(*seconds) != got.retry_after)
+    {
+        let said = got
+            .retry_after
+            .map_or("none".to_owned(), |seconds| seconds.to_string());
+        found.push(Difference::new(
+            "error.retry_after",
+            seconds.to_string(),
+            said,
+        ));
     }
     if let Some(data) = &wanted.data {
         let got = got.data.as_ref().unwrap_or(&Value::Null);
@@ -162,7 +194,8 @@ fn of_error(wanted: &WantedError, got: &ToolError) -> Vec<Difference> {
 }
 
 fn missing(what: &str, part: &str, whole: &str) -> Option<Difference> {
-    (!whole.contains(part)).then(|| Difference::new(what, format!("{part:?} in it"), format!("{whole:?}")))
+    (!whole.contains(part))
+        .then(|| Difference::new(what, format!("{part:?} in it"), format!("{whole:?}")))
 }
 
 /// What differs between two values.
@@ -260,7 +293,14 @@ mod tests {
     #[test]
     fn numbers_are_compared_by_value_and_lists_as_a_whole() {
         assert!(said(json!([1, 2.0]), json!([1.0, 2]), Manner::Exact).is_empty());
-        assert!(!said(json!(9_007_199_254_740_993_u64), json!(9_007_199_254_740_992_u64), Manner::Exact).is_empty());
+        assert!(
+            !said(
+                json!(9_007_199_254_740_993_u64),
+                json!(9_007_199_254_740_992_u64),
+                Manner::Exact
+            )
+            .is_empty()
+        );
         assert_eq!(
             said(json!([1]), json!([1, 2]), Manner::Contains),
             ["$: expected 1 elements, got 2 elements"]
@@ -274,6 +314,9 @@ mod tests {
         assert!(found.iter().all(|one| one.to_string().len() < 500));
         let many: Vec<_> = (0..100).collect();
         let none = vec![-1; 100];
-        assert_eq!(differences(&json!(many), &json!(none), Manner::Exact).len(), MOST);
+        assert_eq!(
+            differences(&json!(many), &json!(none), Manner::Exact).len(),
+            MOST
+        );
     }
 }

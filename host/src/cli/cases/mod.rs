@@ -32,7 +32,11 @@ pub(super) struct Typed {
 
 /// Runs the cases. 0: all pass; 1: one fails.
 pub(super) async fn test(setting: &Setting, typed: &Typed) -> anyhow::Result<ExitCode> {
-    let found = find::find(&typed.tool, typed.component.as_deref(), typed.cases.as_deref())?;
+    let found = find::find(
+        &typed.tool,
+        typed.component.as_deref(),
+        typed.cases.as_deref(),
+    )?;
     let cases = file::read(&found.cases)?;
     let grants = grants::Source::new(&found)?;
     let bench = run::Bench::new(&found, &grants)?;

@@ -20,7 +20,10 @@ pub(super) fn report(
     cases: &[Case],
     done: &[Done],
 ) -> anyhow::Result<ExitCode> {
-    let failed = done.iter().filter(|one| !one.differences.is_empty()).count();
+    let failed = done
+        .iter()
+        .filter(|one| !one.differences.is_empty())
+        .count();
     let asked = match source {
         Source::Written(_) => None,
         Source::Derived { name, wasi } => Some(section(name, *wasi, &cases.iter().collect::<Vec<_>>())),
@@ -65,7 +68,16 @@ pub(super) fn report(
 }
 
 fn bills(cases: &[Case], done: &[Done]) -> comfy_table::Table {
-    let mut shown = table(&["", "function", "case", "fuel", "peak memory", "wall", "requests", "needs"]);
+    let mut shown = table(&[
+        "",
+        "function",
+        "case",
+        "fuel",
+        "peak memory",
+        "wall",
+        "requests",
+        "needs",
+    ]);
     for (case, done) in cases.iter().zip(done) {
         let passed = done.differences.is_empty();
         let mut row = vec![
@@ -83,7 +95,11 @@ fn bills(cases: &[Case], done: &[Done]) -> comfy_table::Table {
             None => ["-"; 4].map(str::to_owned),
         });
         let needs: Vec<String> = done.needs.iter().map(need).collect();
-        row.push(if needs.is_empty() { "-".to_owned() } else { needs.join("\n") });
+        row.push(if needs.is_empty() {
+            "-".to_owned()
+        } else {
+            needs.join("\n")
+        });
         shown.add_row(row);
     }
     numbers(&mut shown, &[3, 4, 5, 6]);
@@ -103,7 +119,12 @@ fn differences(cases: &[Case], done: &[Done]) {
         if done.differences.is_empty() {
             continue;
         }
-        say!("\n{} {}: {}", red("failed"), printable(&case.file), bold(&printable(&case.name)));
+        say!(
+            "\n{} {}: {}",
+            red("failed"),
+            printable(&case.file),
+            bold(&printable(&case.name))
+        );
         for one in &done.differences {
             // A path may be a whole message of several lines.
             for line in one.path.lines() {

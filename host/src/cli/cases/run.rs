@@ -10,25 +10,25 @@ use serde_json::{Map, Value};
 
 use crate::call::{Host, Request};
 use crate::capability::http::Asked;
+use crate::capability::kv::KvGrant;
 use crate::capability::service::dial::Dialer;
 use crate::capability::service::secret::{Secret, Secrets};
 use crate::capability::{World, dir, kv};
 use crate::catalog::{self, Lock, LockedTool, Places, Trouble};
 use crate::gate::Callers;
 use crate::ledger::{self, Filter, Header, Ledger, Mode};
-use crate::capability::kv::KvGrant;
 use crate::manifest::Manifest;
 use crate::quota::Quota;
 use crate::sandbox::Lanes;
 use crate::terms::{Bill, Caller, Door, Fault, Outcome};
 
+use super::super::workshop::Workshop;
 use super::exchange::List;
 use super::file::{Case, Failure};
 use super::find::Found;
 use super::grants::{Granted, Need, Source};
 use super::judge::{self, Difference};
 use super::stage::{self, Stage};
-use super::super::workshop::Workshop;
 
 /// The longest time that filling or reading a bucket may take.
 const STORE: Duration = Duration::from_secs(30);
@@ -54,7 +54,11 @@ pub(super) struct Done {
 
 impl Done {
     fn unrun(differences: Vec<Difference>) -> Self {
-        Self { differences, bill: None, needs: Vec::new() }
+        Self {
+            differences,
+            bill: None,
+            needs: Vec::new(),
+        }
     }
 }
 
@@ -75,7 +79,10 @@ impl<'a> Bench<'a> {
             Arc::make_mut(tool).component.clone_from(&found.component);
         }
         let mut lock = workshop.lock(&manifest)?;
-        let (name, locked) = lock.tools.pop_first().ok_or_else(|| anyhow::anyhow!("the tool was not locked"))?;
+        let (name, locked) = lock
+            .tools
+            .pop_first()
+            .ok_or_else(|| anyhow::anyhow!("the tool was not locked"))?;
         Ok(Self {
             workshop,
             component: found.component.clone(),
@@ -94,7 +101,11 @@ impl<'a> Bench<'a> {
         let functions = &self.locked.functions;
         if functions.iter().all(|one| one.name != case.function) {
             let names: Vec<&str> = functions.iter().map(|one| one.name.as_str()).collect();
-            let said = format!("the tool has no function `{}`; it has {}", case.function, names.join(", "));
+            let said = format!(
+                "the tool has no function `{}`; it has {}",
+                case.function,
+                names.join(", ")
+            );
             return Ok(Done::unrun(vec![Difference::plain(said)]));
         }
         let granted = match self.source.granted(case, &self.component)? {
@@ -104,16 +115,24 @@ impl<'a> Bench<'a> {
         let stage = Stage::set(case, &granted)?;
         let list = Arc::new(List::new(&case.http)?);
         let world = world(&stage, &granted.manifest, list.clone())?;
-        let caller = Caller { agent: "local".into(), user: None };
+        let caller = Caller {
+            agent: "local".into(),
+            user: None,
+        };
         for (grant, bucket) in buckets(case, &granted) {
             let entries = bucket.entries.iter();
             let entries = entries.map(|(key, content)| (key.clone(), content.bytes().to_owned()));
-            world.kv.fill(grant, &caller, entries.collect(), Instant::now() + STORE).await?;
+            world
+                .kv
+                .fill(grant, &caller, entries.collect(), Instant::now() + STORE)
+                .await?;
         }
         let ran = match self.call(case, &granted, &world, &stage).await? {
             Ok(ran) => ran,
             Err(troubles) => {
-                let said = troubles.into_iter().map(|one| Difference::plain(one.to_string()));
+                let said = troubles
+                    .into_iter()
+                    .map(|one| Difference::plain(one.to_string()));
                 return Ok(Done::unrun(said.collect()));
             }
         };
@@ -122,14 +141,21 @@ impl<'a> Bench<'a> {
         differences.extend(requests.differences);
         differences.extend(stage.differences()?);
         for (grant, bucket) in buckets(case, &granted) {
-            let there = world.kv.contents(grant, &caller, Instant::now() + STORE).await?;
+            let there = world
+                .kv
+                .contents(grant, &caller, Instant::now() + STORE)
+                .await?;
             let wanted = stage::expected(&bucket.entries, &bucket.after, &bucket.gone);
             let name = |key: &str| format!("kv {}[{key:?}]", grant.name);
             differences.extend(stage::compare(&wanted, &there, name));
         }
         let mut needs = requests.needs;
         needs.extend(granted.needs);
-        Ok(Done { differences, bill: Some(ran.bill), needs })
+        Ok(Done {
+            differences,
+            bill: Some(ran.bill),
+            needs,
+        })
     }
 
     async fn call(
@@ -139,7 +165,9 @@ impl<'a> Bench<'a> {
         world: &World,
         stage: &Stage,
     ) -> anyhow::Result<Result<Ran, Vec<Trouble>>> {
-        let lock = Lock { tools: BTreeMap::from([(self.name.clone(), self.locked.clone())]) };
+        let lock = Lock {
+            tools: BTreeMap::from([(self.name.clone(), self.locked.clone())]),
+        };
         let manifest = &granted.manifest;
         let places = Places {
             base: stage.path(),
@@ -160,9 +188,18 @@ impl<'a> Bench<'a> {
         let folder = stage.path().join("ledger");
         let ledger = Ledger::open(&folder, &header, SystemTime::now)?;
         let lanes = (self.workshop.sandbox.clone(), Lanes::new()?);
-        let host = Arc::new(Host::new(callers, catalog, Quota::new(manifest), lanes, ledger));
+        let host = Arc::new(Host::new(
+            callers,
+            catalog,
+            Quota::new(manifest),
+            lanes,
+            ledger,
+        ));
         let request = Request {
-            caller: Caller { agent: "local".into(), user: None },
+            caller: Caller {
+                agent: "local".into(),
+                user: None,
+            },
             door: Door::Cli,
             function: format!("{}_{}", granted.tool.name, case.function),
             arguments: arguments(case),
@@ -192,7 +229,11 @@ fn world(stage: &Stage, manifest: &Manifest, list: Arc<List>) -> anyhow::Result<
         let value = format!("the-value-of-{name}").into_bytes();
         Ok((name.clone(), Secret::new(value)?))
     };
-    let secrets = manifest.secrets.keys().map(secret).collect::<anyhow::Result<Secrets>>()?;
+    let secrets = manifest
+        .secrets
+        .keys()
+        .map(secret)
+        .collect::<anyhow::Result<Secrets>>()?;
     Ok(World {
         dialer: Arc::new(Dialer::answered_by(list)),
         secrets: Arc::new(secrets),
@@ -226,7 +267,10 @@ fn requests(case: &Case, list: &List, attempts: &[Value], source: &Source) -> Re
         .collect();
     let mut refused: Vec<&Value> = Vec::new();
     let mut needs = Vec::new();
-    for attempt in attempts.iter().filter(|attempt| attempt.get("method").is_some()) {
+    for attempt in attempts
+        .iter()
+        .filter(|attempt| attempt.get("method").is_some())
+    {
         let verdict = &attempt["verdict"];
         if verdict["is"] == "refused" {
             refused.push(attempt);
@@ -234,15 +278,24 @@ fn requests(case: &Case, list: &List, attempts: &[Value], source: &Source) -> Re
         }
         let by = format!("http.{}, line {}", text(&verdict["grant"]), verdict["line"]);
         let by = matches!(source, Source::Written(_)).then_some(by);
-        let need = Need { what: asked(attempt), by };
+        let need = Need {
+            what: asked(attempt),
+            by,
+        };
         if !needs.contains(&need) {
             needs.push(need);
         }
     }
-    for exchange in outside.unused.into_iter().filter_map(|at| case.http.get(at)) {
+    for exchange in outside
+        .unused
+        .into_iter()
+        .filter_map(|at| case.http.get(at))
+    {
         let wanted = &exchange.request;
         let denied = exchange.fails == Some(Failure::Denied);
-        let found = refused.iter().position(|attempt| is_of(attempt, &wanted.asked));
+        let found = refused
+            .iter()
+            .position(|attempt| is_of(attempt, &wanted.asked));
         let found = found.map(|at| refused.remove(at));
         match found {
             Some(_) if denied => {}
@@ -261,7 +314,10 @@ fn requests(case: &Case, list: &List, attempts: &[Value], source: &Source) -> Re
             ))),
         }
     }
-    for attempt in refused.into_iter().filter(|attempt| attempt.get("host").is_some()) {
+    for attempt in refused
+        .into_iter()
+        .filter(|attempt| attempt.get("host").is_some())
+    {
         differences.push(Difference::plain(format!(
             "no exchange is for the request {}, which was refused: {}",
             asked(attempt),
@@ -283,12 +339,20 @@ fn is_of(attempt: &Value, asked: &Asked) -> bool {
 /// What an attempt asked for: `GET https://example.org/a`.
 fn asked(attempt: &Value) -> String {
     let (scheme, host) = (text(&attempt["scheme"]), text(&attempt["host"]));
-    let bracketed = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    let bracketed = if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
+    };
     let port = match (scheme, attempt["port"].as_u64()) {
         ("http", Some(80)) | ("https", Some(443)) | (_, None) => String::new(),
         (_, Some(port)) => format!(":{port}"),
     };
-    format!("{} {scheme}://{bracketed}{port}{}", text(&attempt["method"]), text(&attempt["path"]))
+    format!(
+        "{} {scheme}://{bracketed}{port}{}",
+        text(&attempt["method"]),
+        text(&attempt["path"])
+    )
 }
 
 fn text(value: &Value) -> &str {

@@ -48,9 +48,16 @@ impl Stage {
                 wanted = expected(&dir.files, &dir.after, &dir.gone);
             }
             let guest = grant.guest.clone();
-            dirs.push(Dir { guest, path, wanted });
+            dirs.push(Dir {
+                guest,
+                path,
+                wanted,
+            });
         }
-        Ok(Self { folder: temporary, dirs })
+        Ok(Self {
+            folder: temporary,
+            dirs,
+        })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -83,7 +90,9 @@ pub(super) fn expected(
     gone: &[String],
 ) -> Contents {
     let all = before.iter().chain(after);
-    let mut wanted: Contents = all.map(|(name, content)| (name.clone(), content.bytes().to_owned())).collect();
+    let mut wanted: Contents = all
+        .map(|(name, content)| (name.clone(), content.bytes().to_owned()))
+        .collect();
     wanted.retain(|name, _| !gone.contains(name));
     wanted
 }
@@ -111,7 +120,11 @@ pub(super) fn compare(
 fn shown(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => format!("{text:?}"),
-        Err(_) => format!("{} bytes ({}...)", bytes.len(), hex::encode(bytes.get(..16).unwrap_or(bytes))),
+        Err(_) => format!(
+            "{} bytes ({}...)",
+            bytes.len(),
+            hex::encode(bytes.get(..16).unwrap_or(bytes))
+        ),
     }
 }
 
