@@ -4,12 +4,14 @@
 #[macro_use]
 mod out;
 
+mod add;
 mod author;
 mod cases;
 mod connect;
 mod demo;
 mod explain;
 mod ground;
+mod inspect;
 mod ledger;
 mod look;
 mod one_call;
@@ -118,6 +120,13 @@ enum Command {
         #[arg(long)]
         watch: bool,
     },
+    /// Say what a component is, what it asks for, what it offers, and what would be refused of it.
+    Inspect {
+        /// The component, or any other file.
+        file: PathBuf,
+    },
+    /// Write a component's section into the manifest, showing what it asks for, and lock it.
+    Add(add::Typed),
     /// Run a tool's cases, `cases/*.toml`, in the sandbox, with a list of answers for a network.
     Test(cases::Typed),
     /// Build the tools of this checkout and show what the host does with them.
@@ -158,7 +167,7 @@ pub fn run() -> ExitCode {
     log_to_stderr(match typed.command {
         Command::Serve { .. } => "info",
         // What is refused on purpose is shown in its tables.
-        Command::Demo => "error",
+        Command::Demo | Command::Test(_) => "error",
         _ => "warn",
     });
     let setting = Setting {
@@ -201,6 +210,8 @@ async fn dispatch(setting: &Setting, command: Command) -> anyhow::Result<ExitCod
         Command::Connect { client, http } => connect::connect(setting, client, http),
         Command::New { name, lang } => author::new(setting, &name, lang),
         Command::Build { folder, watch } => author::build(setting, &folder, watch).await,
+        Command::Inspect { file } => inspect::inspect(setting, &file).await,
+        Command::Add(typed) => add::add(setting, &typed).await,
         Command::Test(typed) => cases::test(setting, &typed).await,
         Command::Demo => demo::demo(setting).await,
         Command::CompileChild { .. } => anyhow::bail!("compiling begins before anything else does"),

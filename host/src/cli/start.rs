@@ -42,9 +42,14 @@ pub(super) struct Opened {
 impl Opened {
     /// Reads and checks a manifest.
     pub(super) fn read(setting: &Setting) -> anyhow::Result<Self> {
-        let path = std::path::absolute(&setting.manifest)?;
-        let text = std::fs::read_to_string(&path)
+        let text = std::fs::read_to_string(&setting.manifest)
             .with_context(|| format!("cannot read the manifest {}", setting.manifest.display()))?;
+        Self::of(setting, text)
+    }
+
+    /// The same with this text in the file.
+    pub(super) fn of(setting: &Setting, text: String) -> anyhow::Result<Self> {
+        let path = std::path::absolute(&setting.manifest)?;
         let name = setting.manifest.display().to_string();
         let manifest = match manifest::parse(&name, &text) {
             Ok(manifest) => manifest,
