@@ -373,7 +373,7 @@ impl Opened {
 }
 
 /// Makes a folder that is this user's alone, or checks that it is.
-fn private_folder(path: &Path) -> anyhow::Result<()> {
+pub(super) fn private_folder(path: &Path) -> anyhow::Result<()> {
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
