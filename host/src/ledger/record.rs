@@ -1,5 +1,6 @@
 //! The shapes of the records, as they are written. It does not know how a record gets into a file.
 
+use serde::ser::Error as _;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -43,7 +44,9 @@ pub struct Fingerprint {
 }
 
 fn hex_text<S: Serializer>(digest: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&hex::encode(digest))
+    let mut digits = [0; 64];
+    hex::encode_to_slice(digest, &mut digits).map_err(S::Error::custom)?;
+    serializer.serialize_str(std::str::from_utf8(&digits).map_err(S::Error::custom)?)
 }
 
 impl Fingerprint {

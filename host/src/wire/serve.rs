@@ -18,6 +18,7 @@ use super::door::{Kind, Listener};
 use super::frame::{Framing, INVALID_REQUEST, Refusal};
 use super::http::{Web, stranger};
 use super::mcp::{Signals, speak};
+use super::peeking::Peeking;
 use super::unix;
 use crate::call::{Credential, Host};
 use crate::terms::Door;
@@ -185,7 +186,8 @@ impl Reception {
                     line.push(b'\n');
                     return stream.write_all(&line).await;
                 };
-                let halves = stream.into_split();
+                let (reader, writer) = stream.into_split();
+                let halves = (Peeking::new(reader), writer);
                 let host = Arc::clone(&self.host);
                 speak(host, (caller, Door::Unix), halves, self.signals.clone()).await;
             }
