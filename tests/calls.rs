@@ -268,7 +268,7 @@ component = "everything.wasm"
     assert!(other.is_ok(), "{other:?}");
 
     let names = |caller: &str| -> Vec<String> {
-        let caller = house.host.callers.named(caller).expect("a caller");
+        let caller = house.host.setup().callers.named(caller).expect("a caller");
         let listing = house.host.listing(&caller);
         listing
             .iter()

@@ -59,6 +59,7 @@ impl Workshop {
             base: &self.site.path(""),
             cache: &self.cache(compiler),
             world: &world,
+            former: None,
         };
         let loaded = catalog::load(&sandbox(), &manifest, &lock, places, &|_| ());
         loaded

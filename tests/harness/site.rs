@@ -123,6 +123,7 @@ impl Site {
             base: self.folder.path(),
             cache: &cache,
             world: &world,
+            former: None,
         })
     }
 

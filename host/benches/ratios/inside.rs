@@ -99,6 +99,7 @@ fn host(stage: &Stage, sandbox: Arc<Sandbox>) -> Arc<Host> {
         base: &stage.folder,
         cache: &cache,
         world: &world,
+        former: None,
     };
     let catalog = catalog::load(&sandbox, &manifest, &lock, places, &|_| {}).unwrap();
     let header = Header {
@@ -114,8 +115,7 @@ fn host(stage: &Stage, sandbox: Arc<Sandbox>) -> Arc<Host> {
     .unwrap();
     let lanes = Lanes::new().unwrap();
     Arc::new(Host::new(
-        Callers::new(&[], 0, None),
-        catalog,
+        Setup::new(Callers::new(&[], 0, None), catalog, Mode::Dev),
         Quota::new(&manifest),
         (sandbox, lanes),
         ledger,

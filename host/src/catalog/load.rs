@@ -53,6 +53,8 @@ pub struct Places<'a> {
     pub cache: &'a Cache,
     /// What the tools' powers work on.
     pub world: &'a World,
+    /// What was loaded before, where a host runs already: its components are not loaded twice.
+    pub former: Option<&'a Catalog>,
 }
 
 /// Loads every tool of the manifest, several at a time; `done` is told after each.
@@ -67,7 +69,7 @@ pub fn load(
     places: Places<'_>,
     done: &(dyn Fn(&str) + Sync),
 ) -> Result<Catalog, Vec<Trouble>> {
-    let known = Known::default();
+    let known = Known::of(places.former);
     let loaded = each(&manifest.tools, |spec| {
         let outcome = load_tool(sandbox, spec, lock, places, &known);
         done(&spec.name);
@@ -289,12 +291,20 @@ pub fn open_component(sandbox: &Sandbox, path: &Path, cache: &Cache) -> Result<L
 }
 
 /// The components of one load, by digest: what several tools share is prepared once, and there once.
-#[derive(Default)]
 struct Known(Mutex<HashMap<[u8; 32], Arc<OnceLock<Outcome>>>>);
 
 type Outcome = Result<Prepared, String>;
 
 impl Known {
+    fn of(former: Option<&Catalog>) -> Self {
+        let tools = former.into_iter().flat_map(Catalog::tools);
+        let known = tools.map(|tool| {
+            let prepared = tool.prepared.clone();
+            (*prepared.digest(), Arc::new(OnceLock::from(Ok(prepared))))
+        });
+        Self(Mutex::new(known.collect()))
+    }
+
     fn once(&self, digest: [u8; 32], prepare: impl FnOnce() -> Result<Prepared, Fault>) -> Outcome {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let one = Arc::clone(known.entry(digest).or_default());

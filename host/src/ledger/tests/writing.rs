@@ -32,6 +32,7 @@ async fn a_day_of_a_ledger() {
         admitted: 2,
         closed: 2,
         refused: 1,
+        reloads: 0,
     };
     assert_eq!(
         (segment.state, segment.tally, segment.records),
