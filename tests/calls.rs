@@ -351,6 +351,7 @@ access = "read-write"
         let name = format!("rogue_{function}");
         house
             .host
+            .setup()
             .catalog
             .find(&name)
             .expect("a function")

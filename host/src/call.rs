@@ -91,7 +91,8 @@ impl Host {
 
     /// Waits until this credential stands for another caller than this one, or for none.
     pub async fn dismissed(&self, credential: Credential<'_>, caller: &Caller) {
-        let is_another = |setup: &Arc<Setup>| setup.callers.identify(credential).as_ref() != Some(caller);
+        let is_another =
+            |setup: &Arc<Setup>| setup.callers.identify(credential).as_ref() != Some(caller);
         // The sender is this host's own.
         let _ = self.setup.subscribe().wait_for(is_another).await;
     }
@@ -99,7 +100,11 @@ impl Host {
     /// The functions a caller may use, in the order of the names agents see.
     #[must_use]
     pub fn listing(&self, caller: &Caller) -> Arc<Vec<Listed>> {
-        self.setup.borrow().listing(caller).cloned().unwrap_or_default()
+        self.setup
+            .borrow()
+            .listing(caller)
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// Tells when a caller's list is another one.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::{Map, Value};
-use toolhost::call::{Host, Request};
+use toolhost::call::{Host, Request, Setup};
 use toolhost::capability::http::Secrets;
 use toolhost::capability::service::dial::Dialer;
 use toolhost::capability::{BoundPre, World, dir, kv};

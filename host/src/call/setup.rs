@@ -91,7 +91,11 @@ impl ListWatch {
     /// caller any more.
     pub async fn changed(&mut self) -> bool {
         while self.seen.is_some() && self.setups.changed().await.is_ok() {
-            let list = self.setups.borrow_and_update().listing(&self.caller).cloned();
+            let list = self
+                .setups
+                .borrow_and_update()
+                .listing(&self.caller)
+                .cloned();
             let same = match (&list, &self.seen) {
                 (Some(list), Some(seen)) => Arc::ptr_eq(list, seen),
                 _ => false,

@@ -85,7 +85,11 @@ pub(super) fn ledger(setting: &Setting, command: LedgerCommand) -> anyhow::Resul
                     show_attempts(&shown.calls);
                 }
                 if shown.reloads > 0 {
-                    let times = if shown.reloads == 1 { "once" } else { &format!("{} times", shown.reloads) };
+                    let times = if shown.reloads == 1 {
+                        "once"
+                    } else {
+                        &format!("{} times", shown.reloads)
+                    };
                     eprintln!("the manifest was loaded anew {times}");
                 }
                 if shown.unreadable > 0 {

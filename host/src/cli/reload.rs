@@ -170,11 +170,17 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 impl Opened {
     /// Every file that a start reads, but for secrets: those are looked at while they are used.
     pub(super) fn files(&self) -> impl Iterator<Item = PathBuf> {
-        let components = self.manifest.tools.iter().map(|tool| tool.component.as_path());
+        let components = self
+            .manifest
+            .tools
+            .iter()
+            .map(|tool| tool.component.as_path());
         let named: Vec<PathBuf> = components
             .chain(super::outside::paths(&self.manifest))
             .map(|path| self.base.join(path))
             .collect();
-        [self.path.clone(), self.lock_path()].into_iter().chain(named)
+        [self.path.clone(), self.lock_path()]
+            .into_iter()
+            .chain(named)
     }
 }

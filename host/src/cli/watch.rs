@@ -149,20 +149,26 @@ mod tests {
     async fn a_file_is_watched_however_it_is_changed() {
         let mut scene = Scene::new();
         let file = scene.path("data/file");
-        scene.notices(|| std::fs::write(&file, "new").unwrap()).await;
+        scene
+            .notices(|| std::fs::write(&file, "new").unwrap())
+            .await;
         std::fs::write(scene.path("beside"), "renamed").unwrap();
         scene
             .notices(|| std::fs::rename(scene.path("beside"), &file).unwrap())
             .await;
         scene.notices(|| std::fs::remove_file(&file).unwrap()).await;
-        scene.notices(|| std::fs::write(&file, "again").unwrap()).await;
+        scene
+            .notices(|| std::fs::write(&file, "again").unwrap())
+            .await;
         // The link to its folder is exchanged.
         symlink("two", scene.path("data.new")).unwrap();
         scene
             .notices(|| std::fs::rename(scene.path("data.new"), scene.path("data")).unwrap())
             .await;
         scene.watch.keep([file.clone()]);
-        scene.notices(|| std::fs::write(&file, "newer").unwrap()).await;
+        scene
+            .notices(|| std::fs::write(&file, "newer").unwrap())
+            .await;
         // The folder is taken away and comes back.
         scene
             .notices(|| std::fs::rename(scene.path("two"), scene.path("three")).unwrap())
