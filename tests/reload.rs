@@ -465,6 +465,17 @@ async fn a_caller_that_is_removed_is_refused_from_then_on_in_open_sessions_too()
 }
 
 #[tokio::test]
+async fn whether_agents_may_run_under_the_hosts_user_is_judged_anew() {
+    let text = format!("{DOORS}{}{HELLO}", caller("ada", "\"*\""));
+    let mut scene = Scene::new(&text).await;
+    assert_eq!(scene.health().await["mode"], "serve");
+    scene.write(&format!("{text}{}", own("\"*\"")));
+    scene.hang_up("dev: agents may run").await;
+    scene.host.says("reloaded: ").await;
+    assert_eq!(scene.health().await["mode"], "dev");
+}
+
+#[tokio::test]
 async fn a_connection_that_becomes_another_callers_is_not_the_old_ones_any_more() {
     let before = format!("{DOORS}{}{HELLO}{EVERYTHING}", own("\"hello.*\""));
     let mut scene = Scene::new(&before).await;
@@ -561,6 +572,30 @@ async fn watched_files_are_loaded_when_they_are_replaced_and_a_component_when_it
         names(&ada.ask("tools/list", json!({})).await),
         ["hello_add"]
     );
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_replaced_is_looked_at() {
+    let authority = || {
+        let made = rcgen::generate_simple_self_signed(vec!["a.test".to_owned()]);
+        made.expect("a certificate").cert.pem()
+    };
+    let text = format!(
+        "{DOORS}[tool.rogue]\ncomponent = \"rogue.wasm\"\n[tool.rogue.http.a]\n\
+         url = \"https://a.test\"\nallow = [\"GET /\"]\nca = \"ca.pem\"\n"
+    );
+    let site = Site::new();
+    site.write("ca.pem", authority());
+    let mut scene = Scene::serving(Program::at(site, &text), &["serve", "--watch"]).await;
+    let site = &scene.program.site;
+    for (pem, said) in [
+        ("nothing of the kind".to_owned(), "cannot use ca.pem"),
+        (authority(), "reloaded: "),
+    ] {
+        site.write("new.pem", pem);
+        std::fs::rename(site.path("new.pem"), site.path("ca.pem")).expect("renamed");
+        scene.host.says(said).await;
+    }
 }
 
 #[tokio::test]

@@ -90,6 +90,9 @@ impl Reloads {
             .reload(setup, &opened.manifest, &reloaded)
             .await
             .context("the ledger cannot be written")?;
+        if self.opened.mode() != opened.mode() {
+            opened.warn_of_agents();
+        }
         (self.opened, self.world) = (opened, world);
         if let Some(watch) = &mut self.watch {
             watch.keep(self.opened.files());
@@ -139,6 +142,8 @@ fn load_all(
     host: &Host,
     runtime: &Handle,
 ) -> anyhow::Result<(Opened, World, Setup)> {
+    // What is made here may belong to the runtime.
+    let _inside = runtime.enter();
     opened.ground()?;
     let secrets = runtime.block_on(opened.secrets())?;
     secrets.remember(&former.secrets);

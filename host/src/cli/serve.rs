@@ -16,7 +16,6 @@ use super::start::Opened;
 use super::watch::Watch;
 use crate::call::{Credential, Host};
 use crate::capability::dir;
-use crate::ledger::Mode;
 use crate::wire::{self, Listener};
 
 /// How long calls that run may go on after a stop. Longer than most deadlines, shorter than what
@@ -131,11 +130,7 @@ fn announce(opened: &Opened, host: &Arc<Host>) {
             "files: this kernel has no Landlock (Linux 6.2 or later); paths are kept inside by openat2 alone"
         );
     }
-    if opened.mode() == Mode::Dev {
-        tracing::warn!(
-            "dev: agents may run under this host's own user and could change its files; for production run it under a user of its own and name its callers"
-        );
-    }
+    opened.warn_of_agents();
 }
 
 /// Trips on the first SIGINT or SIGTERM; the second one ends the process at once.

@@ -120,6 +120,15 @@ impl Opened {
         }
     }
 
+    /// Says so in the log, where agents may run under the host's own user.
+    pub(super) fn warn_of_agents(&self) {
+        if self.mode() == Mode::Dev {
+            tracing::warn!(
+                "dev: agents may run under this host's own user and could change its files; for production run it under a user of its own and name its callers"
+            );
+        }
+    }
+
     /// Refuses to stand on ground that others can change. Where the state folder is missing it is
     /// made, so that nobody else makes it.
     pub(super) fn ground(&self) -> anyhow::Result<()> {
