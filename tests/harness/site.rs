@@ -123,7 +123,6 @@ impl Site {
             base: self.folder.path(),
             cache: &cache,
             world: &world,
-            former: None,
         })
     }
 

@@ -6,8 +6,10 @@
 
 mod bindings;
 mod frame;
+mod sink;
 
 pub mod clock;
+pub mod command;
 pub mod config;
 pub mod dir;
 pub mod env;
@@ -21,5 +23,26 @@ pub mod service;
 pub use bindings::exports::toolhost::tool::tools;
 pub use bindings::{Bound, BoundPre};
 pub use frame::{
-    Charter, EquipError, Equipment, Grants, Holder, Pen, Powers, World, link, provides, usable,
+    Charter, EquipError, Equipment, Grants, Holder, Pen, Powers, World, link, provided_by,
+    provides, usable,
 };
+
+/// What an import is for: the capability's name as manifests have it, or `runtime` for what every
+/// language's runtime brings along and no grant changes.
+#[must_use]
+pub fn power(import: &str) -> &'static str {
+    let name = import.split('@').next().unwrap_or(import);
+    match name.split_once('/').unwrap_or((name, "")) {
+        ("toolhost:tool", "http") | ("wasi:http", _) => "http",
+        ("toolhost:tool", "progress") => "progress",
+        ("wasi:filesystem", _) => "dir",
+        ("wasi:cli", "environment") => "env",
+        ("wasi:cli", "stdout" | "stderr") | ("wasi:logging", _) => "log",
+        ("wasi:clocks", _) => "clock",
+        ("wasi:config", _) => "config",
+        ("wasi:keyvalue", _) => "kv",
+        ("wasi:random", _) => "random",
+        ("wasi:sockets", _) => "sockets",
+        _ => "runtime",
+    }
+}

@@ -11,15 +11,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use sha2::{Digest, Sha256};
 
 use super::cache::Past;
+use super::docs::Docs;
 use super::inspect::MOST_BYTES;
-use super::{
-    Cache, Catalog, Function, Lock, LockedTool, Tool, annotations, define, inspect, reach,
-};
+use super::{Cache, Catalog, Function, Lock, LockedTool, Tool, annotations, inspect, offer, reach};
 use crate::capability::{self, Equipment, World};
 use crate::gate::Checks;
 use crate::manifest::{Grants, Manifest, ToolSpec};
 use crate::sandbox::{Prepared, Sandbox};
-use crate::terms::{Fault, FunctionId, Listed};
+use crate::terms::{Definition, Fault, FunctionId, Listed, Wasi};
 
 /// What is wrong with a tool, with its line in the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -42,6 +41,8 @@ pub struct Loaded {
     pub prepared: Prepared,
     /// What it imports.
     pub imports: Vec<String>,
+    /// What its author says of its functions.
+    pub(super) docs: Docs,
 }
 
 /// Where components are found and kept.
@@ -53,8 +54,6 @@ pub struct Places<'a> {
     pub cache: &'a Cache,
     /// What the tools' powers work on.
     pub world: &'a World,
-    /// What was loaded before, where a host runs already: its components are not loaded twice.
-    pub former: Option<&'a Catalog>,
 }
 
 /// Loads every tool of the manifest, several at a time; `done` is told after each.
@@ -69,7 +68,23 @@ pub fn load(
     places: Places<'_>,
     done: &(dyn Fn(&str) + Sync),
 ) -> Result<Catalog, Vec<Trouble>> {
-    let known = Known::of(places.former);
+    load_after(&Catalog::default(), sandbox, manifest, lock, places, done)
+}
+
+/// The same for a host that runs: the components of `former` are taken from there.
+///
+/// # Errors
+///
+/// All troubles of all tools.
+pub fn load_after(
+    former: &Catalog,
+    sandbox: &Sandbox,
+    manifest: &Manifest,
+    lock: &Lock,
+    places: Places<'_>,
+    done: &(dyn Fn(&str) + Sync),
+) -> Result<Catalog, Vec<Trouble>> {
+    let known = Known::of(former);
     let loaded = each(&manifest.tools, |spec| {
         let outcome = load_tool(sandbox, spec, lock, places, &known);
         done(&spec.name);
@@ -160,16 +175,16 @@ fn load_tool(
     }
     // These bytes were inspected when they were locked: what they import stands in the lock.
     let prepared = known
-        .once(digest, || {
-            prepare(sandbox, &bytes, digest, places.cache, Past::Heeded)
+        .once((digest, spec.wasi), || {
+            let for_engine = (sandbox, spec.wasi);
+            prepare(for_engine, &bytes, digest, places.cache, Past::Heeded)
         })
         .map_err(trouble)?;
-    let mut troubles = idle_grants(spec, &locked.imports);
-    troubles.extend(idle_sections(spec, locked));
-    troubles.extend(idle_arguments(spec, locked));
+    let troubles = idle(spec, locked);
     if !troubles.is_empty() {
         return Err(troubles);
     }
+    agrees(spec, locked, &prepared).map_err(trouble)?;
     let tool = Arc::new(Tool {
         spec: spec.clone(),
         digest: hex::encode(digest),
@@ -201,6 +216,32 @@ fn load_tool(
         })
     });
     functions.collect()
+}
+
+/// What is said of a tool in vain: grants, sections and rules that nothing of it can use.
+#[must_use]
+pub fn idle(spec: &ToolSpec, locked: &LockedTool) -> Vec<Trouble> {
+    let mut troubles = idle_grants(spec, &locked.imports);
+    troubles.extend(idle_sections(spec, locked));
+    troubles.extend(idle_arguments(spec, locked));
+    troubles
+}
+
+/// Whether a component that does not say itself what it offers has what the lock says.
+fn agrees(spec: &ToolSpec, locked: &LockedTool, prepared: &Prepared) -> Result<(), String> {
+    let same = if !spec.uses.is_empty() {
+        offer::uses(spec, prepared).map_err(|fault| said(&fault))? == locked.functions
+    } else if let Some(typed) = prepared.typed() {
+        let has =
+            |function: &Definition| typed.functions().any(|(name, _)| *name == *function.name);
+        locked.functions.iter().all(has)
+    } else {
+        true
+    };
+    if same {
+        return Ok(());
+    }
+    Err("its functions changed since it was locked; see what changed with `toolhost lock`".into())
 }
 
 /// Rules that compare with an argument that no function under them has: nothing passes them.
@@ -276,38 +317,53 @@ fn idle_grants(spec: &ToolSpec, imports: &[String]) -> Vec<Trouble> {
         .collect()
 }
 
-/// Reads and compiles one component, also one that did not compile before.
+/// Reads one component and compiles it for the engine of this generation, also one that did not
+/// compile before.
 ///
 /// # Errors
 ///
 /// A sentence that says what is wrong with the file.
-pub fn open_component(sandbox: &Sandbox, path: &Path, cache: &Cache) -> Result<Loaded, String> {
+pub fn open_component(
+    sandbox: &Sandbox,
+    path: &Path,
+    wasi: Wasi,
+    cache: &Cache,
+) -> Result<Loaded, String> {
     let bytes = read(path)?;
     let digest = Sha256::digest(&bytes).into();
-    let imports = inspect(&bytes).map_err(|fault| said(&fault))?.imports;
-    let prepared =
-        prepare(sandbox, &bytes, digest, cache, Past::Forgotten).map_err(|fault| said(&fault))?;
-    Ok(Loaded { prepared, imports })
+    let imports = inspect(&bytes, wasi).map_err(|fault| said(&fault))?.imports;
+    let prepared = prepare((sandbox, wasi), &bytes, digest, cache, Past::Forgotten)
+        .map_err(|fault| said(&fault))?;
+    Ok(Loaded {
+        prepared,
+        imports,
+        docs: Docs::of(&bytes),
+    })
 }
 
-/// The components of one load, by digest: what several tools share is prepared once, and there once.
-struct Known(Mutex<HashMap<[u8; 32], Arc<OnceLock<Outcome>>>>);
+/// The components of one load, by digest and engine: what several tools share is prepared once, and
+/// there once.
+struct Known(Mutex<HashMap<([u8; 32], Wasi), Arc<OnceLock<Outcome>>>>);
 
 type Outcome = Result<Prepared, String>;
 
 impl Known {
-    fn of(former: Option<&Catalog>) -> Self {
-        let tools = former.into_iter().flat_map(Catalog::tools);
-        let known = tools.map(|tool| {
-            let prepared = tool.prepared.clone();
-            (*prepared.digest(), Arc::new(OnceLock::from(Ok(prepared))))
+    fn of(former: &Catalog) -> Self {
+        let known = former.tools().map(|tool| {
+            let (prepared, wasi) = (tool.prepared.clone(), tool.spec.wasi);
+            let component = (*prepared.digest(), wasi);
+            (component, Arc::new(OnceLock::from(Ok(prepared))))
         });
         Self(Mutex::new(known.collect()))
     }
 
-    fn once(&self, digest: [u8; 32], prepare: impl FnOnce() -> Result<Prepared, Fault>) -> Outcome {
+    fn once(
+        &self,
+        component: ([u8; 32], Wasi),
+        prepare: impl FnOnce() -> Result<Prepared, Fault>,
+    ) -> Outcome {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let one = Arc::clone(known.entry(digest).or_default());
+        let one = Arc::clone(known.entry(component).or_default());
         drop(known);
         one.get_or_init(|| prepare().map_err(|fault| said(&fault)))
             .clone()
@@ -315,14 +371,15 @@ impl Known {
 }
 
 fn prepare(
-    sandbox: &Sandbox,
+    (sandbox, wasi): (&Sandbox, Wasi),
     bytes: &[u8],
     digest: [u8; 32],
     cache: &Cache,
     past: Past,
 ) -> Result<Prepared, Fault> {
-    let component = cache.component(sandbox.engine(), bytes, &digest, past)?;
-    sandbox.prepare(&component, digest)
+    let engine = sandbox.engine(wasi)?;
+    let component = cache.component((engine, wasi), bytes, &digest, past)?;
+    sandbox.prepare(&component, digest, wasi)
 }
 
 fn said(fault: &Fault) -> String {
@@ -381,19 +438,17 @@ pub fn lock_tools(
     })?;
     let nothing = Arc::new(nothing);
     let asked = each(&manifest.tools, |spec| {
-        let outcome = open_component(sandbox, &places.base.join(&spec.component), places.cache)
-            .and_then(|loaded| {
-                let said_of_itself =
-                    runtime.block_on(sandbox.definitions(&loaded.prepared, &nothing));
-                let functions = said_of_itself
-                    .and_then(define::definitions)
-                    .map_err(|fault| said(&fault))?;
-                Ok(LockedTool {
-                    digest: *loaded.prepared.digest(),
-                    imports: loaded.imports,
-                    functions,
-                })
-            });
+        let file = places.base.join(&spec.component);
+        let outcome = open_component(sandbox, &file, spec.wasi, places.cache).and_then(|loaded| {
+            let offered = offer::offer(sandbox, spec, &loaded, &nothing, runtime)
+                .map_err(|fault| said(&fault))?;
+            Ok(LockedTool {
+                digest: *loaded.prepared.digest(),
+                imports: loaded.imports,
+                left_out: offered.left_out,
+                functions: offered.functions,
+            })
+        });
         done(&spec.name);
         outcome
             .map(|locked| (spec.name.to_string(), locked))

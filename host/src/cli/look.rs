@@ -21,7 +21,7 @@ pub(super) async fn check(setting: &Setting) -> anyhow::Result<ExitCode> {
     let opened = Opened::read(setting)?;
     opened.ground()?;
     opened.dialer()?;
-    let catalog = opened.tools(&Sandbox::new()?, &opened.bare_world(), None)?;
+    let catalog = opened.tools(&Sandbox::new()?, &opened.bare_world())?;
     let rows: Vec<_> = catalog
         .tools()
         .map(|tool| (tool.clone(), idle_imports(tool)))
@@ -136,7 +136,7 @@ fn idle_imports(tool: &Tool) -> Vec<String> {
 /// The functions agents see.
 pub(super) async fn list(setting: &Setting, caller: Option<&str>) -> anyhow::Result<ExitCode> {
     let opened = Opened::read(setting)?;
-    let catalog = opened.tools(&Sandbox::new()?, &opened.bare_world(), None)?;
+    let catalog = opened.tools(&Sandbox::new()?, &opened.bare_world())?;
     let listed = listed(&catalog, &opened.callers()?, caller)?;
     if setting.json {
         let rows: Vec<_> = listed
@@ -212,7 +212,6 @@ pub(super) async fn lock(setting: &Setting) -> anyhow::Result<ExitCode> {
             base: &opened.base,
             cache: &cache,
             world: &world,
-            former: None,
         };
         catalog::lock_tools(&sandbox, &opened.manifest, places, &runtime, &|tool| {
             bar.step(tool)

@@ -4,6 +4,8 @@
 #[macro_use]
 mod out;
 
+mod author;
+mod cases;
 mod connect;
 mod demo;
 mod explain;
@@ -17,6 +19,7 @@ mod serve;
 mod start;
 mod table;
 mod watch;
+mod workshop;
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -25,6 +28,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::catalog;
+use crate::terms::Wasi;
 
 /// Runs AI agents' tools as WebAssembly components: granted, bounded, recorded, billed.
 #[derive(Parser)]
@@ -103,6 +107,25 @@ enum Command {
         #[arg(long)]
         http: bool,
     },
+    /// Make a project for a new tool.
+    New {
+        /// What it is called: a folder, and the tool in the manifest.
+        name: String,
+        /// The language it is written in.
+        #[arg(long, value_enum, default_value = "rust")]
+        lang: author::Language,
+    },
+    /// Build the component of a project, and check it as the host will.
+    Build {
+        /// The project's folder.
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+        /// Build anew whenever a source changes.
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Run a tool's cases, `cases/*.toml`, in the sandbox, with a list of answers for a network.
+    Test(cases::Typed),
     /// Build the tools of this checkout and show what the host does with them.
     Demo,
     /// Compile standard input, for the host itself: it starts this program again to do so.
@@ -114,7 +137,14 @@ enum Command {
         /// What may be allocated, in bytes.
         #[arg(long)]
         memory: u64,
+        /// For which engine.
+        #[arg(long, value_parser = generation)]
+        wasi: Wasi,
     },
+}
+
+fn generation(text: &str) -> Result<Wasi, String> {
+    Wasi::named(text).ok_or_else(|| format!("{text} is no generation of WASI"))
 }
 
 /// What every command gets.
@@ -129,8 +159,8 @@ struct Setting {
 pub fn run() -> ExitCode {
     let typed = Typed::parse();
     // Before there is a second thread: walls are put around this one.
-    if let Command::CompileChild { cpu, memory } = typed.command {
-        return catalog::compile_child(cpu, memory);
+    if let Command::CompileChild { cpu, memory, wasi } = typed.command {
+        return catalog::compile_child(cpu, memory, wasi);
     }
     log_to_stderr(match typed.command {
         Command::Serve { .. } => "info",
@@ -176,6 +206,9 @@ async fn dispatch(setting: &Setting, command: Command) -> anyhow::Result<ExitCod
         Command::Lock => look::lock(setting).await,
         Command::Ledger { command } => ledger::ledger(setting, command),
         Command::Connect { client, http } => connect::connect(setting, client, http),
+        Command::New { name, lang } => author::new(setting, &name, lang),
+        Command::Build { folder, watch } => author::build(setting, &folder, watch).await,
+        Command::Test(typed) => cases::test(setting, &typed).await,
         Command::Demo => demo::demo(setting).await,
         Command::CompileChild { .. } => anyhow::bail!("compiling begins before anything else does"),
     }

@@ -153,7 +153,7 @@ fn load_all(
         ..former.clone()
     };
     let before = host.setup();
-    let setup = opened.setup(&host.sandbox, &world, Some(&before.catalog))?;
+    let setup = opened.setup(&before.catalog, &host.sandbox, &world)?;
     Ok((opened, world, setup))
 }
 

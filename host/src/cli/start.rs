@@ -321,13 +321,17 @@ impl Opened {
         Ok(Some(Sha256::digest(token.as_bytes()).into()))
     }
 
-    /// The tools, checked against the lock: what can be looked at without running. Components that
-    /// `former` has are taken from there.
-    pub(super) fn tools(
+    /// The tools, checked against the lock: what can be looked at without running.
+    pub(super) fn tools(&self, sandbox: &Sandbox, world: &World) -> anyhow::Result<Catalog> {
+        self.tools_after(&Catalog::default(), sandbox, world)
+    }
+
+    /// The same for a host that runs: components that `former` has are taken from there.
+    fn tools_after(
         &self,
+        former: &Catalog,
         sandbox: &Sandbox,
         world: &World,
-        former: Option<&Catalog>,
     ) -> anyhow::Result<Catalog> {
         let cache = self.cache()?;
         let lock = self.lock()?;
@@ -336,11 +340,9 @@ impl Opened {
             base: &self.base,
             cache: &cache,
             world,
-            former,
         };
-        let loaded = catalog::load(sandbox, &self.manifest, &lock, places, &|tool| {
-            bar.step(tool)
-        });
+        let done = |tool: &str| bar.step(tool);
+        let loaded = catalog::load_after(former, sandbox, &self.manifest, &lock, places, &done);
         loaded.map_err(|troubles| self.tell(&troubles))
     }
 
@@ -353,14 +355,14 @@ impl Opened {
         ))
     }
 
-    /// Who may ask for what.
+    /// Who may ask for what, where `former` is what was loaded before.
     pub(super) fn setup(
         &self,
+        former: &Catalog,
         sandbox: &Sandbox,
         world: &World,
-        former: Option<&Catalog>,
     ) -> anyhow::Result<Setup> {
-        let catalog = self.tools(sandbox, world, former)?;
+        let catalog = self.tools_after(former, sandbox, world)?;
         Ok(Setup::new(self.callers()?, catalog, self.mode()))
     }
 
@@ -369,7 +371,7 @@ impl Opened {
         self.ground()?;
         let world = self.world(self.dialer()?.clone(), self.secrets().await?);
         let sandbox = Arc::new(Sandbox::new()?);
-        let setup = self.setup(&sandbox, &world, None)?;
+        let setup = self.setup(&Catalog::default(), &sandbox, &world)?;
         let quota = Quota::new(&self.manifest);
         let lanes = (sandbox, Lanes::new()?);
         let host = Host::new(setup, quota, lanes, self.ledger()?);
@@ -409,7 +411,7 @@ impl Opened {
 }
 
 /// Makes a folder that is this user's alone, or checks that it is.
-fn private_folder(path: &Path) -> anyhow::Result<()> {
+pub(super) fn private_folder(path: &Path) -> anyhow::Result<()> {
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

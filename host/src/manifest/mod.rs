@@ -6,6 +6,7 @@
 
 mod auth;
 mod caller;
+mod command;
 mod config;
 mod content;
 mod credential;
@@ -63,6 +64,35 @@ const LONGEST: usize = 1 << 20;
 ///
 /// Everything that is wrong with the text, in its order.
 pub fn parse(file_name: &str, text: &str) -> Result<Manifest, Problems> {
+    parse_as(Whole::Manifest, file_name, text)
+}
+
+/// Reads what a tool asks for, as its author writes it: the part of a manifest with its `[tool.*]`
+/// and the secrets that names. What is the operator's alone is an unknown key in it.
+///
+/// # Errors
+///
+/// Everything that is wrong with the text, in its order.
+pub fn parse_part(file_name: &str, text: &str) -> Result<Manifest, Problems> {
+    parse_as(Whole::Part, file_name, text)
+}
+
+/// Whether a tool may be called this: 1 to 32 of `a-z`, `0-9` and `_`, a letter first.
+#[must_use]
+pub fn is_tool_name(name: &str) -> bool {
+    name::Kind::Tool.allows(name)
+}
+
+/// What a text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whole {
+    /// All that an operator wrote.
+    Manifest,
+    /// What an author wrote for one.
+    Part,
+}
+
+fn parse_as(whole: Whole, file_name: &str, text: &str) -> Result<Manifest, Problems> {
     let page = Page::new(text);
     if text.len() > LONGEST {
         let message = format!(
@@ -74,21 +104,29 @@ pub fn parse(file_name: &str, text: &str) -> Result<Manifest, Problems> {
     }
     // The parser bounds how deep it goes (80 levels), so nesting ends in an error, not a crash.
     let (root, errors) = DeTable::parse_recoverable(text);
-    let manifest = read(Table::new(&page, 0..0, root.get_ref()));
+    let manifest = read(whole, Table::new(&page, 0..0, root.get_ref()));
     report_syntax(&page, &errors);
     page.close(file_name, manifest)
 }
 
-fn read(mut root: Table<'_>) -> Manifest {
+fn read(whole: Whole, mut root: Table<'_>) -> Manifest {
     let page = root.page;
-    if !is_known(&mut root) {
+    if whole == Whole::Manifest && !is_known(&mut root) {
         // What another version means by the rest is not known.
         return stand_in();
     }
-    let (host, egress) = host::read(root.table("host"));
-    let defaults = limits::read(root.table("limits"), Limits::DEFAULT, Scope::Tool);
+    let mut operators = |key| match whole {
+        Whole::Manifest => root.table(key),
+        Whole::Part => None,
+    };
+    let (host, egress) = host::read(operators("host"));
+    let limits = operators("limits");
+    let defaults = limits::read(limits, Limits::DEFAULT, Scope::Tool);
     let secrets = secret::read(root.rows("secret"));
-    let callers = root.rows("caller");
+    let callers = match whole {
+        Whole::Manifest => root.rows("caller"),
+        Whole::Part => Vec::new(),
+    };
     let sections = root.rows("tool");
     root.finish();
 

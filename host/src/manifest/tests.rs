@@ -579,3 +579,25 @@ fn a_grant_leaves_the_host_as_it_says_or_as_all_do() {
         assert_eq!(grant.redirects, redirects, "{name}");
     }
 }
+
+#[test]
+fn a_part_is_what_its_author_may_say() {
+    let part = "[secret.shop]\nenv = \"SHOP\"\n[tool.orders]\ncomponent = \"orders.wasm\"\n\
+                [tool.orders.http.api]\nurl = \"https://shop.example\"\nallow = [\"GET /a\"]\n\
+                auth = { bearer = \"shop\" }\n";
+    let read = parse_part("tool.toml", part).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(tool(&read, "orders").line, 3);
+    for operators in [
+        "schema = 1\n",
+        "[host]\nqueue = 1\n",
+        "[limits]\nfuel = 1\n",
+    ] {
+        let text = format!("{operators}[tool.orders]\ncomponent = \"orders.wasm\"\n");
+        let problems = parse_part("tool.toml", &text).unwrap_err();
+        let said = problems.to_string();
+        assert!(said.contains("unknown key"), "{said}");
+        assert_eq!(problems.iter().count(), 1, "{said}");
+    }
+    let caller = "[caller.support]\nstdio = true\nmay = [\"*\"]\n";
+    assert!(parse_part("tool.toml", caller).is_err());
+}

@@ -27,6 +27,13 @@ use wasmtime_wasi::p2::bindings::filesystem::{preopens, types};
 
 use super::frame::Holder;
 
+/// Links files of WASI 0.3: none yet.
+pub(super) fn link_p3<T: Holder + wasmtime_wasi::WasiView>(
+    linker: &mut Linker<T>,
+) -> wasmtime::Result<()> {
+    wasmtime_wasi::p3::filesystem::add_to_linker(linker)
+}
+
 /// Links files, in the place of wasmtime-wasi's own.
 ///
 /// # Errors

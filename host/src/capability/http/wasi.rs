@@ -50,6 +50,10 @@ impl WasiHttpHooks for Hooks {
         CHUNK
     }
 
+    fn p3_outgoing_body_chunk_size(&mut self) -> usize {
+        CHUNK
+    }
+
     fn send_request(
         &mut self,
         request: http::Request<Body>,
@@ -64,7 +68,9 @@ impl WasiHttpHooks for Hooks {
         let (head_timeout, gap) = timeouts(options.as_ref());
         Box::new(async move {
             let (head, body) = request.into_parts();
-            let body = collect(body, most).await?;
+            // A guest of WASI 0.3 may hold its trailers back for ever.
+            let whole = tokio::time::timeout(context.left(), collect(body, most));
+            let body = whole.await.map_err(|_| Error::ConnectionWriteTimeout)??;
             let asked = parts(&head, body);
             let answered = tokio::time::timeout(head_timeout, exchange(&context, asked));
             let response = answered.await.map_err(|_| Error::ConnectionReadTimeout)??;
