@@ -11,6 +11,7 @@ mod compiling;
 mod components;
 mod crowd;
 mod doors;
+mod foreign;
 mod fuzz;
 mod ground;
 mod hostile;

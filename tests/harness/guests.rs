@@ -9,7 +9,7 @@ use toolhost::catalog::{Cache, CompileLimits, Compiler, open_component};
 use toolhost::sandbox::Sandbox;
 
 const TARGET: &str = "wasm32-wasip2";
-const GUESTS: [&str; 4] = ["everything", "hello", "json", "rogue"];
+const GUESTS: [&str; 6] = ["everything", "hello", "json", "program", "rogue", "types"];
 const TOOLS: [&str; 6] = ["fetch", "files", "github", "jq", "orders", "table"];
 
 /// The root of the checkout.
