@@ -20,6 +20,7 @@ mod network;
 mod places;
 mod powers;
 mod records;
+mod reload;
 mod rooms;
 mod threats;
 mod tools;

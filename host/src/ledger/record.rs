@@ -12,7 +12,8 @@ use crate::terms::{Bill, Caller, Code, Door, Fault, FunctionId, Outcome, Reach, 
 /// The version of these shapes; the first record of each segment says it.
 pub(super) const SCHEMA: u32 = 1;
 
-/// What the first record of a segment says of the process that writes it.
+/// What the first record of a segment says of the process that writes it, as it begins. What a
+/// reload changes of it stands in that reload's record.
 #[derive(Debug, Clone, Copy)]
 pub struct Header<'a> {
     /// Version of the host.
@@ -95,6 +96,17 @@ pub struct Refused<'a> {
     pub code: Code,
 }
 
+/// What the host goes by was loaded anew.
+#[derive(Debug, Clone, Copy)]
+pub struct Reloaded<'a> {
+    /// SHA-256 of the manifest's text until now, in hex.
+    pub before: &'a str,
+    /// SHA-256 of the manifest's text from now on, in hex.
+    pub manifest: &'a str,
+    /// How far the record can be trusted from now on.
+    pub mode: Mode,
+}
+
 /// How a call ended.
 #[derive(Debug, Clone, Copy)]
 pub struct Closed {
@@ -154,6 +166,9 @@ pub struct Tally {
     pub closed: u64,
     /// Calls that were turned away.
     pub refused: u64,
+    /// Times that the manifest was loaded anew.
+    #[serde(default)]
+    pub reloads: u64,
 }
 
 /// Where another segment ended when this one began.
@@ -174,6 +189,7 @@ pub(super) enum Record<'a> {
     Admitted(AdmittedRecord<'a>),
     Closed(ClosedRecord<'a>),
     Refused(RefusedRecord<'a>),
+    Reload(ReloadRecord<'a>),
     Seal { records: Tally },
 }
 
@@ -209,6 +225,13 @@ pub(super) struct RefusedRecord<'a> {
     function: Capped<'a>,
     arguments: Fingerprint,
     code: Code,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ReloadRecord<'a> {
+    before: Capped<'a>,
+    manifest: Capped<'a>,
+    mode: Mode,
 }
 
 #[derive(Debug, Serialize)]
@@ -264,6 +287,14 @@ impl<'a> Record<'a> {
             function: Capped(call.function),
             arguments: call.arguments,
             code: call.code,
+        })
+    }
+
+    pub(super) const fn reloaded(reload: &Reloaded<'a>) -> Self {
+        Self::Reload(ReloadRecord {
+            before: Capped(reload.before),
+            manifest: Capped(reload.manifest),
+            mode: reload.mode,
         })
     }
 

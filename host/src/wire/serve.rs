@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::door::{Kind, Listener};
 use super::frame::{Framing, INVALID_REQUEST, Refusal};
 use super::http::{Web, stranger};
-use super::mcp::{Signals, speak};
+use super::mcp::{Known, Signals, speak};
 use super::peeking::Peeking;
 use super::unix;
 use crate::call::{Credential, Host};
@@ -188,8 +188,12 @@ impl Reception {
                 };
                 let (reader, writer) = stream.into_split();
                 let halves = (Peeking::new(reader), writer);
-                let host = Arc::clone(&self.host);
-                speak(host, (caller, Door::Unix), halves, self.signals.clone()).await;
+                let known = Known {
+                    caller,
+                    by: Credential::Uid(uid),
+                    door: Door::Unix,
+                };
+                speak(Arc::clone(&self.host), known, halves, self.signals.clone()).await;
             }
         }
         Ok(())
