@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use toolhost::catalog::{
     self, Cache, CompileLimits, Compiler, Lock, LockedTool, Places, inspect, open_component,
 };
+use toolhost::terms::Wasi;
 
 use crate::harness::{Site, bombs, compiler, component, definition, manifest, sandbox};
 
@@ -39,7 +40,7 @@ impl Workshop {
     /// As `toolhost lock` opens a component.
     fn open(&self, name: &str, compiler: Compiler) -> Result<(), String> {
         let path = self.site.path(name);
-        open_component(&sandbox(), &path, &self.cache(compiler)).map(drop)
+        open_component(&sandbox(), &path, Wasi::V02, &self.cache(compiler)).map(drop)
     }
 
     /// As a start opens it, from a lock that was made elsewhere.
@@ -48,6 +49,7 @@ impl Workshop {
         let locked = LockedTool {
             digest: Sha256::digest(&bytes).into(),
             imports: Vec::new(),
+            left_out: Vec::new(),
             functions: Vec::new(),
         };
         let lock = Lock {
@@ -143,7 +145,7 @@ fn g31_g10_what_no_compiler_should_be_given_is_refused_by_its_shape() {
         bombs::core_instances(500),
         bombs::doubling(16),
     ] {
-        assert!(inspect(&bytes).is_ok());
+        assert!(inspect(&bytes, Wasi::V02).is_ok());
     }
 }
 
@@ -230,7 +232,7 @@ fn what_is_compiled_is_not_compiled_again_and_by_one_process_however_many_want_i
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
-                open_component(&sandbox(), &shop.site.path("good.wasm"), &cache)
+                open_component(&sandbox(), &shop.site.path("good.wasm"), Wasi::V02, &cache)
                     .map(drop)
                     .expect("a component")
             });

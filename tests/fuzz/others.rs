@@ -3,6 +3,7 @@
 use toolhost::capability::kv::Cursor;
 use toolhost::capability::provides;
 use toolhost::catalog::inspect;
+use toolhost::terms::Wasi;
 
 use super::engine::{Target, run};
 use crate::harness::{component, definition};
@@ -32,9 +33,14 @@ fn components() {
         "\u{5}name",
         "PK\u{3}\u{4}",
     ];
-    let check = |bytes: &[u8]| match inspect(bytes) {
+    let check = |bytes: &[u8]| match inspect(bytes, Wasi::V02) {
         Ok(inspected) => {
-            assert!(inspected.imports.iter().all(|import| provides(import)));
+            assert!(
+                inspected
+                    .imports
+                    .iter()
+                    .all(|import| provides(import, Wasi::V02))
+            );
             assert!(inspected.imports.is_sorted() && inspected.exports.is_sorted());
             let (imports, exports) = (inspected.imports.len(), inspected.exports.len());
             format!("{} {}", imports.min(5), exports.min(5))

@@ -13,7 +13,7 @@ use toolhost::gate::Callers;
 use toolhost::ledger::{Header, Ledger, Mode};
 use toolhost::quota::Quota;
 use toolhost::sandbox::{Lanes, Sandbox};
-use toolhost::terms::{Caller, Door, Outcome};
+use toolhost::terms::{Caller, Door, Outcome, Wasi};
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -31,7 +31,7 @@ pub(crate) fn call(stage: &Stage) {
         .build()
         .unwrap();
     let sandbox = Arc::new(Sandbox::new().unwrap());
-    let raw = Raw::new(sandbox.engine(), stage);
+    let raw = Raw::new(sandbox.engine(Wasi::default()).unwrap(), stage);
     let host = host(stage, sandbox);
     let Value::Object(arguments) = serde_json::from_str(ECHO).unwrap() else {
         panic!()

@@ -15,8 +15,8 @@ use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 use super::service::database::{Database, OpenError};
 use super::service::dial::Dialer;
 use super::service::secret::{Patterns, PatternsError, Secrets};
-use super::{clock, config, dir, env, http, kv, log, progress, random};
-use crate::terms::{Caller, Limits, Progress};
+use super::{clock, command, config, dir, env, http, kv, log, progress, random, tools};
+use crate::terms::{Caller, Fault, Limits, Progress, Wasi};
 
 /// Powers, by capability. Empty is what a tool has when the manifest grants nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct Grants {
     pub config: Vec<config::ConfigGrant>,
     /// Whether log messages are kept.
     pub log: Option<log::LogGrant>,
+    /// How the function is a use of a program, where it is one.
+    pub command: Option<Arc<command::CommandGrant>>,
 }
 
 /// What all calls of the process share.
@@ -131,6 +133,7 @@ pub struct Powers {
     equipment: Arc<Equipment>,
     log: log::State,
     progress: progress::State,
+    command: Option<command::State>,
 }
 
 impl Powers {
@@ -138,8 +141,8 @@ impl Powers {
     ///
     /// # Errors
     ///
-    /// When a granted directory cannot be opened.
-    pub fn new(charter: Charter<'_>, pen: &Pen) -> std::io::Result<Self> {
+    /// When a granted directory cannot be opened, or the call's arguments make no command line.
+    pub fn new(charter: Charter<'_>, pen: &Pen) -> Result<Self, Fault> {
         let equipment = charter.equipment;
         let log = log::State::new(&charter);
         let mut wasi = WasiCtx::builder();
@@ -147,6 +150,10 @@ impl Powers {
         random::grant(&mut wasi);
         env::grant(&mut wasi, &equipment.grants.env);
         log.grant_stdio(&mut wasi);
+        let command = equipment.grants.command.as_ref();
+        let command = command
+            .map(|grant| command::State::new(grant, &charter, &mut wasi))
+            .transpose()?;
 
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(charter.limits.resources).unwrap_or(usize::MAX));
@@ -155,12 +162,13 @@ impl Powers {
         Ok(Self {
             table,
             wasi: wasi.build(),
-            dir: dir::State::new(&equipment.shelf)?,
+            dir: dir::State::new(&equipment.shelf).map_err(Fault::internal)?,
             http,
             kv,
             equipment: equipment.clone(),
             log,
             progress: progress::State::new(charter.progress, equipment.clone()),
+            command,
         })
     }
 }
@@ -172,15 +180,26 @@ pub trait Holder: Send + 'static {
 }
 
 /// Links every capability. What a call is not granted is linked all the same: there it is empty,
-/// or refuses.
+/// or refuses. A guest of WASI 0.3 finds 0.2 beside it: the standard libraries still ask for that.
 ///
 /// # Errors
 ///
 /// Only when two capabilities claim the same interface: a defect.
-pub fn link<T: Holder + WasiView + WasiHttpView>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+pub fn link<T: Holder + WasiView + WasiHttpView>(
+    linker: &mut Linker<T>,
+    wasi: Wasi,
+) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
     dir::link(linker)?;
     http::link(linker)?;
+    if wasi == Wasi::V03 {
+        wasmtime_wasi::p3::cli::add_to_linker(linker)?;
+        wasmtime_wasi::p3::clocks::add_to_linker(linker)?;
+        wasmtime_wasi::p3::random::add_to_linker(linker)?;
+        wasmtime_wasi::p3::sockets::add_to_linker(linker)?;
+        dir::link_p3(linker)?;
+        http::link_p3(linker)?;
+    }
     kv::link(linker)?;
     config::link(linker)?;
     log::link(linker)?;
@@ -229,6 +248,18 @@ impl Powers {
 
     pub(super) fn progress(&mut self) -> &mut progress::State {
         &mut self.progress
+    }
+
+    /// What a program that ended with this exit code has answered.
+    ///
+    /// # Errors
+    ///
+    /// It printed too much, or not what the manifest says; `internal` where it was never started.
+    pub fn ended(&self, exit: i32) -> Result<Result<tools::Output, tools::ToolError>, Fault> {
+        match &self.command {
+            Some(command) => command.ended(exit),
+            None => Err(Fault::internal("a program ended that was not started")),
+        }
     }
 }
 
@@ -336,19 +367,60 @@ const PROVIDED: &[(&str, &str)] = &[
     ("toolhost:tool/progress", "0.1"),
 ];
 
-/// Whether an import is linked, so that a component that asks for something else is refused before
-/// it is compiled.
+/// What is linked besides for a tool of WASI 0.3.
+const PROVIDED_V03: &[(&str, &str)] = &[
+    ("wasi:cli/environment", "0.3"),
+    ("wasi:cli/exit", "0.3"),
+    ("wasi:cli/stderr", "0.3"),
+    ("wasi:cli/stdin", "0.3"),
+    ("wasi:cli/stdout", "0.3"),
+    ("wasi:cli/terminal-input", "0.3"),
+    ("wasi:cli/terminal-output", "0.3"),
+    ("wasi:cli/terminal-stderr", "0.3"),
+    ("wasi:cli/terminal-stdin", "0.3"),
+    ("wasi:cli/terminal-stdout", "0.3"),
+    ("wasi:cli/types", "0.3"),
+    ("wasi:clocks/monotonic-clock", "0.3"),
+    ("wasi:clocks/system-clock", "0.3"),
+    ("wasi:clocks/types", "0.3"),
+    ("wasi:filesystem/preopens", "0.3"),
+    ("wasi:filesystem/types", "0.3"),
+    ("wasi:http/client", "0.3"),
+    ("wasi:http/types", "0.3"),
+    ("wasi:random/insecure", "0.3"),
+    ("wasi:random/insecure-seed", "0.3"),
+    ("wasi:random/random", "0.3"),
+    ("wasi:sockets/ip-name-lookup", "0.3"),
+    ("wasi:sockets/types", "0.3"),
+];
+
+/// The generation of WASI that links an import; the older where both do. None is an import that
+/// nobody provides, so that a component that asks for it is refused before it is compiled.
 #[must_use]
-pub fn provides(import: &str) -> bool {
+pub fn provided_by(import: &str) -> Option<Wasi> {
     let (name, version) = import.split_once('@').unwrap_or((import, ""));
-    PROVIDED.iter().any(|(provided, series)| {
-        *provided == name
-            && match version.strip_prefix(series) {
-                Some("") => true,
-                Some(rest) => !series.is_empty() && rest.starts_with('.') && !rest.contains('-'),
-                None => false,
-            }
-    })
+    let has = |list: &[(&str, &str)]| {
+        list.iter().any(|(provided, series)| {
+            *provided == name
+                && match version.strip_prefix(series) {
+                    Some("") => true,
+                    Some(rest) => {
+                        !series.is_empty() && rest.starts_with('.') && !rest.contains('-')
+                    }
+                    None => false,
+                }
+        })
+    };
+    if has(PROVIDED) {
+        return Some(Wasi::V02);
+    }
+    has(PROVIDED_V03).then_some(Wasi::V03)
+}
+
+/// Whether an import is linked for a tool of this generation.
+#[must_use]
+pub fn provides(import: &str, wasi: Wasi) -> bool {
+    provided_by(import).is_some_and(|needed| needed <= wasi)
 }
 
 /// The capability that a grant of this kind needs an import for: `true` where one of `imports` can
@@ -356,7 +428,11 @@ pub fn provides(import: &str) -> bool {
 #[must_use]
 pub fn usable(kind: &str, imports: &[String]) -> bool {
     let needs: &[&str] = match kind {
-        "http" => &["toolhost:tool/http", "wasi:http/outgoing-handler"],
+        "http" => &[
+            "toolhost:tool/http",
+            "wasi:http/outgoing-handler",
+            "wasi:http/client",
+        ],
         "dir" => &["wasi:filesystem/preopens"],
         "env" => &["wasi:cli/environment"],
         "kv" => &["wasi:keyvalue/store"],
@@ -384,10 +460,13 @@ mod tests {
             "wasi:keyvalue/store@0.2.0-draft",
             "wasi:keyvalue/store@0.2.0-draft2",
         ] {
-            assert!(provides(known), "{known}");
+            assert!(provides(known, Wasi::V02), "{known}");
+            assert!(provides(known, Wasi::V03), "{known}");
         }
         for unknown in [
             "wasi:io/poll@0.3.0",
+            "wasi:http/client@0.2.0",
+            "wasi:http/client@0.3.0-rc-2026-03-15",
             "wasi:io/poll",
             "wasi:io/poll@0.2.0-rc",
             "wasi:io/poll@0.22.0",
@@ -397,12 +476,25 @@ mod tests {
             "wasi:keyvalue/store@0.2.0",
             "",
         ] {
-            assert!(!provides(unknown), "{unknown}");
+            assert!(!provides(unknown, Wasi::V03), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn what_is_of_0_3_is_there_for_tools_of_0_3_only() {
+        for new in ["wasi:http/client@0.3.0", "wasi:clocks/types@0.3.2"] {
+            assert_eq!(provided_by(new), Some(Wasi::V03), "{new}");
+            assert!(!provides(new, Wasi::V02), "{new}");
+            assert!(provides(new, Wasi::V03), "{new}");
         }
     }
 
     #[test]
     fn every_name_of_the_configuration_is_provided() {
-        assert!(config::NAMES.into_iter().all(provides));
+        assert!(
+            config::NAMES
+                .into_iter()
+                .all(|name| provides(name, Wasi::V02))
+        );
     }
 }

@@ -6,8 +6,10 @@
 
 mod bindings;
 mod frame;
+mod sink;
 
 pub mod clock;
+pub mod command;
 pub mod config;
 pub mod dir;
 pub mod env;
@@ -21,7 +23,8 @@ pub mod service;
 pub use bindings::exports::toolhost::tool::tools;
 pub use bindings::{Bound, BoundPre};
 pub use frame::{
-    Charter, EquipError, Equipment, Grants, Holder, Pen, Powers, World, link, provides, usable,
+    Charter, EquipError, Equipment, Grants, Holder, Pen, Powers, World, link, provided_by,
+    provides, usable,
 };
 
 /// What an import is for: the capability's name as manifests have it, or `runtime` for what every

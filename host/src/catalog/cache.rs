@@ -19,7 +19,7 @@ use wasmtime::component::Component;
 use super::compile::{Compiler, NotCompiled};
 use super::inspect;
 use super::seal::Seal;
-use crate::terms::{Code, Fault};
+use crate::terms::{Code, Fault, Wasi};
 
 /// The folder of compiled components, and what fills it.
 #[derive(Debug, Clone)]
@@ -66,10 +66,11 @@ impl Cache {
         })
     }
 
-    /// The component of these bytes: from the cache, or inspected, compiled and put there.
+    /// The component of these bytes for the engine of this generation: from the cache, or inspected,
+    /// compiled and put there.
     pub(super) fn component(
         &self,
-        engine: &Engine,
+        (engine, wasi): (&Engine, Wasi),
         bytes: &[u8],
         digest: &[u8; 32],
         past: Past,
@@ -91,8 +92,8 @@ impl Cache {
             return Err(does_not_compile(&why));
         }
         // What was said of these bytes when they were locked was said to somebody else.
-        inspect(bytes)?;
-        match self.compile(bytes, &path) {
+        inspect(bytes, wasi)?;
+        match self.compile(bytes, wasi, &path) {
             Ok(()) => drop(std::fs::remove_file(&failed)),
             Err(not) => {
                 if not.lasting {
@@ -176,7 +177,7 @@ impl Cache {
     }
 
     /// Written beside, sealed and renamed, so that nobody ever sees half a file.
-    fn compile(&self, bytes: &[u8], path: &Path) -> Result<(), NotCompiled> {
+    fn compile(&self, bytes: &[u8], wasi: Wasi, path: &Path) -> Result<(), NotCompiled> {
         // Several processes may share the folder, several threads this process.
         static WRITER: AtomicU64 = AtomicU64::new(0);
         let writer = WRITER.fetch_add(1, Ordering::Relaxed);
@@ -187,7 +188,7 @@ impl Cache {
         };
         let mut file = new_file(&beside).map_err(unwritten)?;
         let into = file.try_clone().map_err(unwritten)?;
-        let done = self.compiler.compile(bytes, into).and_then(|()| {
+        let done = self.compiler.compile(bytes, wasi, into).and_then(|()| {
             self.seal
                 .put(&name(path), &mut file)
                 .and_then(|()| std::fs::rename(&beside, path))

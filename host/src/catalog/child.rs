@@ -9,15 +9,17 @@ use std::process::ExitCode;
 use super::confine::confine;
 use super::inspect::MOST_BYTES;
 use crate::sandbox;
+use crate::terms::Wasi;
 
 /// The exit code for "this component does not compile", apart from everything that goes wrong with
 /// the process itself.
 pub(super) const REFUSED: u8 = 3;
 
-/// Compiles what comes on standard input, within `cpu` seconds of processor time and `memory` bytes.
+/// Compiles what comes on standard input for the engine of this generation, within `cpu` seconds of
+/// processor time and `memory` bytes.
 /// This is what the host's own program does when the host starts it for that; nobody else should.
 #[must_use]
-pub fn compile_child(cpu: u64, memory: u64) -> ExitCode {
+pub fn compile_child(cpu: u64, memory: u64, wasi: Wasi) -> ExitCode {
     let done = confine(cpu, memory).and_then(|missing| {
         // Nobody may read it; that is no reason not to compile.
         for wall in missing {
@@ -28,7 +30,7 @@ pub fn compile_child(cpu: u64, memory: u64) -> ExitCode {
         read.map_err(|error| format!("the component cannot be read: {error}"))?;
         Ok(bytes)
     });
-    let compiled = match done.and_then(|bytes| Ok((sandbox::compiling_engine()?, bytes))) {
+    let compiled = match done.and_then(|bytes| Ok((sandbox::compiling_engine(wasi)?, bytes))) {
         Ok((engine, bytes)) => engine.precompile_component(&bytes),
         Err(error) => return say(&error, ExitCode::FAILURE),
     };

@@ -15,6 +15,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::Signal;
 
 use super::child::REFUSED;
+use crate::terms::Wasi;
 
 /// What a process that compiles one component may use.
 #[derive(Debug, Clone, Copy)]
@@ -70,9 +71,9 @@ impl Compiler {
         Self { program, limits }
     }
 
-    /// Compiles these bytes into this file.
-    pub(super) fn compile(&self, bytes: &[u8], into: File) -> Result<(), NotCompiled> {
-        let started = self.start(bytes, into).map_err(|error| NotCompiled {
+    /// Compiles these bytes for the engine of this generation into this file.
+    pub(super) fn compile(&self, bytes: &[u8], wasi: Wasi, into: File) -> Result<(), NotCompiled> {
+        let started = self.start(bytes, wasi, into).map_err(|error| NotCompiled {
             why: format!("the compile process cannot be started: {error}"),
             lasting: false,
         });
@@ -100,7 +101,7 @@ impl Compiler {
 
     /// Everything it gets and gives is a file in memory or on disk: no pipe that either side could
     /// block.
-    fn start(&self, bytes: &[u8], into: File) -> io::Result<(Child, File)> {
+    fn start(&self, bytes: &[u8], wasi: Wasi, into: File) -> io::Result<(Child, File)> {
         let mut component = File::from(memfd_create("component", MemfdFlags::CLOEXEC)?);
         component.write_all(bytes)?;
         component.rewind()?;
@@ -110,6 +111,7 @@ impl Compiler {
             .arg("compile-child")
             .arg(format!("--cpu={}", self.limits.cpu.as_secs()))
             .arg(format!("--memory={}", self.limits.memory))
+            .arg(format!("--wasi={}", wasi.as_str()))
             .env_clear()
             .current_dir("/")
             .stdin(component)

@@ -1,11 +1,11 @@
 //! What a file is, before anything is compiled: its kind by its first bytes, its imports and
 //! exports by its sections, and whether a compiler should be given it at all.
 
-use wasmparser::{Encoding, Parser, Payload};
+use wasmparser::{CanonicalFunction, CanonicalOption, Encoding, Parser, Payload};
 
 use super::shape::{Oversize, Shape};
 use crate::capability;
-use crate::terms::{Code, Fault};
+use crate::terms::{Code, Fault, Wasi};
 
 /// The largest component that is read, in bytes. A Python component has 20 MB.
 pub(super) const MOST_BYTES: u64 = 64 << 20;
@@ -17,50 +17,98 @@ pub struct Inspected {
     pub imports: Vec<String>,
     /// Interfaces and functions it exports.
     pub exports: Vec<String>,
+    /// Whether it is linked to the component model's async somewhere within: an async function, a
+    /// stream or a future.
+    pub has_async: bool,
 }
 
-/// Looks at a component's bytes.
+/// Looks at the bytes of a component that is to be run with this generation of WASI.
 ///
 /// # Errors
 ///
-/// `bad-component`, naming what the file is instead, what of it is too much to compile, or the
-/// import that nobody provides.
-pub fn inspect(bytes: &[u8]) -> Result<Inspected, Fault> {
+/// `bad-component`, naming what the file is instead, what of it is too much to compile, the import
+/// that nobody provides, or that it is of the other generation.
+pub fn inspect(bytes: &[u8], wasi: Wasi) -> Result<Inspected, Fault> {
     kind(bytes)?;
-    let inspected = sections(bytes).map_err(|oversize| match oversize {
-        Oversize::Damaged(error) => bad("the file is damaged or cut off").detail(error),
-        Oversize::Count(what, most) => bad(format!(
-            "it has more than {most} {what}, which is more than any compiler should be given"
-        )),
-    })?;
+    let inspected = sections(bytes).map_err(measured)?;
     let unknown: Vec<&str> = inspected
         .imports
         .iter()
         .map(String::as_str)
-        .filter(|import| !capability::provides(import))
+        .filter(|import| capability::provided_by(import).is_none())
         .collect();
-    if unknown.is_empty() {
-        return Ok(inspected);
+    if !unknown.is_empty() {
+        return Err(bad(format!(
+            "it imports `{}`, which this host does not provide",
+            unknown.join("`, `")
+        )));
     }
-    Err(bad(format!(
-        "it imports `{}`, which this host does not provide",
-        unknown.join("`, `")
-    )))
+    generation(&inspected, wasi)?;
+    Ok(inspected)
 }
 
-fn bad(why: impl std::fmt::Display) -> Fault {
+impl Inspected {
+    /// What it imports that only tools of WASI 0.3 have.
+    fn new_imports(&self) -> Vec<&str> {
+        let new = |import: &&str| capability::provided_by(import) == Some(Wasi::V03);
+        let imports = self.imports.iter().map(String::as_str);
+        imports.filter(new).collect()
+    }
+
+    /// The generation of WASI that it needs.
+    #[must_use]
+    pub fn needs(&self) -> Wasi {
+        if self.has_async || !self.new_imports().is_empty() {
+            Wasi::V03
+        } else {
+            Wasi::V02
+        }
+    }
+}
+
+/// Whether the manifest says of the component what is so.
+fn generation(inspected: &Inspected, wasi: Wasi) -> Result<(), Fault> {
+    let new = inspected.new_imports();
+    match wasi {
+        Wasi::V02 if !new.is_empty() => Err(bad(format!(
+            "it imports `{}`, which is WASI 0.3; write `wasi = \"0.3\"` into its tool's section",
+            new.join("`, `")
+        ))),
+        Wasi::V02 if inspected.has_async => Err(bad(
+            "it has async functions, streams or futures, which are WASI 0.3; write `wasi = \"0.3\"` \
+             into its tool's section",
+        )),
+        Wasi::V03 if inspected.needs() != Wasi::V03 => Err(bad(
+            "it needs nothing of WASI 0.3; delete `wasi = \"0.3\"` from its tool's section",
+        )),
+        Wasi::V02 | Wasi::V03 => Ok(()),
+    }
+}
+
+/// Why a file is not even looked at to its end.
+pub(super) fn measured(oversize: Oversize) -> Fault {
+    match oversize {
+        Oversize::Damaged(error) => bad("the file is damaged or cut off").detail(error),
+        Oversize::Count(what, most) => bad(format!(
+            "it has more than {most} {what}, which is more than any compiler should be given"
+        )),
+    }
+}
+
+pub(super) fn bad(why: impl std::fmt::Display) -> Fault {
     Fault::new(
         Code::BadComponent,
         format!("not a component this host can run: {why}"),
     )
 }
 
-fn kind(bytes: &[u8]) -> Result<(), Fault> {
+/// Names a file that is no component.
+pub(super) fn kind(bytes: &[u8]) -> Result<(), Fault> {
     match bytes {
         [] => Err(bad("the file is empty")),
         [b'\0', b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => Ok(()),
         [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => Err(bad(
-            "it is a core module; make a component of it, for Rust with the target wasm32-wasip2",
+            "it is a core module; make a component of it, for Rust with the target wasm32-wasip2; `toolhost add` does so with a program of WASI preview 1",
         )),
         [b'\0', b'a', b's', b'm', ..] => {
             Err(bad("its binary version is unknown, or it is cut off"))
@@ -75,10 +123,12 @@ fn kind(bytes: &[u8]) -> Result<(), Fault> {
     }
 }
 
-fn sections(bytes: &[u8]) -> Result<Inspected, Oversize> {
+/// What a component's outer sections say, as far as it can be measured.
+pub(super) fn sections(bytes: &[u8]) -> Result<Inspected, Oversize> {
     let mut inspected = Inspected {
         imports: Vec::new(),
         exports: Vec::new(),
+        has_async: false,
     };
     let mut depth = 0_u32;
     let mut shape = Shape::new();
@@ -101,12 +151,33 @@ fn sections(bytes: &[u8]) -> Result<Inspected, Oversize> {
                     inspected.exports.push(export?.name.name.to_owned());
                 }
             }
+            Payload::ComponentCanonicalSection(section) if !inspected.has_async => {
+                for function in section {
+                    inspected.has_async |= is_async(&function?);
+                }
+            }
             _ => {}
         }
     }
     inspected.imports.sort();
     inspected.exports.sort();
     Ok(inspected)
+}
+
+/// Whether a function that the component model gives to core code is of its async part.
+fn is_async(function: &CanonicalFunction) -> bool {
+    match function {
+        CanonicalFunction::Lift { options, .. } | CanonicalFunction::Lower { options, .. } => {
+            options.contains(&CanonicalOption::Async)
+        }
+        CanonicalFunction::ResourceNew { .. }
+        | CanonicalFunction::ResourceDrop { .. }
+        | CanonicalFunction::ResourceRep { .. }
+        | CanonicalFunction::ThreadSpawnRef { .. }
+        | CanonicalFunction::ThreadSpawnIndirect { .. }
+        | CanonicalFunction::ThreadAvailableParallelism => false,
+        _ => true,
+    }
 }
 
 #[cfg(test)]
@@ -124,7 +195,7 @@ mod tests {
             (b"\0asm", "cut off"),
             (b"hello", "first bytes"),
         ] {
-            let say = inspect(bytes).map_err(|fault| fault.say.into_owned());
+            let say = inspect(bytes, Wasi::V02).map_err(|fault| fault.say.into_owned());
             assert!(
                 say.as_ref().is_err_and(|say| say.contains(said)),
                 "{said}: {say:?}"

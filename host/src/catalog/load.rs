@@ -11,15 +11,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use sha2::{Digest, Sha256};
 
 use super::cache::Past;
+use super::docs::Docs;
 use super::inspect::MOST_BYTES;
-use super::{
-    Cache, Catalog, Function, Lock, LockedTool, Tool, annotations, define, inspect, reach,
-};
+use super::{Cache, Catalog, Function, Lock, LockedTool, Tool, annotations, inspect, offer, reach};
 use crate::capability::{self, Equipment, World};
 use crate::gate::Checks;
 use crate::manifest::{Grants, Manifest, ToolSpec};
 use crate::sandbox::{Prepared, Sandbox};
-use crate::terms::{Fault, FunctionId, Listed};
+use crate::terms::{Definition, Fault, FunctionId, Listed, Wasi};
 
 /// What is wrong with a tool, with its line in the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -42,6 +41,8 @@ pub struct Loaded {
     pub prepared: Prepared,
     /// What it imports.
     pub imports: Vec<String>,
+    /// What its author says of its functions.
+    pub(super) docs: Docs,
 }
 
 /// Where components are found and kept.
@@ -158,14 +159,16 @@ fn load_tool(
     }
     // These bytes were inspected when they were locked: what they import stands in the lock.
     let prepared = known
-        .once(digest, || {
-            prepare(sandbox, &bytes, digest, places.cache, Past::Heeded)
+        .once((digest, spec.wasi), || {
+            let for_engine = (sandbox, spec.wasi);
+            prepare(for_engine, &bytes, digest, places.cache, Past::Heeded)
         })
         .map_err(trouble)?;
     let troubles = idle(spec, locked);
     if !troubles.is_empty() {
         return Err(troubles);
     }
+    agrees(spec, locked, &prepared).map_err(trouble)?;
     let tool = Arc::new(Tool {
         spec: spec.clone(),
         digest: hex::encode(digest),
@@ -206,6 +209,23 @@ pub fn idle(spec: &ToolSpec, locked: &LockedTool) -> Vec<Trouble> {
     troubles.extend(idle_sections(spec, locked));
     troubles.extend(idle_arguments(spec, locked));
     troubles
+}
+
+/// Whether a component that does not say itself what it offers has what the lock says.
+fn agrees(spec: &ToolSpec, locked: &LockedTool, prepared: &Prepared) -> Result<(), String> {
+    let same = if !spec.uses.is_empty() {
+        offer::uses(spec, prepared).map_err(|fault| said(&fault))? == locked.functions
+    } else if let Some(typed) = prepared.typed() {
+        let has =
+            |function: &Definition| typed.functions().any(|(name, _)| *name == *function.name);
+        locked.functions.iter().all(has)
+    } else {
+        true
+    };
+    if same {
+        return Ok(());
+    }
+    Err("its functions changed since it was locked; see what changed with `toolhost lock`".into())
 }
 
 /// Rules that compare with an argument that no function under them has: nothing passes them.
@@ -281,30 +301,45 @@ fn idle_grants(spec: &ToolSpec, imports: &[String]) -> Vec<Trouble> {
         .collect()
 }
 
-/// Reads and compiles one component, also one that did not compile before.
+/// Reads one component and compiles it for the engine of this generation, also one that did not
+/// compile before.
 ///
 /// # Errors
 ///
 /// A sentence that says what is wrong with the file.
-pub fn open_component(sandbox: &Sandbox, path: &Path, cache: &Cache) -> Result<Loaded, String> {
+pub fn open_component(
+    sandbox: &Sandbox,
+    path: &Path,
+    wasi: Wasi,
+    cache: &Cache,
+) -> Result<Loaded, String> {
     let bytes = read(path)?;
     let digest = Sha256::digest(&bytes).into();
-    let imports = inspect(&bytes).map_err(|fault| said(&fault))?.imports;
-    let prepared =
-        prepare(sandbox, &bytes, digest, cache, Past::Forgotten).map_err(|fault| said(&fault))?;
-    Ok(Loaded { prepared, imports })
+    let imports = inspect(&bytes, wasi).map_err(|fault| said(&fault))?.imports;
+    let prepared = prepare((sandbox, wasi), &bytes, digest, cache, Past::Forgotten)
+        .map_err(|fault| said(&fault))?;
+    Ok(Loaded {
+        prepared,
+        imports,
+        docs: Docs::of(&bytes),
+    })
 }
 
-/// The components of one load, by digest: what several tools share is prepared once, and there once.
+/// The components of one load, by digest and engine: what several tools share is prepared once, and
+/// there once.
 #[derive(Default)]
-struct Known(Mutex<HashMap<[u8; 32], Arc<OnceLock<Outcome>>>>);
+struct Known(Mutex<HashMap<([u8; 32], Wasi), Arc<OnceLock<Outcome>>>>);
 
 type Outcome = Result<Prepared, String>;
 
 impl Known {
-    fn once(&self, digest: [u8; 32], prepare: impl FnOnce() -> Result<Prepared, Fault>) -> Outcome {
+    fn once(
+        &self,
+        component: ([u8; 32], Wasi),
+        prepare: impl FnOnce() -> Result<Prepared, Fault>,
+    ) -> Outcome {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let one = Arc::clone(known.entry(digest).or_default());
+        let one = Arc::clone(known.entry(component).or_default());
         drop(known);
         one.get_or_init(|| prepare().map_err(|fault| said(&fault)))
             .clone()
@@ -312,14 +347,15 @@ impl Known {
 }
 
 fn prepare(
-    sandbox: &Sandbox,
+    (sandbox, wasi): (&Sandbox, Wasi),
     bytes: &[u8],
     digest: [u8; 32],
     cache: &Cache,
     past: Past,
 ) -> Result<Prepared, Fault> {
-    let component = cache.component(sandbox.engine(), bytes, &digest, past)?;
-    sandbox.prepare(&component, digest)
+    let engine = sandbox.engine(wasi)?;
+    let component = cache.component((engine, wasi), bytes, &digest, past)?;
+    sandbox.prepare(&component, digest, wasi)
 }
 
 fn said(fault: &Fault) -> String {
@@ -378,19 +414,17 @@ pub fn lock_tools(
     })?;
     let nothing = Arc::new(nothing);
     let asked = each(&manifest.tools, |spec| {
-        let outcome = open_component(sandbox, &places.base.join(&spec.component), places.cache)
-            .and_then(|loaded| {
-                let said_of_itself =
-                    runtime.block_on(sandbox.definitions(&loaded.prepared, &nothing));
-                let functions = said_of_itself
-                    .and_then(define::definitions)
-                    .map_err(|fault| said(&fault))?;
-                Ok(LockedTool {
-                    digest: *loaded.prepared.digest(),
-                    imports: loaded.imports,
-                    functions,
-                })
-            });
+        let file = places.base.join(&spec.component);
+        let outcome = open_component(sandbox, &file, spec.wasi, places.cache).and_then(|loaded| {
+            let offered = offer::offer(sandbox, spec, &loaded, &nothing, runtime)
+                .map_err(|fault| said(&fault))?;
+            Ok(LockedTool {
+                digest: *loaded.prepared.digest(),
+                imports: loaded.imports,
+                left_out: offered.left_out,
+                functions: offered.functions,
+            })
+        });
         done(&spec.name);
         outcome
             .map(|locked| (spec.name.to_string(), locked))

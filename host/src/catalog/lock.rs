@@ -22,6 +22,8 @@ pub struct LockedTool {
     pub digest: [u8; 32],
     /// What it imports.
     pub imports: Vec<String>,
+    /// What it exports and agents cannot call, with the reasons.
+    pub left_out: Vec<String>,
     /// What it offers.
     pub functions: Vec<Definition>,
 }
@@ -41,6 +43,8 @@ struct ToolEntry {
     name: String,
     sha256: String,
     imports: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    left_out: Vec<String>,
     #[serde(default, rename = "function")]
     functions: Vec<FunctionEntry>,
 }
@@ -120,6 +124,8 @@ impl Lock {
                     let mut lines = vec![format!("+ new, sha256 {}", hex::encode(tool.digest))];
                     let names: Vec<&str> = tool.functions.iter().map(|f| f.name.as_str()).collect();
                     lines.push(format!("+ functions {}", names.join(", ")));
+                    let left_out = tool.left_out.iter();
+                    lines.extend(left_out.map(|one| format!("+ left out {one}")));
                     lines
                 }
                 (Some(_), None) => vec!["- removed".to_owned()],
@@ -169,6 +175,11 @@ impl LockedTool {
             "import",
             self.imports.iter(),
             new.imports.iter(),
+        ));
+        lines.extend(set_differences(
+            "left out",
+            self.left_out.iter(),
+            new.left_out.iter(),
         ));
         let old: BTreeMap<&str, &Definition> = self
             .functions
@@ -234,6 +245,7 @@ impl ToolEntry {
             name: name.to_owned(),
             sha256: hex::encode(tool.digest),
             imports: tool.imports.clone(),
+            left_out: tool.left_out.clone(),
             functions: functions.collect(),
         }
     }
@@ -259,6 +271,7 @@ impl ToolEntry {
         Ok(LockedTool {
             digest,
             imports: self.imports,
+            left_out: self.left_out,
             functions: functions.collect::<Result<_, String>>()?,
         })
     }
@@ -276,6 +289,7 @@ mod tests {
         LockedTool {
             digest: [digest; 32],
             imports: vec!["wasi:io/poll@0.2.6".into()],
+            left_out: vec![],
             functions: vec![Definition {
                 name: "f".into(),
                 title: None,

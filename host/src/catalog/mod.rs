@@ -1,15 +1,19 @@
 //! Which tools exist, and are they what the lock says. It reads component files and keeps compiled
 //! ones; it knows nothing of callers and of the network.
 
+mod adapt;
 mod cache;
 mod child;
 mod compile;
 mod confine;
 mod define;
+mod docs;
 pub mod embedded;
 mod inspect;
+mod kind;
 mod load;
 mod lock;
+mod offer;
 pub(crate) mod once;
 mod seal;
 mod shape;
@@ -17,10 +21,12 @@ mod shape;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use adapt::{adapt, adaptable};
 pub use cache::Cache;
 pub use child::compile_child;
 pub use compile::{CompileLimits, Compiler};
 pub use inspect::{Inspected, inspect};
+pub use kind::{Kind, Looked, PREVIEW_1, is_component, look, purpose};
 pub use load::{Loaded, Places, Trouble, idle, load, lock_path, lock_tools, open_component};
 pub use lock::{Change, Lock, LockedTool};
 

@@ -5,6 +5,7 @@
 mod out;
 
 mod author;
+mod cases;
 mod connect;
 mod demo;
 mod explain;
@@ -16,6 +17,7 @@ mod outside;
 mod serve;
 mod start;
 mod table;
+mod workshop;
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -24,6 +26,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::catalog;
+use crate::terms::Wasi;
 
 /// Runs AI agents' tools as WebAssembly components: granted, bounded, recorded, billed.
 #[derive(Parser)]
@@ -115,6 +118,8 @@ enum Command {
         #[arg(long)]
         watch: bool,
     },
+    /// Run a tool's cases, `cases/*.toml`, in the sandbox, with a list of answers for a network.
+    Test(cases::Typed),
     /// Build the tools of this checkout and show what the host does with them.
     Demo,
     /// Compile standard input, for the host itself: it starts this program again to do so.
@@ -126,7 +131,14 @@ enum Command {
         /// What may be allocated, in bytes.
         #[arg(long)]
         memory: u64,
+        /// For which engine.
+        #[arg(long, value_parser = generation)]
+        wasi: Wasi,
     },
+}
+
+fn generation(text: &str) -> Result<Wasi, String> {
+    Wasi::named(text).ok_or_else(|| format!("{text} is no generation of WASI"))
 }
 
 /// What every command gets.
@@ -140,8 +152,8 @@ struct Setting {
 pub fn run() -> ExitCode {
     let typed = Typed::parse();
     // Before there is a second thread: walls are put around this one.
-    if let Command::CompileChild { cpu, memory } = typed.command {
-        return catalog::compile_child(cpu, memory);
+    if let Command::CompileChild { cpu, memory, wasi } = typed.command {
+        return catalog::compile_child(cpu, memory, wasi);
     }
     log_to_stderr(match typed.command {
         Command::Serve { .. } => "info",
@@ -189,6 +201,7 @@ async fn dispatch(setting: &Setting, command: Command) -> anyhow::Result<ExitCod
         Command::Connect { client, http } => connect::connect(setting, client, http),
         Command::New { name, lang } => author::new(setting, &name, lang),
         Command::Build { folder, watch } => author::build(setting, &folder, watch).await,
+        Command::Test(typed) => cases::test(setting, &typed).await,
         Command::Demo => demo::demo(setting).await,
         Command::CompileChild { .. } => anyhow::bail!("compiling begins before anything else does"),
     }

@@ -65,6 +65,8 @@ impl Powers {
             kv: kv::grants(&self.kv),
             config: config::grants(&self.config),
             log: self.log,
+            // A program's use is the function's, not the section's.
+            command: None,
         }
     }
 }

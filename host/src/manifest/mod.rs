@@ -6,6 +6,7 @@
 
 mod auth;
 mod caller;
+mod command;
 mod config;
 mod content;
 mod credential;

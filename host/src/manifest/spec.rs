@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use crate::capability::Grants;
-use crate::terms::Limits;
+use crate::capability::command::CommandGrant;
+use crate::terms::{Limits, Wasi};
 
 /// A whole manifest. Paths are as written: whoever reads files resolves them against the
 /// manifest's folder.
@@ -115,10 +116,29 @@ pub struct ToolSpec {
     pub line: u32,
     /// The component's file.
     pub component: PathBuf,
+    /// The generation of WASI it is run with.
+    pub wasi: Wasi,
     /// Limits and grants of every function that has no section of its own.
     pub all: Arc<FunctionSpec>,
     /// Limits and grants of the functions that have one: the tool's, with the section's added.
     pub functions: BTreeMap<Arc<str>, Arc<FunctionSpec>>,
+    /// The functions of a program: it does not say itself what it is for.
+    pub uses: BTreeMap<Arc<str>, Arc<UseSpec>>,
+}
+
+/// `[tool.<tool>.command.<function>]`: a program as a function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UseSpec {
+    /// A name for people.
+    pub title: Option<String>,
+    /// What it does and when to use it.
+    pub description: String,
+    /// JSON Schema of the call's arguments.
+    pub input_schema: serde_json::Map<String, serde_json::Value>,
+    /// JSON Schema of what it prints, where that is JSON.
+    pub output_schema: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Its command line and streams.
+    pub grant: Arc<CommandGrant>,
 }
 
 impl ToolSpec {

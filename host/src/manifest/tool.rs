@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::command;
 use super::grants::{self, Powers, Site};
 use super::http;
 use super::limits::{self, Scope};
 use super::name::Kind;
 use super::page::{Finding, Page};
 use super::path;
+use super::problem::quoted;
 use super::spec::{FunctionSpec, ToolSpec};
 use super::table::{Entry, Table};
-use crate::terms::Limits;
+use crate::terms::{Limits, Wasi};
 
 /// Where a tool's own section says how many of its calls run at once.
 pub(super) type Concurrency = super::page::At<u32>;
@@ -27,26 +29,39 @@ pub(super) fn read(
     let mut table = section.table()?;
     let line = table.line();
     let component = component(&mut table);
+    let wasi = wasi(&mut table);
     let set = limits::read(table.table("limits"), defaults, Scope::Tool);
     let powers = grants::read(&mut table, site, &name, &Powers::default());
     let sections = functions(&mut table, site, &name, set.limits, &powers);
+    let uses = command::read(table.rows("command"));
     table.finish();
     let extensions = sections.values().map(|(_, powers)| &powers.http);
     http::report_silent(site.page, &powers.http, extensions.clone());
     http::report_unfollowed(site.page, &powers.http, extensions);
-    let functions = sections
+    let all = FunctionSpec {
+        line,
+        limits: set.limits,
+        grants: powers.grants(),
+    };
+    let mut functions: BTreeMap<Arc<str>, FunctionSpec> = sections
         .into_iter()
-        .map(|(name, (spec, _))| (name, Arc::new(spec)));
+        .map(|(name, (spec, _))| (name, spec))
+        .collect();
+    for (name, how) in &uses {
+        let function = functions.entry(name.clone()).or_insert_with(|| all.clone());
+        function.grants.command = Some(how.grant.clone());
+    }
+    let functions = functions.into_iter();
     let spec = ToolSpec {
         name,
         line,
         component,
-        all: Arc::new(FunctionSpec {
-            line,
-            limits: set.limits,
-            grants: powers.grants(),
-        }),
-        functions: functions.collect(),
+        wasi,
+        all: Arc::new(all),
+        functions: functions
+            .map(|(name, spec)| (name, Arc::new(spec)))
+            .collect(),
+        uses,
     };
     Some((spec, set.concurrency))
 }
@@ -62,6 +77,21 @@ fn component(table: &mut Table<'_>) -> PathBuf {
     let text = entry.and_then(|entry| entry.text());
     let path = text.and_then(|text| path::host(table.page, &text));
     path.unwrap_or_default()
+}
+
+/// Which generation of WASI the component is run with. Whether it needs it is known when it is read.
+fn wasi(table: &mut Table<'_>) -> Wasi {
+    let Some(text) = table.text("wasi") else {
+        return Wasi::default();
+    };
+    Wasi::named(text.value).unwrap_or_else(|| {
+        let message = format!("unknown generation of WASI {}", quoted(text.value));
+        let finding = Finding::at(&text.span, message);
+        table.page.report(
+            finding.hint("write `\"0.2\"`, which is what a tool gets without it, or `\"0.3\"`"),
+        );
+        Wasi::default()
+    })
 }
 
 fn functions(

@@ -1,6 +1,8 @@
-//! The one engine: what code it accepts, how instances are laid out, and the clock that ends them.
+//! The engines: what code they accept, how instances are laid out, and the clock that ends them.
+//! There are two, alike but for one thing: a tool of WASI 0.3 needs the component model's async,
+//! which is off for all others. The second is made when a tool first asks for it.
 
-use std::sync::mpsc;
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -10,9 +12,11 @@ use wasmtime::{
     Strategy, WasmFeatures,
 };
 
+use super::entry::Entry;
 use super::state::Running;
-use crate::capability::{self, BoundPre};
-use crate::terms::{Code, Fault};
+use super::typed::Typed;
+use crate::capability;
+use crate::terms::{Code, Fault, Wasi};
 
 /// One tick of the epoch, the unit in which a guest's deadline is checked in its own code.
 pub(super) const TICK: Duration = Duration::from_millis(10);
@@ -21,20 +25,48 @@ pub(super) const TICK: Duration = Duration::from_millis(10);
 /// A slot is address space, not memory: 4 GiB each of 128 TiB.
 pub(super) const MOST_CALLS: u32 = 1_000;
 
+/// The same of tools of WASI 0.3. Beyond it the answer is "busy".
+const MOST_V03_CALLS: u32 = 250;
+
 /// Core instances that one component may have when all slots are taken: a Python component has 14.
 const INSTANCES_PER_CALL: u32 = 16;
 
+/// Stacks that a call of WASI 0.3 may have when all slots are taken. Each component within a
+/// component can hold one while it waits.
+const STACKS_PER_V03_CALL: u32 = 16;
+
 /// The sandbox: everything that is built once and shared by all calls.
 pub struct Sandbox {
+    usual: Profile,
+    v03: Arc<OnceLock<Result<Profile, Fault>>>,
+    _ticker: Ticker,
+}
+
+/// One engine, and what its components are linked with.
+struct Profile {
     engine: Engine,
     linker: Linker<Running>,
-    _ticker: Ticker,
+}
+
+impl Profile {
+    fn new(wasi: Wasi) -> Result<Self, Fault> {
+        let engine = Engine::new(&config(wasi)).map_err(|error| {
+            let of = wasi.as_str();
+            Fault::internal(format!(
+                "the engine for WASI {of} cannot start on this machine: {error:#}"
+            ))
+        })?;
+        let mut linker = Linker::new(&engine);
+        capability::link(&mut linker, wasi)
+            .map_err(|error| Fault::internal(format!("{error:#}")))?;
+        Ok(Self { engine, linker })
+    }
 }
 
 /// A component ready to be instantiated: linked and checked, never run. Clones share its code.
 #[derive(Clone)]
 pub struct Prepared {
-    pub(super) pre: BoundPre<Running>,
+    pub(super) entry: Entry,
     digest: [u8; 32],
 }
 
@@ -44,74 +76,101 @@ impl Prepared {
     pub const fn digest(&self) -> &[u8; 32] {
         &self.digest
     }
+
+    /// The functions that the component's types give; none where it says itself what it offers.
+    #[must_use]
+    pub fn typed(&self) -> Option<&Typed> {
+        self.entry.typed()
+    }
+
+    /// Whether it is a program, which the manifest has to describe.
+    #[must_use]
+    pub const fn is_command(&self) -> bool {
+        self.entry.is_command()
+    }
 }
 
 impl Sandbox {
-    /// Builds the engine and links the capabilities.
+    /// Builds the usual engine and links the capabilities.
     ///
     /// # Errors
     ///
     /// When the machine cannot reserve the address space, or is not supported by Cranelift.
     pub fn new() -> Result<Self, Fault> {
-        let engine = Engine::new(&config()).map_err(|error| {
-            Fault::internal(format!(
-                "the engine cannot start on this machine: {error:#}"
-            ))
-        })?;
-        let mut linker = Linker::new(&engine);
-        capability::link(&mut linker).map_err(|error| Fault::internal(format!("{error:#}")))?;
-        let ticker = Ticker::start(engine.clone())
+        let usual = Profile::new(Wasi::V02)?;
+        let v03 = Arc::default();
+        let ticker = Ticker::start(usual.engine.clone(), Arc::clone(&v03))
             .map_err(|error| Fault::internal(format!("the clock thread cannot start: {error}")))?;
         Ok(Self {
-            engine,
-            linker,
+            usual,
+            v03,
             _ticker: ticker,
         })
     }
 
-    /// The engine, for whoever compiles and caches components.
-    #[must_use]
-    pub const fn engine(&self) -> &Engine {
-        &self.engine
+    fn profile(&self, wasi: Wasi) -> Result<&Profile, Fault> {
+        match wasi {
+            Wasi::V02 => Ok(&self.usual),
+            Wasi::V03 => {
+                let made = self.v03.get_or_init(|| Profile::new(wasi));
+                made.as_ref().map_err(Fault::clone)
+            }
+        }
     }
 
-    /// Links a component against the capabilities and checks that it is a tool.
+    /// The engine for tools of this generation, for whoever compiles and caches components. That
+    /// for WASI 0.3 is made when it is first asked for.
     ///
     /// # Errors
     ///
-    /// `bad-component` when it imports what nobody provides or does not export `toolhost:tool/tools`.
-    pub fn prepare(&self, component: &Component, digest: [u8; 32]) -> Result<Prepared, Fault> {
+    /// When the machine cannot reserve the address space for it.
+    pub fn engine(&self, wasi: Wasi) -> Result<&Engine, Fault> {
+        self.profile(wasi).map(|profile| &profile.engine)
+    }
+
+    /// Links a component of this generation against the capabilities and sees how it is spoken to.
+    ///
+    /// # Errors
+    ///
+    /// `bad-component` when it imports what nobody provides, or misses a part of the contract.
+    pub fn prepare(
+        &self,
+        component: &Component,
+        digest: [u8; 32],
+        wasi: Wasi,
+    ) -> Result<Prepared, Fault> {
         let bad = |error: wasmtime::Error| {
             Fault::new(
                 Code::BadComponent,
                 format!("the component does not fit the host: {error:#}"),
             )
         };
-        let pre = self.linker.instantiate_pre(component).map_err(bad)?;
-        let pre = BoundPre::new(pre).map_err(bad)?;
-        Ok(Prepared { pre, digest })
+        let linker = &self.profile(wasi)?.linker;
+        let pre = linker.instantiate_pre(component).map_err(bad)?;
+        let entry = Entry::of(component.engine(), component, pre).map_err(bad)?;
+        Ok(Prepared { entry, digest })
     }
 }
 
-/// An engine that compiles for the sandbox's and runs nothing: the same settings but for where
-/// instances are laid out, which no native code knows.
+/// An engine that compiles for the sandbox's of this generation and runs nothing: the same settings
+/// but for where instances are laid out, which no native code knows.
 ///
 /// # Errors
 ///
 /// When this machine is not supported by Cranelift.
-pub fn compiling_engine() -> Result<Engine, String> {
-    Engine::new(&code()).map_err(|error| format!("the compiler cannot start: {error:#}"))
+pub fn compiling_engine(wasi: Wasi) -> Result<Engine, String> {
+    Engine::new(&code(wasi)).map_err(|error| format!("the compiler cannot start: {error:#}"))
 }
 
-fn config() -> Config {
-    let mut config = code();
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+fn config(wasi: Wasi) -> Config {
+    let mut config = code(wasi);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(wasi)));
     config
 }
 
 /// What decides which code is accepted and what it is compiled to: the hardened profile of the
 /// threat model, section 1.3. It is also the fast one.
-fn code() -> Config {
+fn code(wasi: Wasi) -> Config {
     let mut config = Config::new();
     config
         .strategy(Strategy::Cranelift)
@@ -121,8 +180,10 @@ fn code() -> Config {
         .consume_fuel(true)
         .epoch_interruption(true)
         .wasm_component_model(true)
-        // Most of this year's advisories were in what is switched off here.
-        .concurrency_support(false)
+        // Most of this year's advisories were in what is switched off here. Tools of WASI 0.3 have
+        // async functions, streams and futures: stackless ones, and none of what is still apart.
+        .concurrency_support(wasi == Wasi::V03)
+        .wasm_component_model_async(wasi == Wasi::V03)
         .wasm_memory64(false)
         .wasm_relaxed_simd(false)
         // Not with garbage collection, which is not built in: on by itself.
@@ -139,13 +200,17 @@ fn code() -> Config {
 }
 
 /// The pool's sizes are hard ceilings over all calls; the limits of one call are the meter's.
-fn pool() -> PoolingAllocationConfig {
+fn pool(wasi: Wasi) -> PoolingAllocationConfig {
+    let (calls, stacks) = match wasi {
+        Wasi::V02 => (MOST_CALLS, MOST_CALLS),
+        Wasi::V03 => (MOST_V03_CALLS, MOST_V03_CALLS * STACKS_PER_V03_CALL),
+    };
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(MOST_CALLS)
-        .total_core_instances(MOST_CALLS * INSTANCES_PER_CALL)
-        .total_memories(MOST_CALLS * 3)
-        .total_tables(MOST_CALLS * 4)
-        .total_stacks(MOST_CALLS)
+    pool.total_component_instances(calls)
+        .total_core_instances(calls * INSTANCES_PER_CALL)
+        .total_memories(calls * 3)
+        .total_tables(calls * 4)
+        .total_stacks(stacks)
         .max_core_instances_per_component(64)
         .max_memories_per_component(16)
         .max_tables_per_component(64)
@@ -171,11 +236,14 @@ struct Ticker {
 }
 
 impl Ticker {
-    fn start(engine: Engine) -> std::io::Result<Self> {
+    fn start(usual: Engine, v03: Arc<OnceLock<Result<Profile, Fault>>>) -> std::io::Result<Self> {
         let (stop, stopped) = mpsc::channel::<()>();
         let thread = thread::Builder::new().name("epoch".into()).spawn(move || {
             while stopped.recv_timeout(TICK) == Err(mpsc::RecvTimeoutError::Timeout) {
-                engine.increment_epoch();
+                usual.increment_epoch();
+                if let Some(Ok(profile)) = v03.get() {
+                    profile.engine.increment_epoch();
+                }
             }
         })?;
         Ok(Self {

@@ -2,11 +2,14 @@
 //! manifest's text.
 
 mod engine;
+mod entry;
 mod lanes;
 mod meter;
 mod run;
 mod state;
+mod typed;
 
 pub use engine::{Prepared, Sandbox, compiling_engine};
 pub use lanes::Lanes;
 pub use run::{Errand, Ran};
+pub use typed::{Function, LeftOut, Origin, Typed};

@@ -8,10 +8,11 @@ use std::time::Instant;
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use wasmtime::{Store, Trap};
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 use wasmtime_wasi::{I32Exit, ResourceTableError};
 
 use super::engine::{Prepared, Sandbox, TICK};
+use super::entry::Entry;
 use super::meter::Meter;
 use super::state::Running;
 use crate::capability::{Charter, Equipment, Pen, Powers, tools};
@@ -69,7 +70,7 @@ impl Sandbox {
             progress: errand.progress,
             speaker: permit.function().to_string().into(),
         };
-        let mut store = match self.store(limits, charter, &pen) {
+        let mut store = match store(prepared, limits, charter, &pen) {
             Ok(store) => store,
             Err(fault) => {
                 return Ran {
@@ -78,21 +79,14 @@ impl Sandbox {
                 };
             }
         };
-        let call = async |store: &mut Store<Running>| {
-            let tool = prepared.pre.instantiate_async(&mut *store).await?;
-            let exported = tool.toolhost_tool_tools();
-            exported
-                .call_call(store, &permit.function().function, permit.arguments())
-                .await
-        };
         let deadline = permit.deadline();
         let ended = tokio::select! {
             biased;
             () = errand.cancel.cancelled() => Ended::Cancelled,
-            ended = AssertUnwindSafe(call(&mut store)).catch_unwind() => Ended::Returned(ended),
+            ended = AssertUnwindSafe(prepared.entry.call(&mut store, permit)).catch_unwind() => Ended::Returned(ended),
             () = tokio::time::sleep_until(deadline.into()) => Ended::Late,
         };
-        let answer = ended.judge(&store, limits);
+        let answer = ended.judge(&store, limits).flatten();
         let used = Used::of(&store, limits);
         // What a guest leaves behind runs code when it goes, after the answer is known: a panic in
         // there changes nothing any more.
@@ -107,7 +101,8 @@ impl Sandbox {
         }
     }
 
-    /// Asks a component what it offers. It gets no capability at all: `nothing` is equipment without
+    /// Asks a component what it offers; one that is spoken to by its types need not run for that. It
+    /// gets no capability at all: `nothing` is equipment without
     /// grants.
     ///
     /// # Errors
@@ -118,6 +113,10 @@ impl Sandbox {
         prepared: &Prepared,
         nothing: &Arc<Equipment>,
     ) -> Result<Vec<tools::Definition>, Fault> {
+        let pre = match &prepared.entry {
+            Entry::Contract(pre) => pre,
+            Entry::Foreign(foreign) => return foreign.definitions(),
+        };
         let limits = Limits::DEFAULT;
         let charter = Charter {
             equipment: nothing,
@@ -128,9 +127,9 @@ impl Sandbox {
             progress: None,
             speaker: Arc::from("definitions"),
         };
-        let mut store = self.store(&limits, charter, &Pen::new(drop))?;
+        let mut store = store(prepared, &limits, charter, &Pen::new(drop))?;
         let ask = async |store: &mut Store<Running>| {
-            let tool = prepared.pre.instantiate_async(&mut *store).await?;
+            let tool = pre.instantiate_async(&mut *store).await?;
             tool.toolhost_tool_tools().call_definitions(store).await
         };
         let ended = tokio::select! {
@@ -140,38 +139,43 @@ impl Sandbox {
         };
         ended.judge(&store, &limits)
     }
+}
 
-    fn store(
-        &self,
-        limits: &Limits,
-        charter: Charter<'_>,
-        pen: &Pen,
-    ) -> Result<Store<Running>, Fault> {
-        let powers = Powers::new(charter, pen).map_err(Fault::internal)?;
-        let mut store = Store::new(
-            self.engine(),
-            Running {
-                meter: Meter::new(limits),
-                powers,
-            },
-        );
-        store.limiter(|running| &mut running.meter);
-        store.set_fuel(limits.fuel).map_err(Fault::internal)?;
-        store
-            .fuel_async_yield_interval(Some(YIELD))
-            .map_err(Fault::internal)?;
-        // The epoch is the second wall: fuel that a defect forgets to count still ends here.
-        let ticks = limits.deadline.as_millis() / TICK.as_millis() + 3;
-        store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX));
-        store.epoch_deadline_trap();
-        // Twice, so that an answer somewhat beyond its limit is measured and named, not just stopped.
-        let hostcall = HOSTCALL
-            .max(limits.output.saturating_mul(2))
-            .max(limits.request_body);
-        store.set_hostcall_fuel(usize::try_from(hostcall).unwrap_or(usize::MAX));
-        store.set_max_component_handles(usize::try_from(limits.handles).unwrap_or(usize::MAX));
-        Ok(store)
-    }
+fn store(
+    prepared: &Prepared,
+    limits: &Limits,
+    charter: Charter<'_>,
+    pen: &Pen,
+) -> Result<Store<Running>, Fault> {
+    let powers = Powers::new(charter, pen)?;
+    let mut store = Store::new(
+        prepared.entry.engine(),
+        Running {
+            meter: Meter::new(limits),
+            powers,
+        },
+    );
+    store.limiter(|running| &mut running.meter);
+    store.set_fuel(limits.fuel).map_err(Fault::internal)?;
+    store
+        .fuel_async_yield_interval(Some(YIELD))
+        .map_err(Fault::internal)?;
+    // The epoch is the second wall: fuel that a defect forgets to count still ends here.
+    let ticks = limits.deadline.as_millis() / TICK.as_millis() + 3;
+    store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX));
+    store.epoch_deadline_trap();
+    // Twice, so that an answer somewhat beyond its limit is measured and named, not just stopped.
+    // A value of a typed function has up to forty bytes here, however small it is on the wire.
+    let answers = match prepared.typed() {
+        Some(_) => 16,
+        None => 2,
+    };
+    let hostcall = HOSTCALL
+        .max(limits.output.saturating_mul(answers))
+        .max(limits.request_body);
+    store.set_hostcall_fuel(usize::try_from(hostcall).unwrap_or(usize::MAX));
+    store.set_max_component_handles(usize::try_from(limits.handles).unwrap_or(usize::MAX));
+    Ok(store)
 }
 
 /// What can be read from a store before it is gone.
@@ -254,6 +258,10 @@ fn fault(error: &wasmtime::Error, refused: bool, limits: &Limits) -> Fault {
             ),
         ),
         Some(Trap::Interrupt) => late(limits),
+        _ if error.downcast_ref::<PoolConcurrencyLimitError>().is_some() => Fault::new(
+            Code::Busy,
+            "The host runs as many calls of this kind as it can. Try again in a moment.",
+        ),
         Some(Trap::StackOverflow) => Fault::new(
             Code::StackOverflow,
             "The tool's stack overflowed: its recursion is too deep. Give it less deeply nested input.",
@@ -271,6 +279,14 @@ fn fault(error: &wasmtime::Error, refused: bool, limits: &Limits) -> Fault {
                 "The tool held more than {} resources at once. Ask for less in one call.",
                 limits.resources
             ),
+        ),
+        Some(Trap::AsyncDeadlock) => Fault::new(
+            Code::Trapped,
+            "The tool waits for something that can never happen. The same arguments will end the same; its author should look.",
+        ),
+        Some(Trap::CannotBlockSyncTask) => Fault::new(
+            Code::Trapped,
+            "The tool waits in a function that may not wait: in WASI 0.3 such a function is an `async func`. Its author should look.",
         ),
         Some(_) => Fault::new(
             Code::Trapped,

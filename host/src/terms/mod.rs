@@ -7,6 +7,7 @@ pub mod json;
 mod limits;
 mod outcome;
 mod text;
+mod wasi;
 
 pub use bill::Bill;
 pub use definition::{Annotations, Definition, FunctionId, Hints, Listed};
@@ -14,6 +15,7 @@ pub use fault::{Blame, Code, Fault};
 pub use limits::Limits;
 pub use outcome::{Blob, Content, Link, Outcome, Output, Progress, ToolError, ToolErrorCode};
 pub use text::{is_hidden, seen};
+pub use wasi::Wasi;
 
 /// Who asked: an agent, and where it is known the user it acts for.
 ///

@@ -12,13 +12,16 @@ mod grant;
 mod host;
 mod measure;
 mod open;
+mod p3;
 mod place;
 mod stream;
 mod wall;
+mod work;
 mod write;
 
 pub use grant::{Access, DirGrant, Quota};
 pub use host::{Dirs, State};
+pub(super) use p3::link as link_p3;
 pub use place::{Folders, Shelf};
 pub use wall::landlock_is_here;
 

@@ -319,6 +319,11 @@ impl HttpContext {
         })
     }
 
+    /// What is left of the call's time.
+    pub(super) fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
     /// When the whole exchange has to be over.
     fn until(&self, asked: Option<Duration>) -> Instant {
         let now = Instant::now();

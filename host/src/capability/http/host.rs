@@ -76,6 +76,13 @@ pub(in crate::capability) fn link<T: Holder + WasiHttpView>(
     guest::add_to_linker::<T, Buffered>(linker, |holder| holder.powers().http())
 }
 
+/// Links `wasi:http` 0.3: the same hooks, so the same policy, dialer, caps and records.
+pub(in crate::capability) fn link_p3<T: Holder + WasiHttpView>(
+    linker: &mut Linker<T>,
+) -> wasmtime::Result<()> {
+    wasmtime_wasi_http::p3::add_to_linker(linker)
+}
+
 impl guest::Host for State {
     async fn send(&mut self, request: guest::Request) -> Result<guest::Response, guest::Error> {
         let headers = request

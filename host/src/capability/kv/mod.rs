@@ -4,6 +4,7 @@
 //!
 //! `store` is the whole of it, whichever draft the guest speaks; `space` is the SQL.
 
+mod contents;
 mod draft;
 mod draft2;
 mod error;
@@ -16,6 +17,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
+pub use contents::ContentsError;
 pub use error::KvError;
 pub use grant::KvGrant;
 pub use rules::{Cursor, MOST_ANSWER, MOST_BATCH, MOST_KEY, MOST_VALUE, PAGE};

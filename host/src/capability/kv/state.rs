@@ -99,7 +99,7 @@ impl State {
     }
 }
 
-fn name(grant: &KvGrant, caller: Option<&Caller>) -> Name {
+pub(super) fn name(grant: &KvGrant, caller: Option<&Caller>) -> Name {
     let caller = caller.filter(|_| grant.per_caller).map(whose);
     Name {
         owner: (*grant.owner).into(),
@@ -116,7 +116,7 @@ fn whose(caller: &Caller) -> String {
     }
 }
 
-fn quota(grant: &KvGrant) -> Quota {
+pub(super) fn quota(grant: &KvGrant) -> Quota {
     let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     Quota {
         bytes: signed(grant.bytes),

@@ -13,6 +13,7 @@ use wasmtime_wasi::WasiCtxBuilder;
 
 use super::bindings::wasi::logging::logging;
 use super::frame::{Charter, Equipment, Holder};
+use super::sink::Sink;
 use crate::terms::is_hidden;
 
 /// The longest message that is kept, in bytes.
@@ -46,7 +47,8 @@ impl State {
         if self.level.is_some_and(|lowest| lowest <= Level::Info) {
             let sink = |name| {
                 let scrubber = self.equipment.patterns().scrubber();
-                stdio::Sink::new(name, self.speaker.clone(), self.quota, scrubber)
+                let lines = stdio::Lines::new(name, self.speaker.clone(), self.quota, scrubber);
+                Sink::new(lines)
             };
             wasi.stdout(sink("stdout"));
             wasi.stderr(sink("stderr"));

@@ -1,42 +1,16 @@
-//! Stdout and stderr of a guest: whole lines to the operator's log, up to a limit, then nothing.
-//! Writing never fails and never blocks: a tool that prints a lot is a nuisance, not an error.
+//! Stdout and stderr of a guest: whole lines to the operator's log, up to a limit, then nothing: a
+//! tool that prints a lot is a nuisance, not an error.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use super::{Level, MESSAGE, emit, visible};
 use crate::capability::service::secret::Scrubber;
+use crate::capability::sink::Take;
 
-/// What a guest may write at once. The stream's contract makes the host allocate this much for
-/// `write-zeroes`, so it is small.
-const AT_ONCE: usize = 64 << 10;
-
-/// Where one of the two streams ends. A guest may open it many times: all its handles share one
-/// limit.
-#[derive(Clone)]
-pub(super) struct Sink(Arc<Mutex<Lines>>);
-
-impl Sink {
-    pub(super) fn new(
-        name: &'static str,
-        speaker: Arc<str>,
-        quota: u64,
-        scrubber: Scrubber,
-    ) -> Self {
-        Self(Arc::new(Mutex::new(Lines {
-            name,
-            speaker,
-            left: quota,
-            scrubber,
-            line: Vec::new(),
-        })))
-    }
-}
-
-struct Lines {
+/// The lines of one of the two streams.
+pub(super) struct Lines {
     name: &'static str,
     speaker: Arc<str>,
     left: u64,
@@ -45,13 +19,32 @@ struct Lines {
 }
 
 impl Lines {
+    pub(super) const fn new(
+        name: &'static str,
+        speaker: Arc<str>,
+        quota: u64,
+        scrubber: Scrubber,
+    ) -> Self {
+        Self {
+            name,
+            speaker,
+            left: quota,
+            scrubber,
+            line: Vec::new(),
+        }
+    }
+}
+
+impl Take for Lines {
     fn take(&mut self, bytes: Bytes) {
         if self.left > 0 {
             let clean = self.scrubber.push(bytes);
             self.keep(&clean);
         }
     }
+}
 
+impl Lines {
     fn keep(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             if self.left == 0 {
@@ -89,45 +82,5 @@ impl Drop for Lines {
             self.keep(&rest);
         }
         self.end_line();
-    }
-}
-
-impl IsTerminal for Sink {
-    fn is_terminal(&self) -> bool {
-        false
-    }
-}
-
-impl StdoutStream for Sink {
-    fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(self.clone())
-    }
-
-    fn async_stream(&self) -> Box<dyn tokio::io::AsyncWrite + Send + Sync> {
-        Box::new(tokio::io::sink())
-    }
-}
-
-#[wasmtime_wasi::async_trait]
-impl Pollable for Sink {
-    async fn ready(&mut self) {}
-}
-
-#[wasmtime_wasi::async_trait]
-impl OutputStream for Sink {
-    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take(bytes);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> StreamResult<()> {
-        Ok(())
-    }
-
-    fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(AT_ONCE)
     }
 }

@@ -10,6 +10,7 @@ mod credential;
 mod decode;
 mod doors;
 mod fault;
+mod stand_in;
 #[cfg(test)]
 mod tests;
 
@@ -37,6 +38,7 @@ use decode::{Source, coding};
 use doors::Doors;
 use fault::Failure;
 pub use fault::{DialError, DialErrorKind};
+pub use stand_in::{Sent, StandIn};
 
 /// The longest time until a connection stands, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -68,6 +70,7 @@ pub struct Dialer {
     doors: Doors,
     places: Arc<Semaphore>,
     lines: Mutex<HashMap<usize, Arc<Line>>>,
+    stand_in: Option<Arc<dyn StandIn>>,
 }
 
 /// The way out for one grant: its own connections, so that nothing of one origin, one credential or
@@ -126,6 +129,17 @@ impl Dialer {
             doors: Doors::default(),
             places: Arc::new(Semaphore::new(of_all())),
             lines: Mutex::default(),
+            stand_in: None,
+        }
+    }
+
+    /// A dialer that opens no connection: `stand_in` answers. All that is decided before a request
+    /// leaves, and all that is done with a response, is as ever.
+    #[must_use]
+    pub fn answered_by(stand_in: Arc<dyn StandIn>) -> Self {
+        Self {
+            stand_in: Some(stand_in),
+            ..Self::new()
         }
     }
 
@@ -191,8 +205,11 @@ impl Dialer {
             own.map_err(closed)?,
             of_all.acquire_owned().await.map_err(closed)?,
         );
-        let client = line.client.get_or_try_init(|| self.client(grant)).await?;
         let request = build(verdict, outgoing, secret)?;
+        if let Some(stand_in) = &self.stand_in {
+            return Ok((stand_in::answer(&**stand_in, verdict, &request)?, places));
+        }
+        let client = line.client.get_or_try_init(|| self.client(grant)).await?;
         let response = client.execute(request).await;
         Ok((
             response.map_err(|e| failed(e, |why| DialError::on_the_way(why, verdict)))?,

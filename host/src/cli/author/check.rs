@@ -34,7 +34,7 @@ pub(super) struct Built {
 /// project's folder. Nothing is there changed unless all is well.
 pub(super) fn take_over(project: &Project, made: &Path, runtime: &Handle) -> anyhow::Result<Built> {
     let bytes = std::fs::read(made).with_context(|| format!("cannot read {}", made.display()))?;
-    let imports = catalog::inspect(&bytes)
+    let imports = catalog::look(&bytes)
         .map_err(|fault| refused(fault.say))?
         .imports;
     if project.language.has_runtime() {

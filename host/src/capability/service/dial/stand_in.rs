@@ -1,0 +1,44 @@
+//! The seam in front of the network: what answers a request in its place, where somebody wants to see
+//! what a tool does without one. It decides nothing: the request was judged, and holds its credential.
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+use super::fault::{DialError, DialErrorKind};
+use crate::capability::http::Verdict;
+
+/// A request that would leave the host now.
+#[derive(Debug)]
+pub struct Sent<'a> {
+    /// What allowed it, with its method and its URL. A credential in the query is not in there.
+    pub verdict: &'a Verdict,
+    /// The headers, with those that the host adds.
+    pub headers: &'a HeaderMap,
+    /// The whole body.
+    pub body: &'a [u8],
+}
+
+/// What answers in the network's place.
+pub trait StandIn: Send + Sync {
+    /// The response, or how the network fails.
+    ///
+    /// # Errors
+    /// What a dialer would find.
+    fn answer(&self, sent: &Sent<'_>) -> Result<http::Response<Bytes>, DialErrorKind>;
+}
+
+pub(super) fn answer(
+    stand_in: &dyn StandIn,
+    verdict: &Verdict,
+    request: &reqwest::Request,
+) -> Result<reqwest::Response, DialError> {
+    let body = request.body().and_then(reqwest::Body::as_bytes);
+    let sent = Sent {
+        verdict,
+        headers: request.headers(),
+        body: body.unwrap_or_default(),
+    };
+    let answered = stand_in.answer(&sent);
+    let failed = |kind| DialError::new(kind, &verdict.grant().origin, None);
+    Ok(answered.map_err(failed)?.into())
+}

@@ -1,0 +1,188 @@
+//! Programs of WASI preview 1, made into components with Bytecode Alliance's adapter: what they ask of
+//! the older interface is answered by the newer one's, under the same grants.
+//!
+//! The encoder reads foreign bytes, so they are measured before, and a panic of it is an error here.
+
+use wasi_preview1_component_adapter_provider as provider;
+use wit_component::ComponentEncoder;
+
+use super::inspect::{MOST_BYTES, bad};
+use super::kind::{Kind, Looked, is_preview1, look};
+use crate::terms::Fault;
+
+/// The encoder's stack, in bytes: types within types make it recurse.
+const STACK: usize = 64 << 20;
+
+/// Imports that are named in a refusal.
+const NAMED: usize = 5;
+
+/// The component of a core module of WASI preview 1.
+///
+/// # Errors
+///
+/// `bad-component`: it is none, it asks for something else too, or there is nothing in it to call.
+pub fn adapt(module: &[u8]) -> Result<Vec<u8>, Fault> {
+    if u64::try_from(module.len()).unwrap_or(u64::MAX) > MOST_BYTES {
+        return Err(bad(format!("it has more than {MOST_BYTES} bytes")));
+    }
+    let looked = look(module)?;
+    adaptable(&looked)?;
+    let is_program = looked.exports.iter().any(|export| export == "_start");
+    let adapter = match is_program {
+        true => provider::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
+        false => provider::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
+    };
+    let component = encoded(module, adapter)?;
+    match look(&component)?.kind {
+        Kind::Silent => Err(bad(
+            "it has neither a `_start` nor a world of typed functions: there is nothing in it to call",
+        )),
+        _ => Ok(component),
+    }
+}
+
+/// Whether a file is a core module that the adapter is for.
+///
+/// # Errors
+///
+/// `bad-component`, naming what it asks for that nobody here has.
+pub fn adaptable(looked: &Looked) -> Result<(), Fault> {
+    match looked.kind {
+        Kind::Preview1 => Ok(()),
+        Kind::Core => Err(foreign(looked)),
+        _ => Err(bad("it is a component already")),
+    }
+}
+
+fn foreign(looked: &Looked) -> Fault {
+    let others: Vec<&str> = looked
+        .imports
+        .iter()
+        .map(String::as_str)
+        .filter(|import| !is_preview1(import))
+        .collect();
+    let named = others.get(..NAMED).unwrap_or(&others).join("`, `");
+    match others.len().saturating_sub(NAMED) {
+        _ if others.is_empty() => bad(
+            "it is a core module that asks for nothing: it is no program of WASI preview 1, and its functions have no types",
+        ),
+        0 => bad(format!(
+            "it is a core module that imports `{named}`, which only the program it was made for provides"
+        )),
+        more => bad(format!(
+            "it is a core module that imports `{named}` and {more} more, which only the program it was made for provides"
+        )),
+    }
+}
+
+/// On a thread of its own: its stack is large, and its panic ends it alone.
+fn encoded(module: &[u8], adapter: &[u8]) -> Result<Vec<u8>, Fault> {
+    let encode = || {
+        ComponentEncoder::default()
+            .validate(true)
+            .module(module)?
+            .adapter(provider::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, adapter)?
+            .encode()
+    };
+    let done = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK);
+        let thread = thread.spawn_scoped(scope, encode);
+        thread.map(std::thread::ScopedJoinHandle::join)
+    });
+    match done {
+        Ok(Ok(Ok(component))) => Ok(component),
+        Ok(Ok(Err(error))) => Err(bad(format!("no component can be made of it: {error:#}"))),
+        Ok(Err(_)) => Err(bad(
+            "no component can be made of it: the encoder failed on it",
+        )),
+        Err(error) => Err(Fault::internal(format!(
+            "no thread for the encoder: {error}"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const PROGRAM: &str = r#"(module
+        (import "wasi_snapshot_preview1" "fd_write"
+            (func $write (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (data (i32.const 8) "hello\n")
+        (func (export "_start")
+            (i32.store (i32.const 0) (i32.const 8))
+            (i32.store (i32.const 4) (i32.const 6))
+            (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 20)))))"#;
+
+    fn refused(module: &[u8]) -> String {
+        let adapted = adapt(module).map(|_| ());
+        adapted.map_or_else(|fault| fault.say.into_owned(), |()| String::new())
+    }
+
+    #[test]
+    fn a_program_becomes_a_command() {
+        let module = wat::parse_str(PROGRAM).unwrap();
+        let component = adapt(&module).unwrap();
+        let looked = look(&component).unwrap();
+        assert_eq!(looked.kind, Kind::Command);
+        assert!(
+            looked
+                .imports
+                .iter()
+                .any(|import| import.starts_with("wasi:cli/stdout@0.2"))
+        );
+        assert!(
+            super::super::inspect(&component, crate::terms::Wasi::V02).is_ok(),
+            "the host has all that it imports"
+        );
+        assert!(refused(&component).contains("component already"));
+    }
+
+    #[test]
+    fn what_is_no_program_is_refused_with_the_reason() {
+        let parsed = |text: &str| wat::parse_str(text).unwrap();
+        for (text, said) in [
+            ("(module)", "asks for nothing"),
+            (
+                "(module (import \"env\" \"alloc\" (func)))",
+                "imports `env.alloc`",
+            ),
+            (
+                "(module (import \"wasi_snapshot_preview1\" \"sched_yield\" (func (result i32))) (import \"go\" \"debug\" (func)))",
+                "imports `go.debug`",
+            ),
+            (
+                "(module (import \"wasi_snapshot_preview1\" \"sched_yield\" (func (result i32))) (memory (export \"memory\") 1))",
+                "nothing in it to call",
+            ),
+            (
+                "(module (import \"wasi_snapshot_preview1\" \"no_such\" (func)) (memory (export \"memory\") 1) (func (export \"_start\")))",
+                "no_such",
+            ),
+            (
+                "(module (import \"wasi_snapshot_preview1\" \"fd_close\" (func)) (memory (export \"memory\") 1) (func (export \"_start\")))",
+                "no component can be made of it",
+            ),
+        ] {
+            let say = refused(&parsed(text));
+            assert!(say.contains(said), "{text}: {say}");
+        }
+    }
+
+    /// Every prefix, and every byte turned over: an error or a component, never a panic.
+    #[test]
+    fn damaged_programs_end_in_errors() {
+        let whole = wat::parse_str(PROGRAM).unwrap();
+        for end in 0..whole.len() {
+            let _ = adapt(whole.get(..end).unwrap());
+        }
+        for at in 8..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0xff;
+            let _ = adapt(&bytes);
+        }
+    }
+}

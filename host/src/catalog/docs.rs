@@ -1,0 +1,71 @@
+//! What a component's own documentation says of its functions: the section `package-docs`, in which
+//! the tools of WIT keep comments. It is the author's text, bounded and cleaned like all of his words
+//! later on.
+
+use serde_json::Value;
+use wasmparser::{Parser, Payload};
+
+use crate::sandbox::Origin;
+
+/// The section's name, as wit-parser has it.
+const SECTION: &str = "package-docs";
+
+/// The longest section that is read, in bytes.
+const MOST: usize = 1 << 20;
+
+/// The comments of a component's WIT. Empty where it has none, or none that can be read: nothing
+/// depends on them.
+#[derive(Debug, Default)]
+pub(super) struct Docs(Vec<Value>);
+
+impl Docs {
+    /// Reads the sections of a component that was found sound.
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let mut found = Vec::new();
+        for payload in Parser::new(0).parse_all(bytes) {
+            let Ok(payload) = payload else { break };
+            if let Payload::CustomSection(section) = payload
+                && section.name() == SECTION
+                && section.data().len() <= MOST
+                // A byte for the format's version, which says only what may be there besides.
+                && let Some((_, json)) = section.data().split_first()
+                && let Ok(value) = serde_json::from_slice(json)
+            {
+                found.push(value);
+            }
+        }
+        Self(found)
+    }
+
+    /// What is said of a function.
+    pub(super) fn function<'d>(&'d self, origin: &Origin) -> Option<&'d str> {
+        self.0.iter().find_map(|package| match &origin.interface {
+            Some(interface) => {
+                let plain = interface.split('@').next()?;
+                let name = plain.rsplit('/').next()?;
+                let among = |item: &'d Value| said(item.get("funcs")?.get(&origin.function)?);
+                let named = package.get("interfaces").and_then(|all| all.get(name));
+                let inline =
+                    worlds(package).filter_map(|world| world.get("interface_exports")?.get(name));
+                named.into_iter().chain(inline).find_map(among)
+            }
+            None => worlds(package).find_map(|world| {
+                let exports = world.get("func_exports").or_else(|| world.get("funcs"))?;
+                said(exports.get(&origin.function)?)
+            }),
+        })
+    }
+}
+
+fn worlds(package: &Value) -> impl Iterator<Item = &Value> {
+    let worlds = package.get("worlds").and_then(Value::as_object);
+    worlds.into_iter().flat_map(|worlds| worlds.values())
+}
+
+/// The first format has a text, the second an object with one.
+fn said(function: &Value) -> Option<&str> {
+    let text = function
+        .as_str()
+        .or_else(|| function.get("docs")?.as_str())?;
+    Some(text.trim()).filter(|text| !text.is_empty())
+}

@@ -1,0 +1,255 @@
+//! What a WebAssembly file is and what it asks for, told of every file, also of one that cannot run
+//! here. It compiles nothing and decides nothing: `inspect` does.
+
+use wasmparser::{Parser, Payload};
+
+use super::inspect::{Inspected, bad, kind, measured, sections};
+use super::shape::Shape;
+use crate::capability;
+use crate::terms::{Fault, Wasi};
+
+/// How a component begins.
+const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
+
+/// How a core module begins.
+const MODULE: &[u8] = b"\0asm\x01\0\0\0";
+
+/// The module that programs of WASI preview 1 import.
+pub const PREVIEW_1: &str = "wasi_snapshot_preview1";
+
+/// The longest list of names of a core module that is kept.
+const MOST_NAMES: usize = 10_000;
+
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A component of this host's own world: it says itself what it offers.
+    Tool,
+    /// A `wasi:cli` program as a component.
+    Command,
+    /// A component that exports functions of its own.
+    Typed,
+    /// A component that exports nothing.
+    Silent,
+    /// A core module that asks for nothing but WASI preview 1: `add` makes a component of it.
+    Preview1,
+    /// A core module that asks for something else.
+    Core,
+}
+
+impl Kind {
+    /// In words.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Tool => "a tool: a component of the world toolhost:tool",
+            Self::Command => "a program: a component of the world wasi:cli/command",
+            Self::Typed => "a component with functions of its own",
+            Self::Silent => "a component that exports nothing",
+            Self::Preview1 => "a core module of WASI preview 1",
+            Self::Core => "a core module",
+        }
+    }
+}
+
+/// What was found in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looked {
+    /// What it is.
+    pub kind: Kind,
+    /// What it imports; of a core module as `module.name`.
+    pub imports: Vec<String>,
+    /// What it exports.
+    pub exports: Vec<String>,
+    /// The generation of WASI that it needs.
+    pub wasi: Wasi,
+}
+
+/// Looks at a file.
+///
+/// # Errors
+///
+/// `bad-component`, where it is no WebAssembly, damaged, or larger than any compiler should be given.
+pub fn look(bytes: &[u8]) -> Result<Looked, Fault> {
+    if bytes.starts_with(MODULE) {
+        return core(bytes);
+    }
+    kind(bytes)?;
+    let inspected = sections(bytes).map_err(measured)?;
+    let wasi = inspected.needs();
+    let Inspected {
+        imports, exports, ..
+    } = inspected;
+    let of = |package: &str| exports.iter().any(|export| is_of(export, package));
+    let kind = if of("toolhost:tool/tools") {
+        Kind::Tool
+    } else if of("wasi:cli/run") {
+        Kind::Command
+    } else if exports.is_empty() {
+        Kind::Silent
+    } else {
+        Kind::Typed
+    };
+    Ok(Looked {
+        kind,
+        imports,
+        exports,
+        wasi,
+    })
+}
+
+/// Whether a name is this interface's, of whatever version.
+fn is_of(name: &str, interface: &str) -> bool {
+    name.split('@').next() == Some(interface)
+}
+
+/// A core module, measured as a component is.
+fn core(bytes: &[u8]) -> Result<Looked, Fault> {
+    let damaged = |error: wasmparser::BinaryReaderError| measured(error.into());
+    let (mut imports, mut exports) = (Vec::new(), Vec::new());
+    let mut shape = Shape::new();
+    for payload in Parser::new(0).parse_all(bytes) {
+        let payload = payload.map_err(damaged)?;
+        shape.note(&payload).map_err(measured)?;
+        match payload {
+            Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    let import = import.map_err(damaged)?;
+                    imports.push(format!("{}.{}", import.module, import.name));
+                }
+            }
+            Payload::ExportSection(section) => {
+                for export in section {
+                    exports.push(export.map_err(damaged)?.name.to_owned());
+                }
+            }
+            _ => {}
+        }
+        if imports.len().max(exports.len()) > MOST_NAMES {
+            return Err(bad(format!(
+                "it imports or exports more than {MOST_NAMES} names"
+            )));
+        }
+    }
+    let others = imports.iter().any(|import| !is_preview1(import));
+    imports.sort();
+    imports.dedup();
+    exports.sort();
+    let kind = if others || imports.is_empty() {
+        Kind::Core
+    } else {
+        Kind::Preview1
+    };
+    Ok(Looked {
+        kind,
+        imports,
+        exports,
+        wasi: Wasi::V02,
+    })
+}
+
+/// Whether a core module's import is one of WASI preview 1.
+pub(super) fn is_preview1(import: &str) -> bool {
+    import
+        .strip_prefix(PREVIEW_1)
+        .is_some_and(|name| name.starts_with('.'))
+}
+
+/// What an import is for, and what a host does with it.
+#[must_use]
+pub fn purpose(import: &str) -> &'static str {
+    if capability::provided_by(import).is_none() {
+        return "unknown";
+    }
+    let name = import.split('@').next().unwrap_or(import);
+    match name.split_once('/').unwrap_or((name, "")) {
+        ("toolhost:tool", "http") | ("wasi:http", _) => "http",
+        ("wasi:filesystem", _) => "dir",
+        ("wasi:keyvalue", _) => "kv",
+        ("wasi:config", _) => "config",
+        ("wasi:cli", "environment") => "env",
+        ("wasi:logging", _) | ("wasi:cli", "stdout" | "stderr") => "log",
+        ("wasi:clocks", _) => "clock",
+        ("wasi:random", _) => "random",
+        ("wasi:sockets", _) => "sockets",
+        ("toolhost:tool", "progress") => "progress",
+        ("wasi:io", _) => "streams",
+        ("wasi:cli", _) => "program",
+        _ => "other",
+    }
+}
+
+/// Whether these bytes are a component's.
+#[must_use]
+pub fn is_component(bytes: &[u8]) -> bool {
+    bytes.starts_with(COMPONENT)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn of(text: &str) -> Looked {
+        look(&wat::parse_str(text).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn kinds_are_told_apart() {
+        for (text, kind) in [
+            ("(component)", Kind::Silent),
+            (
+                "(component (instance $i) (export \"toolhost:tool/tools@0.1.0\" (instance $i)))",
+                Kind::Tool,
+            ),
+            (
+                "(component (instance $i) (export \"wasi:cli/run@0.2.6\" (instance $i)))",
+                Kind::Command,
+            ),
+            (
+                "(component (instance $i) (export \"a:b/c\" (instance $i)))",
+                Kind::Typed,
+            ),
+            ("(module)", Kind::Core),
+            ("(module (import \"env\" \"f\" (func)))", Kind::Core),
+            (
+                "(module (import \"wasi_snapshot_preview1\" \"sched_yield\" (func)))",
+                Kind::Preview1,
+            ),
+            (
+                "(module (import \"wasi_snapshot_preview1\" \"a\" (func)) (import \"env\" \"f\" (func)))",
+                Kind::Core,
+            ),
+        ] {
+            assert_eq!(of(text).kind, kind, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off_is_said() {
+        let whole =
+            wat::parse_str("(module (import \"env\" \"f\" (func)) (export \"f\" (func 0)))")
+                .unwrap();
+        for end in 9..whole.len() {
+            // At the end of a section it is whole, with less in it.
+            if let Err(fault) = look(whole.get(..end).unwrap()) {
+                assert!(fault.say.contains("damaged"), "{}", fault.say);
+            }
+        }
+    }
+
+    #[test]
+    fn every_import_has_a_purpose() {
+        for (import, what) in [
+            ("wasi:http/types@0.2.6", "http"),
+            ("wasi:cli/environment@0.2.0", "env"),
+            ("wasi:cli/terminal-stdin@0.2.0", "program"),
+            ("wasi:sockets/tcp@0.2.0", "sockets"),
+            ("wasi:nn/tensor@0.2.0", "unknown"),
+        ] {
+            assert_eq!(purpose(import), what, "{import}");
+        }
+    }
+}

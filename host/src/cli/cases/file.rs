@@ -1,0 +1,442 @@
+//! The files of cases: read, bounded, and checked. It knows the format and nothing of running.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Read as _;
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use base64::Engine as _;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::capability::http::{Ask, Asked, Target};
+
+/// The largest file of cases, in bytes.
+const MOST_FILE: u64 = 4 << 20;
+
+/// The largest file that content is taken from, in bytes.
+const MOST_CONTENT: u64 = 32 << 20;
+
+/// Cases of one run.
+const MOST_CASES: usize = 10_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    case: Vec<Case>,
+}
+
+/// One call, what surrounds it, and what has to come of it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Case {
+    /// The file it is in.
+    #[serde(skip)]
+    pub(super) file: String,
+    pub(super) name: String,
+    pub(super) function: String,
+    #[serde(default)]
+    pub(super) arguments: Option<Json>,
+    #[serde(default)]
+    pub(super) env: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) config: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) http: Vec<Exchange>,
+    #[serde(default)]
+    pub(super) dir: BTreeMap<String, Dir>,
+    #[serde(default)]
+    pub(super) kv: BTreeMap<String, Bucket>,
+    pub(super) result: Option<Json>,
+    pub(super) contains: Option<Json>,
+    pub(super) text: Option<String>,
+    pub(super) text_contains: Option<Texts>,
+    pub(super) error: Option<WantedError>,
+    pub(super) fault: Option<String>,
+}
+
+/// A request that is expected, and what answers it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Exchange {
+    pub(super) request: Wanted,
+    #[serde(default)]
+    pub(super) request_headers: BTreeMap<String, String>,
+    pub(super) request_body: Option<String>,
+    pub(super) request_json: Option<Json>,
+    pub(super) status: Option<u16>,
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) body: Option<Content>,
+    pub(super) json: Option<Json>,
+    pub(super) fails: Option<Failure>,
+}
+
+/// `METHOD URL`, read as a guest's request is.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Wanted {
+    pub(super) text: String,
+    pub(super) asked: Asked,
+}
+
+/// How a request ends without a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Failure {
+    Unreachable,
+    Timeout,
+    Tls,
+    Protocol,
+    Denied,
+}
+
+/// A directory before and after the call.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Dir {
+    #[serde(default)]
+    pub(super) access: Access,
+    #[serde(default)]
+    pub(super) files: BTreeMap<String, Content>,
+    #[serde(default)]
+    pub(super) after: BTreeMap<String, Content>,
+    #[serde(default)]
+    pub(super) gone: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Access {
+    #[default]
+    Read,
+    ReadWrite,
+}
+
+impl Access {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::ReadWrite => "read-write",
+        }
+    }
+}
+
+/// A bucket before and after the call.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Bucket {
+    #[serde(default)]
+    pub(super) entries: BTreeMap<String, Content>,
+    #[serde(default)]
+    pub(super) after: BTreeMap<String, Content>,
+    #[serde(default)]
+    pub(super) gone: Vec<String>,
+}
+
+/// The tool's own error that is expected.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WantedError {
+    pub(super) code: String,
+    pub(super) message: Option<String>,
+    pub(super) message_contains: Option<Texts>,
+    pub(super) retry_after: Option<u32>,
+    pub(super) data: Option<Json>,
+}
+
+/// One text or several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Texts {
+    One(String),
+    All(Vec<String>),
+}
+
+impl Texts {
+    pub(super) fn all(&self) -> &[String] {
+        match self {
+            Self::One(text) => std::slice::from_ref(text),
+            Self::All(texts) => texts,
+        }
+    }
+}
+
+/// A JSON value: a TOML value, or a text that holds JSON.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "toml::Value")]
+pub(super) struct Json(pub(super) Value);
+
+/// Bytes: a text, base64, or a file beside the cases.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Content {
+    Text(String),
+    Base64(Base64),
+    File(FromFile),
+    /// What a `file` held, once it was read.
+    #[serde(skip)]
+    Bytes(Vec<u8>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Base64 {
+    #[serde(deserialize_with = "base64")]
+    base64: Vec<u8>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FromFile {
+    file: PathBuf,
+}
+
+impl Content {
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Base64(one) => &one.base64,
+            Self::Bytes(bytes) => bytes,
+            // Replaced before anybody asks.
+            Self::File(_) => &[],
+        }
+    }
+}
+
+fn base64<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+    let text = String::deserialize(from)?;
+    let decoded = base64::engine::general_purpose::STANDARD.decode(&text);
+    decoded.map_err(|error| serde::de::Error::custom(format!("not base64: {error}")))
+}
+
+impl TryFrom<String> for Wanted {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let like = "write a method and a URL, like \"GET https://example.org/orders/7\"";
+        let (method, url) = text.split_once(' ').ok_or(like)?;
+        let target = Target::Url(url.trim_start());
+        let asked = Asked::parse(&Ask { method, target });
+        let asked = asked.map_err(|error| format!("{error}; {like}"))?;
+        Ok(Self { text, asked })
+    }
+}
+
+impl TryFrom<toml::Value> for Json {
+    type Error = String;
+
+    fn try_from(value: toml::Value) -> Result<Self, String> {
+        if let toml::Value::String(text) = &value {
+            let parsed = serde_json::from_str(text);
+            return parsed.map(Self).map_err(|error| {
+                format!("this text is not JSON ({error}); a JSON text is written '\"...\"'")
+            });
+        }
+        json(value).map(Self)
+    }
+}
+
+fn json(value: toml::Value) -> Result<Value, String> {
+    Ok(match value {
+        toml::Value::String(text) => Value::String(text),
+        toml::Value::Integer(number) => number.into(),
+        toml::Value::Float(number) => serde_json::Number::from_f64(number)
+            .ok_or("JSON has neither infinity nor NaN")?
+            .into(),
+        toml::Value::Boolean(flag) => flag.into(),
+        toml::Value::Datetime(_) => return Err("JSON has no dates; write it as a text".to_owned()),
+        toml::Value::Array(list) => list.into_iter().map(json).collect::<Result<_, _>>()?,
+        toml::Value::Table(table) => {
+            let members = table
+                .into_iter()
+                .map(|(key, value)| Ok((key, json(value)?)));
+            Value::Object(members.collect::<Result<_, String>>()?)
+        }
+    })
+}
+
+/// Reads every case of a folder, in the order of the files' names.
+pub(super) fn read(folder: &Path) -> anyhow::Result<Vec<Case>> {
+    let listed = fs::read_dir(folder)
+        .with_context(|| format!("there is no folder of cases {}; write `cases/*.toml` there, or name another folder with --cases", folder.display()))?;
+    let mut files = Vec::new();
+    for entry in listed {
+        let path = entry?.path();
+        if path.extension().is_some_and(|end| end == "toml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    let mut cases = Vec::new();
+    for path in files {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let text = String::from_utf8(bounded(&path, MOST_FILE)?)
+            .with_context(|| format!("{} is not UTF-8", path.display()))?;
+        let file: File = toml::from_str(&text)
+            .map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
+        let mut names = BTreeSet::new();
+        for mut case in file.case {
+            case.file = name.to_string();
+            let place = format!("{}: the case {:?}", path.display(), case.name);
+            ensure!(names.insert(case.name.clone()), "{place} is there twice");
+            case.check().with_context(|| place.clone())?;
+            case.load(folder).with_context(|| place)?;
+            cases.push(case);
+        }
+        ensure!(
+            cases.len() <= MOST_CASES,
+            "there are more than {MOST_CASES} cases"
+        );
+    }
+    ensure!(
+        !cases.is_empty(),
+        "{} has no cases: write `[[case]]` into a file of it that ends in .toml",
+        folder.display()
+    );
+    Ok(cases)
+}
+
+/// A file, within its bound.
+pub(super) fn bounded(path: &Path, most: u64) -> anyhow::Result<Vec<u8>> {
+    let cannot = || format!("cannot read {}", path.display());
+    let file = fs::File::open(path).with_context(cannot)?;
+    ensure!(
+        file.metadata().with_context(cannot)?.is_file(),
+        "{} is not a file",
+        path.display()
+    );
+    let mut bytes = Vec::new();
+    file.take(most + 1)
+        .read_to_end(&mut bytes)
+        .with_context(cannot)?;
+    let fits = u64::try_from(bytes.len()).is_ok_and(|length| length <= most);
+    ensure!(fits, "{} has more than {most} bytes", path.display());
+    Ok(bytes)
+}
+
+/// Whether a path stays below the folder it is relative to.
+pub(super) fn stays_below(path: &Path) -> bool {
+    let mut parts = path.components().peekable();
+    parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
+}
+
+impl Case {
+    /// What the types do not say.
+    fn check(&self) -> anyhow::Result<()> {
+        let result = [
+            self.result.is_some(),
+            self.contains.is_some(),
+            self.text.is_some(),
+            self.text_contains.is_some(),
+        ];
+        let of_result = result.contains(&true);
+        let kinds = [of_result, self.error.is_some(), self.fault.is_some()];
+        match kinds.iter().filter(|there| **there).count() {
+            1 => {}
+            0 => bail!(
+                "says nothing of what has to come of it: write `result`, `contains`, `text`, `text_contains`, `error` or `fault`"
+            ),
+            _ => bail!("expects a result, an error and a fault at once: write one of them"),
+        }
+        let object = self
+            .arguments
+            .as_ref()
+            .is_none_or(|json| json.0.is_object());
+        ensure!(object, "`arguments` must be a JSON object");
+        self.http.iter().try_for_each(Exchange::check)?;
+        for (path, dir) in &self.dir {
+            let reads =
+                dir.access == Access::Read && !(dir.after.is_empty() && dir.gone.is_empty());
+            ensure!(
+                !reads,
+                "nothing changes in {path:?}, whose access is \"read\": delete `after` and `gone`, or write `access = \"read-write\"`"
+            );
+            let paths = dir.files.keys().chain(dir.after.keys()).chain(&dir.gone);
+            for inner in paths {
+                ensure!(
+                    stays_below(Path::new(inner)),
+                    "{inner:?} is no path below {path:?}"
+                );
+            }
+            named_once(path, &dir.after, &dir.gone)?;
+        }
+        for (name, bucket) in &self.kv {
+            named_once(name, &bucket.after, &bucket.gone)?;
+        }
+        Ok(())
+    }
+
+    /// Puts the content of the files in that are named.
+    fn load(&mut self, folder: &Path) -> anyhow::Result<()> {
+        let bodies = self
+            .http
+            .iter_mut()
+            .filter_map(|exchange| exchange.body.as_mut());
+        let dirs = self.dir.values_mut();
+        let files = dirs.flat_map(|dir| dir.files.values_mut().chain(dir.after.values_mut()));
+        let buckets = self.kv.values_mut();
+        let entries =
+            buckets.flat_map(|one| one.entries.values_mut().chain(one.after.values_mut()));
+        for content in bodies.chain(files).chain(entries) {
+            if let Content::File(named) = content {
+                let path = &named.file;
+                ensure!(
+                    stays_below(path),
+                    "{path:?} is no path below the folder of cases"
+                );
+                *content = Content::Bytes(bounded(&folder.join(path), MOST_CONTENT)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn named_once(
+    what: &str,
+    after: &BTreeMap<String, Content>,
+    gone: &[String],
+) -> anyhow::Result<()> {
+    let both = gone.iter().find(|name| after.contains_key(*name));
+    both.map_or(Ok(()), |name| {
+        bail!("{name:?} of {what:?} is in `after` and in `gone`")
+    })
+}
+
+impl Exchange {
+    fn check(&self) -> anyhow::Result<()> {
+        let request = &self.request.text;
+        let responds = self.status.is_some()
+            || !self.headers.is_empty()
+            || self.body.is_some()
+            || self.json.is_some();
+        ensure!(
+            self.fails.is_none() || !responds,
+            "the exchange {request:?} fails: it has no `status`, `headers`, `body` or `json`"
+        );
+        ensure!(
+            self.body.is_none() || self.json.is_none(),
+            "the exchange {request:?} has a `body` and a `json`: keep one"
+        );
+        ensure!(
+            self.request_body.is_none() || self.request_json.is_none(),
+            "the exchange {request:?} has a `request_body` and a `request_json`: keep one"
+        );
+        let judged = self.request_body.is_some()
+            || self.request_json.is_some()
+            || !self.request_headers.is_empty();
+        ensure!(
+            !(judged && self.fails == Some(Failure::Denied)),
+            "the exchange {request:?} is refused: nobody sees its headers and its body"
+        );
+        if let Some(status) = self.status {
+            ensure!(
+                (200..=599).contains(&status),
+                "the exchange {request:?}: {status} is no status of a response"
+            );
+        }
+        Ok(())
+    }
+}

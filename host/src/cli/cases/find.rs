@@ -1,0 +1,156 @@
+//! Which component is tested, with which cases, and what its author asks for. It runs nothing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use crate::catalog::{self, embedded};
+use crate::manifest;
+
+use super::file::bounded;
+
+/// What an author asks for.
+const TOOL_TOML: &str = "tool.toml";
+
+/// The largest component that is looked into, in bytes: as many as the host runs.
+const MOST: u64 = 64 << 20;
+
+/// Where builds leave a component, below the tool's folder or below one above it.
+const BUILT: [&str; 2] = ["target/wasm32-wasip2/guest", "target/wasm32-wasip2/release"];
+
+/// What a run is about.
+pub(super) struct Found {
+    /// Absolute.
+    pub(super) component: PathBuf,
+    /// The folder of cases.
+    pub(super) cases: PathBuf,
+    /// What to call the tool.
+    pub(super) name: String,
+    /// What its author asks for.
+    pub(super) asks: Option<Asks>,
+}
+
+/// A `tool.toml`.
+pub(super) struct Asks {
+    /// Where it is.
+    pub(super) place: String,
+    pub(super) text: String,
+}
+
+/// Finds all of it from what was typed.
+pub(super) fn find(
+    tool: &Path,
+    component: Option<&Path>,
+    cases: Option<&Path>,
+) -> anyhow::Result<Found> {
+    let meta = fs::metadata(tool).with_context(|| {
+        format!(
+            "there is neither a folder nor a component {}",
+            tool.display()
+        )
+    })?;
+    let (folder, named) = match meta.is_dir() {
+        true => (tool, component),
+        false => {
+            let parent = tool.parent().unwrap_or(Path::new(""));
+            (parent, component.or(Some(tool)))
+        }
+    };
+    let folder = std::path::absolute(folder.join("."))?;
+    let asks = own(&folder)?;
+    let component = match named {
+        Some(named) => named.to_owned(),
+        None => built(&folder, asks.as_ref())?,
+    };
+    let component = std::path::absolute(component)?;
+    let asks = match asks {
+        Some(asks) => Some(asks),
+        None => carried(&component)?,
+    };
+    let cases = cases.map_or_else(|| folder.join("cases"), Path::to_owned);
+    let name = asks.as_ref().and_then(|asks| name_in(&asks.text));
+    Ok(Found {
+        name: name.unwrap_or_else(|| name_of(&component)),
+        component,
+        cases,
+        asks,
+    })
+}
+
+/// The folder's own.
+fn own(folder: &Path) -> anyhow::Result<Option<Asks>> {
+    let path = folder.join(TOOL_TOML);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let most = u64::try_from(embedded::MOST)?;
+    let text = String::from_utf8(bounded(&path, most)?)
+        .with_context(|| format!("{} is not UTF-8", path.display()))?;
+    let place = path.display().to_string();
+    Ok(Some(Asks { place, text }))
+}
+
+/// The component's.
+fn carried(component: &Path) -> anyhow::Result<Option<Asks>> {
+    let bytes = bounded(component, MOST)?;
+    catalog::look(&bytes)
+        .map_err(|fault| anyhow::anyhow!("{}: {}", component.display(), fault.say))?;
+    let text = embedded::embedded(&bytes).map_err(|fault| anyhow::anyhow!("{}", fault.say))?;
+    let place = format!("{} in {}", TOOL_TOML, component.display());
+    Ok(text.map(|text| Asks { place, text }))
+}
+
+/// The component that a build left: the one that `tool.toml` names, or else the newest.
+fn built(folder: &Path, asks: Option<&Asks>) -> anyhow::Result<PathBuf> {
+    let named = asks.and_then(|asks| {
+        let part = manifest::parse_part(&asks.place, &asks.text).ok()?;
+        Some(folder.join(&part.tools.first()?.component))
+    });
+    if let Some(named) = named.filter(|named| named.is_file()) {
+        return Ok(named);
+    }
+    let name = asks.and_then(|asks| name_in(&asks.text));
+    let name = name.unwrap_or_else(|| name_of(folder));
+    let file = format!("{name}.wasm");
+    let own = ["", "dist"].map(|below| folder.join(below));
+    let above = folder
+        .ancestors()
+        .flat_map(|folder| BUILT.map(|built| folder.join(built)));
+    let files = own
+        .into_iter()
+        .chain(above)
+        .map(|folder| folder.join(&file));
+    let newest = files.filter_map(|file| {
+        let written = fs::metadata(&file).ok().filter(fs::Metadata::is_file)?;
+        Some((written.modified().ok()?, file))
+    });
+    match newest.max() {
+        Some((_, file)) => Ok(file),
+        None => bail!(
+            "there is no component {file} for {}; run `toolhost build` there, or name it with --component",
+            folder.display()
+        ),
+    }
+}
+
+/// The name of the one tool that a `tool.toml` is about.
+fn name_in(text: &str) -> Option<String> {
+    let part = manifest::parse_part(TOOL_TOML, text).ok()?;
+    Some(part.tools.first()?.name.to_string())
+}
+
+/// A tool's name after its file or folder.
+pub(super) fn name_of(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let clean = |c: char| match c.to_ascii_lowercase() {
+        c if c.is_ascii_lowercase() || c.is_ascii_digit() => c,
+        _ => '_',
+    };
+    let name: String = stem.chars().map(clean).collect();
+    let name = name.trim_start_matches(|c: char| !c.is_ascii_lowercase());
+    match name.get(..32).unwrap_or(name) {
+        "" => "tool".to_owned(),
+        name => name.to_owned(),
+    }
+}

@@ -1,0 +1,360 @@
+//! One case, run: a host of its own around the one engine, a call through it, and what is there
+//! afterwards. It judges nothing that the host judges.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use serde_json::{Map, Value};
+
+use crate::call::{Host, Request};
+use crate::capability::http::Asked;
+use crate::capability::kv::KvGrant;
+use crate::capability::service::dial::Dialer;
+use crate::capability::service::secret::{Secret, Secrets};
+use crate::capability::{World, dir, kv};
+use crate::catalog::{self, Lock, LockedTool, Places, Trouble};
+use crate::gate::Callers;
+use crate::ledger::{self, Filter, Header, Ledger, Mode};
+use crate::manifest::Manifest;
+use crate::quota::Quota;
+use crate::sandbox::Lanes;
+use crate::terms::{Bill, Caller, Door, Fault, Outcome};
+
+use super::super::workshop::Workshop;
+use super::exchange::List;
+use super::file::{Case, Failure};
+use super::find::Found;
+use super::grants::{Granted, Need, Source};
+use super::judge::{self, Difference};
+use super::stage::{self, Stage};
+
+/// The longest time that filling or reading a bucket may take.
+const STORE: Duration = Duration::from_secs(30);
+
+/// What all cases share.
+pub(super) struct Bench<'a> {
+    workshop: Workshop,
+    component: PathBuf,
+    name: String,
+    locked: LockedTool,
+    source: &'a Source,
+}
+
+/// A case that was run.
+pub(super) struct Done {
+    /// What is not as it has to be. Empty: it passed.
+    pub(super) differences: Vec<Difference>,
+    /// What the call used; nothing where there was no call.
+    pub(super) bill: Option<Bill>,
+    /// What it needs of the outside, and which grant gives it.
+    pub(super) needs: Vec<Need>,
+}
+
+impl Done {
+    fn unrun(differences: Vec<Difference>) -> Self {
+        Self {
+            differences,
+            bill: None,
+            needs: Vec::new(),
+        }
+    }
+}
+
+/// How a call ended, and what it left behind.
+struct Ran {
+    ended: Result<Outcome, Fault>,
+    bill: Bill,
+    /// As the ledger has them.
+    attempts: Vec<Value>,
+}
+
+impl<'a> Bench<'a> {
+    /// Compiles the component and asks it what it offers.
+    pub(super) fn new(found: &Found, source: &'a Source) -> anyhow::Result<Self> {
+        let workshop = Workshop::open()?;
+        let mut manifest = source.bare()?;
+        for tool in &mut manifest.tools {
+            Arc::make_mut(tool).component.clone_from(&found.component);
+        }
+        let mut lock = workshop.lock(&manifest)?;
+        let (name, locked) = lock
+            .tools
+            .pop_first()
+            .ok_or_else(|| anyhow::anyhow!("the tool was not locked"))?;
+        Ok(Self {
+            workshop,
+            component: found.component.clone(),
+            name,
+            locked,
+            source,
+        })
+    }
+
+    /// Runs one case.
+    ///
+    /// # Errors
+    ///
+    /// Where the machine does not let it; whatever the tool does is part of what was done.
+    pub(super) async fn run(&self, case: &Case) -> anyhow::Result<Done> {
+        let functions = &self.locked.functions;
+        if functions.iter().all(|one| one.name != case.function) {
+            let names: Vec<&str> = functions.iter().map(|one| one.name.as_str()).collect();
+            let said = format!(
+                "the tool has no function `{}`; it has {}",
+                case.function,
+                names.join(", ")
+            );
+            return Ok(Done::unrun(vec![Difference::plain(said)]));
+        }
+        let granted = match self.source.granted(case, &self.component)? {
+            Ok(granted) => granted,
+            Err(missing) => return Ok(Done::unrun(missing)),
+        };
+        let stage = Stage::set(case, &granted)?;
+        let list = Arc::new(List::new(&case.http)?);
+        let world = world(&stage, &granted.manifest, list.clone())?;
+        let caller = Caller {
+            agent: "local".into(),
+            user: None,
+        };
+        for (grant, bucket) in buckets(case, &granted) {
+            let entries = bucket.entries.iter();
+            let entries = entries.map(|(key, content)| (key.clone(), content.bytes().to_owned()));
+            world
+                .kv
+                .fill(grant, &caller, entries.collect(), Instant::now() + STORE)
+                .await?;
+        }
+        let ran = match self.call(case, &granted, &world, &stage).await? {
+            Ok(ran) => ran,
+            Err(troubles) => {
+                let said = troubles
+                    .into_iter()
+                    .map(|one| Difference::plain(one.to_string()));
+                return Ok(Done::unrun(said.collect()));
+            }
+        };
+        let mut differences = judge::judge(case, &ran.ended);
+        let requests = requests(case, &list, &ran.attempts, self.source);
+        differences.extend(requests.differences);
+        differences.extend(stage.differences()?);
+        for (grant, bucket) in buckets(case, &granted) {
+            let there = world
+                .kv
+                .contents(grant, &caller, Instant::now() + STORE)
+                .await?;
+            let wanted = stage::expected(&bucket.entries, &bucket.after, &bucket.gone);
+            let name = |key: &str| format!("kv {}[{key:?}]", grant.name);
+            differences.extend(stage::compare(&wanted, &there, name));
+        }
+        let mut needs = requests.needs;
+        needs.extend(granted.needs);
+        Ok(Done {
+            differences,
+            bill: Some(ran.bill),
+            needs,
+        })
+    }
+
+    async fn call(
+        &self,
+        case: &Case,
+        granted: &Granted,
+        world: &World,
+        stage: &Stage,
+    ) -> anyhow::Result<Result<Ran, Vec<Trouble>>> {
+        let lock = Lock {
+            tools: BTreeMap::from([(self.name.clone(), self.locked.clone())]),
+        };
+        let manifest = &granted.manifest;
+        let places = Places {
+            base: stage.path(),
+            cache: &self.workshop.cache,
+            world,
+        };
+        let loaded = catalog::load(&self.workshop.sandbox, manifest, &lock, places, &|_| {});
+        let catalog = match loaded {
+            Ok(catalog) => catalog,
+            Err(troubles) => return Ok(Err(troubles)),
+        };
+        let callers = Callers::new(&[], rustix::process::geteuid().as_raw(), None);
+        let header = Header {
+            host_version: env!("CARGO_PKG_VERSION"),
+            mode: Mode::Dev,
+            manifest: "",
+        };
+        let folder = stage.path().join("ledger");
+        let ledger = Ledger::open(&folder, &header, SystemTime::now)?;
+        let lanes = (self.workshop.sandbox.clone(), Lanes::new()?);
+        let host = Arc::new(Host::new(
+            callers,
+            catalog,
+            Quota::new(manifest),
+            lanes,
+            ledger,
+        ));
+        let request = Request {
+            caller: Caller {
+                agent: "local".into(),
+                user: None,
+            },
+            door: Door::Cli,
+            function: format!("{}_{}", granted.tool.name, case.function),
+            arguments: arguments(case),
+            progress: None,
+        };
+        let (released, bill) = host.call_with_bill(request).await;
+        host.stop().await?;
+        let shown = ledger::show(&folder, &Filter::default())?;
+        let calls = shown.calls.into_iter().flat_map(|call| call.attempts);
+        let attempts = calls.map(|attempt| serde_json::from_str(attempt.get()));
+        Ok(Ok(Ran {
+            ended: released.map(|release| release.into_outcome()),
+            bill,
+            attempts: attempts.collect::<Result<_, _>>()?,
+        }))
+    }
+}
+
+fn arguments(case: &Case) -> Map<String, Value> {
+    let json = case.arguments.as_ref().map(|json| &json.0);
+    json.and_then(Value::as_object).cloned().unwrap_or_default()
+}
+
+/// A world of this case alone: made-up credentials, folders of its own, and a list for a network.
+fn world(stage: &Stage, manifest: &Manifest, list: Arc<List>) -> anyhow::Result<World> {
+    let secret = |name: &Arc<str>| {
+        let value = format!("the-value-of-{name}").into_bytes();
+        Ok((name.clone(), Secret::new(value)?))
+    };
+    let secrets = manifest
+        .secrets
+        .keys()
+        .map(secret)
+        .collect::<anyhow::Result<Secrets>>()?;
+    Ok(World {
+        dialer: Arc::new(Dialer::answered_by(list)),
+        secrets: Arc::new(secrets),
+        folders: dir::Folders::new(stage.path()),
+        kv: kv::Place::new(stage.path().join("kv.sqlite")),
+    })
+}
+
+fn buckets<'c>(
+    case: &'c Case,
+    granted: &'c Granted,
+) -> impl Iterator<Item = (&'c KvGrant, &'c super::file::Bucket)> {
+    let grants = granted.spec.grants.kv.iter();
+    grants.filter_map(|grant| Some((grant, case.kv.get(&*grant.name)?)))
+}
+
+/// What came of the requests.
+struct Requests {
+    differences: Vec<Difference>,
+    needs: Vec<Need>,
+}
+
+/// Joins what the exchanges saw with what the record has: a request that was refused never came to
+/// an exchange.
+fn requests(case: &Case, list: &List, attempts: &[Value], source: &Source) -> Requests {
+    let outside = list.outside();
+    let mut differences: Vec<Difference> = outside
+        .unexpected
+        .into_iter()
+        .map(|asked| Difference::plain(format!("no exchange is for the request {asked}")))
+        .collect();
+    let mut refused: Vec<&Value> = Vec::new();
+    let mut needs = Vec::new();
+    for attempt in attempts
+        .iter()
+        .filter(|attempt| attempt.get("method").is_some())
+    {
+        let verdict = &attempt["verdict"];
+        if verdict["is"] == "refused" {
+            refused.push(attempt);
+            continue;
+        }
+        let by = format!("http.{}, line {}", text(&verdict["grant"]), verdict["line"]);
+        let by = matches!(source, Source::Written(_)).then_some(by);
+        let need = Need {
+            what: asked(attempt),
+            by,
+        };
+        if !needs.contains(&need) {
+            needs.push(need);
+        }
+    }
+    for exchange in outside
+        .unused
+        .into_iter()
+        .filter_map(|at| case.http.get(at))
+    {
+        let wanted = &exchange.request;
+        let denied = exchange.fails == Some(Failure::Denied);
+        let found = refused
+            .iter()
+            .position(|attempt| is_of(attempt, &wanted.asked));
+        let found = found.map(|at| refused.remove(at));
+        match found {
+            Some(_) if denied => {}
+            Some(attempt) => differences.push(Difference::plain(format!(
+                "tool.toml does not grant it: {} ({})",
+                wanted.text,
+                text(&attempt["verdict"]["why"])
+            ))),
+            None if denied => differences.push(Difference::plain(format!(
+                "the request {} was not refused: it was not made, or it is granted",
+                wanted.text
+            ))),
+            None => differences.push(Difference::plain(format!(
+                "the request {} was not made",
+                wanted.text
+            ))),
+        }
+    }
+    for attempt in refused
+        .into_iter()
+        .filter(|attempt| attempt.get("host").is_some())
+    {
+        differences.push(Difference::plain(format!(
+            "no exchange is for the request {}, which was refused: {}",
+            asked(attempt),
+            text(&attempt["verdict"]["why"])
+        )));
+    }
+    Requests { differences, needs }
+}
+
+/// Whether an attempt is what an exchange is about; the record has no query.
+fn is_of(attempt: &Value, asked: &Asked) -> bool {
+    attempt["method"] == asked.method.as_str()
+        && attempt["scheme"] == asked.origin.scheme.as_str()
+        && attempt["host"] == asked.origin.host_text()
+        && attempt["port"] == asked.origin.port
+        && attempt["path"] == asked.path.as_str()
+}
+
+/// What an attempt asked for: `GET https://example.org/a`.
+fn asked(attempt: &Value) -> String {
+    let (scheme, host) = (text(&attempt["scheme"]), text(&attempt["host"]));
+    let bracketed = if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host.to_owned()
+    };
+    let port = match (scheme, attempt["port"].as_u64()) {
+        ("http", Some(80)) | ("https", Some(443)) | (_, None) => String::new(),
+        (_, Some(port)) => format!(":{port}"),
+    };
+    format!(
+        "{} {scheme}://{bracketed}{port}{}",
+        text(&attempt["method"]),
+        text(&attempt["path"])
+    )
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}

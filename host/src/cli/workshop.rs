@@ -1,0 +1,77 @@
+//! What an author's commands look at components with, where there is no manifest and no state folder:
+//! an engine, a cache of the user's own, and a world with nothing in it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::start::private_folder;
+use crate::capability::service::dial::Dialer;
+use crate::capability::service::secret::Secrets;
+use crate::capability::{World, dir, kv};
+use crate::catalog::{self, Cache, Compiler, Lock, Places};
+use crate::manifest::Manifest;
+use crate::sandbox::Sandbox;
+
+pub(super) struct Workshop {
+    pub(super) sandbox: Arc<Sandbox>,
+    pub(super) cache: Cache,
+    /// No folder and no bucket of it is ever there.
+    world: World,
+    folder: PathBuf,
+}
+
+impl Workshop {
+    pub(super) fn open() -> anyhow::Result<Self> {
+        let folder = cache_folder()?;
+        private_folder(&folder)?;
+        let cache = Cache::open(folder.join("compiled"), Compiler::this_program());
+        Ok(Self {
+            sandbox: Arc::new(Sandbox::new()?),
+            cache: cache.context("cannot open the folder of compiled components")?,
+            world: World {
+                dialer: Arc::new(Dialer::new()),
+                secrets: Arc::new(Secrets::default()),
+                folders: dir::Folders::new(&folder),
+                kv: kv::Place::new(folder.join("kv.sqlite")),
+            },
+            folder,
+        })
+    }
+
+    /// Asks the tools of a manifest what they are and offer. Component paths are absolute.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with them.
+    pub(super) fn lock(&self, manifest: &Manifest) -> anyhow::Result<Lock> {
+        let runtime = tokio::runtime::Handle::current();
+        let places = Places {
+            base: &self.folder,
+            cache: &self.cache,
+            world: &self.world,
+        };
+        // Compiling takes long and asks guests: not on a thread of the runtime.
+        let locked = tokio::task::block_in_place(|| {
+            catalog::lock_tools(&self.sandbox, manifest, places, &runtime, &|_| {})
+        });
+        locked.map_err(|troubles| {
+            let said: Vec<String> = troubles.into_iter().map(|one| one.message).collect();
+            anyhow::anyhow!("{}", said.join("\n"))
+        })
+    }
+}
+
+/// Where this user's compiled components are kept, of all that were tried outside of a manifest.
+fn cache_folder() -> anyhow::Result<PathBuf> {
+    let variable = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let caches = variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
+    let caches =
+        caches.context("there is no place for compiled components: set HOME or XDG_CACHE_HOME")?;
+    Ok(Path::new(&caches).join("toolhost"))
+}

@@ -1,0 +1,379 @@
+//! Components that know nothing of toolhost: every function they export is a function of the tool,
+//! its schemas derived from its types.
+//!
+//! It knows types and values. What a description says beyond the types, whoever reads the
+//! component's docs adds.
+
+mod names;
+mod read;
+mod schema;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use wasmtime::Engine;
+use wasmtime::component::types::{ComponentFunc, ComponentItem, Type};
+use wasmtime::component::{Component, ComponentExportIndex, Val};
+
+use self::shape::{Builder, Named, Shape, Uncrossable};
+use self::write::Unwritten;
+use crate::capability::tools;
+use crate::terms::{Code, Fault};
+
+/// Functions that are read, at the most; as many as a tool may have are far fewer.
+const FUNCTIONS: usize = 1_000;
+
+/// Where a function comes from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Origin {
+    /// The exported interface, as `namespace:package/interface@version`; none for a function that
+    /// the component exports by itself.
+    pub interface: Option<String>,
+    /// Its name there.
+    pub function: String,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.interface {
+            Some(interface) => write!(f, "{interface}.{}", self.function),
+            None => f.write_str(&self.function),
+        }
+    }
+}
+
+/// An export that is no function of the tool.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct LeftOut {
+    /// Which one.
+    pub export: String,
+    /// Why agents cannot call it.
+    pub why: String,
+}
+
+/// The functions that a component's types give.
+#[derive(Debug, Default)]
+pub struct Typed {
+    functions: BTreeMap<String, Arc<Function>>,
+    left_out: Vec<LeftOut>,
+}
+
+/// One function, ready to be called with JSON.
+#[derive(Debug)]
+pub struct Function {
+    /// Where it comes from.
+    pub origin: Origin,
+    pub(super) index: ComponentExportIndex,
+    parameters: Vec<Named>,
+    result: Outcome,
+}
+
+/// What a function gives back.
+#[derive(Debug)]
+struct Outcome {
+    /// Its result's type has an error side.
+    fallible: bool,
+    ok: Option<Shape>,
+    error: Option<Shape>,
+}
+
+impl Typed {
+    /// Reads a component's exports.
+    pub(super) fn of(engine: &Engine, component: &Component) -> Self {
+        let mut reader = Reader {
+            component,
+            found: Vec::new(),
+            left_out: Vec::new(),
+        };
+        let types = component.component_type();
+        for (name, item) in types.exports(engine) {
+            match item.ty {
+                ComponentItem::ComponentFunc(function) => reader.function(None, name, &function),
+                ComponentItem::ComponentInstance(instance) => {
+                    if let Some(why) = names::is_runtimes(name) {
+                        reader.leave(name.to_owned(), why);
+                        continue;
+                    }
+                    let Some(index) = component.get_export_index(None, name) else {
+                        continue;
+                    };
+                    for (inner, item) in instance.exports(engine) {
+                        if let ComponentItem::ComponentFunc(function) = item.ty {
+                            reader.function(Some((name, &index)), inner, &function);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        reader.finish()
+    }
+
+    /// By the name within the tool.
+    pub(super) fn get(&self, name: &str) -> Option<&Arc<Function>> {
+        self.functions.get(name)
+    }
+
+    /// The functions, by their names within the tool.
+    pub fn functions(&self) -> impl Iterator<Item = (&str, &Function)> {
+        self.functions
+            .iter()
+            .map(|(name, function)| (name.as_str(), &**function))
+    }
+
+    /// The exports that agents cannot call, with the reason.
+    #[must_use]
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
+    }
+
+    /// What the component would say of itself, had it been written for this host.
+    ///
+    /// # Errors
+    ///
+    /// `bad-component` where nothing is left that could be called.
+    pub(super) fn definitions(&self) -> Result<Vec<tools::Definition>, Fault> {
+        if self.functions.is_empty() {
+            let why: Vec<String> = self
+                .left_out
+                .iter()
+                .take(20)
+                .map(|left| format!("`{}`: {}", left.export, left.why))
+                .collect();
+            let why = if why.is_empty() {
+                "it exports no function".to_owned()
+            } else {
+                why.join("; ")
+            };
+            return Err(Fault::new(
+                Code::BadComponent,
+                format!("the component has no function that an agent could call: {why}"),
+            ));
+        }
+        let definition = |(name, function): (&String, &Arc<Function>)| function.definition(name);
+        Ok(self.functions.iter().map(definition).collect())
+    }
+}
+
+struct Reader<'a> {
+    component: &'a Component,
+    found: Vec<Function>,
+    left_out: Vec<LeftOut>,
+}
+
+impl Reader<'_> {
+    fn leave(&mut self, export: String, why: impl Into<String>) {
+        if self.left_out.len() < FUNCTIONS {
+            self.left_out.push(LeftOut {
+                export,
+                why: why.into(),
+            });
+        }
+    }
+
+    fn function(
+        &mut self,
+        interface: Option<(&str, &ComponentExportIndex)>,
+        name: &str,
+        ty: &ComponentFunc,
+    ) {
+        let origin = Origin {
+            interface: interface.map(|(name, _)| name.to_owned()),
+            function: name.to_owned(),
+        };
+        if let Some(why) = names::is_no_function(&origin) {
+            return self.leave(origin.to_string(), why);
+        }
+        if self.found.len() >= FUNCTIONS {
+            let why = format!("the component has more than {FUNCTIONS} functions");
+            return self.leave(origin.to_string(), why);
+        }
+        let index = self
+            .component
+            .get_export_index(interface.map(|(_, index)| index), name);
+        let Some(index) = index else {
+            return self.leave(origin.to_string(), "the engine does not find it");
+        };
+        match types(ty) {
+            Ok((parameters, result)) => self.found.push(Function {
+                origin,
+                index,
+                parameters,
+                result,
+            }),
+            Err(error) => self.leave(origin.to_string(), error.to_string()),
+        }
+    }
+
+    fn finish(self) -> Typed {
+        let origins: Vec<&Origin> = self.found.iter().map(|one| &one.origin).collect();
+        let names = names::assign(&origins);
+        let mut typed = Typed {
+            functions: BTreeMap::new(),
+            left_out: self.left_out,
+        };
+        for (function, name) in self.found.into_iter().zip(names) {
+            match name {
+                Ok(name) => drop(typed.functions.insert(name, Arc::new(function))),
+                Err(why) => typed.left_out.push(LeftOut {
+                    export: function.origin.to_string(),
+                    why,
+                }),
+            }
+        }
+        typed
+    }
+}
+
+fn types(ty: &ComponentFunc) -> Result<(Vec<Named>, Outcome), Uncrossable> {
+    let mut builder = Builder::new();
+    let parameters = builder.parameters(ty.params())?;
+    let mut shape = |ty: Option<Type>| ty.map(|ty| builder.shape(&ty)).transpose();
+    let result = match ty.results().next() {
+        Some(Type::Result(result)) => Outcome {
+            fallible: true,
+            ok: shape(result.ok())?,
+            error: shape(result.err())?,
+        },
+        other => Outcome {
+            fallible: false,
+            ok: shape(other)?,
+            error: None,
+        },
+    };
+    Ok((parameters, result))
+}
+
+impl Function {
+    fn definition(&self, name: &str) -> tools::Definition {
+        let Origin {
+            interface,
+            function,
+        } = &self.origin;
+        let of = interface.as_ref().map_or_else(
+            || "the component".to_owned(),
+            |name| format!("the interface `{name}`"),
+        );
+        tools::Definition {
+            name: name.to_owned(),
+            title: None,
+            description: format!("Function `{function}` of {of}."),
+            input_schema: schema::arguments(&self.parameters).to_string(),
+            output_schema: self
+                .result
+                .ok
+                .as_ref()
+                .map(|shape| schema::result(shape).to_string()),
+            hints: tools::Hints {
+                read_only: None,
+                destructive: None,
+                idempotent: None,
+                open_world: None,
+            },
+        }
+    }
+
+    /// The values of a call's arguments, in the order of the parameters.
+    pub(super) fn arguments(&self, text: &str) -> Result<Vec<Val>, Fault> {
+        read::arguments(&self.parameters, text).map_err(|why| {
+            Fault::new(
+                Code::InvalidArguments,
+                format!("The arguments do not fit the function's types: {why}. Change them and call again."),
+            )
+        })
+    }
+
+    /// Room for what the function gives back.
+    pub(super) fn results(&self) -> Vec<Val> {
+        let any = self.result.fallible || self.result.ok.is_some();
+        vec![Val::Bool(false); usize::from(any)]
+    }
+
+    /// What a component written for this host would have answered. `most` bounds it, in bytes.
+    pub(super) fn answer(
+        &self,
+        results: &[Val],
+        most: u64,
+    ) -> Result<Result<tools::Output, tools::ToolError>, Fault> {
+        let unwritten = |error: Unwritten| match error {
+            Unwritten::Long => Fault::new(
+                Code::OutputTooLarge,
+                "The tool's answer is larger than its limit. Ask for less in one call.",
+            ),
+            Unwritten::Wrong(why) => Fault::new(
+                Code::InvalidOutput,
+                format!(
+                    "The tool's result cannot be written as JSON: {why}. Its author should look."
+                ),
+            ),
+        };
+        match (self.result.fallible, results) {
+            (true, [Val::Result(Err(value))]) => {
+                let error = self.error(value.as_deref(), most).map_err(unwritten)?;
+                Ok(Err(error))
+            }
+            (true, [Val::Result(Ok(value))]) => {
+                let output = self.output(value.as_deref(), most).map_err(unwritten)?;
+                Ok(Ok(output))
+            }
+            (false, [value]) => Ok(Ok(self.output(Some(value), most).map_err(unwritten)?)),
+            (false, []) => Ok(Ok(self.output(None, most).map_err(unwritten)?)),
+            _ => Err(Fault::internal("a result is not of its function's type")),
+        }
+    }
+
+    fn output(&self, value: Option<&Val>, most: u64) -> Result<tools::Output, Unwritten> {
+        let structured = match (&self.result.ok, value) {
+            (Some(shape), Some(value)) => Some(write::result(shape, value, most)?),
+            _ => None,
+        };
+        Ok(tools::Output {
+            structured,
+            contents: Vec::new(),
+        })
+    }
+
+    /// A case's name is the code: where it is one that agents know they can act on it.
+    fn error(&self, value: Option<&Val>, most: u64) -> Result<tools::ToolError, Unwritten> {
+        let data = match (&self.result.error, value) {
+            (Some(shape), Some(value)) => Some(write::value(shape, value, most)?),
+            _ => None,
+        };
+        let code = match value {
+            Some(Val::Enum(name) | Val::Variant(name, _)) => name.as_str(),
+            _ => "failed",
+        };
+        let said = value.and_then(words);
+        let message = match (&said, &data) {
+            (Some(said), _) => said.clone(),
+            (None, Some(data)) => format!("The function failed: {data}"),
+            (None, None) => "The function failed and does not say why.".to_owned(),
+        };
+        Ok(tools::ToolError {
+            code: code.to_owned(),
+            message,
+            retry_after: None,
+            // A text alone is said already.
+            data: data.filter(|_| !matches!(value, Some(Val::String(_)))),
+        })
+    }
+}
+
+/// The sentence in an error, where it has one: a text, or the text of its only case or of its field
+/// `message`.
+fn words(error: &Val) -> Option<String> {
+    match error {
+        Val::String(text) => Some(text.clone()),
+        Val::Variant(_, Some(inner)) => words(inner),
+        Val::Record(fields) => fields
+            .iter()
+            .find(|(name, _)| name == "message")
+            .and_then(|(_, value)| words(value)),
+        _ => None,
+    }
+}

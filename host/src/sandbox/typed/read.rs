@@ -1,0 +1,550 @@
+//! From JSON text straight to a component's values: no tree of JSON in between.
+//!
+//! Arguments fit their schema before they come here, so what fails here is what a schema cannot say
+//! (the bounds of a decimal string, base64). Whatever fails is told with its place and what was
+//! expected there, never with what was sent.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use wasmtime::component::Val;
+
+use super::shape::{Case, Int, Named, Payload, SAFE, Shape};
+
+/// Values of one call, at the most. Each has some forty bytes, so a short text could ask for much.
+const VALUES: u32 = 1 << 20;
+
+/// Reads a call's arguments, in the order of the parameters.
+///
+/// # Errors
+///
+/// Where something is not what it should be, and what it should be.
+pub(super) fn arguments(parameters: &[Named], text: &str) -> Result<Vec<Val>, String> {
+    let reader = Reader {
+        trail: RefCell::default(),
+        said: RefCell::default(),
+        left: Cell::new(VALUES),
+    };
+    let mut json = serde_json::Deserializer::from_str(text);
+    let fields = Fields {
+        fields: parameters,
+        reader: &reader,
+    };
+    let read = json.deserialize_map(fields).and_then(|values| {
+        json.end()?;
+        Ok(values)
+    });
+    read.map(|fields| fields.into_iter().map(|(_, value)| value).collect())
+        .map_err(|error| reader.complaint(&error))
+}
+
+/// What all parts of one reading share.
+struct Reader {
+    /// The place of the first mistake, innermost step first.
+    trail: RefCell<Vec<String>>,
+    /// What is wrong there.
+    said: RefCell<Option<String>>,
+    left: Cell<u32>,
+}
+
+impl Reader {
+    /// Notes the first mistake; what comes after it follows from it.
+    fn say<E: Error>(&self, what: impl Into<String>) -> E {
+        self.said.borrow_mut().get_or_insert_with(|| what.into());
+        E::custom("")
+    }
+
+    /// Something went wrong further in, at this step.
+    fn at<E>(&self, step: impl fmt::Display, error: E) -> E {
+        self.trail.borrow_mut().push(step.to_string());
+        error
+    }
+
+    fn count<E: Error>(&self) -> Result<(), E> {
+        match self.left.get().checked_sub(1) {
+            Some(left) => {
+                self.left.set(left);
+                Ok(())
+            }
+            None => Err(self.say(format!("must be smaller: one call takes {VALUES} values"))),
+        }
+    }
+
+    fn complaint(&self, error: &serde_json::Error) -> String {
+        let Some(said) = self.said.take() else {
+            return format!("the arguments must be JSON: {error}");
+        };
+        let trail = self.trail.take();
+        if trail.is_empty() {
+            return format!("the arguments: {said}");
+        }
+        let place: String = trail
+            .iter()
+            .rev()
+            .flat_map(|step| ["/", step.as_str()])
+            .collect();
+        format!("`{place}` {said}")
+    }
+}
+
+/// One value to be read.
+#[derive(Clone, Copy)]
+struct Seed<'a> {
+    shape: &'a Shape,
+    reader: &'a Reader,
+}
+
+impl<'a> Seed<'a> {
+    const fn of(self, shape: &'a Shape) -> Self {
+        Self {
+            shape,
+            reader: self.reader,
+        }
+    }
+
+    fn integer<E: Error>(self, int: Int, value: i128) -> Result<Val, E> {
+        let (least, most) = int.bounds();
+        if value < least || value > most {
+            return Err(self.reader.say(format!("must be {}", expected(self.shape))));
+        }
+        // Within its bounds, so none of these falls back.
+        Ok(match int {
+            Int::S8 => Val::S8(value.try_into().unwrap_or_default()),
+            Int::U8 => Val::U8(value.try_into().unwrap_or_default()),
+            Int::S16 => Val::S16(value.try_into().unwrap_or_default()),
+            Int::U16 => Val::U16(value.try_into().unwrap_or_default()),
+            Int::S32 => Val::S32(value.try_into().unwrap_or_default()),
+            Int::U32 => Val::U32(value.try_into().unwrap_or_default()),
+            Int::S64 => Val::S64(value.try_into().unwrap_or_default()),
+            Int::U64 => Val::U64(value.try_into().unwrap_or_default()),
+        })
+    }
+
+    /// A number as JSON has it: beyond the safe range somebody may have rounded it.
+    fn number<E: Error>(self, value: i128) -> Result<Val, E> {
+        match self.shape {
+            Shape::Int(int) if value.abs() <= SAFE => self.integer(*int, value),
+            // Every integer up to 2^53 is a double; beyond, the nearest one is meant.
+            #[allow(clippy::cast_precision_loss, reason = "JSON has one kind of number")]
+            Shape::F32 | Shape::F64 => self.float(value as f64),
+            _ => Err(self.wrong()),
+        }
+    }
+
+    fn float<E: Error>(self, value: f64) -> Result<Val, E> {
+        match self.shape {
+            Shape::F64 if value.is_finite() => Ok(Val::Float64(value)),
+            #[allow(clippy::cast_possible_truncation, reason = "the bounds are looked at")]
+            Shape::F32 if (value as f32).is_finite() => Ok(Val::Float32(value as f32)),
+            // `1.0` is an integer for JSON Schema.
+            #[allow(clippy::cast_possible_truncation, reason = "whole and small")]
+            Shape::Int(_) if value.fract() == 0.0 && value.abs() <= 9.0e15 => {
+                self.number(value as i128)
+            }
+            _ => Err(self.wrong()),
+        }
+    }
+
+    fn wrong<E: Error>(self) -> E {
+        self.reader.say(format!("must be {}", expected(self.shape)))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Seed<'_> {
+    type Value = Val;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Val, D::Error> {
+        self.reader.count()?;
+        let read = match self.shape {
+            Shape::Option(_) => json.deserialize_option(self),
+            _ => json.deserialize_any(self),
+        };
+        read.map_err(|error| {
+            // The innermost value that does not fit speaks first.
+            let _: D::Error = self.wrong();
+            error
+        })
+    }
+}
+
+impl<'de> Visitor<'de> for Seed<'_> {
+    type Value = Val;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&expected(self.shape))
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Val, E> {
+        match self.shape {
+            Shape::Bool => Ok(Val::Bool(value)),
+            _ => Err(self.wrong()),
+        }
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Val, E> {
+        self.number(value.into())
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Val, E> {
+        self.number(value.into())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Val, E> {
+        self.float(value)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Val, E> {
+        match self.shape {
+            Shape::String => Ok(Val::String(text.to_owned())),
+            _ => self.word(text),
+        }
+    }
+
+    fn visit_string<E: Error>(self, text: String) -> Result<Val, E> {
+        match self.shape {
+            Shape::String => Ok(Val::String(text)),
+            _ => self.word(&text),
+        }
+    }
+
+    fn visit_none<E: Error>(self) -> Result<Val, E> {
+        Ok(Val::Option(None))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Val, E> {
+        match self.shape {
+            Shape::Option(_) => Ok(Val::Option(None)),
+            _ => Err(self.wrong()),
+        }
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, json: D) -> Result<Val, D::Error> {
+        let Shape::Option(inner) = self.shape else {
+            return Err(self.wrong());
+        };
+        let inner = self.of(inner);
+        let value = if inner.shape.takes_null() {
+            json.deserialize_map(Only {
+                cases: &[("some", Some(inner.shape))],
+                reader: self.reader,
+            })?
+            .1
+        } else {
+            Some(inner.deserialize(json)?)
+        };
+        Ok(Val::Option(value.map(Box::new)))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Val, A::Error> {
+        match self.shape {
+            Shape::List(element) => {
+                let mut values = Vec::new();
+                while let Some(value) = seq
+                    .next_element_seed(self.of(element))
+                    .map_err(|error| self.reader.at(values.len(), error))?
+                {
+                    values.push(value);
+                }
+                Ok(Val::List(values))
+            }
+            Shape::Tuple(elements) => {
+                let mut values = Vec::with_capacity(elements.len());
+                for element in elements {
+                    let next = seq.next_element_seed(self.of(element));
+                    let value = next.map_err(|error| self.reader.at(values.len(), error))?;
+                    values.push(value.ok_or_else(|| self.wrong::<A::Error>())?);
+                }
+                if seq.next_element::<IgnoredAny>()?.is_some() {
+                    return Err(self.wrong());
+                }
+                Ok(Val::Tuple(values))
+            }
+            Shape::Flags(names) => {
+                let mut flags: Vec<String> = Vec::new();
+                while let Some(flag) = seq.next_element::<String>()? {
+                    if flags.contains(&flag) || !names.iter().any(|name| **name == *flag) {
+                        return Err(self.wrong());
+                    }
+                    flags.push(flag);
+                }
+                Ok(Val::Flags(flags))
+            }
+            _ => Err(self.wrong()),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Val, A::Error> {
+        let reader = self.reader;
+        match self.shape {
+            Shape::Record(fields) => Fields { fields, reader }.visit_map(map).map(Val::Record),
+            Shape::Variant(cases) => {
+                let cases: Vec<(&str, Option<&Shape>)> = cases
+                    .iter()
+                    .filter_map(|case| Some((&*case.name, Some(case.payload.as_deref()?))))
+                    .collect();
+                let only = Only {
+                    cases: &cases,
+                    reader,
+                };
+                let (case, value) = only.visit_map(map)?;
+                Ok(Val::Variant(case, value.map(Box::new)))
+            }
+            Shape::Result(ok, error) => {
+                let only = Only {
+                    cases: &[("ok", ok.as_deref()), ("error", error.as_deref())],
+                    reader,
+                };
+                let (case, value) = only.visit_map(map)?;
+                let value = value.map(Box::new);
+                Ok(Val::Result(if case == "ok" {
+                    Ok(value)
+                } else {
+                    Err(value)
+                }))
+            }
+            _ => Err(self.wrong()),
+        }
+    }
+}
+
+impl Seed<'_> {
+    /// A text that stands for something else.
+    fn word<E: Error>(self, text: &str) -> Result<Val, E> {
+        match self.shape {
+            Shape::Char => {
+                let mut chars = text.chars();
+                match (chars.next(), chars.next()) {
+                    (Some(one), None) => Ok(Val::Char(one)),
+                    _ => Err(self.wrong()),
+                }
+            }
+            Shape::Enum(names) if names.iter().any(|name| **name == *text) => {
+                Ok(Val::Enum(text.to_owned()))
+            }
+            Shape::Variant(cases) if cases.iter().any(|case| is_bare(case, text)) => {
+                Ok(Val::Variant(text.to_owned(), None))
+            }
+            Shape::Int(int) if int.is_wide() && is_decimal(text) => {
+                let value: i128 = text.parse().map_err(|_| self.wrong::<E>())?;
+                self.integer(*int, value)
+            }
+            Shape::Bytes => {
+                let bytes = STANDARD.decode(text).map_err(|_| self.wrong::<E>())?;
+                let most = usize::try_from(self.reader.left.get()).unwrap_or(usize::MAX);
+                if bytes.len() > most {
+                    return Err(self.reader.say(format!(
+                        "must be smaller: one call takes {VALUES} values, a byte is one"
+                    )));
+                }
+                let left = most - bytes.len();
+                self.reader.left.set(u32::try_from(left).unwrap_or(0));
+                Ok(Val::List(bytes.into_iter().map(Val::U8).collect()))
+            }
+            _ => Err(self.wrong()),
+        }
+    }
+}
+
+fn is_bare(case: &Case, name: &str) -> bool {
+    case.payload.is_none() && *case.name == *name
+}
+
+/// Digits, a minus before them where there is one, and nothing else that a parser might take.
+fn is_decimal(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    (1..=20).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// The fields of a record, in the type's order whatever the order of the text.
+struct Fields<'a> {
+    fields: &'a [Named],
+    reader: &'a Reader,
+}
+
+impl<'de> Visitor<'de> for Fields<'_> {
+    type Value = Vec<(String, Val)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let Self { fields, reader } = self;
+        let mut found: Vec<Option<Val>> = Vec::new();
+        found.resize_with(fields.len(), || None);
+        let mut likely = 0;
+        while let Some(index) = map.next_key_seed(Key { fields, likely })? {
+            let (Some(field), Some(place)) = (fields.get(index), found.get_mut(index)) else {
+                return Err(reader.say(format!("must have no properties but {}", names(fields))));
+            };
+            if place.is_some() {
+                return Err(reader.say(format!("has `{}` twice", field.name)));
+            }
+            let seed = Seed {
+                shape: &field.shape,
+                reader,
+            };
+            let read = map.next_value_seed(seed);
+            *place = Some(read.map_err(|error| reader.at(&field.name, error))?);
+            likely = index + 1;
+        }
+        fields
+            .iter()
+            .zip(found)
+            .map(|(field, value)| {
+                let value = match (value, &field.shape) {
+                    (Some(value), _) => value,
+                    (None, Shape::Option(_)) => Val::Option(None),
+                    (None, _) => return Err(reader.say(format!("must have `{}`", field.name))),
+                };
+                Ok((field.name.to_string(), value))
+            })
+            .collect()
+    }
+}
+
+fn names(fields: &[Named]) -> String {
+    let names: Vec<String> = fields
+        .iter()
+        .take(20)
+        .map(|field| format!("`{}`", field.name))
+        .collect();
+    names.join(", ")
+}
+
+/// The place of a field's name, most likely behind the one before. Beyond the last: an unknown name.
+struct Key<'a> {
+    fields: &'a [Named],
+    likely: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = usize;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<usize, D::Error> {
+        json.deserialize_identifier(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = usize;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<usize, E> {
+        let is = |field: &Named| *field.name == *name;
+        if self.fields.get(self.likely).is_some_and(is) {
+            return Ok(self.likely);
+        }
+        let place = self.fields.iter().position(is);
+        Ok(place.unwrap_or(self.fields.len()))
+    }
+}
+
+/// An object with one property, which says which case it is.
+struct Only<'a> {
+    cases: &'a [(&'a str, Option<&'a Shape>)],
+    reader: &'a Reader,
+}
+
+impl<'de> Visitor<'de> for Only<'_> {
+    type Value = (String, Option<Val>);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with one property")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let wrong = || {
+            let names: Vec<String> = self
+                .cases
+                .iter()
+                .map(|(name, _)| format!("`{name}`"))
+                .collect();
+            let what = format!("must have exactly one property of {}", names.join(", "));
+            self.reader.say::<A::Error>(what)
+        };
+        let name = map.next_key::<String>()?.ok_or_else(wrong)?;
+        let known = self.cases.iter().find(|(known, _)| *known == name);
+        let (_, payload) = known.ok_or_else(wrong)?;
+        let value = match payload {
+            Some(shape) => {
+                let seed = Seed {
+                    shape,
+                    reader: self.reader,
+                };
+                let read = map.next_value_seed(seed);
+                Some(read.map_err(|error| self.reader.at(&name, error))?)
+            }
+            None => {
+                let read = map.next_value::<()>();
+                read.map_err(|error| {
+                    let _: A::Error = self.reader.say("must be null");
+                    self.reader.at(&name, error)
+                })?;
+                None
+            }
+        };
+        if map.next_key::<IgnoredAny>()?.is_some() {
+            return Err(wrong());
+        }
+        Ok((name, value))
+    }
+}
+
+/// What a value of this shape is, in words.
+fn expected(shape: &Shape) -> String {
+    match shape {
+        Shape::Bool => "true or false".into(),
+        Shape::Int(int) => {
+            let (least, most) = int.bounds();
+            let wide = if int.is_wide() {
+                ", as a decimal string beyond 9007199254740991"
+            } else {
+                ""
+            };
+            format!("an integer from {least} to {most}{wide}")
+        }
+        Shape::F32 => "a number of 32 bits".into(),
+        Shape::F64 => "a number".into(),
+        Shape::Char => "a string of one character".into(),
+        Shape::String => "a string".into(),
+        Shape::Bytes => "bytes in base64 (standard alphabet, padded)".into(),
+        Shape::List(_) => "an array".into(),
+        Shape::Record(_) => "an object".into(),
+        Shape::Tuple(elements) => format!("an array of {} elements", elements.len()),
+        Shape::Variant(cases) => {
+            let case = |case: &Case| match case.payload {
+                Some(_) => format!("{{\"{}\": ...}}", case.name),
+                None => format!("\"{}\"", case.name),
+            };
+            let cases: Vec<String> = cases.iter().take(20).map(case).collect();
+            format!("one of {}", cases.join(", "))
+        }
+        Shape::Enum(names) => format!("one of {}", listed(names)),
+        Shape::Flags(names) => format!("an array of any of {}, each once", listed(names)),
+        Shape::Option(inner) if inner.takes_null() => "null or {\"some\": ...}".into(),
+        Shape::Option(inner) => format!("null or {}", expected(inner)),
+        Shape::Result(ok, error) => {
+            let side = |name: &str, payload: &Payload| match payload {
+                Some(_) => format!("{{\"{name}\": ...}}"),
+                None => format!("{{\"{name}\": null}}"),
+            };
+            format!("{} or {}", side("ok", ok), side("error", error))
+        }
+    }
+}
+
+fn listed(names: &[std::sync::Arc<str>]) -> String {
+    let names: Vec<String> = names
+        .iter()
+        .take(20)
+        .map(|name| format!("\"{name}\""))
+        .collect();
+    names.join(", ")
+}
