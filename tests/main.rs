@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod author;
 mod calls;
 mod cli;
 mod compiling;
