@@ -50,6 +50,7 @@ impl Workshop {
             digest: Sha256::digest(&bytes).into(),
             imports: Vec::new(),
             functions: Vec::new(),
+            left_out: Vec::new(),
         };
         let lock = Lock {
             tools: [("one".to_owned(), locked)].into(),

@@ -5,7 +5,9 @@
 
 mod harness;
 
+mod add;
 mod calls;
+mod cases_command;
 mod cli;
 mod compiling;
 mod components;
@@ -14,6 +16,7 @@ mod doors;
 mod fuzz;
 mod ground;
 mod hostile;
+mod inspect;
 mod manifest;
 mod network;
 mod places;

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use toolhost::catalog::{Cache, CompileLimits, Compiler, open_component};
 use toolhost::sandbox::Sandbox;
+use toolhost::terms::Wasi;
 
 const TARGET: &str = "wasm32-wasip2";
 const GUESTS: [&str; 4] = ["everything", "hello", "json", "rogue"];
@@ -84,7 +85,7 @@ fn build(kind: &str, names: &[&str]) -> PathBuf {
     let (sandbox, cache) = (sandbox(), cache());
     for name in names {
         let file = built.join(format!("{name}.wasm"));
-        if let Err(why) = open_component(&sandbox, &file, &cache) {
+        if let Err(why) = open_component(&sandbox, &file, Wasi::default(), &cache) {
             panic!("{}: {why}", file.display());
         }
     }

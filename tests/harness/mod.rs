@@ -13,7 +13,7 @@ mod upstream;
 mod words;
 
 pub(crate) use agent::{Agent, Speaker, exchange, modern_meta, speak};
-pub(crate) use child::{Program, Serving};
+pub(crate) use child::{Ended, Program, Serving};
 pub(crate) use guests::{BUILT, cache, cache_folder, checkout, compiler, guest, sandbox, tool};
 pub(crate) use house::House;
 pub(crate) use site::{Site, manifest};

@@ -132,14 +132,20 @@ fn core(bytes: &[u8]) -> Result<Looked, Fault> {
             _ => {}
         }
         if imports.len().max(exports.len()) > MOST_NAMES {
-            return Err(bad(format!("it imports or exports more than {MOST_NAMES} names")));
+            return Err(bad(format!(
+                "it imports or exports more than {MOST_NAMES} names"
+            )));
         }
     }
     let others = imports.iter().any(|import| !is_preview1(import));
     imports.sort();
     imports.dedup();
     exports.sort();
-    let kind = if others || imports.is_empty() { Kind::Core } else { Kind::Preview1 };
+    let kind = if others || imports.is_empty() {
+        Kind::Core
+    } else {
+        Kind::Preview1
+    };
     Ok(Looked {
         kind,
         imports,
@@ -150,7 +156,9 @@ fn core(bytes: &[u8]) -> Result<Looked, Fault> {
 
 /// Whether a core module's import is one of WASI preview 1.
 pub(super) fn is_preview1(import: &str) -> bool {
-    import.strip_prefix(PREVIEW_1).is_some_and(|name| name.starts_with('.'))
+    import
+        .strip_prefix(PREVIEW_1)
+        .is_some_and(|name| name.starts_with('.'))
 }
 
 /// Whether these bytes are a component's.
@@ -173,13 +181,28 @@ mod tests {
     fn kinds_are_told_apart() {
         for (text, kind) in [
             ("(component)", Kind::Silent),
-            ("(component (instance $i) (export \"toolhost:tool/tools@0.1.0\" (instance $i)))", Kind::Tool),
-            ("(component (instance $i) (export \"wasi:cli/run@0.2.6\" (instance $i)))", Kind::Command),
-            ("(component (instance $i) (export \"a:b/c\" (instance $i)))", Kind::Typed),
+            (
+                "(component (instance $i) (export \"toolhost:tool/tools@0.1.0\" (instance $i)))",
+                Kind::Tool,
+            ),
+            (
+                "(component (instance $i) (export \"wasi:cli/run@0.2.6\" (instance $i)))",
+                Kind::Command,
+            ),
+            (
+                "(component (instance $i) (export \"a:b/c\" (instance $i)))",
+                Kind::Typed,
+            ),
             ("(module)", Kind::Core),
             ("(module (import \"env\" \"f\" (func)))", Kind::Core),
-            ("(module (import \"wasi_snapshot_preview1\" \"sched_yield\" (func)))", Kind::Preview1),
-            ("(module (import \"wasi_snapshot_preview1\" \"a\" (func)) (import \"env\" \"f\" (func)))", Kind::Core),
+            (
+                "(module (import \"wasi_snapshot_preview1\" \"sched_yield\" (func)))",
+                Kind::Preview1,
+            ),
+            (
+                "(module (import \"wasi_snapshot_preview1\" \"a\" (func)) (import \"env\" \"f\" (func)))",
+                Kind::Core,
+            ),
         ] {
             assert_eq!(of(text).kind, kind, "{text}");
         }
@@ -187,7 +210,9 @@ mod tests {
 
     #[test]
     fn what_is_cut_off_is_said() {
-        let whole = wat::parse_str("(module (import \"env\" \"f\" (func)) (export \"f\" (func 0)))").unwrap();
+        let whole =
+            wat::parse_str("(module (import \"env\" \"f\" (func)) (export \"f\" (func 0)))")
+                .unwrap();
         for end in 9..whole.len() {
             // At the end of a section it is whole, with less in it.
             if let Err(fault) = look(whole.get(..end).unwrap()) {

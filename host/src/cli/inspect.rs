@@ -40,7 +40,10 @@ pub(super) async fn inspect(setting: &Setting, file: &Path) -> anyhow::Result<Ex
         Err(fault) => report.refused.push(said(&fault)),
     }
     if setting.json {
-        say!("{}", serde_json::to_string_pretty(&report.json(file, &bytes))?);
+        say!(
+            "{}",
+            serde_json::to_string_pretty(&report.json(file, &bytes))?
+        );
     } else {
         report.print(file, &bytes);
     }
@@ -97,7 +100,9 @@ impl Report {
             self.left_out = typed.left_out().to_vec();
         }
         if looked.kind == Kind::Command {
-            self.notes.push("it is a program: its functions are what the manifest makes of its arguments");
+            self.notes.push(
+                "it is a program: its functions are what the manifest makes of its arguments",
+            );
             return Ok(());
         }
         match workshop.lock(&asking(&file, looked.wasi)?) {
@@ -146,7 +151,12 @@ impl Report {
 
     fn print(&self, file: &Path, bytes: &[u8]) {
         let name = file.display().to_string();
-        let kind = self.looked.as_ref().map_or("no WebAssembly that can be read", |looked| looked.kind.words());
+        let kind = self
+            .looked
+            .as_ref()
+            .map_or("no WebAssembly that can be read", |looked| {
+                looked.kind.words()
+            });
         let mut shown = table(&["file", "size", "what it is"]);
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         shown.add_row([printable(&name), size(length).into(), kind.into()]);
@@ -160,13 +170,22 @@ impl Report {
             }
             say!("\n{shown}");
         }
-        if let Some(looked) = self.looked.as_ref().filter(|looked| !looked.exports.is_empty()) {
-            let names: Vec<Cow<'_, str>> = looked.exports.iter().map(|name| printable(name)).collect();
+        if let Some(looked) = self
+            .looked
+            .as_ref()
+            .filter(|looked| !looked.exports.is_empty())
+        {
+            let names: Vec<Cow<'_, str>> =
+                looked.exports.iter().map(|name| printable(name)).collect();
             say!("\n{}\n{}", bold("IT EXPORTS"), indented(&names.join("\n")));
         }
         for function in &self.functions {
             let signature = format!("{}{}", function.name, parameters(function));
-            say!("\n{}\n{}", bold(&printable(&signature)), indented(&function.description));
+            say!(
+                "\n{}\n{}",
+                bold(&printable(&signature)),
+                indented(&function.description)
+            );
         }
         if !self.left_out.is_empty() {
             let mut shown = table(&["left out", "why"]);
@@ -176,7 +195,11 @@ impl Report {
             say!("\n{shown}");
         }
         if let Some(asks) = &self.asks {
-            say!("\n{}\n{}", bold("IT ASKS FOR (its tool.toml)"), indented(asks.trim_end()));
+            say!(
+                "\n{}\n{}",
+                bold("IT ASKS FOR (its tool.toml)"),
+                indented(asks.trim_end())
+            );
         }
         for note in &self.notes {
             eprintln!("{} {note}", green("note"));
@@ -185,7 +208,11 @@ impl Report {
             eprintln!("{} {}", red("refused"), printable(why));
         }
         if !self.functions.is_empty() {
-            eprintln!("{} {} functions; --json has their schemas", green("ok"), self.functions.len());
+            eprintln!(
+                "{} {} functions; --json has their schemas",
+                green("ok"),
+                self.functions.len()
+            );
         }
     }
 }
@@ -228,7 +255,10 @@ fn parameters(function: &Definition) -> String {
             Some(Value::String(kind)) => kind.clone(),
             Some(Value::Array(kinds)) => {
                 let kinds = kinds.iter().filter_map(Value::as_str);
-                kinds.filter(|kind| *kind != "null").collect::<Vec<_>>().join("|")
+                kinds
+                    .filter(|kind| *kind != "null")
+                    .collect::<Vec<_>>()
+                    .join("|")
             }
             _ => "any".to_owned(),
         };

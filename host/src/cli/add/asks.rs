@@ -57,7 +57,12 @@ impl Section {
     /// How a secret's section could begin.
     pub(super) fn suggestion(&self, secret: &str) -> String {
         let known = self.suggested.get(secret).cloned();
-        known.unwrap_or_else(|| format!("env = \"{}\"", secret.to_ascii_uppercase().replace('-', "_")))
+        known.unwrap_or_else(|| {
+            format!(
+                "env = \"{}\"",
+                secret.to_ascii_uppercase().replace('-', "_")
+            )
+        })
     }
 }
 
@@ -72,17 +77,29 @@ impl Asked {
         let unseen = |c: char| c != '\n' && c != '\t' && (c.is_control() || is_hidden(c));
         if let Some((at, c)) = text.char_indices().find(|(_, c)| unseen(*c)) {
             let line = text.get(..at).unwrap_or_default().matches('\n').count() + 1;
-            bail!("{TEXT} holds a character that nobody sees ({}) on line {line}", c.escape_unicode());
+            bail!(
+                "{TEXT} holds a character that nobody sees ({}) on line {line}",
+                c.escape_unicode()
+            );
         }
-        let manifest = manifest::parse_part(TEXT, &text)
-            .map_err(|problems| anyhow::anyhow!("what the tool asks for cannot be used:\n{problems}"))?;
+        let manifest = manifest::parse_part(TEXT, &text).map_err(|problems| {
+            anyhow::anyhow!("what the tool asks for cannot be used:\n{problems}")
+        })?;
         let [tool] = manifest.tools.as_slice() else {
-            bail!("{TEXT} has {} tools; it may only speak of its own", manifest.tools.len());
+            bail!(
+                "{TEXT} has {} tools; it may only speak of its own",
+                manifest.tools.len()
+            );
         };
         let tool = tool.clone();
         sections(&tool).try_for_each(|(_, spec)| own(spec))?;
         let document = text.parse().context(TEXT)?;
-        Ok(Self { name: tool.name.to_string(), document, manifest, tool })
+        Ok(Self {
+            name: tool.name.to_string(),
+            document,
+            manifest,
+            tool,
+        })
     }
 
     /// The section under this name, with the component where it lies.
@@ -91,9 +108,22 @@ impl Asked {
     ///
     /// The text is in another form than sections.
     pub(super) fn section(&self, name: &str, component: &str) -> anyhow::Result<Section> {
-        let form = || format!("{TEXT} is to be written in sections: [tool.{}], [tool.{}.http.api], ...", self.name, self.name);
-        let tools = self.document.get("tool").and_then(Item::as_table).with_context(form)?;
-        let mut own = tools.get(&self.name).and_then(Item::as_table).with_context(form)?.clone();
+        let form = || {
+            format!(
+                "{TEXT} is to be written in sections: [tool.{}], [tool.{}.http.api], ...",
+                self.name, self.name
+            )
+        };
+        let tools = self
+            .document
+            .get("tool")
+            .and_then(Item::as_table)
+            .with_context(form)?;
+        let mut own = tools
+            .get(&self.name)
+            .and_then(Item::as_table)
+            .with_context(form)?
+            .clone();
         ensure!(!own.is_dotted() && !own.is_implicit(), form());
         let mut reasons = BTreeMap::new();
         reasons.insert(String::new(), comment(own.decor()));
@@ -123,19 +153,31 @@ impl Asked {
         for secret in self.manifest.secrets.keys() {
             whole.push_str(&format!("[secret.{secret}]\nenv = \"X\"\n"));
         }
-        let again = manifest::parse_part(TEXT, &whole)
-            .map_err(|problems| anyhow::anyhow!("what the tool asks for cannot be used:\n{problems}"))?;
+        let again = manifest::parse_part(TEXT, &whole).map_err(|problems| {
+            anyhow::anyhow!("what the tool asks for cannot be used:\n{problems}")
+        })?;
         let one = matches!(again.tools.as_slice(), [tool] if *tool.name == *name);
-        let first = text.lines().find(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
+        let first = text
+            .lines()
+            .find(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
         let header = first.map(str::trim) == Some(&format!("[tool.{name}]"));
-        ensure!(one && header, "{TEXT} is to be written in sections, [tool.{}] first", self.name);
+        ensure!(
+            one && header,
+            "{TEXT} is to be written in sections, [tool.{}] first",
+            self.name
+        );
         Ok(())
     }
 
     fn secrets(&self) -> Vec<(String, String)> {
         let grants = sections(&self.tool).flat_map(|(_, spec)| &spec.grants.http);
         let mut all: Vec<_> = grants
-            .filter_map(|grant| Some((grant.auth.as_ref()?.secret().to_owned(), grant.origin.to_string())))
+            .filter_map(|grant| {
+                Some((
+                    grant.auth.as_ref()?.secret().to_owned(),
+                    grant.origin.to_string(),
+                ))
+            })
             .collect();
         all.sort();
         all.dedup();
@@ -149,21 +191,31 @@ impl Asked {
             SecretPlace::File(_) | SecretPlace::Command(_) => None,
         };
         let all = self.manifest.secrets.iter();
-        all.filter_map(|(name, spec)| Some((name.to_string(), place(&spec.place)?))).collect()
+        all.filter_map(|(name, spec)| Some((name.to_string(), place(&spec.place)?)))
+            .collect()
     }
 }
 
 /// A tool's sections: its own, which holds for all functions, and those of functions.
 fn sections(tool: &ToolSpec) -> impl Iterator<Item = (Option<&str>, &FunctionSpec)> {
     let all = std::iter::once((None, &*tool.all));
-    all.chain(tool.functions.iter().map(|(name, spec)| (Some(&**name), &**spec)))
+    all.chain(
+        tool.functions
+            .iter()
+            .map(|(name, spec)| (Some(&**name), &**spec)),
+    )
 }
 
 /// Whether a section keeps to what a component's author may ask for.
 fn own(spec: &FunctionSpec) -> anyhow::Result<()> {
     for grant in &spec.grants.dir {
         let mut parts = grant.host.components();
-        let inner = parts.all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir));
+        let inner = parts.all(|part| {
+            matches!(
+                part,
+                std::path::Component::Normal(_) | std::path::Component::CurDir
+            )
+        });
         ensure!(
             inner,
             "{TEXT} asks for the directory {:?}, which is not below the manifest's folder; if it is to have it, write that grant yourself",
@@ -183,13 +235,20 @@ fn own(spec: &FunctionSpec) -> anyhow::Result<()> {
 /// Comments above tables and keys, by their path within the tool.
 fn collect(path: &str, table: &Table, reasons: &mut BTreeMap<String, String>) {
     for (key, item) in table.iter() {
-        let at = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+        let at = if path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{path}.{key}")
+        };
         let above = match item {
             Item::Table(inner) => {
                 collect(&at, inner, reasons);
                 comment(inner.decor())
             }
-            _ => table.key(key).map(|key| comment(key.leaf_decor())).unwrap_or_default(),
+            _ => table
+                .key(key)
+                .map(|key| comment(key.leaf_decor()))
+                .unwrap_or_default(),
         };
         if !above.is_empty() {
             reasons.insert(at, above);
@@ -199,8 +258,13 @@ fn collect(path: &str, table: &Table, reasons: &mut BTreeMap<String, String>) {
 
 /// The comment in front of something.
 fn comment(decor: &Decor) -> String {
-    let text = decor.prefix().and_then(RawString::as_str).unwrap_or_default();
-    let lines = text.lines().filter_map(|line| line.trim().strip_prefix('#'));
+    let text = decor
+        .prefix()
+        .and_then(RawString::as_str)
+        .unwrap_or_default();
+    let lines = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix('#'));
     let whole = lines.map(str::trim).collect::<Vec<_>>().join(" ");
     let whole = whole.trim();
     match whole.char_indices().nth(LONGEST) {
@@ -215,22 +279,34 @@ fn rows(tool: &ToolSpec, reasons: &BTreeMap<String, String>) -> Vec<Row> {
     for (function, spec) in sections(tool) {
         let (owner, prefix, inherited) = match function {
             None => ("all functions".to_owned(), String::new(), None),
-            Some(name) => (name.to_owned(), format!("function.{name}"), Some(&*tool.all)),
+            Some(name) => (
+                name.to_owned(),
+                format!("function.{name}"),
+                Some(&*tool.all),
+            ),
         };
         for (path, what) in asked(spec, inherited) {
-            let at = [prefix.as_str(), &path].into_iter().filter(|part| !part.is_empty());
+            let at = [prefix.as_str(), &path]
+                .into_iter()
+                .filter(|part| !part.is_empty());
             let at = at.collect::<Vec<_>>().join(".");
             // The nearest comment above it, up to the section's.
             let paths = std::iter::successors(Some(at.as_str()), |at| {
                 at.rsplit_once('.').map(|(above, _)| above)
             });
             let section = (!prefix.is_empty()).then_some(prefix.as_str());
-            let why = paths.chain(section).filter(|at| *at != "function").find_map(|at| reasons.get(at));
+            let why = paths
+                .chain(section)
+                .filter(|at| *at != "function")
+                .find_map(|at| reasons.get(at));
             let why = why.or_else(|| reasons.get("").filter(|_| function.is_none()));
             rows.push(Row {
                 owner: owner.clone(),
                 what,
-                why: why.filter(|why| !why.is_empty()).cloned().unwrap_or_else(|| "-".to_owned()),
+                why: why
+                    .filter(|why| !why.is_empty())
+                    .cloned()
+                    .unwrap_or_else(|| "-".to_owned()),
             });
         }
     }
@@ -254,19 +330,41 @@ fn asked(spec: &FunctionSpec, inherited: Option<&FunctionSpec>) -> Vec<(String, 
             Access::Read => "reads",
             Access::ReadWrite => "reads and writes",
         };
-        all.push((format!("dir.{}", grant.name), format!("{verb} {} as {}", grant.host.display(), grant.guest)));
+        all.push((
+            format!("dir.{}", grant.name),
+            format!("{verb} {} as {}", grant.host.display(), grant.guest),
+        ));
     }
     for grant in grants.kv.iter().filter(|grant| !had.kv.contains(grant)) {
-        all.push((format!("kv.{}", grant.name), format!("keeps up to {} bytes in the bucket {}", grant.bytes, grant.name)));
+        all.push((
+            format!("kv.{}", grant.name),
+            format!(
+                "keeps up to {} bytes in the bucket {}",
+                grant.bytes, grant.name
+            ),
+        ));
     }
     for grant in grants.env.iter().filter(|grant| !had.env.contains(grant)) {
-        all.push(("env".to_owned(), format!("the variable {} = {:?}", grant.name, grant.value)));
+        all.push((
+            "env".to_owned(),
+            format!("the variable {} = {:?}", grant.name, grant.value),
+        ));
     }
-    for grant in grants.config.iter().filter(|grant| !had.config.contains(grant)) {
-        all.push(("config".to_owned(), format!("the value {} = {:?}", grant.key, grant.value)));
+    for grant in grants
+        .config
+        .iter()
+        .filter(|grant| !had.config.contains(grant))
+    {
+        all.push((
+            "config".to_owned(),
+            format!("the value {} = {:?}", grant.key, grant.value),
+        ));
     }
     if let Some(grant) = grants.log.filter(|grant| had.log != Some(*grant)) {
-        all.push(("log".to_owned(), format!("writes to the log from {:?} on", grant.level)));
+        all.push((
+            "log".to_owned(),
+            format!("writes to the log from {:?} on", grant.level),
+        ));
     }
     let usual = inherited.map_or(Limits::DEFAULT, |spec| spec.limits);
     if spec.limits != usual {
@@ -277,16 +375,29 @@ fn asked(spec: &FunctionSpec, inherited: Option<&FunctionSpec>) -> Vec<(String, 
 
 /// What a grant adds to the one of the same name that is there already.
 fn requests(grant: &HttpGrant, known: Option<&HttpGrant>) -> Option<String> {
-    let fresh = |rule: &&crate::capability::http::Rule| known.is_none_or(|known| !known.allow.contains(rule));
-    let rules: Vec<&str> = grant.allow.iter().filter(fresh).map(|rule| &*rule.text).collect();
+    let fresh = |rule: &&crate::capability::http::Rule| {
+        known.is_none_or(|known| !known.allow.contains(rule))
+    };
+    let rules: Vec<&str> = grant
+        .allow
+        .iter()
+        .filter(fresh)
+        .map(|rule| &*rule.text)
+        .collect();
     if known.is_some() && rules.is_empty() {
         return None;
     }
     let mut what = format!("{}: {}", grant.origin, rules.join(", "));
     if known.is_none() {
         if !grant.private.is_empty() {
-            let networks = grant.private.iter().map(|net| format!("{}/{}", net.address, net.prefix));
-            what.push_str(&format!("\nreaches the private network {}", networks.collect::<Vec<_>>().join(", ")));
+            let networks = grant
+                .private
+                .iter()
+                .map(|net| format!("{}/{}", net.address, net.prefix));
+            what.push_str(&format!(
+                "\nreaches the private network {}",
+                networks.collect::<Vec<_>>().join(", ")
+            ));
         }
         if let Some(auth) = &grant.auth {
             what.push_str(&format!("\nwith the secret `{}`", auth.secret()));

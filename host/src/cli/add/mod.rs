@@ -60,7 +60,12 @@ pub(super) async fn add(setting: &Setting, typed: &Typed) -> anyhow::Result<Exit
         .map_err(|fault| anyhow::anyhow!("{shown}: {}", fault.say))?;
     let asked = asks.map(|text| Asked::read(&text)).transpose()?;
     let name = name(typed, asked.as_ref())?;
-    if let Some(taken) = before.manifest()?.tools.iter().find(|tool| *tool.name == *name) {
+    if let Some(taken) = before
+        .manifest()?
+        .tools
+        .iter()
+        .find(|tool| *tool.name == *name)
+    {
         bail!(
             "there is a tool `{name}` on line {} of {}; choose another name with --name",
             taken.line,
@@ -81,17 +86,26 @@ pub(super) async fn add(setting: &Setting, typed: &Typed) -> anyhow::Result<Exit
     }
     if typed.dry_run {
         if setting.json {
-            say!("{}", serde_json::to_string_pretty(&told(&section, &place, &[]))?);
+            say!(
+                "{}",
+                serde_json::to_string_pretty(&told(&section, &place, &[]))?
+            );
         }
         eprintln!("nothing was written (--dry-run)");
         return Ok(ExitCode::SUCCESS);
     }
     opened.ground()?;
     let beside = place.bring(&component.bytes)?;
-    // A program has no functions before its operator has described them.
-    let locked = match component.looked.kind {
-        Kind::Command => None,
-        _ => Some(lock(&opened, &section, beside.path())?),
+    // A program has no functions before somebody has described them.
+    let described = opened
+        .manifest
+        .tools
+        .iter()
+        .any(|tool| *tool.name == *name && !tool.uses.is_empty());
+    let pinned = component.looked.kind != Kind::Command || described;
+    let locked = match pinned {
+        true => Some(lock(&opened, &section, beside.path())?),
+        false => None,
     };
     beside.keep()?;
     before.append(&path, &section.text)?;
@@ -100,20 +114,23 @@ pub(super) async fn add(setting: &Setting, typed: &Typed) -> anyhow::Result<Exit
         None => Vec::new(),
     };
     if setting.json {
-        say!("{}", serde_json::to_string_pretty(&told(&section, &place, &changes))?);
+        say!(
+            "{}",
+            serde_json::to_string_pretty(&told(&section, &place, &changes))?
+        );
         return Ok(ExitCode::SUCCESS);
     }
     for change in &changes {
         say!("{}", change.to_string().trim_end());
     }
     let manifest = setting.manifest.display();
-    match component.looked.kind {
-        Kind::Command => eprintln!(
+    match pinned {
+        false => eprintln!(
             "{} {} is in {manifest}; it is a program: say there what its functions are, then run `toolhost lock`",
             green("ok"),
             bold(&name)
         ),
-        _ => eprintln!(
+        true => eprintln!(
             "{} {} is in {manifest}, and locked; look at its section before you serve it",
             green("ok"),
             bold(&name)
@@ -126,7 +143,12 @@ fn read(file: &Path) -> anyhow::Result<Component> {
     let bytes = bounded(file, MOST_COMPONENT)?;
     let said = |fault: crate::terms::Fault| {
         let detail = fault.detail.map(|detail| format!(" ({detail})"));
-        anyhow::anyhow!("{}: {}{}", file.display(), fault.say, detail.unwrap_or_default())
+        anyhow::anyhow!(
+            "{}: {}{}",
+            file.display(),
+            fault.say,
+            detail.unwrap_or_default()
+        )
     };
     let looked = catalog::look(&bytes).map_err(said)?;
     let adapted = matches!(looked.kind, Kind::Preview1 | Kind::Core);
@@ -139,7 +161,11 @@ fn read(file: &Path) -> anyhow::Result<Component> {
         false => (bytes, looked),
     };
     catalog::inspect(&bytes, looked.wasi).map_err(said)?;
-    Ok(Component { bytes, looked, adapted })
+    Ok(Component {
+        bytes,
+        looked,
+        adapted,
+    })
 }
 
 /// The operator's file as it is.
@@ -150,7 +176,11 @@ struct Before {
 }
 
 fn existing(path: &Path) -> anyhow::Result<Before> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let text = match fs::read_to_string(path) {
         Ok(text) => Some(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
@@ -178,15 +208,27 @@ impl Before {
 
     /// The file with a section at its end.
     fn with(&self, section: &str) -> String {
-        format!("{}{}{section}", self.text.as_deref().unwrap_or_default(), self.joint())
+        format!(
+            "{}{}{section}",
+            self.text.as_deref().unwrap_or_default(),
+            self.joint()
+        )
     }
 
     /// Writes the section behind what is there, which stays byte for byte.
     fn append(&self, path: &Path, section: &str) -> anyhow::Result<()> {
         let cannot = || format!("cannot write {}", path.display());
         let now = existing(path)?;
-        ensure!(now.text == self.text, "{} was changed meanwhile; run it again", path.display());
-        let mut file = fs::OpenOptions::new().create(true).append(true).open(path).with_context(cannot)?;
+        ensure!(
+            now.text == self.text,
+            "{} was changed meanwhile; run it again",
+            path.display()
+        );
+        let mut file = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .with_context(cannot)?;
         let more = format!("{}{section}", self.joint());
         file.write_all(more.as_bytes()).with_context(cannot)
     }
@@ -208,7 +250,12 @@ fn name(typed: &Typed, asked: Option<&Asked>) -> anyhow::Result<String> {
 
 /// The manifest with the section, if it is sound, and if it says of everything else what it said
 /// before.
-fn checked(setting: &Setting, before: &Before, text: &str, section: &Section) -> anyhow::Result<Opened> {
+fn checked(
+    setting: &Setting,
+    before: &Before,
+    text: &str,
+    section: &Section,
+) -> anyhow::Result<Opened> {
     let secrets = &before.manifest()?.secrets;
     for (secret, to) in &section.secrets {
         let suggestion = section.suggestion(secret);
@@ -221,7 +268,10 @@ fn checked(setting: &Setting, before: &Before, text: &str, section: &Section) ->
     let opened = Opened::of(setting, text.to_owned())
         .context("with the tool's section the manifest would not be sound; nothing was written")?;
     let (mut after, before) = (opened.manifest.clone(), before.manifest()?);
-    let own = after.tools.iter().position(|tool| *tool.name == *section.name);
+    let own = after
+        .tools
+        .iter()
+        .position(|tool| *tool.name == *section.name);
     let own = own.map(|at| after.tools.remove(at));
     // Whatever was tried with the text: only the one tool is new.
     ensure!(
@@ -242,7 +292,10 @@ fn consent(typed: &Typed, section: &Section, before: &Before) -> anyhow::Result<
     }
     let used = |name: &&String| section.secrets.iter().any(|(secret, _)| secret == *name);
     match typed.secret.iter().find(|name| !used(name)) {
-        Some(name) => bail!("it does not ask for the secret `{}`: leave out --secret", printable(name)),
+        Some(name) => bail!(
+            "it does not ask for the secret `{}`: leave out --secret",
+            printable(name)
+        ),
         None => Ok(()),
     }
 }
@@ -267,7 +320,11 @@ fn lock(opened: &Opened, section: &Section, component: &Path) -> anyhow::Result<
     });
     let mut lock = locked.map_err(|troubles| opened.tell(&troubles))?;
     let (_, tool) = lock.tools.pop_first().context("the tool was not locked")?;
-    let troubles: Vec<_> = manifest.tools.iter().flat_map(|spec| catalog::idle(spec, &tool)).collect();
+    let troubles: Vec<_> = manifest
+        .tools
+        .iter()
+        .flat_map(|spec| catalog::idle(spec, &tool))
+        .collect();
     match troubles.is_empty() {
         true => Ok(tool),
         false => Err(opened.tell(&troubles)),
@@ -305,7 +362,11 @@ fn show(section: &Section, component: &Component) {
         let mut shown = table(&["for", section.heading, "because"]);
         for row in &section.rows {
             let what: Vec<_> = row.what.lines().map(printable).collect();
-            shown.add_row([printable(&row.owner), what.join("\n").into(), printable(&row.why)]);
+            shown.add_row([
+                printable(&row.owner),
+                what.join("\n").into(),
+                printable(&row.why),
+            ]);
         }
         say!("{shown}\n");
     }

@@ -22,7 +22,12 @@ pub(super) struct Beside {
 }
 
 impl Place {
-    pub(super) fn of(component: &Path, base: &Path, name: &str, made: bool) -> anyhow::Result<Self> {
+    pub(super) fn of(
+        component: &Path,
+        base: &Path,
+        name: &str,
+        made: bool,
+    ) -> anyhow::Result<Self> {
         let real = fs::canonicalize(component)
             .with_context(|| format!("cannot read {}", component.display()))?;
         // A folder that is not there yet has nothing in it.
@@ -32,7 +37,11 @@ impl Place {
         });
         if let (Some(written), false) = (within, made) {
             let elsewhere = false;
-            return Ok(Self { written, file: real, elsewhere });
+            return Ok(Self {
+                written,
+                file: real,
+                elsewhere,
+            });
         }
         let written = format!("tools/{name}.wasm");
         let file = base.join(&written);
@@ -43,19 +52,31 @@ impl Place {
             );
         }
         let elsewhere = true;
-        Ok(Self { written, file, elsewhere })
+        Ok(Self {
+            written,
+            file,
+            elsewhere,
+        })
     }
 
     /// Brings the component, under a name that nobody uses.
     pub(super) fn bring(&self, bytes: &[u8]) -> anyhow::Result<Beside> {
         if !self.elsewhere {
-            return Ok(Beside { now: self.file.clone(), then: None });
+            return Ok(Beside {
+                now: self.file.clone(),
+                then: None,
+            });
         }
         let folder = self.file.parent().unwrap_or(&self.file);
         let cannot = || format!("cannot write {}", self.file.display());
         fs::create_dir_all(folder).with_context(cannot)?;
-        let now = self.file.with_extension(format!("wasm.{}", std::process::id()));
-        let beside = Beside { now, then: Some(self.file.clone()) };
+        let now = self
+            .file
+            .with_extension(format!("wasm.{}", std::process::id()));
+        let beside = Beside {
+            now,
+            then: Some(self.file.clone()),
+        };
         fs::write(&beside.now, bytes).with_context(cannot)?;
         Ok(beside)
     }

@@ -149,7 +149,7 @@ pub(super) struct WantedError {
 
 /// One text or several.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "write a text, or a list of texts")]
 pub(super) enum Texts {
     One(String),
     All(Vec<String>),
@@ -171,7 +171,10 @@ pub(super) struct Json(pub(super) Value);
 
 /// Bytes: a text, base64, or a file beside the cases.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "content is a text, { base64 = \"...\" } or { file = \"...\" }"
+)]
 pub(super) enum Content {
     Text(String),
     Base64(Base64),
@@ -250,7 +253,9 @@ fn json(value: toml::Value) -> Result<Value, String> {
         toml::Value::Datetime(_) => return Err("JSON has no dates; write it as a text".to_owned()),
         toml::Value::Array(list) => list.into_iter().map(json).collect::<Result<_, _>>()?,
         toml::Value::Table(table) => {
-            let members = table.into_iter().map(|(key, value)| Ok((key, json(value)?)));
+            let members = table
+                .into_iter()
+                .map(|(key, value)| Ok((key, json(value)?)));
             Value::Object(members.collect::<Result<_, String>>()?)
         }
     })
@@ -284,9 +289,16 @@ pub(super) fn read(folder: &Path) -> anyhow::Result<Vec<Case>> {
             case.load(folder).with_context(|| place)?;
             cases.push(case);
         }
-        ensure!(cases.len() <= MOST_CASES, "there are more than {MOST_CASES} cases");
+        ensure!(
+            cases.len() <= MOST_CASES,
+            "there are more than {MOST_CASES} cases"
+        );
     }
-    ensure!(!cases.is_empty(), "{} has no cases: write `[[case]]` into a file of it that ends in .toml", folder.display());
+    ensure!(
+        !cases.is_empty(),
+        "{} has no cases: write `[[case]]` into a file of it that ends in .toml",
+        folder.display()
+    );
     Ok(cases)
 }
 
@@ -309,18 +321,30 @@ impl Case {
         let kinds = [of_result, self.error.is_some(), self.fault.is_some()];
         match kinds.iter().filter(|there| **there).count() {
             1 => {}
-            0 => bail!("says nothing of what has to come of it: write `result`, `contains`, `text`, `text_contains`, `error` or `fault`"),
+            0 => bail!(
+                "says nothing of what has to come of it: write `result`, `contains`, `text`, `text_contains`, `error` or `fault`"
+            ),
             _ => bail!("expects a result, an error and a fault at once: write one of them"),
         }
-        let object = self.arguments.as_ref().is_none_or(|json| json.0.is_object());
+        let object = self
+            .arguments
+            .as_ref()
+            .is_none_or(|json| json.0.is_object());
         ensure!(object, "`arguments` must be a JSON object");
         self.http.iter().try_for_each(Exchange::check)?;
         for (path, dir) in &self.dir {
-            let reads = dir.access == Access::Read && !(dir.after.is_empty() && dir.gone.is_empty());
-            ensure!(!reads, "nothing changes in {path:?}, whose access is \"read\": delete `after` and `gone`, or write `access = \"read-write\"`");
+            let reads =
+                dir.access == Access::Read && !(dir.after.is_empty() && dir.gone.is_empty());
+            ensure!(
+                !reads,
+                "nothing changes in {path:?}, whose access is \"read\": delete `after` and `gone`, or write `access = \"read-write\"`"
+            );
             let paths = dir.files.keys().chain(dir.after.keys()).chain(&dir.gone);
             for inner in paths {
-                ensure!(stays_below(Path::new(inner)), "{inner:?} is no path below {path:?}");
+                ensure!(
+                    stays_below(Path::new(inner)),
+                    "{inner:?} is no path below {path:?}"
+                );
             }
             named_once(path, &dir.after, &dir.gone)?;
         }
@@ -332,15 +356,22 @@ impl Case {
 
     /// Puts the content of the files in that are named.
     fn load(&mut self, folder: &Path) -> anyhow::Result<()> {
-        let bodies = self.http.iter_mut().filter_map(|exchange| exchange.body.as_mut());
+        let bodies = self
+            .http
+            .iter_mut()
+            .filter_map(|exchange| exchange.body.as_mut());
         let dirs = self.dir.values_mut();
         let files = dirs.flat_map(|dir| dir.files.values_mut().chain(dir.after.values_mut()));
         let buckets = self.kv.values_mut();
-        let entries = buckets.flat_map(|one| one.entries.values_mut().chain(one.after.values_mut()));
+        let entries =
+            buckets.flat_map(|one| one.entries.values_mut().chain(one.after.values_mut()));
         for content in bodies.chain(files).chain(entries) {
             if let Content::File(named) = content {
                 let path = &named.file;
-                ensure!(stays_below(path), "{path:?} is no path below the folder of cases");
+                ensure!(
+                    stays_below(path),
+                    "{path:?} is no path below the folder of cases"
+                );
                 *content = Content::Bytes(bounded(&folder.join(path), MOST_CONTENT)?);
             }
         }
@@ -348,9 +379,15 @@ impl Case {
     }
 }
 
-fn named_once(what: &str, after: &BTreeMap<String, Content>, gone: &[String]) -> anyhow::Result<()> {
+fn named_once(
+    what: &str,
+    after: &BTreeMap<String, Content>,
+    gone: &[String],
+) -> anyhow::Result<()> {
     let both = gone.iter().find(|name| after.contains_key(*name));
-    both.map_or(Ok(()), |name| bail!("{name:?} of {what:?} is in `after` and in `gone`"))
+    both.map_or(Ok(()), |name| {
+        bail!("{name:?} of {what:?} is in `after` and in `gone`")
+    })
 }
 
 impl Exchange {
@@ -380,7 +417,10 @@ impl Exchange {
             "the exchange {request:?} is refused: nobody sees its headers and its body"
         );
         if let Some(status) = self.status {
-            ensure!((200..=599).contains(&status), "the exchange {request:?}: {status} is no status of a response");
+            ensure!(
+                (200..=599).contains(&status),
+                "the exchange {request:?}: {status} is no status of a response"
+            );
         }
         Ok(())
     }

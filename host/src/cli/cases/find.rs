@@ -14,10 +14,7 @@ use crate::terms::{Fault, Wasi};
 const TOOL_TOML: &str = "tool.toml";
 
 /// Where builds leave a component, below the tool's folder or below one above it.
-const BUILT: [&str; 2] = [
-    "target/wasm32-wasip2/guest",
-    "target/wasm32-wasip2/release",
-];
+const BUILT: [&str; 2] = ["target/wasm32-wasip2/guest", "target/wasm32-wasip2/release"];
 
 /// What a run is about.
 pub(super) struct Found {
@@ -46,8 +43,12 @@ pub(super) fn find(
     component: Option<&Path>,
     cases: Option<&Path>,
 ) -> anyhow::Result<Found> {
-    let meta = fs::metadata(tool)
-        .with_context(|| format!("there is neither a folder nor a component {}", tool.display()))?;
+    let meta = fs::metadata(tool).with_context(|| {
+        format!(
+            "there is neither a folder nor a component {}",
+            tool.display()
+        )
+    })?;
     let (folder, named) = match meta.is_dir() {
         true => (tool, component),
         false => {
@@ -117,8 +118,13 @@ fn built(folder: &Path, asks: Option<&Asks>) -> anyhow::Result<PathBuf> {
     let name = name.unwrap_or_else(|| name_of(folder));
     let file = format!("{name}.wasm");
     let own = ["", "dist"].map(|below| folder.join(below));
-    let above = folder.ancestors().flat_map(|folder| BUILT.map(|built| folder.join(built)));
-    let files = own.into_iter().chain(above).map(|folder| folder.join(&file));
+    let above = folder
+        .ancestors()
+        .flat_map(|folder| BUILT.map(|built| folder.join(built)));
+    let files = own
+        .into_iter()
+        .chain(above)
+        .map(|folder| folder.join(&file));
     let newest = files.filter_map(|file| {
         let written = fs::metadata(&file).ok().filter(fs::Metadata::is_file)?;
         Some((written.modified().ok()?, file))

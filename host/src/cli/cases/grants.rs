@@ -95,10 +95,16 @@ impl Source {
         let spec = Arc::new(spec);
         let mut tool = ToolSpec::clone(tool);
         tool.component = component.to_owned();
-        tool.functions.insert(case.function.as_str().into(), spec.clone());
+        tool.functions
+            .insert(case.function.as_str().into(), spec.clone());
         let tool = Arc::new(tool);
         manifest.tools = vec![tool.clone()];
-        Ok(Ok(Granted { manifest, tool, spec, needs }))
+        Ok(Ok(Granted {
+            manifest,
+            tool,
+            spec,
+            needs,
+        }))
     }
 }
 
@@ -123,7 +129,10 @@ fn adapt(
     let (mut needs, mut missing) = (Vec::new(), Vec::new());
     let grants = &mut spec.grants;
     let mut need = |what: String, by: Result<String, String>| match by {
-        Ok(by) => needs.push(Need { what, by: written.then_some(by) }),
+        Ok(by) => needs.push(Need {
+            what,
+            by: written.then_some(by),
+        }),
         Err(hint) => missing.push(Difference::plain(format!(
             "tool.toml does not grant it: {what} ({hint})"
         ))),
@@ -135,9 +144,14 @@ fn adapt(
         let wanted = dir.access.as_str();
         let found = grants.dir.iter().find(|grant| grant.guest == *path);
         let by = match found {
-            None => Err(format!("write a section [tool.{tool}.dir.<name>] with guest = {path:?}")),
+            None => Err(format!(
+                "write a section [tool.{tool}.dir.<name>] with guest = {path:?}"
+            )),
             Some(grant) if dir.access == Access::ReadWrite && grant.access == dir::Access::Read => {
-                Err(format!("`{}` on line {} is access = \"read\"", grant.name, grant.line))
+                Err(format!(
+                    "`{}` on line {} is access = \"read\"",
+                    grant.name, grant.line
+                ))
             }
             Some(grant) => Ok(format!("dir.{}, line {}", grant.name, grant.line)),
         };
@@ -149,7 +163,10 @@ fn adapt(
             grant.value.clone_from(value);
             format!("env, line {}", grant.line)
         });
-        need(format!("env {name}"), by.ok_or_else(|| format!("write `env = {{ {name} = \"...\" }}`")));
+        need(
+            format!("env {name}"),
+            by.ok_or_else(|| format!("write `env = {{ {name} = \"...\" }}`")),
+        );
     }
     for (key, value) in &case.config {
         let found = grants.config.iter_mut().find(|grant| grant.key == *key);
@@ -157,12 +174,18 @@ fn adapt(
             grant.value.clone_from(value);
             format!("config, line {}", grant.line)
         });
-        need(format!("config {key}"), by.ok_or_else(|| format!("write `config = {{ {key} = \"...\" }}`")));
+        need(
+            format!("config {key}"),
+            by.ok_or_else(|| format!("write `config = {{ {key} = \"...\" }}`")),
+        );
     }
     for name in case.kv.keys() {
         let found = grants.kv.iter().find(|grant| *grant.name == **name);
         let by = found.map(|grant| format!("kv.{name}, line {}", grant.line));
-        need(format!("kv {name}"), by.ok_or_else(|| format!("write a section [tool.{tool}.kv.{name}]")));
+        need(
+            format!("kv {name}"),
+            by.ok_or_else(|| format!("write a section [tool.{tool}.kv.{name}]")),
+        );
     }
     (needs, missing)
 }
@@ -180,23 +203,37 @@ struct Rules {
 
 /// The section of a `tool.toml` that grants what these cases say, and nothing else.
 pub(super) fn section(name: &str, wasi: Wasi, cases: &[&Case]) -> String {
-    let mut text = format!("[tool.{name}]\ncomponent = {}\n", quoted(&format!("{name}.wasm")));
+    let mut text = format!(
+        "[tool.{name}]\ncomponent = {}\n",
+        quoted(&format!("{name}.wasm"))
+    );
     if wasi != Wasi::default() {
         let _ = writeln!(text, "wasi = {}", quoted(wasi.as_str()));
     }
     let values = |of: fn(&Case) -> &BTreeMap<String, String>| {
-        let all: BTreeMap<&String, &String> = cases.iter().rev().flat_map(|case| of(case)).collect();
-        let pairs = all.into_iter().map(|(key, value)| format!("{} = {}", quoted(key), quoted(value)));
+        let all: BTreeMap<&String, &String> =
+            cases.iter().rev().flat_map(|case| of(case)).collect();
+        let pairs = all
+            .into_iter()
+            .map(|(key, value)| format!("{} = {}", quoted(key), quoted(value)));
         pairs.collect::<Vec<_>>().join(", ")
     };
-    for (key, values) in [("env", values(|case| &case.env)), ("config", values(|case| &case.config))] {
+    for (key, values) in [
+        ("env", values(|case| &case.env)),
+        ("config", values(|case| &case.config)),
+    ] {
         if !values.is_empty() {
             let _ = writeln!(text, "{key} = {{ {values} }}");
         }
     }
     let origins = origins(cases);
     for (url, rules) in &origins {
-        let _ = write!(text, "\n[tool.{name}.http.{}]\nurl = {}\n", rules.grant, quoted(url));
+        let _ = write!(
+            text,
+            "\n[tool.{name}.http.{}]\nurl = {}\n",
+            rules.grant,
+            quoted(url)
+        );
         if !rules.safe.is_empty() {
             let _ = writeln!(text, "allow = {}", list(&rules.safe));
         }
@@ -207,7 +244,11 @@ pub(super) fn section(name: &str, wasi: Wasi, cases: &[&Case]) -> String {
     directories(&mut text, name, cases);
     let buckets: BTreeSet<&String> = cases.iter().flat_map(|case| case.kv.keys()).collect();
     for bucket in buckets {
-        let _ = write!(text, "\n[tool.{name}.kv.{}]\nbytes = \"1MiB\"\nkeys = 1000\n", key(bucket));
+        let _ = write!(
+            text,
+            "\n[tool.{name}.kv.{}]\nbytes = \"1MiB\"\nkeys = 1000\n",
+            key(bucket)
+        );
     }
     for rules in origins.values() {
         for (function, others) in &rules.others {
@@ -227,18 +268,27 @@ fn origins(cases: &[&Case]) -> BTreeMap<String, Rules> {
     let mut origins: BTreeMap<String, Rules> = BTreeMap::new();
     let mut names = BTreeSet::new();
     for case in cases {
-        let granted = case.http.iter().filter(|one| one.fails != Some(Failure::Denied));
+        let granted = case
+            .http
+            .iter()
+            .filter(|one| one.fails != Some(Failure::Denied));
         for asked in granted.map(|exchange| &exchange.request.asked) {
-            let rules = origins.entry(asked.origin.to_string()).or_insert_with(|| Rules {
-                grant: grant_name(&asked.origin, &mut names),
-                private: private(&asked.origin),
-                ..Rules::default()
-            });
+            let rules = origins
+                .entry(asked.origin.to_string())
+                .or_insert_with(|| Rules {
+                    grant: grant_name(&asked.origin, &mut names),
+                    private: private(&asked.origin),
+                    ..Rules::default()
+                });
             let rule = format!("{} {}", asked.method, asked.path.as_str());
             if asked.method.is_safe() {
                 rules.safe.insert(rule);
             } else {
-                rules.others.entry(case.function.clone()).or_default().insert(rule);
+                rules
+                    .others
+                    .entry(case.function.clone())
+                    .or_default()
+                    .insert(rule);
             }
         }
     }
@@ -248,7 +298,13 @@ fn origins(cases: &[&Case]) -> BTreeMap<String, Rules> {
 /// A name for the grant of an origin, which no other one has.
 fn grant_name(origin: &Origin, taken: &mut BTreeSet<String>) -> String {
     let host = origin.host_text();
-    let clean = |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' };
+    let clean = |c: char| {
+        if c.is_ascii_lowercase() || c.is_ascii_digit() {
+            c
+        } else {
+            '-'
+        }
+    };
     let mut base: String = host.chars().map(clean).take(24).collect();
     if !base.starts_with(|c: char| c.is_ascii_lowercase()) {
         base.insert(0, 'h');
@@ -276,15 +332,29 @@ fn directories(text: &mut String, name: &str, cases: &[&Case]) {
     let mut wanted: BTreeMap<&String, BTreeMap<&String, Access>> = BTreeMap::new();
     for case in cases {
         for (path, dir) in &case.dir {
-            let access = wanted.entry(path).or_default().entry(&case.function).or_default();
+            let access = wanted
+                .entry(path)
+                .or_default()
+                .entry(&case.function)
+                .or_default();
             *access = dir.access.max(*access);
         }
     }
     for (at, (path, functions)) in wanted.into_iter().enumerate() {
-        let clean = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+        let clean = |c: char| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_lowercase()
+            } else {
+                '-'
+            }
+        };
         let base: String = path.trim_matches('/').chars().map(clean).take(24).collect();
         let grant = format!("d{at}-{base}");
-        let grant = if base.starts_with(|c: char| c.is_ascii_lowercase()) && at == 0 { base } else { grant };
+        let grant = if base.starts_with(|c: char| c.is_ascii_lowercase()) && at == 0 {
+            base
+        } else {
+            grant
+        };
         let mut one = |owner: String, access: Access| {
             let host = quoted(&format!("./{}", path.trim_matches('/')));
             let _ = write!(
@@ -306,7 +376,10 @@ fn directories(text: &mut String, name: &str, cases: &[&Case]) {
 
 fn list(rules: &BTreeSet<String>) -> String {
     match rules.len() {
-        1 => format!("[{}]", rules.iter().map(|rule| quoted(rule)).collect::<String>()),
+        1 => format!(
+            "[{}]",
+            rules.iter().map(|rule| quoted(rule)).collect::<String>()
+        ),
         _ => {
             let lines = rules.iter().map(|rule| format!("    {},\n", quoted(rule)));
             format!("[\n{}]", lines.collect::<String>())
