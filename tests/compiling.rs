@@ -49,6 +49,7 @@ impl Workshop {
         let locked = LockedTool {
             digest: Sha256::digest(&bytes).into(),
             imports: Vec::new(),
+            left_out: Vec::new(),
             functions: Vec::new(),
             left_out: Vec::new(),
         };

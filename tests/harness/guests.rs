@@ -10,7 +10,10 @@ use toolhost::sandbox::Sandbox;
 use toolhost::terms::Wasi;
 
 const TARGET: &str = "wasm32-wasip2";
-const GUESTS: [&str; 4] = ["everything", "hello", "json", "rogue"];
+const GUESTS: [&str; 6] = ["everything", "hello", "json", "program", "rogue", "types"];
+/// Guests of WASI 0.3. They are built apart: cargo gives every crate that is built with them the
+/// features that only they ask of `wit-bindgen`.
+const V03_GUESTS: [&str; 2] = ["later", "wasi3"];
 const TOOLS: [&str; 6] = ["fetch", "files", "github", "jq", "orders", "table"];
 
 /// The root of the checkout.
@@ -50,20 +53,29 @@ pub(crate) fn sandbox() -> Arc<Sandbox> {
 /// A hostile or exemplary guest's file.
 pub(crate) fn guest(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| build("guest", &GUESTS)).join(name)
+    let built = || build("guest", &GUESTS, Wasi::V02);
+    BUILT.get_or_init(built).join(name)
+}
+
+/// A guest of WASI 0.3.
+pub(crate) fn v03_guest(name: &str) -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let built = || build("guest", &V03_GUESTS, Wasi::V03);
+    BUILT.get_or_init(built).join(name)
 }
 
 /// A real tool's file.
 pub(crate) fn tool(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| build("tool", &TOOLS)).join(name)
+    let built = || build("tool", &TOOLS, Wasi::V02);
+    BUILT.get_or_init(built).join(name)
 }
 
 /// Says to a process that another one, which started it, has built the components.
 pub(crate) const BUILT: &str = "TOOLHOST_TEST_BUILT";
 
 /// Builds components and compiles them, before several tests could begin to do so at once.
-fn build(kind: &str, names: &[&str]) -> PathBuf {
+fn build(kind: &str, names: &[&str], wasi: Wasi) -> PathBuf {
     let built = target().join(TARGET).join("guest");
     if std::env::var_os(BUILT).is_some() {
         return built;
@@ -85,7 +97,7 @@ fn build(kind: &str, names: &[&str]) -> PathBuf {
     let (sandbox, cache) = (sandbox(), cache());
     for name in names {
         let file = built.join(format!("{name}.wasm"));
-        if let Err(why) = open_component(&sandbox, &file, Wasi::default(), &cache) {
+        if let Err(why) = open_component(&sandbox, &file, wasi, &cache) {
             panic!("{}: {why}", file.display());
         }
     }

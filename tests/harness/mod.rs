@@ -14,7 +14,9 @@ mod words;
 
 pub(crate) use agent::{Agent, Speaker, exchange, modern_meta, speak};
 pub(crate) use child::{Ended, Program, Serving};
-pub(crate) use guests::{BUILT, cache, cache_folder, checkout, compiler, guest, sandbox, tool};
+pub(crate) use guests::{
+    BUILT, cache, cache_folder, checkout, compiler, guest, sandbox, tool, v03_guest,
+};
 pub(crate) use house::House;
 pub(crate) use site::{Site, manifest};
 pub(crate) use upstream::{Seen, Upstream, text_response};

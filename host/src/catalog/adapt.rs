@@ -135,7 +135,7 @@ mod tests {
                 .any(|import| import.starts_with("wasi:cli/stdout@0.2"))
         );
         assert!(
-            super::super::inspect(&component).is_ok(),
+            super::super::inspect(&component, crate::terms::Wasi::V02).is_ok(),
             "the host has all that it imports"
         );
         assert!(refused(&component).contains("component already"));

@@ -47,15 +47,28 @@ pub fn inspect(bytes: &[u8], wasi: Wasi) -> Result<Inspected, Fault> {
     Ok(inspected)
 }
 
+impl Inspected {
+    /// What it imports that only tools of WASI 0.3 have.
+    fn new_imports(&self) -> Vec<&str> {
+        let new = |import: &&str| capability::provided_by(import) == Some(Wasi::V03);
+        let imports = self.imports.iter().map(String::as_str);
+        imports.filter(new).collect()
+    }
+
+    /// The generation of WASI that it needs.
+    #[must_use]
+    pub fn needs(&self) -> Wasi {
+        if self.has_async || !self.new_imports().is_empty() {
+            Wasi::V03
+        } else {
+            Wasi::V02
+        }
+    }
+}
+
 /// Whether the manifest says of the component what is so.
 fn generation(inspected: &Inspected, wasi: Wasi) -> Result<(), Fault> {
-    let new = |import: &&String| capability::provided_by(import) == Some(Wasi::V03);
-    let new: Vec<&str> = inspected
-        .imports
-        .iter()
-        .filter(new)
-        .map(String::as_str)
-        .collect();
+    let new = inspected.new_imports();
     match wasi {
         Wasi::V02 if !new.is_empty() => Err(bad(format!(
             "it imports `{}`, which is WASI 0.3; write `wasi = \"0.3\"` into its tool's section",
@@ -65,7 +78,7 @@ fn generation(inspected: &Inspected, wasi: Wasi) -> Result<(), Fault> {
             "it has async functions, streams or futures, which are WASI 0.3; write `wasi = \"0.3\"` \
              into its tool's section",
         )),
-        Wasi::V03 if new.is_empty() && !inspected.has_async => Err(bad(
+        Wasi::V03 if inspected.needs() != Wasi::V03 => Err(bad(
             "it needs nothing of WASI 0.3; delete `wasi = \"0.3\"` from its tool's section",
         )),
         Wasi::V02 | Wasi::V03 => Ok(()),

@@ -5,7 +5,6 @@ use wasmparser::{Parser, Payload};
 
 use super::inspect::{Inspected, bad, kind, measured, sections};
 use super::shape::Shape;
-use crate::capability;
 use crate::terms::{Fault, Wasi};
 
 /// How a component begins.
@@ -76,16 +75,11 @@ pub fn look(bytes: &[u8]) -> Result<Looked, Fault> {
         return core(bytes);
     }
     kind(bytes)?;
+    let inspected = sections(bytes).map_err(measured)?;
+    let wasi = inspected.needs();
     let Inspected {
-        imports,
-        exports,
-        has_async,
-    } = sections(bytes).map_err(measured)?;
-    let new = |import: &String| capability::provided_by(import) == Some(Wasi::V03);
-    let wasi = match has_async || imports.iter().any(new) {
-        true => Wasi::V03,
-        false => Wasi::V02,
-    };
+        imports, exports, ..
+    } = inspected;
     let of = |package: &str| exports.iter().any(|export| is_of(export, package));
     let kind = if of("toolhost:tool/tools") {
         Kind::Tool
@@ -150,7 +144,7 @@ fn core(bytes: &[u8]) -> Result<Looked, Fault> {
         kind,
         imports,
         exports,
-        wasi: Wasi::default(),
+        wasi: Wasi::V02,
     })
 }
 

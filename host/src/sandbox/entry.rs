@@ -15,8 +15,8 @@ use crate::terms::Fault;
 
 /// The interface that says what a tool is.
 const CONTRACT: &str = "toolhost:tool/tools@0.1.0";
-/// The interface of programs.
-const COMMAND: &str = "wasi:cli/run@0.2.0";
+/// The interface of programs, of either generation of WASI.
+const COMMANDS: [&str; 2] = ["wasi:cli/run@0.2.0", "wasi:cli/run@0.3.0"];
 
 /// What a guest answered, or why its answer is none.
 pub(super) type Answer = Result<Result<tools::Output, tools::ToolError>, Fault>;
@@ -48,7 +48,9 @@ impl Entry {
         if component.get_export_index(None, CONTRACT).is_some() {
             return Ok(Self::Contract(BoundPre::new(pre)?));
         }
-        let run = component.get_export_index(None, COMMAND);
+        let run = COMMANDS
+            .into_iter()
+            .find_map(|command| component.get_export_index(None, command));
         Ok(Self::Foreign(Foreign {
             pre,
             typed: Arc::new(Typed::of(engine, component)),

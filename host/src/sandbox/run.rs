@@ -280,6 +280,14 @@ fn fault(error: &wasmtime::Error, refused: bool, limits: &Limits) -> Fault {
                 limits.resources
             ),
         ),
+        Some(Trap::AsyncDeadlock) => Fault::new(
+            Code::Trapped,
+            "The tool waits for something that can never happen. The same arguments will end the same; its author should look.",
+        ),
+        Some(Trap::CannotBlockSyncTask) => Fault::new(
+            Code::Trapped,
+            "The tool waits in a function that may not wait: in WASI 0.3 such a function is an `async func`. Its author should look.",
+        ),
         Some(_) => Fault::new(
             Code::Trapped,
             "The tool crashed. The same arguments will crash it again; its author should look.",

@@ -1,23 +1,16 @@
 //! What the guest sees of `wasi:filesystem`'s descriptors: wasmtime-wasi's own operations, done by
 //! clerks, within the directory's account.
 
-use std::sync::Arc;
-
 use wasmtime::component::Resource;
-use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
-    self, ErrorCode, HostDescriptor, MetadataHashValue, NewTimestamp, PathFlags,
+    self, HostDescriptor, MetadataHashValue, NewTimestamp, PathFlags,
 };
-use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult, ReaddirIterator};
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsResult, ReaddirIterator};
 
-use super::desk::{Desk, at_once};
-use super::host::{Dirs, Fd, Origin};
+use super::host::{Dirs, Fd, Origin, plain};
 use super::open::Wish;
 use super::stream::Reader;
 use super::write::{self, Position};
-
-/// The most entries of a directory that are listed: a listing is held in memory as a whole.
-const LISTED: usize = 50_000;
 
 impl HostDescriptor for Dirs<'_> {
     async fn advise(
@@ -49,9 +42,8 @@ impl HostDescriptor for Dirs<'_> {
     }
 
     async fn set_size(&mut self, fd: Fd, size: types::Filesize) -> FsResult<()> {
-        let (file, place) = (self.file(&fd)?, self.place(&fd)?);
-        self.have(&fd, move || write::resize(&place, &file, size))
-            .await
+        let work = self.resizing(&fd, size)?;
+        self.have(&fd, work).await
     }
 
     async fn set_times(
@@ -91,18 +83,8 @@ impl HostDescriptor for Dirs<'_> {
     }
 
     async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<ReaddirIterator>> {
-        let dir = self.dir(&fd)?;
-        let list = move || {
-            let all = cap_std::fs::Dir::from_std_file(dir.dir.try_clone()?);
-            if all.entries()?.take(LISTED + 1).count() > LISTED {
-                return Err(ErrorCode::InsufficientMemory.into());
-            }
-            let mut desk = Desk::default();
-            let fd = desk.lay(Descriptor::Dir(dir))?;
-            let listed = at_once(desk.view().read_directory(fd))?;
-            Ok(desk.table.delete(listed)?)
-        };
-        let listed = self.have(&fd, list).await?;
+        let work = self.listing(&fd)?;
+        let listed = self.have(&fd, work).await?;
         Ok(self.table.push(listed)?)
     }
 
@@ -112,13 +94,8 @@ impl HostDescriptor for Dirs<'_> {
     }
 
     async fn create_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
-        let (place, dir) = (self.place(&fd)?, self.dir(&fd)?);
-        let make = move || {
-            write::make(&place, dir, async move |desk, dir| {
-                desk.view().create_directory_at(dir, path).await
-            })
-        };
-        self.have(&fd, make).await
+        let work = self.making_directory(&fd, path)?;
+        self.have(&fd, work).await
     }
 
     async fn stat(&mut self, fd: Fd) -> FsResult<types::DescriptorStat> {
@@ -146,23 +123,8 @@ impl HostDescriptor for Dirs<'_> {
         accessed: NewTimestamp,
         modified: NewTimestamp,
     ) -> FsResult<()> {
-        let (place, dir) = (self.place(&fd)?, self.dir(&fd)?);
-        if !place.is_writable() {
-            return Err(ErrorCode::NotPermitted.into());
-        }
-        let set = move || {
-            let mut desk = Desk::default();
-            if !flags.contains(PathFlags::SYMLINK_FOLLOW) {
-                let fd = desk.lay(Descriptor::Dir(dir))?;
-                let mut view = desk.view();
-                return at_once(view.set_times_at(fd, flags, path, accessed, modified));
-            }
-            // What wasmtime-wasi opens here could be a pipe, and it would wait.
-            let (found, _open) = write::open(&place, &dir, &path, Wish::look(flags))?;
-            let fd = desk.lay(found)?;
-            at_once(desk.view().set_times(fd, accessed, modified))
-        };
-        self.have(&fd, set).await
+        let work = self.setting_times(&fd, flags, path, (accessed, modified))?;
+        self.have(&fd, work).await
     }
 
     async fn link_at(
@@ -173,9 +135,8 @@ impl HostDescriptor for Dirs<'_> {
         new_fd: Fd,
         new_path: String,
     ) -> FsResult<()> {
-        let (place, dirs) = self.pair(&fd, &new_fd)?;
-        let link = move || write::link(&place, dirs, flags, (old_path, new_path));
-        self.have(&fd, link).await
+        let work = self.linking((&fd, &new_fd), flags, (old_path, new_path))?;
+        self.have(&fd, work).await
     }
 
     async fn open_at(
@@ -186,20 +147,14 @@ impl HostDescriptor for Dirs<'_> {
         open_flags: types::OpenFlags,
         flags: types::DescriptorFlags,
     ) -> FsResult<Fd> {
-        let (place, dir) = (self.place(&fd)?, self.dir(&fd)?);
         let wish = Wish::read(path_flags, open_flags, flags)?;
-        let open = {
-            let place = Arc::clone(&place);
-            move || write::open(&place, &dir, &path, wish)
-        };
-        let (descriptor, open) = self.have(&fd, open).await?;
+        let (place, work) = self.opening(&fd, path, wish)?;
+        let (descriptor, open) = self.have(&fd, work).await?;
         self.enter(descriptor, Origin { place, open })
     }
 
     fn drop(&mut self, fd: Fd) -> wasmtime::Result<()> {
-        self.state.origins.remove(&fd.rep());
-        self.table.delete(fd)?;
-        Ok(())
+        self.leave(fd)
     }
 
     async fn readlink_at(&mut self, fd: Fd, path: String) -> FsResult<String> {
@@ -210,13 +165,8 @@ impl HostDescriptor for Dirs<'_> {
     }
 
     async fn remove_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
-        let (place, dir) = (self.place(&fd)?, self.dir(&fd)?);
-        let remove = move || {
-            write::remove(&place, dir, &path, async |desk, dir| {
-                desk.view().remove_directory_at(dir, path.clone()).await
-            })
-        };
-        self.have(&fd, remove).await
+        let work = self.removing_directory(&fd, path)?;
+        self.have(&fd, work).await
     }
 
     async fn rename_at(
@@ -226,29 +176,18 @@ impl HostDescriptor for Dirs<'_> {
         new_fd: Fd,
         new_path: String,
     ) -> FsResult<()> {
-        let (place, dirs) = self.pair(&fd, &new_fd)?;
-        let rename = move || write::rename(&place, dirs, (old_path, new_path));
-        self.have(&fd, rename).await
+        let work = self.renaming((&fd, &new_fd), (old_path, new_path))?;
+        self.have(&fd, work).await
     }
 
     async fn symlink_at(&mut self, fd: Fd, target: String, path: String) -> FsResult<()> {
-        let (place, dir) = (self.place(&fd)?, self.dir(&fd)?);
-        let make = move || {
-            write::make(&place, dir, async move |desk, dir| {
-                desk.view().symlink_at(dir, target, path).await
-            })
-        };
-        self.have(&fd, make).await
+        let work = self.making_symlink(&fd, target, path)?;
+        self.have(&fd, work).await
     }
 
     async fn unlink_file_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
-        let (place, dir) = (self.place(&fd)?, self.dir(&fd)?);
-        let remove = move || {
-            write::remove(&place, dir, &path, async |desk, dir| {
-                desk.view().unlink_file_at(dir, path.clone()).await
-            })
-        };
-        self.have(&fd, remove).await
+        let work = self.unlinking(&fd, path)?;
+        self.have(&fd, work).await
     }
 
     fn read_via_stream(
@@ -256,10 +195,7 @@ impl HostDescriptor for Dirs<'_> {
         fd: Fd,
         offset: types::Filesize,
     ) -> FsResult<Resource<DynInputStream>> {
-        if let Descriptor::Dir(_) = self.table.get(&fd)? {
-            return Err(ErrorCode::IsDirectory.into());
-        }
-        let stream: DynInputStream = Box::new(Reader::new(self.source(&fd)?, offset));
+        let stream: DynInputStream = Box::new(Reader::new(self.readable(&fd)?, offset));
         Ok(self.table.push(stream)?)
     }
 
@@ -276,20 +212,12 @@ impl HostDescriptor for Dirs<'_> {
     }
 
     async fn is_same_object(&mut self, a: Fd, b: Fd) -> wasmtime::Result<bool> {
-        let other = self.table.get(&b)?.clone();
-        let same = self
-            .ask(&a, async move |desk, a| {
-                let b = desk.lay(other)?;
-                desk.view()
-                    .is_same_object(a, b)
-                    .await
-                    .map_err(FsError::trap)
-            })
-            .await;
-        same.map_err(|error| match error.downcast() {
-            Ok(code) => code.into(),
-            Err(trap) => trap,
-        })
+        let work = self.comparing(&a, &b);
+        let same = match work {
+            Ok(work) => self.have(&a, work).await,
+            Err(error) => Err(error),
+        };
+        same.map_err(plain)
     }
 
     async fn metadata_hash(&mut self, fd: Fd) -> FsResult<MetadataHashValue> {

@@ -11,7 +11,8 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{self, ErrorCode, HostDirect
 use wasmtime_wasi::p2::{DynOutputStream, FsError, FsResult, ReaddirIterator};
 
 use super::account::OpenFile;
-use super::desk::{Desk, at_once};
+use super::clerk::Clerks;
+use super::desk::Desk;
 use super::place::{Place, Places, Shelf};
 use super::stream::{Met, Source, Writer};
 use super::write::Position;
@@ -90,8 +91,13 @@ impl Dirs<'_> {
         fd: &Fd,
         work: impl FnOnce() -> FsResult<T> + Send + 'static,
     ) -> FsResult<T> {
-        let clerks = Arc::clone(&self.origin(fd)?.1.clerks);
+        let clerks = self.clerks(fd)?;
         clerks.run(work).await
+    }
+
+    /// The threads that reach what is behind a descriptor.
+    pub(super) fn clerks(&self, fd: &Fd) -> FsResult<Arc<Clerks>> {
+        Ok(Arc::clone(&self.origin(fd)?.1.clerks))
     }
 
     /// Has a clerk do one of wasmtime-wasi's operations that change nothing that is counted.
@@ -100,12 +106,7 @@ impl Dirs<'_> {
         fd: &Fd,
         operation: impl AsyncFnOnce(&mut Desk, Fd) -> FsResult<T> + Send + 'static,
     ) -> FsResult<T> {
-        let descriptor = self.table.get(fd)?.clone();
-        let work = move || {
-            let mut desk = Desk::default();
-            let fd = desk.lay(descriptor)?;
-            at_once(operation(&mut desk, fd))
-        };
+        let work = self.asking(fd, operation)?;
         self.have(fd, work).await
     }
 
@@ -132,6 +133,31 @@ impl Dirs<'_> {
         Ok(fd)
     }
 
+    /// Forgets a descriptor that the guest gave up.
+    pub(super) fn leave(&mut self, fd: Fd) -> wasmtime::Result<()> {
+        self.state.origins.remove(&fd.rep());
+        self.table.delete(fd)?;
+        Ok(())
+    }
+
+    /// What the guest is given at its start: each directory, and what it is called.
+    pub(super) fn given(&mut self) -> wasmtime::Result<Vec<(Fd, String)>> {
+        let Some(places) = self.state.places.clone() else {
+            return Ok(Vec::new());
+        };
+        let mut given = Vec::new();
+        for (descriptor, place) in places.preopened() {
+            let origin = Origin {
+                place: Arc::clone(place),
+                open: None,
+            };
+            let fd = self.table.push(descriptor)?;
+            self.state.origins.insert(fd.rep(), origin);
+            given.push((fd, place.grant.guest.clone()));
+        }
+        Ok(given)
+    }
+
     /// A file that is read or written as a stream.
     pub(super) fn source(&self, fd: &Fd) -> FsResult<Source> {
         let (origin, places) = self.origin(fd)?;
@@ -147,36 +173,44 @@ impl Dirs<'_> {
         })
     }
 
+    /// A file that may be read.
+    pub(super) fn readable(&self, fd: &Fd) -> FsResult<Source> {
+        match self.table.get(fd)? {
+            Descriptor::File(_) => self.source(fd),
+            Descriptor::Dir(_) => Err(ErrorCode::IsDirectory.into()),
+        }
+    }
+
+    /// A file that may be written.
+    pub(super) fn target(&self, fd: &Fd) -> FsResult<Source> {
+        self.file(fd)?;
+        if !self.place(fd)?.is_writable() {
+            return Err(ErrorCode::NotPermitted.into());
+        }
+        self.source(fd)
+    }
+
     pub(super) fn writer(
         &mut self,
         fd: &Fd,
         position: Position,
     ) -> FsResult<Resource<DynOutputStream>> {
-        self.file(fd)?;
-        if !self.place(fd)?.is_writable() {
-            return Err(ErrorCode::NotPermitted.into());
-        }
-        let stream: DynOutputStream = Box::new(Writer::new(self.source(fd)?, position));
+        let stream: DynOutputStream = Box::new(Writer::new(self.target(fd)?, position));
         Ok(self.table.push(stream)?)
+    }
+}
+
+/// Where no code of an error can be told, it ends the call.
+pub(super) fn plain(error: FsError) -> wasmtime::Error {
+    match error.downcast() {
+        Ok(code) => code.into(),
+        Err(trap) => trap,
     }
 }
 
 impl preopens::Host for Dirs<'_> {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Fd, String)>> {
-        let Some(places) = self.state.places.clone() else {
-            return Ok(Vec::new());
-        };
-        let mut given = Vec::new();
-        for (descriptor, place) in places.preopened() {
-            let origin = Origin {
-                place: Arc::clone(place),
-                open: None,
-            };
-            let fd = self.table.push(descriptor)?;
-            self.state.origins.insert(fd.rep(), origin);
-            given.push((fd, place.grant.guest.clone()));
-        }
-        Ok(given)
+        self.given()
     }
 }
 

@@ -12,13 +12,16 @@ mod grant;
 mod host;
 mod measure;
 mod open;
+mod p3;
 mod place;
 mod stream;
 mod wall;
+mod work;
 mod write;
 
 pub use grant::{Access, DirGrant, Quota};
 pub use host::{Dirs, State};
+pub(super) use p3::link as link_p3;
 pub use place::{Folders, Shelf};
 pub use wall::landlock_is_here;
 
@@ -26,13 +29,6 @@ use wasmtime::component::Linker;
 use wasmtime_wasi::p2::bindings::filesystem::{preopens, types};
 
 use super::frame::Holder;
-
-/// Links files of WASI 0.3: none yet.
-pub(super) fn link_p3<T: Holder + wasmtime_wasi::WasiView>(
-    linker: &mut Linker<T>,
-) -> wasmtime::Result<()> {
-    wasmtime_wasi::p3::filesystem::add_to_linker(linker)
-}
 
 /// Links files, in the place of wasmtime-wasi's own.
 ///

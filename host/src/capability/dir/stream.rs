@@ -18,7 +18,7 @@ use super::place::Place;
 use super::write::{Position, write};
 
 /// The most that one piece holds, in bytes: as much as wasmtime-wasi's own streams.
-const PIECE: usize = 64 << 10;
+pub(super) const PIECE: usize = 64 << 10;
 
 /// What an operation on a stream met: kept as the code that the guest can ask for.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,36 @@ pub(super) struct Source {
     pub(super) clerks: Arc<Clerks>,
     /// The file's handle, and the stream's own.
     pub(super) _holds: Arc<(Arc<OpenFile>, Hold)>,
+}
+
+impl Source {
+    /// The next piece from a position on, at most so large; nothing at the end.
+    pub(super) fn read(
+        &self,
+        position: u64,
+        size: usize,
+    ) -> impl Future<Output = Result<Bytes, FsError>> + Send + use<> {
+        let source = self.clone();
+        async move {
+            let file = Arc::clone(&source.file);
+            let read = move || Ok(read(&file, position, size.min(PIECE))?);
+            source.clerks.run(read).await
+        }
+    }
+
+    /// Writes a piece; how many bytes it was.
+    pub(super) fn write(
+        &self,
+        piece: Bytes,
+        position: Position,
+    ) -> impl Future<Output = Result<u64, FsError>> + Send + use<> {
+        let source = self.clone();
+        async move {
+            let (file, place) = (Arc::clone(&source.file), Arc::clone(&source.place));
+            let write = move || write(&place, &file, &piece, position);
+            source.clerks.run(write).await
+        }
+    }
 }
 
 /// What a guest reads through.
@@ -59,12 +89,10 @@ impl Reader {
         }
     }
 
-    fn fetch(&self, size: usize) -> impl Future<Output = Reading> + Send + 'static {
-        let (source, position) = (self.source.clone(), self.position);
+    fn fetch(&self, size: usize) -> impl Future<Output = Reading> + Send + use<> {
+        let piece = self.source.read(self.position, size);
         async move {
-            let file = Arc::clone(&source.file);
-            let read = move || Ok(read(&file, position, size.min(PIECE))?);
-            match source.clerks.run(read).await {
+            match piece.await {
                 Ok(data) if data.is_empty() => Reading::Over,
                 Ok(data) => Reading::Data(data),
                 Err(error) => Reading::Failed(error),
@@ -178,15 +206,8 @@ impl Writer {
         }
     }
 
-    fn put(&self, piece: Bytes) -> impl Future<Output = Result<u64, FsError>> + Send + 'static {
-        let (source, position) = (self.source.clone(), self.position);
-        async move {
-            let (file, place) = (Arc::clone(&source.file), Arc::clone(&source.place));
-            source
-                .clerks
-                .run(move || write(&place, &file, &piece, position))
-                .await
-        }
+    fn put(&self, piece: Bytes) -> impl Future<Output = Result<u64, FsError>> + Send + use<> {
+        self.source.write(piece, self.position)
     }
 
     fn done(&mut self, done: Result<u64, FsError>) {

@@ -15,6 +15,9 @@ use crate::capability::frame::Pen;
 /// What a guest may write to a request's body at once, in bytes.
 const CHUNK: usize = 64 << 10;
 
+/// How long after its call's end nothing waits for a guest any more, whatever else went wrong.
+const LATE: Duration = Duration::from_millis(100);
+
 /// Everything that `wasi:http` asks its embedder.
 pub(super) struct Hooks {
     context: Arc<HttpContext>,
@@ -62,8 +65,8 @@ impl WasiHttpHooks for Hooks {
         let (head_timeout, gap) = timeouts(options.as_ref());
         Box::new(async move {
             let (head, body) = request.into_parts();
-            // A guest of WASI 0.3 may hold its trailers back for ever.
-            let whole = tokio::time::timeout(context.left(), collect(body, most));
+            // A guest of WASI 0.3 may hold its trailers back for ever. Its call ends before this does.
+            let whole = tokio::time::timeout(context.left() + LATE, collect(body, most));
             let body = whole.await.map_err(|_| Error::ConnectionWriteTimeout)??;
             let asked = parts(&head, body);
             let answered = tokio::time::timeout(head_timeout, exchange(&context, asked));

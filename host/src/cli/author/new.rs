@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn every_language_has_a_project_with_what_an_author_needs() {
         for language in Language::value_variants() {
-            let files: Vec<_> = language.project("hello").collect();
+            let files = language.project("hello");
             let has = |name: &str| files.iter().any(|(path, _)| path == Path::new(name));
             for name in ["tool.toml", "README.md", ".gitignore"] {
                 assert!(has(name), "{}: {name}", language.title());

@@ -193,12 +193,6 @@ impl Reader<'_> {
             let why = format!("the component has more than {FUNCTIONS} functions");
             return self.leave(origin.to_string(), why);
         }
-        if ty.async_() {
-            return self.leave(
-                origin.to_string(),
-                "it is asynchronous: say `wasi = \"0.3\"` in the tool's section",
-            );
-        }
         let index = self
             .component
             .get_export_index(interface.map(|(_, index)| index), name);

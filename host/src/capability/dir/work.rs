@@ -1,0 +1,164 @@
+//! What an operation on a descriptor comes to: work for a clerk. Both generations of
+//! `wasi:filesystem` have it done; how a guest asks and waits is theirs to know.
+
+use std::sync::Arc;
+
+use wasmtime_wasi::filesystem::Descriptor;
+use wasmtime_wasi::p2::bindings::filesystem::types::{
+    self, ErrorCode, HostDescriptor as _, NewTimestamp, PathFlags,
+};
+use wasmtime_wasi::p2::{FsError, FsResult, ReaddirIterator};
+
+use super::desk::{Desk, at_once};
+use super::host::{Dirs, Fd};
+use super::open::Wish;
+use super::place::Place;
+use super::write::{self, Found};
+
+/// The most entries of a directory that are listed: a listing is held in memory as a whole.
+const LISTED: usize = 50_000;
+
+/// Work for a clerk.
+pub(super) type Work<T> = Box<dyn FnOnce() -> FsResult<T> + Send>;
+
+impl Dirs<'_> {
+    /// One of wasmtime-wasi's operations that change nothing that is counted.
+    pub(super) fn asking<T: Send + 'static>(
+        &self,
+        fd: &Fd,
+        operation: impl AsyncFnOnce(&mut Desk, Fd) -> FsResult<T> + Send + 'static,
+    ) -> FsResult<Work<T>> {
+        let descriptor = self.table.get(fd)?.clone();
+        Ok(Box::new(move || {
+            let mut desk = Desk::default();
+            let fd = desk.lay(descriptor)?;
+            at_once(operation(&mut desk, fd))
+        }))
+    }
+
+    pub(super) fn comparing(&self, a: &Fd, b: &Fd) -> FsResult<Work<bool>> {
+        let other = self.table.get(b)?.clone();
+        self.asking(a, async move |desk, a| {
+            let b = desk.lay(other)?;
+            let same = desk.view().is_same_object(a, b).await;
+            same.map_err(FsError::trap)
+        })
+    }
+
+    pub(super) fn resizing(&self, fd: &Fd, size: types::Filesize) -> FsResult<Work<()>> {
+        let (file, place) = (self.file(fd)?, self.place(fd)?);
+        Ok(Box::new(move || write::resize(&place, &file, size)))
+    }
+
+    pub(super) fn listing(&self, fd: &Fd) -> FsResult<Work<ReaddirIterator>> {
+        let dir = self.dir(fd)?;
+        Ok(Box::new(move || {
+            let all = cap_std::fs::Dir::from_std_file(dir.dir.try_clone()?);
+            if all.entries()?.take(LISTED + 1).count() > LISTED {
+                return Err(ErrorCode::InsufficientMemory.into());
+            }
+            let mut desk = Desk::default();
+            let fd = desk.lay(Descriptor::Dir(dir))?;
+            let listed = at_once(desk.view().read_directory(fd))?;
+            Ok(desk.table.delete(listed)?)
+        }))
+    }
+
+    pub(super) fn making_directory(&self, fd: &Fd, path: String) -> FsResult<Work<()>> {
+        let (place, dir) = (self.place(fd)?, self.dir(fd)?);
+        Ok(Box::new(move || {
+            write::make(&place, dir, async move |desk, dir| {
+                desk.view().create_directory_at(dir, path).await
+            })
+        }))
+    }
+
+    pub(super) fn setting_times(
+        &self,
+        fd: &Fd,
+        flags: PathFlags,
+        path: String,
+        (accessed, modified): (NewTimestamp, NewTimestamp),
+    ) -> FsResult<Work<()>> {
+        let (place, dir) = (self.place(fd)?, self.dir(fd)?);
+        if !place.is_writable() {
+            return Err(ErrorCode::NotPermitted.into());
+        }
+        Ok(Box::new(move || {
+            let mut desk = Desk::default();
+            if !flags.contains(PathFlags::SYMLINK_FOLLOW) {
+                let fd = desk.lay(Descriptor::Dir(dir))?;
+                let mut view = desk.view();
+                return at_once(view.set_times_at(fd, flags, path, accessed, modified));
+            }
+            // What wasmtime-wasi opens here could be a pipe, and it would wait.
+            let (found, _open) = write::open(&place, &dir, &path, Wish::look(flags))?;
+            let fd = desk.lay(found)?;
+            at_once(desk.view().set_times(fd, accessed, modified))
+        }))
+    }
+
+    pub(super) fn linking(
+        &self,
+        (old, new): (&Fd, &Fd),
+        flags: PathFlags,
+        paths: (String, String),
+    ) -> FsResult<Work<()>> {
+        let (place, dirs) = self.pair(old, new)?;
+        Ok(Box::new(move || write::link(&place, dirs, flags, paths)))
+    }
+
+    /// What is found is entered with its place.
+    pub(super) fn opening(
+        &self,
+        fd: &Fd,
+        path: String,
+        wish: Wish,
+    ) -> FsResult<(Arc<Place>, Work<Found>)> {
+        let (place, dir) = (self.place(fd)?, self.dir(fd)?);
+        let of = Arc::clone(&place);
+        let work = move || write::open(&place, &dir, &path, wish);
+        Ok((of, Box::new(work)))
+    }
+
+    pub(super) fn removing_directory(&self, fd: &Fd, path: String) -> FsResult<Work<()>> {
+        let (place, dir) = (self.place(fd)?, self.dir(fd)?);
+        Ok(Box::new(move || {
+            write::remove(&place, dir, &path, async |desk, dir| {
+                desk.view().remove_directory_at(dir, path.clone()).await
+            })
+        }))
+    }
+
+    pub(super) fn renaming(
+        &self,
+        (old, new): (&Fd, &Fd),
+        paths: (String, String),
+    ) -> FsResult<Work<()>> {
+        let (place, dirs) = self.pair(old, new)?;
+        Ok(Box::new(move || write::rename(&place, dirs, paths)))
+    }
+
+    pub(super) fn making_symlink(
+        &self,
+        fd: &Fd,
+        target: String,
+        path: String,
+    ) -> FsResult<Work<()>> {
+        let (place, dir) = (self.place(fd)?, self.dir(fd)?);
+        Ok(Box::new(move || {
+            write::make(&place, dir, async move |desk, dir| {
+                desk.view().symlink_at(dir, target, path).await
+            })
+        }))
+    }
+
+    pub(super) fn unlinking(&self, fd: &Fd, path: String) -> FsResult<Work<()>> {
+        let (place, dir) = (self.place(fd)?, self.dir(fd)?);
+        Ok(Box::new(move || {
+            write::remove(&place, dir, &path, async |desk, dir| {
+                desk.view().unlink_file_at(dir, path.clone()).await
+            })
+        }))
+    }
+}

@@ -1,0 +1,125 @@
+//! Tools of WASI 0.3: what they can do is what tools of 0.2 can, by the same grants and within the
+//! same limits, and it is written down the same way.
+
+mod files;
+mod typed;
+mod web;
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use toolhost::terms::Code;
+
+use crate::harness::{End, House, Site, text, tool_error, v03_guest};
+
+const TOOL: &str = "[tool.wasi3]\ncomponent = \"wasi3.wasm\"\nwasi = \"0.3\"\n";
+
+fn site() -> Site {
+    let site = Site::new();
+    for name in ["later.wasm", "wasi3.wasm"] {
+        site.link(&v03_guest(name), name);
+    }
+    site
+}
+
+/// The tool, with more in its section and after it, and an honest one of WASI 0.2.
+fn house(more: &str) -> House {
+    let honest = "[tool.everything]\ncomponent = \"everything.wasm\"\n";
+    House::at(site(), &format!("{TOOL}{more}\n{honest}"))
+}
+
+async fn said(house: &House, function: &str, arguments: Value) -> String {
+    text(&house.call(function, arguments).await)
+}
+
+/// What the guest says that it was refused with.
+fn refused(end: &End) -> String {
+    tool_error(end).message.clone()
+}
+
+#[tokio::test]
+async fn a_loop_is_out_of_fuel_and_one_with_fuel_to_spare_ends_at_its_deadline() {
+    let looping = house("limits = { fuel = 1_000_000 }\n");
+    looping
+        .ends_with("wasi3_spin", json!({}), Code::OutOfFuel)
+        .await;
+    let ample = "limits = { fuel = 1_000_000_000_000, deadline = \"200ms\" }\n";
+    let began = Instant::now();
+    house(ample)
+        .ends_with("wasi3_spin", json!({}), Code::DeadlineExceeded)
+        .await;
+    assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn who_sleeps_past_the_deadline_or_waits_for_nothing_is_ended() {
+    let house = house("limits = { deadline = \"200ms\" }\n");
+    assert_eq!(said(&house, "wasi3_sleep", json!({ "ms": 0 })).await, "0");
+    house
+        .ends_with(
+            "wasi3_sleep",
+            json!({ "ms": 3_600_000 }),
+            Code::DeadlineExceeded,
+        )
+        .await;
+    let say = house
+        .ends_with("wasi3_starve", json!({}), Code::Trapped)
+        .await;
+    assert!(
+        say.contains("waits for something that can never happen"),
+        "{say}"
+    );
+}
+
+#[tokio::test]
+async fn memory_has_its_bound() {
+    house("limits = { memory = \"8MiB\" }\n")
+        .ends_with("wasi3_hog", json!({}), Code::OutOfMemory)
+        .await;
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_waits_for_is_over() {
+    let house = house("limits = { concurrency = 1, fuel = 1_000_000_000_000 }\n");
+    house.cancel("wasi3_spin", json!({}), "wasi3").await;
+    house.assert_recorded(Code::Cancelled);
+    house
+        .cancel("wasi3_sleep", json!({ "ms": 3_600_000 }), "wasi3")
+        .await;
+    house.assert_recorded(Code::Cancelled);
+}
+
+#[tokio::test]
+async fn tasks_and_streams_of_one_call_are_bounded() {
+    let roomy = house("");
+    let woken = said(&roomy, "wasi3_sleepers", json!({ "n": 1_000, "ms": 1 })).await;
+    assert_eq!(woken, "1000");
+    let held = said(&roomy, "wasi3_streams", json!({ "n": 1_000 })).await;
+    assert_eq!(held, "1000");
+    let tight = house("limits = { handles = 100 }\n");
+    for (function, arguments) in [
+        ("wasi3_sleepers", json!({ "n": 1_000, "ms": 1 })),
+        ("wasi3_streams", json!({ "n": 1_000 })),
+    ] {
+        let say = tight.ends_with(function, arguments, Code::Trapped).await;
+        assert!(say.contains("too many handles"), "{say}");
+    }
+}
+
+#[tokio::test]
+async fn clocks_randomness_environment_and_sockets_are_as_in_0_2() {
+    let house = house("[tool.wasi3.env]\nMODE = \"test\"\n");
+    assert_eq!(said(&house, "wasi3_now", json!({})).await, "0 0");
+    let env = said(&house, "wasi3_env", json!({})).await;
+    assert_eq!(env, r#"[("MODE", "test")]"#);
+    let random = json!({ "n": u64::MAX });
+    assert_eq!(said(&house, "wasi3_random", random).await, "65536");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("a port").port();
+    let end = house.call("wasi3_connect", json!({ "port": port })).await;
+    assert!(refused(&end).contains("AccessDenied"), "{end:?}");
+    let end = house
+        .call("wasi3_resolve", json!({ "name": "localhost" }))
+        .await;
+    assert!(refused(&end).contains("ResolverFailure"), "{end:?}");
+}
