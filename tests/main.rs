@@ -5,8 +5,10 @@
 
 mod harness;
 
+mod add;
 mod author;
 mod calls;
+mod cases_command;
 mod cli;
 mod compiling;
 mod components;
@@ -16,6 +18,7 @@ mod foreign;
 mod fuzz;
 mod ground;
 mod hostile;
+mod inspect;
 mod manifest;
 mod network;
 mod places;

@@ -58,6 +58,12 @@ impl Program {
         Self { site }
     }
 
+    /// In a folder without a manifest.
+    pub(crate) fn bare(site: Site) -> Self {
+        bring_compiled(&site.path(".toolhost/compiled"));
+        Self { site }
+    }
+
     /// A run of the program, to be started.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_toolhost"));
@@ -65,6 +71,11 @@ impl Program {
             .current_dir(self.site.path(""))
             .args(arguments)
             .env_remove("TOOLHOST_LOG")
+            // Authors' commands keep what they compile with the user, not with a manifest.
+            .env(
+                "XDG_CACHE_HOME",
+                cache_folder().with_file_name("tests-user"),
+            )
             .stdin(Stdio::null());
         command
     }

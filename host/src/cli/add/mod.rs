@@ -96,10 +96,16 @@ pub(super) async fn add(setting: &Setting, typed: &Typed) -> anyhow::Result<Exit
     }
     opened.ground()?;
     let beside = place.bring(&component.bytes)?;
-    // A program has no functions before its operator has described them.
-    let locked = match component.looked.kind {
-        Kind::Command => None,
-        _ => Some(lock(&opened, &section, beside.path())?),
+    // A program has no functions before somebody has described them.
+    let described = opened
+        .manifest
+        .tools
+        .iter()
+        .any(|tool| *tool.name == *name && !tool.uses.is_empty());
+    let pinned = component.looked.kind != Kind::Command || described;
+    let locked = match pinned {
+        true => Some(lock(&opened, &section, beside.path())?),
+        false => None,
     };
     beside.keep()?;
     before.append(&path, &section.text)?;
@@ -118,13 +124,13 @@ pub(super) async fn add(setting: &Setting, typed: &Typed) -> anyhow::Result<Exit
         say!("{}", change.to_string().trim_end());
     }
     let manifest = setting.manifest.display();
-    match component.looked.kind {
-        Kind::Command => eprintln!(
+    match pinned {
+        false => eprintln!(
             "{} {} is in {manifest}; it is a program: say there what its functions are, then run `toolhost lock`",
             green("ok"),
             bold(&name)
         ),
-        _ => eprintln!(
+        true => eprintln!(
             "{} {} is in {manifest}, and locked; look at its section before you serve it",
             green("ok"),
             bold(&name)

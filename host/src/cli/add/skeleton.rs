@@ -30,10 +30,17 @@ const EXAMPLES: [(&str, &str, &str); 6] = [
     ("log", "messages for the operator's log", "log = \"info\"\n"),
 ];
 
-/// What a program's function looks like; `{}` is the tool.
+/// A way to call a program; `{}` is the tool.
 const COMMAND: &str = "\
-# It is a program. Each function of the tool is a way to call it, with a section of its own:
-#
+[tool.{}.command.run]
+description = \"What it does, and when to use it: a model reads this.\"
+input.text = { type = \"string\" }
+input.width = { type = \"integer\", minimum = 1 }
+optional = [\"width\"]
+arguments = [\"--quiet\", { when = \"width\", then = [\"--width\", \"{width}\"] }]
+stdin = \"{text}\"
+stdout = \"text\"
+success = [0]
 ";
 
 pub(super) fn section(name: &str, component: &str, looked: &Looked) -> Section {
@@ -66,7 +73,8 @@ pub(super) fn section(name: &str, component: &str, looked: &Looked) -> Section {
         });
     }
     if looked.kind == Kind::Command {
-        text.push_str(&COMMAND.replace("{}", name));
+        text.push_str("#\n# It is a program. Each function of the tool is a way to call it:\n");
+        commented(&mut text, &COMMAND.replace("{}", name));
     }
     Section {
         name: name.to_owned(),
@@ -81,5 +89,57 @@ pub(super) fn section(name: &str, component: &str, looked: &Looked) -> Section {
 fn commented(text: &mut String, example: &str) {
     for line in example.lines() {
         let _ = writeln!(text, "# {line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::*;
+    use crate::manifest;
+
+    fn program() -> Looked {
+        let every = [
+            "toolhost:tool/http@0.1.0",
+            "wasi:filesystem/preopens@0.2.6",
+            "wasi:cli/environment@0.2.6",
+            "wasi:keyvalue/store@0.2.0-draft",
+            "wasi:config/store@0.2.0-rc.1",
+            "wasi:logging/logging",
+        ];
+        Looked {
+            kind: Kind::Command,
+            imports: every.map(str::to_owned).to_vec(),
+            exports: Vec::new(),
+            wasi: Wasi::V02,
+        }
+    }
+
+    /// An operator takes the marks away in front of what he grants: it is sound then.
+    #[test]
+    fn every_example_is_sound() {
+        let section = section("it", "tools/it.wasm", &program());
+        assert_eq!(section.rows.len(), EXAMPLES.len());
+        let granted = |text: &str| {
+            let manifest = manifest::parse_part("tool.toml", text);
+            manifest.unwrap_or_else(|problems| panic!("{text}\n{problems}"))
+        };
+        let bare = granted(&section.text);
+        assert_eq!(bare.tools[0].all.grants, manifest::Grants::default());
+        assert!(bare.tools[0].uses.is_empty());
+        let open = section
+            .text
+            .lines()
+            .filter_map(|line| match line.strip_prefix("# ") {
+                Some(prose) if prose.ends_with(':') => None,
+                Some(example) => Some(example),
+                None => (!line.starts_with('#')).then_some(line),
+            });
+        let open = granted(&open.collect::<Vec<_>>().join("\n"));
+        let grants = &open.tools[0].all.grants;
+        assert!(!grants.http.is_empty() && !grants.dir.is_empty() && !grants.kv.is_empty());
+        assert!(!grants.env.is_empty() && !grants.config.is_empty() && grants.log.is_some());
+        assert_eq!(open.tools[0].uses.len(), 1);
     }
 }

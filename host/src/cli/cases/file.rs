@@ -149,7 +149,7 @@ pub(super) struct WantedError {
 
 /// One text or several.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "write a text, or a list of texts")]
 pub(super) enum Texts {
     One(String),
     All(Vec<String>),
@@ -171,7 +171,10 @@ pub(super) struct Json(pub(super) Value);
 
 /// Bytes: a text, base64, or a file beside the cases.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "content is a text, { base64 = \"...\" } or { file = \"...\" }"
+)]
 pub(super) enum Content {
     Text(String),
     Base64(Base64),
