@@ -25,7 +25,14 @@ impl Site {
     /// An empty folder but for the hostile and exemplary guests.
     pub(crate) fn new() -> Self {
         let site = Self::empty();
-        for name in ["everything.wasm", "hello.wasm", "json.wasm", "rogue.wasm"] {
+        for name in [
+            "everything.wasm",
+            "hello.wasm",
+            "json.wasm",
+            "program.wasm",
+            "rogue.wasm",
+            "types.wasm",
+        ] {
             site.link(&guest(name), name);
         }
         site

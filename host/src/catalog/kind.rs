@@ -5,7 +5,6 @@ use wasmparser::{Parser, Payload};
 
 use super::inspect::{Inspected, bad, kind, measured, sections};
 use super::shape::Shape;
-use crate::capability;
 use crate::terms::{Fault, Wasi};
 
 /// How a component begins.
@@ -15,7 +14,7 @@ const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
 /// The module that programs of WASI preview 1 import.
-pub const PREVIEW_1: &str = "wasi_snapshot_preview1";
+const PREVIEW_1: &str = "wasi_snapshot_preview1";
 
 /// The longest list of names of a core module that is kept.
 const MOST_NAMES: usize = 10_000;
@@ -156,30 +155,6 @@ pub(super) fn is_preview1(import: &str) -> bool {
         .is_some_and(|name| name.starts_with('.'))
 }
 
-/// What an import is for, and what a host does with it.
-#[must_use]
-pub fn purpose(import: &str) -> &'static str {
-    if capability::provided_by(import).is_none() {
-        return "unknown";
-    }
-    let name = import.split('@').next().unwrap_or(import);
-    match name.split_once('/').unwrap_or((name, "")) {
-        ("toolhost:tool", "http") | ("wasi:http", _) => "http",
-        ("wasi:filesystem", _) => "dir",
-        ("wasi:keyvalue", _) => "kv",
-        ("wasi:config", _) => "config",
-        ("wasi:cli", "environment") => "env",
-        ("wasi:logging", _) | ("wasi:cli", "stdout" | "stderr") => "log",
-        ("wasi:clocks", _) => "clock",
-        ("wasi:random", _) => "random",
-        ("wasi:sockets", _) => "sockets",
-        ("toolhost:tool", "progress") => "progress",
-        ("wasi:io", _) => "streams",
-        ("wasi:cli", _) => "program",
-        _ => "other",
-    }
-}
-
 /// Whether these bytes are a component's.
 #[must_use]
 pub fn is_component(bytes: &[u8]) -> bool {
@@ -237,19 +212,6 @@ mod tests {
             if let Err(fault) = look(whole.get(..end).unwrap()) {
                 assert!(fault.say.contains("damaged"), "{}", fault.say);
             }
-        }
-    }
-
-    #[test]
-    fn every_import_has_a_purpose() {
-        for (import, what) in [
-            ("wasi:http/types@0.2.6", "http"),
-            ("wasi:cli/environment@0.2.0", "env"),
-            ("wasi:cli/terminal-stdin@0.2.0", "program"),
-            ("wasi:sockets/tcp@0.2.0", "sockets"),
-            ("wasi:nn/tensor@0.2.0", "unknown"),
-        ] {
-            assert_eq!(purpose(import), what, "{import}");
         }
     }
 }

@@ -4,19 +4,23 @@
 #[macro_use]
 mod out;
 
+mod add;
 mod author;
 mod cases;
 mod connect;
 mod demo;
 mod explain;
 mod ground;
+mod inspect;
 mod ledger;
 mod look;
 mod one_call;
 mod outside;
+mod reload;
 mod serve;
 mod start;
 mod table;
+mod watch;
 mod workshop;
 
 use std::io::{self, IsTerminal};
@@ -56,6 +60,10 @@ enum Command {
         /// state folder, be a bridge to it.
         #[arg(long)]
         stdio: bool,
+        /// Load manifest, lock, components and certificates anew when one of them changes, as SIGHUP
+        /// does at any time. A bridge watches nothing: its host does.
+        #[arg(long)]
+        watch: bool,
     },
     /// Check manifest, lock and components; say what each tool asks for and what it gets.
     Check,
@@ -118,6 +126,13 @@ enum Command {
         #[arg(long)]
         watch: bool,
     },
+    /// Say what a component is, what it asks for, what it offers, and what would be refused of it.
+    Inspect {
+        /// The component, or any other file.
+        file: PathBuf,
+    },
+    /// Write a component's section into the manifest, showing what it asks for, and lock it.
+    Add(add::Typed),
     /// Run a tool's cases, `cases/*.toml`, in the sandbox, with a list of answers for a network.
     Test(cases::Typed),
     /// Build the tools of this checkout and show what the host does with them.
@@ -142,6 +157,7 @@ fn generation(text: &str) -> Result<Wasi, String> {
 }
 
 /// What every command gets.
+#[derive(Clone)]
 struct Setting {
     manifest: PathBuf,
     json: bool,
@@ -158,7 +174,7 @@ pub fn run() -> ExitCode {
     log_to_stderr(match typed.command {
         Command::Serve { .. } => "info",
         // What is refused on purpose is shown in its tables.
-        Command::Demo => "error",
+        Command::Demo | Command::Test(_) => "error",
         _ => "warn",
     });
     let setting = Setting {
@@ -186,7 +202,7 @@ pub fn run() -> ExitCode {
 
 async fn dispatch(setting: &Setting, command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve { stdio } => serve::serve(setting, stdio).await,
+        Command::Serve { stdio, watch } => serve::serve(setting, stdio, watch).await,
         Command::Check => look::check(setting).await,
         Command::List { caller } => look::list(setting, caller.as_deref()).await,
         Command::Call {
@@ -201,6 +217,8 @@ async fn dispatch(setting: &Setting, command: Command) -> anyhow::Result<ExitCod
         Command::Connect { client, http } => connect::connect(setting, client, http),
         Command::New { name, lang } => author::new(setting, &name, lang),
         Command::Build { folder, watch } => author::build(setting, &folder, watch).await,
+        Command::Inspect { file } => inspect::inspect(setting, &file).await,
+        Command::Add(typed) => add::add(setting, &typed).await,
         Command::Test(typed) => cases::test(setting, &typed).await,
         Command::Demo => demo::demo(setting).await,
         Command::CompileChild { .. } => anyhow::bail!("compiling begins before anything else does"),

@@ -1,10 +1,12 @@
 //! What an author's commands look at components with, where there is no manifest and no state folder:
 //! an engine, a cache of the user's own, and a world with nothing in it.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 use super::start::private_folder;
 use crate::capability::service::dial::Dialer;
@@ -63,6 +65,25 @@ impl Workshop {
     }
 }
 
+/// The largest component that is looked into, in bytes: as many as the host runs.
+pub(super) const MOST_COMPONENT: u64 = 64 << 20;
+
+/// A file, within its bound.
+pub(super) fn bounded(path: &Path, most: u64) -> anyhow::Result<Vec<u8>> {
+    let cannot = || format!("cannot read {}", path.display());
+    let meta = std::fs::metadata(path).with_context(cannot)?;
+    // Before it is opened: to open a pipe is to wait for its other end.
+    ensure!(meta.is_file(), "{} is not a file", path.display());
+    let mut bytes = Vec::new();
+    let file = File::open(path).with_context(cannot)?;
+    file.take(most + 1)
+        .read_to_end(&mut bytes)
+        .with_context(cannot)?;
+    let fits = u64::try_from(bytes.len()).is_ok_and(|length| length <= most);
+    ensure!(fits, "{} has more than {most} bytes", path.display());
+    Ok(bytes)
+}
+
 /// Where this user's compiled components are kept, of all that were tried outside of a manifest.
 fn cache_folder() -> anyhow::Result<PathBuf> {
     let variable = |name| {
@@ -74,4 +95,19 @@ fn cache_folder() -> anyhow::Result<PathBuf> {
     let caches =
         caches.context("there is no place for compiled components: set HOME or XDG_CACHE_HOME")?;
     Ok(Path::new(&caches).join("toolhost"))
+}
+
+/// A tool's name after its file or folder.
+pub(super) fn name_of(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let clean = |c: char| match c.to_ascii_lowercase() {
+        c if c.is_ascii_lowercase() || c.is_ascii_digit() => c,
+        _ => '_',
+    };
+    let name: String = stem.chars().map(clean).collect();
+    let name = name.trim_start_matches(|c: char| !c.is_ascii_lowercase());
+    match name.get(..32).unwrap_or(name) {
+        "" => "tool".to_owned(),
+        name => name.to_owned(),
+    }
 }

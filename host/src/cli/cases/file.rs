@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
@@ -10,6 +9,7 @@ use base64::Engine as _;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::super::workshop::bounded;
 use crate::capability::http::{Ask, Asked, Target};
 
 /// The largest file of cases, in bytes.
@@ -297,24 +297,6 @@ pub(super) fn read(folder: &Path) -> anyhow::Result<Vec<Case>> {
         folder.display()
     );
     Ok(cases)
-}
-
-/// A file, within its bound.
-pub(super) fn bounded(path: &Path, most: u64) -> anyhow::Result<Vec<u8>> {
-    let cannot = || format!("cannot read {}", path.display());
-    let file = fs::File::open(path).with_context(cannot)?;
-    ensure!(
-        file.metadata().with_context(cannot)?.is_file(),
-        "{} is not a file",
-        path.display()
-    );
-    let mut bytes = Vec::new();
-    file.take(most + 1)
-        .read_to_end(&mut bytes)
-        .with_context(cannot)?;
-    let fits = u64::try_from(bytes.len()).is_ok_and(|length| length <= most);
-    ensure!(fits, "{} has more than {most} bytes", path.display());
-    Ok(bytes)
 }
 
 /// Whether a path stays below the folder it is relative to.

@@ -5,16 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+use super::super::workshop::{MOST_COMPONENT, bounded, name_of};
 use crate::catalog::{self, embedded};
 use crate::manifest;
-
-use super::file::bounded;
+use crate::terms::{Fault, Wasi};
 
 /// What an author asks for.
 const TOOL_TOML: &str = "tool.toml";
-
-/// The largest component that is looked into, in bytes: as many as the host runs.
-const MOST: u64 = 64 << 20;
 
 /// Where builds leave a component, below the tool's folder or below one above it.
 const BUILT: [&str; 2] = ["target/wasm32-wasip2/guest", "target/wasm32-wasip2/release"];
@@ -29,6 +26,8 @@ pub(super) struct Found {
     pub(super) name: String,
     /// What its author asks for.
     pub(super) asks: Option<Asks>,
+    /// The generation of WASI that it needs, where nobody says so.
+    pub(super) wasi: Wasi,
 }
 
 /// A `tool.toml`.
@@ -64,8 +63,8 @@ pub(super) fn find(
         None => built(&folder, asks.as_ref())?,
     };
     let component = std::path::absolute(component)?;
-    let asks = match asks {
-        Some(asks) => Some(asks),
+    let (asks, wasi) = match asks {
+        Some(asks) => (Some(asks), Wasi::default()),
         None => carried(&component)?,
     };
     let cases = cases.map_or_else(|| folder.join("cases"), Path::to_owned);
@@ -75,6 +74,7 @@ pub(super) fn find(
         component,
         cases,
         asks,
+        wasi,
     })
 }
 
@@ -91,14 +91,18 @@ fn own(folder: &Path) -> anyhow::Result<Option<Asks>> {
     Ok(Some(Asks { place, text }))
 }
 
-/// The component's.
-fn carried(component: &Path) -> anyhow::Result<Option<Asks>> {
-    let bytes = bounded(component, MOST)?;
-    catalog::look(&bytes)
-        .map_err(|fault| anyhow::anyhow!("{}: {}", component.display(), fault.say))?;
-    let text = embedded::embedded(&bytes).map_err(|fault| anyhow::anyhow!("{}", fault.say))?;
+/// The component's, and the generation of WASI that it needs.
+fn carried(component: &Path) -> anyhow::Result<(Option<Asks>, Wasi)> {
+    let bytes = bounded(component, MOST_COMPONENT)?;
+    // What is no component at all is named where it is loaded.
+    if !catalog::is_component(&bytes) {
+        return Ok((None, Wasi::default()));
+    }
+    let said = |fault: Fault| anyhow::anyhow!("{}: {}", component.display(), fault.say);
+    let wasi = catalog::look(&bytes).map_err(said)?.wasi;
+    let text = embedded::embedded(&bytes).map_err(said)?;
     let place = format!("{} in {}", TOOL_TOML, component.display());
-    Ok(text.map(|text| Asks { place, text }))
+    Ok((text.map(|text| Asks { place, text }), wasi))
 }
 
 /// The component that a build left: the one that `tool.toml` names, or else the newest.
@@ -138,19 +142,4 @@ fn built(folder: &Path, asks: Option<&Asks>) -> anyhow::Result<PathBuf> {
 fn name_in(text: &str) -> Option<String> {
     let part = manifest::parse_part(TOOL_TOML, text).ok()?;
     Some(part.tools.first()?.name.to_string())
-}
-
-/// A tool's name after its file or folder.
-pub(super) fn name_of(path: &Path) -> String {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let clean = |c: char| match c.to_ascii_lowercase() {
-        c if c.is_ascii_lowercase() || c.is_ascii_digit() => c,
-        _ => '_',
-    };
-    let name: String = stem.chars().map(clean).collect();
-    let name = name.trim_start_matches(|c: char| !c.is_ascii_lowercase());
-    match name.get(..32).unwrap_or(name) {
-        "" => "tool".to_owned(),
-        name => name.to_owned(),
-    }
 }

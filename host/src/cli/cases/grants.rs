@@ -12,6 +12,7 @@ use url::Host;
 use crate::capability::dir;
 use crate::capability::http::{Origin, is_localhost, is_public};
 use crate::manifest::{self, FunctionSpec, Manifest, ToolSpec};
+use crate::terms::Wasi;
 
 use super::file::{Access, Case, Failure};
 use super::find::Found;
@@ -22,7 +23,7 @@ pub(super) enum Source {
     /// From a `tool.toml`.
     Written(Manifest),
     /// From the cases themselves.
-    Derived { name: String },
+    Derived { name: String, wasi: Wasi },
 }
 
 /// What one case runs with.
@@ -50,7 +51,8 @@ impl Source {
     pub(super) fn new(found: &Found) -> anyhow::Result<Self> {
         let Some(asks) = &found.asks else {
             let name = found.name.clone();
-            return Ok(Self::Derived { name });
+            let wasi = found.wasi;
+            return Ok(Self::Derived { name, wasi });
         };
         match manifest::parse_part(&asks.place, &asks.text) {
             Ok(manifest) if manifest.tools.len() == 1 => Ok(Self::Written(manifest)),
@@ -67,7 +69,7 @@ impl Source {
     pub(super) fn bare(&self) -> anyhow::Result<Manifest> {
         match self {
             Self::Written(manifest) => Ok(manifest.clone()),
-            Self::Derived { name } => parsed(&section(name, &[])),
+            Self::Derived { name, wasi } => parsed(&section(name, *wasi, &[])),
         }
     }
 
@@ -79,7 +81,7 @@ impl Source {
     ) -> anyhow::Result<Result<Granted, Vec<Difference>>> {
         let mut manifest = match self {
             Self::Written(manifest) => manifest.clone(),
-            Self::Derived { name } => parsed(&section(name, &[case]))?,
+            Self::Derived { name, wasi } => parsed(&section(name, *wasi, &[case]))?,
         };
         let [tool] = manifest.tools.as_slice() else {
             bail!("a tool.toml with several tools came to a case");
@@ -200,11 +202,14 @@ struct Rules {
 }
 
 /// The section of a `tool.toml` that grants what these cases say, and nothing else.
-pub(super) fn section(name: &str, cases: &[&Case]) -> String {
+pub(super) fn section(name: &str, wasi: Wasi, cases: &[&Case]) -> String {
     let mut text = format!(
         "[tool.{name}]\ncomponent = {}\n",
         quoted(&format!("{name}.wasm"))
     );
+    if wasi != Wasi::default() {
+        let _ = writeln!(text, "wasi = {}", quoted(wasi.as_str()));
+    }
     let values = |of: fn(&Case) -> &BTreeMap<String, String>| {
         let all: BTreeMap<&String, &String> =
             cases.iter().rev().flat_map(|case| of(case)).collect();

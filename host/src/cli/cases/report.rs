@@ -26,7 +26,9 @@ pub(super) fn report(
         .count();
     let asked = match source {
         Source::Written(_) => None,
-        Source::Derived { name } => Some(section(name, &cases.iter().collect::<Vec<_>>())),
+        Source::Derived { name, wasi } => {
+            Some(section(name, *wasi, &cases.iter().collect::<Vec<_>>()))
+        }
     };
     if setting.json {
         let one = |(case, done): (&Case, &Done)| {

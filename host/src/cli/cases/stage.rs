@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use tempfile::TempDir;
 
-use super::file::{Case, Content, bounded};
+use super::super::workshop::bounded;
+use super::file::{Case, Content};
 use super::grants::{Granted, folder};
 use super::judge::Difference;
 

@@ -7,6 +7,9 @@ use super::shape::{Case, Int, Named, Payload, SAFE, Shape};
 /// The key under which a result stands that is no record.
 pub(super) const RESULT: &str = "result";
 
+/// The largest number of 32 bits as it is written; its exact value is a little below.
+const LARGEST: f64 = 3.402_823_5e38;
+
 /// The schema of a function's arguments.
 pub(super) fn arguments(parameters: &[Named]) -> Value {
     record(parameters)
@@ -31,8 +34,8 @@ fn schema(shape: &Shape) -> Value {
         Shape::Int(int) => integer(*int),
         Shape::F32 => json!({
             "type": "number",
-            "minimum": f64::from(f32::MIN),
-            "maximum": f64::from(f32::MAX),
+            "minimum": -LARGEST,
+            "maximum": LARGEST,
         }),
         Shape::F64 => json!({ "type": "number" }),
         Shape::Char => json!({ "type": "string", "minLength": 1, "maxLength": 1 }),

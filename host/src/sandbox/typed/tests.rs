@@ -1,1 +1,214 @@
+//! What is written is what is read, whatever the types: random types, random values of them.
 
+use arbitrary::Unstructured;
+use wasmtime::component::Val;
+
+use super::shape::{Case, Int, Named, Payload, Shape};
+use super::{read, schema, write};
+
+const INTS: [Int; 8] = [
+    Int::S8,
+    Int::U8,
+    Int::S16,
+    Int::U16,
+    Int::S32,
+    Int::U32,
+    Int::S64,
+    Int::U64,
+];
+
+type Drawn<T> = arbitrary::Result<T>;
+
+fn shape(u: &mut Unstructured<'_>, depth: u32) -> Drawn<Shape> {
+    let kinds = if depth == 0 { 6 } else { 15 };
+    let inner = depth.saturating_sub(1);
+    Ok(match u.int_in_range(0..=kinds)? {
+        0 => Shape::Bool,
+        1 => Shape::Int(*u.choose(&INTS)?),
+        2 => Shape::F32,
+        3 => Shape::F64,
+        4 => Shape::Char,
+        5 => Shape::String,
+        6 => Shape::Bytes,
+        7 => Shape::List(Box::new(shape(u, inner)?)),
+        8 => Shape::Record(fields(u, inner)?),
+        9 => Shape::Tuple(many(u, |u, _| shape(u, inner))?),
+        10 => Shape::Variant(many(u, |u, index| {
+            Ok(Case {
+                name: format!("case-{index}").into(),
+                payload: payload(u, inner)?,
+            })
+        })?),
+        11 => Shape::Enum(many(u, |_, index| Ok(format!("name-{index}").into()))?),
+        12 => Shape::Flags(many(u, |_, index| Ok(format!("flag-{index}").into()))?),
+        13 | 14 => Shape::Option(Box::new(shape(u, inner)?)),
+        _ => Shape::Result(payload(u, inner)?, payload(u, inner)?),
+    })
+}
+
+fn fields(u: &mut Unstructured<'_>, depth: u32) -> Drawn<Vec<Named>> {
+    many(u, |u, index| {
+        Ok(Named {
+            name: format!("field-{index}").into(),
+            shape: shape(u, depth)?,
+        })
+    })
+}
+
+fn payload(u: &mut Unstructured<'_>, depth: u32) -> Drawn<Payload> {
+    Ok(if u.arbitrary()? {
+        Some(Box::new(shape(u, depth)?))
+    } else {
+        None
+    })
+}
+
+fn many<T>(
+    u: &mut Unstructured<'_>,
+    mut one: impl FnMut(&mut Unstructured<'_>, usize) -> Drawn<T>,
+) -> Drawn<Vec<T>> {
+    let count = u.int_in_range(1..=4)?;
+    (0..count).map(|index| one(u, index)).collect()
+}
+
+fn value(u: &mut Unstructured<'_>, shape: &Shape) -> Drawn<Val> {
+    Ok(match shape {
+        Shape::Bool => Val::Bool(u.arbitrary()?),
+        Shape::Int(Int::S8) => Val::S8(u.arbitrary()?),
+        Shape::Int(Int::U8) => Val::U8(u.arbitrary()?),
+        Shape::Int(Int::S16) => Val::S16(u.arbitrary()?),
+        Shape::Int(Int::U16) => Val::U16(u.arbitrary()?),
+        Shape::Int(Int::S32) => Val::S32(u.arbitrary()?),
+        Shape::Int(Int::U32) => Val::U32(u.arbitrary()?),
+        Shape::Int(Int::S64) => Val::S64(u.arbitrary()?),
+        Shape::Int(Int::U64) => Val::U64(u.arbitrary()?),
+        Shape::F32 => Val::Float32(
+            Some(f32::from_bits(u.arbitrary()?))
+                .filter(|f| f.is_finite())
+                .unwrap_or(f32::MAX),
+        ),
+        Shape::F64 => Val::Float64(
+            Some(f64::from_bits(u.arbitrary()?))
+                .filter(|f| f.is_finite())
+                .unwrap_or(f64::MIN),
+        ),
+        Shape::Char => Val::Char(u.arbitrary()?),
+        Shape::String => Val::String(u.arbitrary::<&str>()?.chars().take(9).collect()),
+        Shape::Bytes => {
+            let bytes: [u8; 5] = u.arbitrary()?;
+            let length = u.int_in_range(0..=5)?;
+            Val::List(bytes.into_iter().take(length).map(Val::U8).collect())
+        }
+        Shape::List(element) => {
+            let count = u.int_in_range(0..=3)?;
+            Val::List(
+                (0..count)
+                    .map(|_| value(u, element))
+                    .collect::<Drawn<_>>()?,
+            )
+        }
+        Shape::Record(fields) => {
+            let field = |field: &Named| Ok((field.name.to_string(), value(u, &field.shape)?));
+            Val::Record(fields.iter().map(field).collect::<Drawn<_>>()?)
+        }
+        Shape::Tuple(elements) => {
+            let element = |shape: &Shape| value(u, shape);
+            Val::Tuple(elements.iter().map(element).collect::<Drawn<_>>()?)
+        }
+        Shape::Variant(cases) => {
+            let case = u.choose(cases)?;
+            Val::Variant(case.name.to_string(), carried(u, &case.payload)?)
+        }
+        Shape::Enum(names) => Val::Enum(u.choose(names)?.to_string()),
+        Shape::Flags(names) => {
+            let mut flags = Vec::new();
+            for name in names {
+                if u.arbitrary()? {
+                    flags.push(name.to_string());
+                }
+            }
+            Val::Flags(flags)
+        }
+        Shape::Option(inner) => Val::Option(if u.arbitrary()? {
+            Some(Box::new(value(u, inner)?))
+        } else {
+            None
+        }),
+        Shape::Result(ok, error) => Val::Result(if u.arbitrary()? {
+            Ok(carried(u, ok)?)
+        } else {
+            Err(carried(u, error)?)
+        }),
+    })
+}
+
+fn carried(u: &mut Unstructured<'_>, payload: &Payload) -> Drawn<Option<Box<Val>>> {
+    let value = payload.as_ref().map(|shape| value(u, shape));
+    Ok(value.transpose()?.map(Box::new))
+}
+
+#[test]
+fn whatever_the_types_what_is_written_is_read_and_fits_the_schema() {
+    let mut deep = 0;
+    for seed in 0..2_000_u32 {
+        let mut bytes = vec![0; 4_096];
+        blake3::Hasher::new()
+            .update(&seed.to_le_bytes())
+            .finalize_xof()
+            .fill(&mut bytes);
+        let mut u = Unstructured::new(&bytes);
+        let Ok(parameters) = fields(&mut u, 3) else {
+            continue;
+        };
+        let record = Shape::Record(parameters.clone());
+        let Ok(Val::Record(values)) = value(&mut u, &record) else {
+            continue;
+        };
+        deep += usize::from(format!("{record:?}").len() > 400);
+        let whole = Val::Record(values.clone());
+        let text = write::value(&record, &whole, 1 << 20)
+            .unwrap_or_else(|error| unreachable!("{record:?} {whole:?}: {error}"));
+        let json: serde_json::Value =
+            serde_json::from_str(&text).unwrap_or_else(|error| unreachable!("{text}: {error}"));
+        let schema = schema::arguments(&parameters);
+        let validator = jsonschema::draft202012::new(&schema)
+            .unwrap_or_else(|error| unreachable!("{schema}: {error}"));
+        assert!(validator.is_valid(&json), "{text} does not fit {schema}");
+        let back = read::arguments(&parameters, &text);
+        let values: Vec<Val> = values.into_iter().map(|(_, value)| value).collect();
+        assert_eq!(back.as_ref(), Ok(&values), "{text}");
+    }
+    assert!(deep > 200, "only {deep} types of some depth");
+}
+
+#[test]
+fn whatever_text_comes_in_nothing_panics() {
+    for seed in 0..500_u32 {
+        let mut bytes = vec![0; 2_048];
+        blake3::Hasher::new()
+            .update(b"text")
+            .update(&seed.to_le_bytes())
+            .finalize_xof()
+            .fill(&mut bytes);
+        let mut u = Unstructured::new(&bytes);
+        let (Ok(one), Ok(other)) = (fields(&mut u, 3), fields(&mut u, 3)) else {
+            continue;
+        };
+        let other = Shape::Record(other);
+        if let Ok(foreign) = value(&mut u, &other)
+            && let Ok(text) = write::value(&other, &foreign, 1 << 20)
+        {
+            // The values of another function, whole and cut off.
+            let _ = read::arguments(&one, &text);
+            let cut = text.floor_char_boundary(text.len() / 2);
+            assert!(read::arguments(&one, &text[..cut]).is_err());
+        }
+    }
+}
+
+#[test]
+fn an_answer_ends_at_its_limit() {
+    let text = Val::String("x".repeat(100));
+    assert!(write::result(&Shape::String, &text, 100).is_err());
+    assert!(write::result(&Shape::String, &text, 113).is_ok());
+}

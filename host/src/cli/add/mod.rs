@@ -1,0 +1,371 @@
+//! `add`: a component's section in the manifest. What it asks for is shown before anything is written;
+//! nothing is written unless the whole is sound, and of what an author wrote nothing gets in but the
+//! section of that one tool.
+
+mod asks;
+mod place;
+mod skeleton;
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, bail, ensure};
+use serde_json::json;
+
+use self::asks::{Asked, Section};
+use self::place::Place;
+use super::Setting;
+use super::start::Opened;
+use super::table::{bold, green, table};
+use super::workshop::{MOST_COMPONENT, bounded, name_of};
+use crate::catalog::{self, Change, Kind, Lock, LockedTool, Looked, Places, embedded};
+use crate::ledger::printable;
+use crate::manifest::{self, Manifest};
+use crate::sandbox::Sandbox;
+
+/// What was typed behind `add`.
+#[derive(clap::Args)]
+pub(super) struct Typed {
+    /// The component, or a core module of WASI preview 1, which is made one.
+    component: PathBuf,
+    /// What to call the tool; by default as its author does.
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Let the tool's requests carry this secret of the manifest, as it asks for. May be repeated.
+    #[arg(long, value_name = "NAME")]
+    secret: Vec<String>,
+    /// Show what would be written, and write nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// A component that is to be added.
+struct Component {
+    bytes: Vec<u8>,
+    looked: Looked,
+    /// It was a core module.
+    adapted: bool,
+}
+
+/// Adds a tool to the manifest.
+pub(super) async fn add(setting: &Setting, typed: &Typed) -> anyhow::Result<ExitCode> {
+    let component = read(&typed.component)?;
+    let path = std::path::absolute(&setting.manifest)?;
+    let before = existing(&path)?;
+    let shown = typed.component.display().to_string();
+    let asks = embedded::embedded(&component.bytes)
+        .map_err(|fault| anyhow::anyhow!("{shown}: {}", fault.say))?;
+    let asked = asks.map(|text| Asked::read(&text)).transpose()?;
+    let name = name(typed, asked.as_ref())?;
+    if let Some(taken) = before
+        .manifest()?
+        .tools
+        .iter()
+        .find(|tool| *tool.name == *name)
+    {
+        bail!(
+            "there is a tool `{name}` on line {} of {}; choose another name with --name",
+            taken.line,
+            setting.manifest.display()
+        );
+    }
+    let base = path.parent().unwrap_or(Path::new("/"));
+    let place = Place::of(&typed.component, base, &name, component.adapted)?;
+    let section = match &asked {
+        Some(asked) => asked.section(&name, &place.written)?,
+        None => skeleton::section(&name, &place.written, &component.looked),
+    };
+    let text = before.with(&section.text);
+    let opened = checked(setting, &before, &text, &section)?;
+    consent(typed, &section, &before)?;
+    if !setting.json {
+        show(&section, &component);
+    }
+    if typed.dry_run {
+        if setting.json {
+            say!(
+                "{}",
+                serde_json::to_string_pretty(&told(&section, &place, &[]))?
+            );
+        }
+        eprintln!("nothing was written (--dry-run)");
+        return Ok(ExitCode::SUCCESS);
+    }
+    opened.ground()?;
+    let beside = place.bring(&component.bytes)?;
+    // A program has no functions before its operator has described them.
+    let locked = match component.looked.kind {
+        Kind::Command => None,
+        _ => Some(lock(&opened, &section, beside.path())?),
+    };
+    beside.keep()?;
+    before.append(&path, &section.text)?;
+    let changes = match locked {
+        Some(locked) => relock(&opened, &name, locked)?,
+        None => Vec::new(),
+    };
+    if setting.json {
+        say!(
+            "{}",
+            serde_json::to_string_pretty(&told(&section, &place, &changes))?
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    for change in &changes {
+        say!("{}", change.to_string().trim_end());
+    }
+    let manifest = setting.manifest.display();
+    match component.looked.kind {
+        Kind::Command => eprintln!(
+            "{} {} is in {manifest}; it is a program: say there what its functions are, then run `toolhost lock`",
+            green("ok"),
+            bold(&name)
+        ),
+        _ => eprintln!(
+            "{} {} is in {manifest}, and locked; look at its section before you serve it",
+            green("ok"),
+            bold(&name)
+        ),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(file: &Path) -> anyhow::Result<Component> {
+    let bytes = bounded(file, MOST_COMPONENT)?;
+    let said = |fault: crate::terms::Fault| {
+        let detail = fault.detail.map(|detail| format!(" ({detail})"));
+        anyhow::anyhow!(
+            "{}: {}{}",
+            file.display(),
+            fault.say,
+            detail.unwrap_or_default()
+        )
+    };
+    let looked = catalog::look(&bytes).map_err(said)?;
+    let adapted = matches!(looked.kind, Kind::Preview1 | Kind::Core);
+    let (bytes, looked) = match adapted {
+        true => {
+            let bytes = catalog::adapt(&bytes).map_err(said)?;
+            let looked = catalog::look(&bytes).map_err(said)?;
+            (bytes, looked)
+        }
+        false => (bytes, looked),
+    };
+    catalog::inspect(&bytes, looked.wasi).map_err(said)?;
+    Ok(Component {
+        bytes,
+        looked,
+        adapted,
+    })
+}
+
+/// The operator's file as it is.
+struct Before {
+    /// Nothing where there is no file.
+    text: Option<String>,
+    name: String,
+}
+
+fn existing(path: &Path) -> anyhow::Result<Before> {
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let text = match fs::read_to_string(path) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
+    Ok(Before { text, name })
+}
+
+impl Before {
+    /// What the file says; one that is not there says the least that one can.
+    fn manifest(&self) -> anyhow::Result<Manifest> {
+        let text = self.text.as_deref().unwrap_or("schema = 1\n");
+        manifest::parse(&self.name, text).map_err(|problems| anyhow::anyhow!("{problems}"))
+    }
+
+    /// What stands between what is there and a section.
+    fn joint(&self) -> &'static str {
+        match &self.text {
+            None => "schema = 1\n\n",
+            Some(text) if text.is_empty() || text.ends_with("\n\n") => "",
+            Some(text) if text.ends_with('\n') => "\n",
+            Some(_) => "\n\n",
+        }
+    }
+
+    /// The file with a section at its end.
+    fn with(&self, section: &str) -> String {
+        format!(
+            "{}{}{section}",
+            self.text.as_deref().unwrap_or_default(),
+            self.joint()
+        )
+    }
+
+    /// Writes the section behind what is there, which stays byte for byte.
+    fn append(&self, path: &Path, section: &str) -> anyhow::Result<()> {
+        let cannot = || format!("cannot write {}", path.display());
+        let now = existing(path)?;
+        ensure!(
+            now.text == self.text,
+            "{} was changed meanwhile; run it again",
+            path.display()
+        );
+        let mut file = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .with_context(cannot)?;
+        let more = format!("{}{section}", self.joint());
+        file.write_all(more.as_bytes()).with_context(cannot)
+    }
+}
+
+fn name(typed: &Typed, asked: Option<&Asked>) -> anyhow::Result<String> {
+    let name = match (&typed.name, asked) {
+        (Some(name), _) => name.clone(),
+        (None, Some(asked)) => asked.name.clone(),
+        (None, None) => name_of(&typed.component),
+    };
+    ensure!(
+        manifest::is_tool_name(&name),
+        "`{}` is no name for a tool: 1 to 32 of `a-z`, `0-9`, `_`, a letter first",
+        printable(&name)
+    );
+    Ok(name)
+}
+
+/// The manifest with the section, if it is sound, and if it says of everything else what it said
+/// before.
+fn checked(
+    setting: &Setting,
+    before: &Before,
+    text: &str,
+    section: &Section,
+) -> anyhow::Result<Opened> {
+    let secrets = &before.manifest()?.secrets;
+    for (secret, to) in &section.secrets {
+        let suggestion = section.suggestion(secret);
+        ensure!(
+            secrets.contains_key(secret.as_str()),
+            "it asks that its requests to {to} carry a secret `{secret}`, which {} does not have. Write it there first, for example:\n\n[secret.{secret}]\n{suggestion}",
+            before.name
+        );
+    }
+    let opened = Opened::of(setting, text.to_owned())
+        .context("with the tool's section the manifest would not be sound; nothing was written")?;
+    let (mut after, before) = (opened.manifest.clone(), before.manifest()?);
+    let own = after
+        .tools
+        .iter()
+        .position(|tool| *tool.name == *section.name);
+    let own = own.map(|at| after.tools.remove(at));
+    // Whatever was tried with the text: only the one tool is new.
+    ensure!(
+        own.is_some() && after == before,
+        "what the tool asks for would change more than its own section; nothing was written"
+    );
+    Ok(opened)
+}
+
+/// A credential goes where the operator says, not where a component does.
+fn consent(typed: &Typed, section: &Section, before: &Before) -> anyhow::Result<()> {
+    for (secret, to) in &section.secrets {
+        ensure!(
+            typed.secret.contains(secret),
+            "it asks that its requests to {to} carry the secret `{secret}` of {}; if they may, add --secret {secret}",
+            before.name
+        );
+    }
+    let used = |name: &&String| section.secrets.iter().any(|(secret, _)| secret == *name);
+    match typed.secret.iter().find(|name| !used(name)) {
+        Some(name) => bail!(
+            "it does not ask for the secret `{}`: leave out --secret",
+            printable(name)
+        ),
+        None => Ok(()),
+    }
+}
+
+/// What the component is and offers, asked before anything of it is in its place.
+fn lock(opened: &Opened, section: &Section, component: &Path) -> anyhow::Result<LockedTool> {
+    let mut manifest = opened.manifest.clone();
+    manifest.tools.retain(|tool| *tool.name == *section.name);
+    for tool in &mut manifest.tools {
+        Arc::make_mut(tool).component = component.to_owned();
+    }
+    let sandbox = Sandbox::new()?;
+    let (cache, world) = (opened.cache()?, opened.bare_world());
+    let runtime = tokio::runtime::Handle::current();
+    let locked = tokio::task::block_in_place(|| {
+        let places = Places {
+            base: &opened.base,
+            cache: &cache,
+            world: &world,
+        };
+        catalog::lock_tools(&sandbox, &manifest, places, &runtime, &|_| {})
+    });
+    let mut lock = locked.map_err(|troubles| opened.tell(&troubles))?;
+    let (_, tool) = lock.tools.pop_first().context("the tool was not locked")?;
+    let troubles: Vec<_> = manifest
+        .tools
+        .iter()
+        .flat_map(|spec| catalog::idle(spec, &tool))
+        .collect();
+    match troubles.is_empty() {
+        true => Ok(tool),
+        false => Err(opened.tell(&troubles)),
+    }
+}
+
+/// Pins the tool, and says what changed.
+fn relock(opened: &Opened, name: &str, locked: LockedTool) -> anyhow::Result<Vec<Change>> {
+    let old: Lock = opened.lock()?;
+    let mut new = old.clone();
+    new.tools.insert(name.to_owned(), locked);
+    let path = opened.lock_path();
+    fs::write(&path, new.text().map_err(anyhow::Error::msg)?)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(old.changes(&new))
+}
+
+fn told(section: &Section, place: &Place, changes: &[Change]) -> serde_json::Value {
+    json!({
+        "tool": section.name,
+        "component": place.written,
+        "asks": section.rows,
+        "section": section.text,
+        "changes": changes,
+    })
+}
+
+fn show(section: &Section, component: &Component) {
+    if component.adapted {
+        eprintln!("it is a core module of WASI preview 1; a component is made of it");
+    }
+    if section.rows.is_empty() {
+        eprintln!("{} asks for nothing", bold(&section.name));
+    } else {
+        let mut shown = table(&["for", section.heading, "because"]);
+        for row in &section.rows {
+            let what: Vec<_> = row.what.lines().map(printable).collect();
+            shown.add_row([
+                printable(&row.owner),
+                what.join("\n").into(),
+                printable(&row.why),
+            ]);
+        }
+        say!("{shown}\n");
+    }
+    for line in section.text.lines() {
+        say!("{}", printable(line));
+    }
+    say!("");
+}

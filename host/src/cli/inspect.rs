@@ -1,0 +1,275 @@
+//! `inspect`: what a file is, what it asks for, what it offers, and what this host would refuse of it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::Setting;
+use super::table::{bold, green, red, size, table};
+use super::workshop::{MOST_COMPONENT, Workshop, bounded};
+use crate::capability;
+use crate::catalog::{self, Kind, Looked, embedded};
+use crate::ledger::printable;
+use crate::manifest;
+use crate::sandbox::LeftOut;
+use crate::terms::{Definition, Fault, Wasi};
+
+/// All that is known of a file.
+#[derive(Default)]
+struct Report {
+    looked: Option<Looked>,
+    functions: Vec<Definition>,
+    left_out: Vec<LeftOut>,
+    /// Its `tool.toml`.
+    asks: Option<String>,
+    /// Why this host does not run it.
+    refused: Vec<String>,
+    notes: Vec<&'static str>,
+}
+
+/// Looks at a file. 0: the host can run it, or `add` can make it so; 1: it cannot.
+pub(super) async fn inspect(setting: &Setting, file: &Path) -> anyhow::Result<ExitCode> {
+    let bytes = bounded(file, MOST_COMPONENT)?;
+    let mut report = Report::default();
+    match catalog::look(&bytes) {
+        Ok(looked) => report.read(file, &bytes, looked)?,
+        Err(fault) => report.refused.push(said(&fault)),
+    }
+    if setting.json {
+        say!(
+            "{}",
+            serde_json::to_string_pretty(&report.json(file, &bytes))?
+        );
+    } else {
+        report.print(file, &bytes);
+    }
+    Ok(match report.refused.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn said(fault: &Fault) -> String {
+    match &fault.detail {
+        Some(detail) => format!("{} ({detail})", fault.say),
+        None => fault.say.to_string(),
+    }
+}
+
+impl Report {
+    fn read(&mut self, file: &Path, bytes: &[u8], looked: Looked) -> anyhow::Result<()> {
+        match looked.kind {
+            Kind::Preview1 | Kind::Core => match catalog::adapt(bytes) {
+                Ok(_) => self.notes.push("`toolhost add` makes a component of it"),
+                Err(fault) => self.refused.push(said(&fault)),
+            },
+            Kind::Tool | Kind::Command | Kind::Typed | Kind::Silent => {
+                self.read_component(file, bytes, &looked)?;
+            }
+        }
+        self.looked = Some(looked);
+        Ok(())
+    }
+
+    fn read_component(&mut self, file: &Path, bytes: &[u8], looked: &Looked) -> anyhow::Result<()> {
+        match embedded::embedded(bytes) {
+            Ok(asks) => self.asks = asks,
+            Err(fault) => self.refused.push(said(&fault)),
+        }
+        if let Err(fault) = catalog::inspect(bytes, looked.wasi) {
+            self.refused.push(said(&fault));
+            return Ok(());
+        }
+        let workshop = Workshop::open()?;
+        let file = std::path::absolute(file)?;
+        let opened = tokio::task::block_in_place(|| {
+            catalog::open_component(&workshop.sandbox, &file, looked.wasi, &workshop.cache)
+        });
+        let prepared = match opened {
+            Ok(loaded) => loaded.prepared,
+            Err(why) => {
+                self.refused.push(why);
+                return Ok(());
+            }
+        };
+        if let Some(typed) = prepared.typed() {
+            self.left_out = typed.left_out().to_vec();
+        }
+        if looked.kind == Kind::Command {
+            self.notes.push(
+                "it is a program: its functions are what the manifest makes of its arguments",
+            );
+            return Ok(());
+        }
+        match workshop.lock(&asking(&file, looked.wasi)?) {
+            Ok(mut lock) => {
+                let locked = lock.tools.pop_first();
+                self.functions = locked.map(|(_, tool)| tool.functions).unwrap_or_default();
+            }
+            Err(error) => self.refused.push(format!("{error:#}")),
+        }
+        Ok(())
+    }
+
+    fn imports(&self) -> BTreeMap<&'static str, Vec<&str>> {
+        let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let Some(looked) = &self.looked else {
+            return groups;
+        };
+        for import in &looked.imports {
+            let group = match looked.kind {
+                Kind::Preview1 | Kind::Core => "core",
+                _ if capability::provided_by(import).is_none() => "unknown",
+                _ => capability::power(import),
+            };
+            groups.entry(group).or_default().push(import);
+        }
+        groups
+    }
+
+    fn json(&self, file: &Path, bytes: &[u8]) -> Value {
+        json!({
+            "file": file,
+            "bytes": bytes.len(),
+            "sha256": hex::encode(Sha256::digest(bytes)),
+            "kind": self.looked.as_ref().map(|looked| looked.kind),
+            "wasi": self.looked.as_ref().map(|looked| looked.wasi.as_str()),
+            "imports": self.imports(),
+            "exports": self.looked.as_ref().map(|looked| &looked.exports),
+            "functions": self.functions,
+            "left_out": self.left_out,
+            "tool_toml": self.asks,
+            "notes": self.notes,
+            "refused": self.refused,
+            "runs": self.refused.is_empty(),
+        })
+    }
+
+    fn print(&self, file: &Path, bytes: &[u8]) {
+        let name = file.display().to_string();
+        let kind = self
+            .looked
+            .as_ref()
+            .map_or("no WebAssembly that can be read", |looked| {
+                looked.kind.words()
+            });
+        let mut shown = table(&["file", "size", "what it is"]);
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        shown.add_row([printable(&name), size(length).into(), kind.into()]);
+        say!("{shown}\nsha256 {}", hex::encode(Sha256::digest(bytes)));
+        let imports = self.imports();
+        if !imports.is_empty() {
+            let mut shown = table(&["for", "in this host", "it imports"]);
+            for (power, names) in &imports {
+                let names: Vec<Cow<'_, str>> = names.iter().map(|name| printable(name)).collect();
+                shown.add_row([*power, treatment(power), &names.join("\n")]);
+            }
+            say!("\n{shown}");
+        }
+        if let Some(looked) = self
+            .looked
+            .as_ref()
+            .filter(|looked| !looked.exports.is_empty())
+        {
+            let names: Vec<Cow<'_, str>> =
+                looked.exports.iter().map(|name| printable(name)).collect();
+            say!("\n{}\n{}", bold("IT EXPORTS"), indented(&names.join("\n")));
+        }
+        for function in &self.functions {
+            let signature = format!("{}{}", function.name, parameters(function));
+            say!(
+                "\n{}\n{}",
+                bold(&printable(&signature)),
+                indented(&function.description)
+            );
+        }
+        if !self.left_out.is_empty() {
+            let mut shown = table(&["left out", "why"]);
+            for one in &self.left_out {
+                shown.add_row([printable(&one.export), printable(&one.why)]);
+            }
+            say!("\n{shown}");
+        }
+        if let Some(asks) = &self.asks {
+            say!(
+                "\n{}\n{}",
+                bold("IT ASKS FOR (its tool.toml)"),
+                indented(asks.trim_end())
+            );
+        }
+        for note in &self.notes {
+            eprintln!("{} {note}", green("note"));
+        }
+        for why in &self.refused {
+            eprintln!("{} {}", red("refused"), printable(why));
+        }
+        if !self.functions.is_empty() {
+            eprintln!(
+                "{} {} functions; --json has their schemas",
+                green("ok"),
+                self.functions.len()
+            );
+        }
+    }
+}
+
+/// A manifest that grants a component nothing, to ask it what it offers.
+fn asking(file: &Path, wasi: Wasi) -> anyhow::Result<manifest::Manifest> {
+    let generation = match wasi {
+        Wasi::V02 => String::new(),
+        Wasi::V03 => format!("wasi = \"{}\"\n", wasi.as_str()),
+    };
+    let text = format!("[tool.it]\ncomponent = \"it.wasm\"\n{generation}");
+    let mut manifest = manifest::parse_part("what is asked", &text)
+        .map_err(|problems| anyhow::anyhow!("{problems}"))?;
+    for tool in &mut manifest.tools {
+        std::sync::Arc::make_mut(tool).component = file.to_owned();
+    }
+    Ok(manifest)
+}
+
+/// What a component finds behind such an import.
+fn treatment(power: &str) -> &'static str {
+    match power {
+        "http" | "dir" | "env" | "kv" | "config" => "what is granted, else nothing",
+        "log" => "what is granted, else dropped",
+        "sockets" => "always refused",
+        "unknown" => "not provided",
+        "core" => "-",
+        _ => "always there",
+    }
+}
+
+/// What a function takes: `(url: string, start?: integer)`.
+fn parameters(function: &Definition) -> String {
+    let schema = &function.input_schema;
+    let required = schema.get("required").and_then(Value::as_array);
+    let is_required = |name: &str| required.is_some_and(|all| all.iter().any(|one| one == name));
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let parameters = properties.into_iter().flatten().map(|(name, schema)| {
+        let kind = match schema.get("type") {
+            Some(Value::String(kind)) => kind.clone(),
+            Some(Value::Array(kinds)) => {
+                let kinds = kinds.iter().filter_map(Value::as_str);
+                kinds
+                    .filter(|kind| *kind != "null")
+                    .collect::<Vec<_>>()
+                    .join("|")
+            }
+            _ => "any".to_owned(),
+        };
+        let mark = if is_required(name) { "" } else { "?" };
+        format!("{name}{mark}: {kind}")
+    });
+    format!("({})", parameters.collect::<Vec<_>>().join(", "))
+}
+
+/// Lines of a foreign text, set off from what the host says.
+fn indented(text: &str) -> String {
+    let lines = text.lines().map(|line| format!("  {}", printable(line)));
+    lines.collect::<Vec<_>>().join("\n")
+}
