@@ -343,7 +343,10 @@ pub fn open_component(
 
 /// The components of one load, by digest and engine: what several tools share is prepared once, and
 /// there once.
-struct Known(Mutex<HashMap<([u8; 32], Wasi), Arc<OnceLock<Outcome>>>>);
+struct Known(Mutex<HashMap<Which, Arc<OnceLock<Outcome>>>>);
+
+/// A component by its digest, and the engine it is prepared for.
+type Which = ([u8; 32], Wasi);
 
 type Outcome = Result<Prepared, String>;
 
@@ -357,11 +360,7 @@ impl Known {
         Self(Mutex::new(known.collect()))
     }
 
-    fn once(
-        &self,
-        component: ([u8; 32], Wasi),
-        prepare: impl FnOnce() -> Result<Prepared, Fault>,
-    ) -> Outcome {
+    fn once(&self, component: Which, prepare: impl FnOnce() -> Result<Prepared, Fault>) -> Outcome {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let one = Arc::clone(known.entry(component).or_default());
         drop(known);
