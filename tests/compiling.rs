@@ -51,7 +51,6 @@ impl Workshop {
             imports: Vec::new(),
             left_out: Vec::new(),
             functions: Vec::new(),
-            left_out: Vec::new(),
         };
         let lock = Lock {
             tools: [("one".to_owned(), locked)].into(),
