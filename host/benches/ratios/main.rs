@@ -5,7 +5,7 @@
 //! With one call in flight the place of client and server decides as much as their work: these rows
 //! are printed for equal places as well (see `place`).
 //!
-//! `cargo bench --bench ratios` prints all; a word after `--` chooses: call, unix, http, stdio,
+//! `cargo bench --bench ratios` prints all; a word after `--` chooses: call, typed, unix, http, stdio,
 //! noise, crowd, cancel, egress, start, memory.
 
 #![allow(
@@ -27,6 +27,7 @@ mod outside;
 mod place;
 mod stage;
 mod stats;
+mod typed;
 
 fn main() {
     let words: Vec<String> = std::env::args()
@@ -47,6 +48,9 @@ fn main() {
     heading();
     if chosen("call") {
         inside::call(&stage);
+    }
+    if chosen("typed") {
+        typed::functions(&stage);
     }
     if chosen("unix") {
         outside::unix(&stage);

@@ -29,7 +29,9 @@ impl Stage {
             "--target",
             "wasm32-wasip2",
         ]);
-        cargo.args(["--package", "guest-everything", "--package", "guest-rogue"]);
+        for guest in ["everything", "rogue", "types"] {
+            cargo.args(["--package", &format!("guest-{guest}")]);
+        }
         for tool in TOOLS {
             cargo.args(["--package", &format!("tool-{tool}")]);
         }

@@ -121,7 +121,7 @@ impl Foreign {
         };
         let mut results = function.results();
         let instance = self.pre.instantiate_async(&mut *store).await?;
-        let export = instance.get_func(&mut *store, function.index);
+        let export = instance.get_func(&mut *store, function.index());
         let Some(export) = export else {
             return Ok(Err(Fault::internal("an export is gone")));
         };

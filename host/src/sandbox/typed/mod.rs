@@ -68,7 +68,7 @@ pub struct Typed {
 pub struct Function {
     /// Where it comes from.
     pub origin: Origin,
-    pub(super) index: ComponentExportIndex,
+    index: ComponentExportIndex,
     parameters: Vec<Named>,
     result: Outcome,
 }
@@ -84,7 +84,8 @@ struct Outcome {
 
 impl Typed {
     /// Reads a component's exports.
-    pub(super) fn of(engine: &Engine, component: &Component) -> Self {
+    #[must_use]
+    pub fn of(engine: &Engine, component: &Component) -> Self {
         let mut reader = Reader {
             component,
             found: Vec::new(),
@@ -115,7 +116,8 @@ impl Typed {
     }
 
     /// By the name within the tool.
-    pub(super) fn get(&self, name: &str) -> Option<&Arc<Function>> {
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Arc<Function>> {
         self.functions.get(name)
     }
 
@@ -278,8 +280,18 @@ impl Function {
         }
     }
 
+    /// Where it is in an instance.
+    #[must_use]
+    pub const fn index(&self) -> ComponentExportIndex {
+        self.index
+    }
+
     /// The values of a call's arguments, in the order of the parameters.
-    pub(super) fn arguments(&self, text: &str) -> Result<Vec<Val>, Fault> {
+    ///
+    /// # Errors
+    ///
+    /// `invalid-arguments`, saying where something else is expected.
+    pub fn arguments(&self, text: &str) -> Result<Vec<Val>, Fault> {
         read::arguments(&self.parameters, text).map_err(|why| {
             Fault::new(
                 Code::InvalidArguments,
@@ -289,13 +301,18 @@ impl Function {
     }
 
     /// Room for what the function gives back.
-    pub(super) fn results(&self) -> Vec<Val> {
+    #[must_use]
+    pub fn results(&self) -> Vec<Val> {
         let any = self.result.fallible || self.result.ok.is_some();
         vec![Val::Bool(false); usize::from(any)]
     }
 
     /// What a component written for this host would have answered. `most` bounds it, in bytes.
-    pub(super) fn answer(
+    ///
+    /// # Errors
+    ///
+    /// `output-too-large`, or `invalid-output` for what JSON cannot say.
+    pub fn answer(
         &self,
         results: &[Val],
         most: u64,

@@ -1,0 +1,202 @@
+//! A function by its types, JSON text in and out, against what an embedder writes by hand: bindings
+//! that know the types at compile time, and serde between them and the text. Both call the same
+//! component on the same engine, in a fresh instance.
+
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use toolhost::sandbox::{Sandbox, Typed};
+use toolhost::terms::Wasi;
+use wasmtime::component::{Component, InstancePre, Linker, ResourceTable};
+use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use crate::stage::Stage;
+use crate::stats::Pairs;
+
+wasmtime::component::bindgen!({
+    path: "../tests/guests/types/wit",
+    world: "types",
+    exports: { default: async },
+    additional_derives: [serde::Serialize, serde::Deserialize],
+});
+
+use exports::test::types::echo::Point;
+
+const ROUNDS: usize = 30;
+/// The longest answer, in bytes.
+const MOST: u64 = 64 << 20;
+
+pub(crate) fn functions(stage: &Stage) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let sandbox = Sandbox::new().unwrap();
+    let engine = sandbox.engine(Wasi::default()).unwrap();
+    let pit = Pit::new(engine, stage);
+    let points = (0..10_000).map(|x| Point {
+        x,
+        label: (x % 3 != 0).then(|| format!("place number {x}")),
+    });
+    let points = Points {
+        points: points.collect(),
+    };
+    let texts = [
+        ("add", r#"{"a":40,"b":2}"#.to_owned(), 200, "<= 2"),
+        ("echo of 1 KB", text(1 << 10), 200, "<= 2"),
+        ("echo of 1 MB", text(1 << 20), 5, "<= 1.5"),
+        (
+            "a list of 10,000 records",
+            serde_json::to_string(&points).unwrap(),
+            3,
+            "<= 1.5",
+        ),
+    ];
+    runtime.block_on(async {
+        for (name, text, calls, asked) in texts {
+            let mut pairs = Pairs::default();
+            for _ in 0..ROUNDS {
+                let start = Instant::now();
+                for _ in 0..calls {
+                    pit.ours(name, &text).await;
+                }
+                let ours = start.elapsed();
+                let start = Instant::now();
+                for _ in 0..calls {
+                    pit.by_hand(name, &text).await;
+                }
+                let each =
+                    |spent: std::time::Duration| spent.as_secs_f64() * 1e6 / f64::from(calls);
+                pairs.push(each(ours), each(start.elapsed()));
+            }
+            pairs.print(&format!("by types: {name}"), "us", asked);
+        }
+    });
+}
+
+fn text(bytes: usize) -> String {
+    serde_json::to_string(&Text {
+        text: "a line of text, with \"quotes\"\n".repeat(bytes / 30),
+    })
+    .unwrap()
+}
+
+#[derive(Serialize, Deserialize)]
+struct Text {
+    text: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Points {
+    points: Vec<Point>,
+}
+
+#[derive(Deserialize)]
+struct Add {
+    a: i32,
+    b: i32,
+}
+
+#[derive(Serialize)]
+struct Answer<T> {
+    result: T,
+}
+
+struct State {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    limits: StoreLimits,
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+struct Pit {
+    engine: Engine,
+    pre: InstancePre<State>,
+    bound: TypesPre<State>,
+    typed: Typed,
+}
+
+impl Pit {
+    fn new(engine: &Engine, stage: &Stage) -> Self {
+        let component = Component::from_file(engine, stage.guests.join("types.wasm")).unwrap();
+        let mut linker = Linker::new(engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker).unwrap();
+        let pre = linker.instantiate_pre(&component).unwrap();
+        Self {
+            engine: engine.clone(),
+            bound: TypesPre::new(pre.clone()).unwrap(),
+            pre,
+            typed: Typed::of(engine, &component),
+        }
+    }
+
+    fn store(&self) -> Store<State> {
+        let state = State {
+            wasi: WasiCtx::builder().build(),
+            table: ResourceTable::new(),
+            limits: StoreLimitsBuilder::new().memory_size(64 << 20).build(),
+        };
+        let mut store = Store::new(&self.engine, state);
+        store.limiter(|state| &mut state.limits);
+        store.set_fuel(5_000_000_000).unwrap();
+        store.fuel_async_yield_interval(Some(100_000)).unwrap();
+        store.set_epoch_deadline(1_000);
+        store
+    }
+
+    async fn ours(&self, name: &str, text: &str) {
+        let function = match name {
+            "add" => "add",
+            "a list of 10,000 records" => "echo_points",
+            _ => "echo_text",
+        };
+        let function = self.typed.get(function).unwrap();
+        let arguments = function.arguments(text).unwrap();
+        let mut results = function.results();
+        let mut store = self.store();
+        let instance = self.pre.instantiate_async(&mut store).await.unwrap();
+        let export = instance.get_func(&mut store, function.index()).unwrap();
+        export
+            .call_async(&mut store, &arguments, &mut results)
+            .await
+            .unwrap();
+        let output = function.answer(&results, MOST).unwrap().unwrap();
+        assert!(output.structured.unwrap().len() + 20 >= text.len() || name == "add");
+    }
+
+    async fn by_hand(&self, name: &str, text: &str) {
+        let mut store = self.store();
+        let answer = match name {
+            "add" => {
+                let Add { a, b } = serde_json::from_str(text).unwrap();
+                let types = self.bound.instantiate_async(&mut store).await.unwrap();
+                let result = types.call_add(&mut store, a, b).await.unwrap();
+                serde_json::to_string(&Answer { result })
+            }
+            "a list of 10,000 records" => {
+                let Points { points } = serde_json::from_str(text).unwrap();
+                let types = self.bound.instantiate_async(&mut store).await.unwrap();
+                let echo = types.test_types_echo();
+                let result = echo.call_echo_points(&mut store, &points).await.unwrap();
+                serde_json::to_string(&Answer { result })
+            }
+            _ => {
+                let Text { text } = serde_json::from_str(text).unwrap();
+                let types = self.bound.instantiate_async(&mut store).await.unwrap();
+                let echo = types.test_types_echo();
+                let result = echo.call_echo_text(&mut store, &text).await.unwrap();
+                serde_json::to_string(&Answer { result })
+            }
+        };
+        assert!(answer.unwrap().len() + 20 >= text.len() || name == "add");
+    }
+}
