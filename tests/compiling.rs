@@ -51,7 +51,6 @@ impl Workshop {
             imports: Vec::new(),
             left_out: Vec::new(),
             functions: Vec::new(),
-            left_out: Vec::new(),
         };
         let lock = Lock {
             tools: [("one".to_owned(), locked)].into(),
@@ -406,10 +405,13 @@ fn g32_random_modules_come_to_a_decision() {
     let mut compiled = 0;
     for seed in 0..rounds(40) {
         let bytes = noise(seed, 4 << 10);
+        // Half of them have nothing that is switched off here, and reach the compiler itself.
         let config = wasm_smith::Config {
             memory64_enabled: seed % 5 == 0,
             exceptions_enabled: seed % 7 == 0,
             gc_enabled: seed % 11 == 0,
+            reference_types_enabled: seed % 3 == 0,
+            threads_enabled: seed % 13 == 0,
             ..wasm_smith::Config::default()
         };
         let module =

@@ -508,7 +508,9 @@ async fn a_program_s_exit_code_and_last_words_are_the_error() {
         "{three:?}"
     );
     // WASI 0.2 itself knows only that a program failed: whatever its code, it is 1.
-    let same = house.call("p_exit_all_the_same", json!({ "code": 4 })).await;
+    let same = house
+        .call("p_exit_all_the_same", json!({ "code": 4 }))
+        .await;
     assert_eq!(text(same), "");
     let option = house.call("p_read", json!({ "path": "--help" })).await;
     let (code, say) = fault(option);
