@@ -268,7 +268,7 @@ component = "everything.wasm"
     assert!(other.is_ok(), "{other:?}");
 
     let names = |caller: &str| -> Vec<String> {
-        let caller = house.host.callers.named(caller).expect("a caller");
+        let caller = house.host.setup().callers.named(caller).expect("a caller");
         let listing = house.host.listing(&caller);
         listing
             .iter()
@@ -351,6 +351,7 @@ access = "read-write"
         let name = format!("rogue_{function}");
         house
             .host
+            .setup()
             .catalog
             .find(&name)
             .expect("a function")

@@ -41,6 +41,44 @@ fn check_says_what_each_tool_gets() {
 }
 
 #[test]
+fn check_names_every_kind_of_grant_and_what_is_imported_without_one() {
+    let grants = r#"
+env = { A = "b" }
+config = { greeting = "Hi" }
+log = "info"
+[tool.rogue.kv.seen]
+bytes = "1KiB"
+keys = 10
+[tool.rogue.dir.here]
+host = "here"
+guest = "/here"
+access = "read"
+[tool.rogue.http.api]
+url = "https://api.example.com"
+allow = ["GET /open/**"]
+"#;
+    let tool = "[tool.rogue]\ncomponent = \"rogue.wasm\"\n";
+    let tools = |text: &str| {
+        let site = Site::new();
+        std::fs::create_dir(site.path("here")).expect("a folder");
+        let checked = Program::at(site, text).run(&["check", "--json"]);
+        assert_eq!(checked.code, 0, "{checked:?}");
+        checked.json()["tools"]["rogue"].clone()
+    };
+    let all = ["http", "dir", "env", "kv", "config", "log"];
+    let granted = tools(&format!("{tool}{grants}"));
+    assert_eq!(granted["imported_not_granted"], json!([]));
+    let words = granted["granted"].as_array().expect("grants").iter();
+    let kinds: Vec<&str> = words
+        .filter_map(|word| word.as_str()?.split(' ').next())
+        .collect();
+    assert_eq!(kinds, all);
+    let bare = tools(tool);
+    assert_eq!(bare["imported_not_granted"], json!(all));
+    assert_eq!(bare["granted"], json!([]));
+}
+
+#[test]
 fn list_shows_what_agents_see() {
     let program = Program::new(MANIFEST);
     let ended = program.run(&["list"]);

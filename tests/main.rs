@@ -6,6 +6,7 @@
 mod harness;
 
 mod add;
+mod author;
 mod calls;
 mod cases_command;
 mod cli;
@@ -23,6 +24,7 @@ mod network;
 mod places;
 mod powers;
 mod records;
+mod reload;
 mod rooms;
 mod threats;
 mod tools;

@@ -1,22 +1,25 @@
 //! One call, in order: found, allowed, checked, given a place, admitted, recorded, run, released,
 //! recorded. The rooms do the work; nothing is decided here.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Instant;
+mod setup;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime};
 
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use crate::gate::{Credential, Release};
+pub use setup::{ListWatch, Setup};
 
 use crate::capability::{Pen, tools};
-use crate::catalog::{Catalog, Function};
-use crate::gate::{self, Callers, Permit, Terms};
+use crate::catalog::Function;
+use crate::gate::{self, Permit, Terms};
 use crate::ledger::{
-    Admitted, Closed, Ending, Fingerprint, Ledger, LedgerError, OpenCall, Refused,
+    Admitted, Closed, Ending, Fingerprint, Ledger, LedgerError, OpenCall, Refused, Reloaded,
 };
+use crate::manifest::Manifest;
 use crate::quota::Quota;
 use crate::sandbox::{Errand, Lanes, Ran, Sandbox};
 use crate::terms::{Bill, Caller, Code, Door, Fault, Listed, Outcome, Progress};
@@ -27,10 +30,8 @@ const LATER: u32 = 10;
 
 /// A running host: what the doors talk to.
 pub struct Host {
-    /// Who may use what.
-    pub callers: Callers,
-    /// Which tools exist.
-    pub catalog: Catalog,
+    /// Who may ask for what, as of now. A call takes its function from it once.
+    setup: watch::Sender<Arc<Setup>>,
     /// Is there room.
     pub quota: Quota,
     /// Where guests run.
@@ -39,9 +40,8 @@ pub struct Host {
     pub lanes: Lanes,
     /// What happened.
     pub ledger: Ledger,
-    /// What each caller may use, made once.
-    lists: BTreeMap<Arc<str>, Arc<Vec<Listed>>>,
-    changes: watch::Sender<u64>,
+    /// Since when the setup is not what the operator wrote last, if it is not.
+    stale: Mutex<Option<SystemTime>>,
 }
 
 /// What an agent asks for.
@@ -62,50 +62,92 @@ impl Host {
     /// Puts the rooms together.
     #[must_use]
     pub fn new(
-        callers: Callers,
-        catalog: Catalog,
+        setup: Setup,
         quota: Quota,
         (sandbox, lanes): (Arc<Sandbox>, Lanes),
         ledger: Ledger,
     ) -> Self {
-        let lists = callers.all().map(|caller| {
-            let may = catalog
-                .functions()
-                .filter(|function| callers.may(&caller, &function.listed.id));
-            (
-                caller.agent.clone(),
-                Arc::new(may.map(|function| function.listed.clone()).collect()),
-            )
-        });
-        let lists = lists.collect();
         Self {
-            callers,
-            catalog,
+            setup: watch::Sender::new(Arc::new(setup)),
             quota,
             sandbox,
             lanes,
             ledger,
-            lists,
-            changes: watch::Sender::new(0),
+            stale: Mutex::default(),
         }
+    }
+
+    /// Who may ask for what, as of now.
+    #[must_use]
+    pub fn setup(&self) -> Arc<Setup> {
+        self.setup.borrow().clone()
     }
 
     /// Who this is, if anybody.
     #[must_use]
     pub fn identify(&self, credential: Credential<'_>) -> Option<Caller> {
-        self.callers.identify(credential)
+        self.setup.borrow().callers.identify(credential)
+    }
+
+    /// Waits until this credential stands for another caller than this one, or for none.
+    pub async fn dismissed(&self, credential: Credential<'_>, caller: &Caller) {
+        let is_another =
+            |setup: &Arc<Setup>| setup.callers.identify(credential).as_ref() != Some(caller);
+        // The sender is this host's own.
+        let _ = self.setup.subscribe().wait_for(is_another).await;
     }
 
     /// The functions a caller may use, in the order of the names agents see.
     #[must_use]
     pub fn listing(&self, caller: &Caller) -> Arc<Vec<Listed>> {
-        self.lists.get(&caller.agent).cloned().unwrap_or_default()
+        self.setup
+            .borrow()
+            .listing(caller)
+            .cloned()
+            .unwrap_or_default()
     }
 
-    /// Grows when the list of functions changes.
+    /// Tells when a caller's list is another one.
     #[must_use]
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+    pub fn watch(&self, caller: &Caller) -> ListWatch {
+        ListWatch::new(self.setup.subscribe(), caller)
+    }
+
+    /// Puts a new setup in the place of the old one, with the places that `manifest` grants. Calls in
+    /// flight finish on what they started with.
+    ///
+    /// # Errors
+    ///
+    /// When the ledger cannot be written: then nothing changes.
+    pub async fn reload(
+        &self,
+        setup: Setup,
+        manifest: &Manifest,
+        reloaded: &Reloaded<'_>,
+    ) -> Result<(), LedgerError> {
+        self.ledger.reload(reloaded).await?;
+        // Before the setup: whoever finds a function there finds places for it.
+        self.quota.change(manifest);
+        let setup = Arc::new(setup.following(&self.setup()));
+        // What only the old one held goes here, outside of the lock.
+        drop(self.setup.send_replace(setup));
+        *self.stale() = None;
+        Ok(())
+    }
+
+    /// Says that what the operator wrote last could not be loaded. The first of several counts.
+    pub fn not_reloaded(&self, now: SystemTime) {
+        self.stale().get_or_insert(now);
+    }
+
+    /// Since when the setup is not what the operator wrote last, if it is not.
+    #[must_use]
+    pub fn stale_since(&self) -> Option<SystemTime> {
+        *self.stale()
+    }
+
+    fn stale(&self) -> std::sync::MutexGuard<'_, Option<SystemTime>> {
+        self.stale.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs one call. Dropping the future stops the guest and closes the call's record as cancelled.
@@ -155,7 +197,7 @@ impl Host {
             let function = self.find(&request)?;
             function.checks.arguments(&arguments)?;
             let permit = self
-                .admit(&request, function, text.clone(), asked, cancel)
+                .admit(&request, &function, text.clone(), asked, cancel)
                 .await?;
             Ok((function, permit))
         };
@@ -169,7 +211,7 @@ impl Host {
             }
         };
 
-        let mut record = match self.record(&request, function, &permit, fingerprint).await {
+        let mut record = match self.record(&request, &function, &permit, fingerprint).await {
             Ok(record) => record,
             Err(fault) => return (Err(fault), Bill::default()),
         };
@@ -188,17 +230,16 @@ impl Host {
         };
         let running = self.sandbox.run(&function.tool.prepared, &permit, errand);
         let Ran { answer, bill } = record.drive(running).await;
-        let released = answer.and_then(|answer| self.release(function, answer));
+        let released = answer.and_then(|answer| self.release(&function, answer));
         let recorded = record.close(&closed(&released, bill)).map_err(unrecorded);
         (recorded.and(released), bill)
     }
 
-    /// A function that does not exist and one that the caller may not use look alike.
-    fn find(&self, request: &Request) -> Result<&Arc<Function>, Fault> {
-        self.catalog
-            .find(&request.function)
-            .filter(|function| self.callers.may(&request.caller, &function.listed.id))
-            .ok_or_else(|| gate::unknown(&request.function))
+    /// The function as it is now: from here on the call does not look at what a reload changes.
+    fn find(&self, request: &Request) -> Result<Arc<Function>, Fault> {
+        let setup = self.setup.borrow();
+        let found = setup.find(&request.caller, &request.function).cloned();
+        found.ok_or_else(|| gate::unknown(&request.function))
     }
 
     async fn admit(

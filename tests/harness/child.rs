@@ -105,7 +105,8 @@ impl Program {
     }
 }
 
-fn ended(output: &Output) -> Ended {
+/// How it ended.
+pub(crate) fn ended(output: &Output) -> Ended {
     Ended {
         code: output.status.code().expect("an exit code"),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -22,7 +22,7 @@ pub(crate) fn checkout() -> &'static Path {
 }
 
 /// The folder that cargo builds into.
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     let program = Path::new(env!("CARGO_BIN_EXE_toolhost"));
     let target = program.ancestors().nth(2).expect("a folder of profiles");
     target.to_owned()

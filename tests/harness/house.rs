@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use toolhost::call::{Host, Request};
+use toolhost::call::{Host, Request, Setup};
 use toolhost::gate::Callers;
 use toolhost::ledger::{self, Call, Filter, Header, Ledger, Mode};
 use toolhost::quota::Quota;
@@ -45,9 +45,10 @@ impl House {
             manifest: "test",
         };
         let ledger = Ledger::open(&site.path("ledger"), &header, SystemTime::now);
+        let own = rustix::process::geteuid().as_raw();
+        let callers = Callers::new(&manifest.callers, own, None);
         let host = Host::new(
-            Callers::new(&manifest.callers, rustix::process::geteuid().as_raw(), None),
-            catalog,
+            Setup::new(callers, catalog, Mode::Dev),
             Quota::new(&manifest),
             (sandbox(), Lanes::new().expect("lanes")),
             ledger.expect("a ledger"),
@@ -98,7 +99,7 @@ impl House {
             panic!("arguments are an object")
         };
         Request {
-            caller: self.host.callers.named(caller).expect("a caller"),
+            caller: self.host.setup().callers.named(caller).expect("a caller"),
             door: Through::Cli,
             function: function.to_owned(),
             arguments,
@@ -142,7 +143,7 @@ impl House {
     /// Waits until no call of a tool with one place runs any more: its place is given back after
     /// its record is written.
     pub(crate) async fn quiet(&self, tool: &str) {
-        let caller = self.host.callers.all().next().expect("a caller");
+        let caller = self.host.setup().callers.all().next().expect("a caller");
         if let Err(fault) = self.host.quota.reserve(&caller.agent, tool).await {
             panic!("{fault:?}");
         }

@@ -13,9 +13,9 @@ mod upstream;
 mod words;
 
 pub(crate) use agent::{Agent, Speaker, exchange, modern_meta, speak};
-pub(crate) use child::{Ended, Program, Serving};
+pub(crate) use child::{Ended, Program, Serving, ended};
 pub(crate) use guests::{
-    BUILT, cache, cache_folder, checkout, compiler, guest, sandbox, tool, v03_guest,
+    BUILT, cache, cache_folder, checkout, compiler, guest, sandbox, target, tool, v03_guest,
 };
 pub(crate) use house::House;
 pub(crate) use site::{Site, manifest};

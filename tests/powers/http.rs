@@ -327,7 +327,9 @@ async fn n46_a_response_larger_than_its_limit_is_an_error() {
         .call("rogue_get", json!({ "url": up.url("/open/more") }))
         .await;
     assert_eq!(refusal(&end).1, "too-large");
-    tool_error(&house.call("rogue_wasi_http", wasi(&up, "/open/more")).await);
+    let end = house.call("rogue_wasi_http", wasi(&up, "/open/more")).await;
+    let said = &tool_error(&end).message;
+    assert!(said.contains("HttpResponseBodySize"), "{said}");
     let fits = structured(
         &house
             .call("rogue_get", json!({ "url": up.url("/open/fits") }))
@@ -348,7 +350,19 @@ async fn a_request_larger_than_its_limit_never_leaves() {
     let mut parts = wasi(&up, "/open/a");
     parts["method"] = json!("POST");
     parts["body"] = json!("x".repeat(65));
-    tool_error(&house.call("rogue_wasi_http", parts).await);
+    let mut headers = wasi(&up, "/open/a");
+    let many = (0..101).map(|n| json!([format!("x-{n}"), "y"]));
+    headers["headers"] = many.collect();
+    let long = wasi(&up, &format!("/open/{}", "a".repeat(8 << 10)));
+    for (parts, named) in [
+        (parts, "HttpRequestBodySize"),
+        (headers, "HttpRequestHeaderSectionSize"),
+        (long, "HttpRequestUriTooLong"),
+    ] {
+        let end = house.call("rogue_wasi_http", parts).await;
+        let said = &tool_error(&end).message;
+        assert!(said.contains(named), "{said}");
+    }
     assert!(up.rest().await.is_empty(), "something went out");
     assert_eq!(
         structured(&house.call("rogue_raw", raw(64)).await)["status"],

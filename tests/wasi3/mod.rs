@@ -1,6 +1,7 @@
 //! Tools of WASI 0.3: what they can do is what tools of 0.2 can, by the same grants and within the
 //! same limits, and it is written down the same way.
 
+mod bounds;
 mod files;
 mod typed;
 mod web;
@@ -87,23 +88,6 @@ async fn a_call_that_nobody_waits_for_is_over() {
         .cancel("wasi3_sleep", json!({ "ms": 3_600_000 }), "wasi3")
         .await;
     house.assert_recorded(Code::Cancelled);
-}
-
-#[tokio::test]
-async fn tasks_and_streams_of_one_call_are_bounded() {
-    let roomy = house("");
-    let woken = said(&roomy, "wasi3_sleepers", json!({ "n": 1_000, "ms": 1 })).await;
-    assert_eq!(woken, "1000");
-    let held = said(&roomy, "wasi3_streams", json!({ "n": 1_000 })).await;
-    assert_eq!(held, "1000");
-    let tight = house("limits = { handles = 100 }\n");
-    for (function, arguments) in [
-        ("wasi3_sleepers", json!({ "n": 1_000, "ms": 1 })),
-        ("wasi3_streams", json!({ "n": 1_000 })),
-    ] {
-        let say = tight.ends_with(function, arguments, Code::Trapped).await;
-        assert!(say.contains("too many handles"), "{say}");
-    }
 }
 
 #[tokio::test]

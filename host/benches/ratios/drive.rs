@@ -58,6 +58,13 @@ impl Pipes {
     }
 }
 
+impl Pipes {
+    /// The server's process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+}
+
 impl<R: Read, W: Write> Lines<R, W> {
     fn hello(&mut self) {
         self.send("{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\",\"params\":{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{},\"clientInfo\":{\"name\":\"bench\",\"version\":\"0\"}}}\n");

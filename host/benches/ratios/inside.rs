@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::{Map, Value};
-use toolhost::call::{Host, Request};
+use toolhost::call::{Host, Request, Setup};
 use toolhost::capability::http::Secrets;
 use toolhost::capability::service::dial::Dialer;
 use toolhost::capability::{BoundPre, World, dir, kv};
@@ -114,8 +114,7 @@ fn host(stage: &Stage, sandbox: Arc<Sandbox>) -> Arc<Host> {
     .unwrap();
     let lanes = Lanes::new().unwrap();
     Arc::new(Host::new(
-        Callers::new(&[], 0, None),
-        catalog,
+        Setup::new(Callers::new(&[], 0, None), catalog, Mode::Dev),
         Quota::new(&manifest),
         (sandbox, lanes),
         ledger,

@@ -2,6 +2,9 @@
 //! turns, and what is printed are medians of ratios. An absolute time on a shared machine says
 //! little; it stands beside the ratio all the same.
 //!
+//! With one call in flight the place of client and server decides as much as their work: these rows
+//! are printed for equal places as well (see `place`).
+//!
 //! `cargo bench --bench ratios` prints all; a word after `--` chooses: call, unix, http, stdio,
 //! noise, crowd, cancel, egress, start, memory.
 
@@ -21,6 +24,7 @@ mod drive;
 mod egress;
 mod inside;
 mod outside;
+mod place;
 mod stage;
 mod stats;
 

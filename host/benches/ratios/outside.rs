@@ -4,6 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::drive::{Echo, Http, Pipes, Unix};
+use crate::place::Place;
 use crate::stage::{Served, Stage, TOOLHOST};
 use crate::stats::{Pairs, median, percentile, print_one};
 
@@ -35,13 +36,29 @@ fn in_batches(a: &mut impl Echo, b: &mut impl Echo) -> Pairs {
     pairs
 }
 
+/// One call in flight, in turns and in batches, wherever client and servers may run.
+fn one_in_flight(
+    door: &str,
+    (a, b): (&mut impl Echo, &mut impl Echo),
+    servers: [u32; 2],
+    asked: &str,
+) {
+    for place in Place::ALL {
+        place.during(servers, || {
+            let what = format!("{door}, p50, {}", place.name());
+            in_turns(a, b).print(&what, "us", asked);
+            in_batches(a, b).print("  in batches of 500", "us", asked);
+        });
+    }
+}
+
 pub(crate) fn unix(stage: &Stage) {
     let (ours, bare) = (stage.serve("toolhost"), Served::bare(stage));
     let (mut a, mut b) = (Unix::connect(&ours.unix), Unix::connect(&bare.unix));
     a.echo(500);
     b.echo(500);
-    in_turns(&mut a, &mut b).print("unix socket, 1 in flight, p50", "us", "<= 2");
-    in_batches(&mut a, &mut b).print("  in batches of 500", "us", "");
+    let servers = [ours.child.id(), bare.child.id()];
+    one_in_flight("unix socket", (&mut a, &mut b), servers, "<= 2");
     let mut pairs = Pairs::default();
     for _ in 0..ROUNDS {
         pairs.push(a.flood(4_000, 32) / 1e3, b.flood(4_000, 32) / 1e3);
@@ -97,8 +114,8 @@ pub(crate) fn stdio(stage: &Stage) {
         Pipes::spawn(Command::new(std::env::current_exe().unwrap()).args(["bare", "stdio"]));
     a.echo(500);
     b.echo(500);
-    in_turns(&mut a, &mut b).print("stdio, 1 in flight, p50", "us", "<= 1.7");
-    in_batches(&mut a, &mut b).print("  in batches of 500", "us", "");
+    let servers = [a.process(), b.process()];
+    one_in_flight("stdio", (&mut a, &mut b), servers, "<= 1.7");
     let mut pairs = Pairs::default();
     for _ in 0..ROUNDS {
         pairs.push(a.flood(2_000, 32) / 1e3, b.flood(2_000, 32) / 1e3);

@@ -38,6 +38,7 @@ pub struct Grants {
 }
 
 /// What all calls of the process share.
+#[derive(Clone)]
 pub struct World {
     /// The only way out to the network.
     pub dialer: Arc<Dialer>,

@@ -108,6 +108,22 @@ impl Cache {
         })
     }
 
+    /// Drops what is kept of a component that nobody will load again.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be read, or a file in it cannot be removed.
+    pub fn forget(&self, digest: &[u8; 32]) -> io::Result<()> {
+        let start = hex::encode(digest);
+        for entry in std::fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(&start) {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
     fn path(&self, engine: &Engine, digest: &[u8; 32]) -> PathBuf {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);

@@ -68,7 +68,23 @@ pub fn load(
     places: Places<'_>,
     done: &(dyn Fn(&str) + Sync),
 ) -> Result<Catalog, Vec<Trouble>> {
-    let known = Known::default();
+    load_after(&Catalog::default(), sandbox, manifest, lock, places, done)
+}
+
+/// The same for a host that runs: the components of `former` are taken from there.
+///
+/// # Errors
+///
+/// All troubles of all tools.
+pub fn load_after(
+    former: &Catalog,
+    sandbox: &Sandbox,
+    manifest: &Manifest,
+    lock: &Lock,
+    places: Places<'_>,
+    done: &(dyn Fn(&str) + Sync),
+) -> Result<Catalog, Vec<Trouble>> {
+    let known = Known::of(former);
     let loaded = each(&manifest.tools, |spec| {
         let outcome = load_tool(sandbox, spec, lock, places, &known);
         done(&spec.name);
@@ -327,17 +343,24 @@ pub fn open_component(
 
 /// The components of one load, by digest and engine: what several tools share is prepared once, and
 /// there once.
-#[derive(Default)]
-struct Known(Mutex<HashMap<([u8; 32], Wasi), Arc<OnceLock<Outcome>>>>);
+struct Known(Mutex<HashMap<Which, Arc<OnceLock<Outcome>>>>);
+
+/// A component by its digest, and the engine it is prepared for.
+type Which = ([u8; 32], Wasi);
 
 type Outcome = Result<Prepared, String>;
 
 impl Known {
-    fn once(
-        &self,
-        component: ([u8; 32], Wasi),
-        prepare: impl FnOnce() -> Result<Prepared, Fault>,
-    ) -> Outcome {
+    fn of(former: &Catalog) -> Self {
+        let known = former.tools().map(|tool| {
+            let (prepared, wasi) = (tool.prepared.clone(), tool.spec.wasi);
+            let component = (*prepared.digest(), wasi);
+            (component, Arc::new(OnceLock::from(Ok(prepared))))
+        });
+        Self(Mutex::new(known.collect()))
+    }
+
+    fn once(&self, component: Which, prepare: impl FnOnce() -> Result<Prepared, Fault>) -> Outcome {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let one = Arc::clone(known.entry(component).or_default());
         drop(known);

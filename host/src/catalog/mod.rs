@@ -27,7 +27,9 @@ pub use child::compile_child;
 pub use compile::{CompileLimits, Compiler};
 pub use inspect::{Inspected, inspect};
 pub use kind::{Kind, Looked, is_component, look};
-pub use load::{Loaded, Places, Trouble, idle, load, lock_path, lock_tools, open_component};
+pub use load::{
+    Loaded, Places, Trouble, idle, load, load_after, lock_path, lock_tools, open_component,
+};
 pub use lock::{Change, Lock, LockedTool};
 
 use crate::capability::Equipment;

@@ -222,7 +222,7 @@ struct Step {
 
 /// Every name that is looked up on the way to `path`, links followed. It ends where there is nothing.
 fn trail(path: &Path) -> io::Result<Vec<Step>> {
-    let mut rest: VecDeque<OsString> = names(path);
+    let mut rest: VecDeque<OsString> = parts(path);
     let mut at = PathBuf::from("/");
     let mut trail = Vec::new();
     let mut links = 0;
@@ -260,14 +260,29 @@ fn trail(path: &Path) -> io::Result<Vec<Step>> {
         if target.has_root() {
             at = PathBuf::from("/");
         }
-        for name in names(&target).into_iter().rev() {
+        for name in parts(&target).into_iter().rev() {
             rest.push_front(name);
         }
     }
     Ok(trail)
 }
 
-fn names(path: &Path) -> VecDeque<OsString> {
+/// The names that decide what a path leads to: its own, that of its folder, and every link on the way.
+pub(super) fn names(path: &Path) -> Vec<PathBuf> {
+    // What cannot be looked at is watched for by its name.
+    let Ok(trail) = trail(path) else {
+        return vec![path.to_owned()];
+    };
+    let count = trail.len();
+    let decides = |at: usize, step: &Step| {
+        at + 2 >= count || step.metadata.as_ref().is_some_and(Metadata::is_symlink)
+    };
+    let steps = trail.into_iter().enumerate();
+    let names = steps.filter(|(at, step)| decides(*at, step));
+    names.map(|(_, step)| step.path).collect()
+}
+
+fn parts(path: &Path) -> VecDeque<OsString> {
     let name = |component: Component<'_>| match component {
         Component::Normal(name) => Some(name.to_owned()),
         Component::ParentDir => Some("..".into()),

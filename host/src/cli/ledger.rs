@@ -84,6 +84,14 @@ pub(super) fn ledger(setting: &Setting, command: LedgerCommand) -> anyhow::Resul
                 if attempts {
                     show_attempts(&shown.calls);
                 }
+                if shown.reloads > 0 {
+                    let times = if shown.reloads == 1 {
+                        "once"
+                    } else {
+                        &format!("{} times", shown.reloads)
+                    };
+                    eprintln!("the manifest was loaded anew {times}");
+                }
                 if shown.unreadable > 0 {
                     eprintln!(
                         "{} lines are no records; `toolhost ledger verify` says more",
@@ -98,7 +106,7 @@ pub(super) fn ledger(setting: &Setting, command: LedgerCommand) -> anyhow::Resul
 
 pub(super) fn show_report(report: &Report) {
     let mut shown = table(&[
-        "segment", "records", "admitted", "closed", "refused", "state",
+        "segment", "records", "admitted", "closed", "refused", "reloads", "state",
     ]);
     for segment in &report.segments {
         let state = match segment.state {
@@ -112,10 +120,11 @@ pub(super) fn show_report(report: &Report) {
             segment.tally.admitted.to_string(),
             segment.tally.closed.to_string(),
             segment.tally.refused.to_string(),
+            segment.tally.reloads.to_string(),
             state,
         ]);
     }
-    numbers(&mut shown, &[1, 2, 3, 4]);
+    numbers(&mut shown, &[1, 2, 3, 4, 5]);
     say!("{shown}");
     for problem in &report.problems {
         say!("{} {problem}", red("broken"));

@@ -102,8 +102,14 @@ fn granted(grants: &Grants) -> Vec<String> {
         .env
         .iter()
         .map(|variable| format!("env {}", variable.name));
+    let kv = grants.kv.iter().map(|bucket| format!("kv {}", bucket.name));
+    let config = grants
+        .config
+        .iter()
+        .map(|value| format!("config {}", value.key));
     let log = grants.log.iter().map(|_| "log".to_owned());
-    http.chain(dir).chain(env).chain(log).collect()
+    let data = kv.chain(config);
+    http.chain(dir).chain(env).chain(data).chain(log).collect()
 }
 
 /// Capabilities that a component could use and is not granted.
@@ -115,10 +121,12 @@ fn idle_imports(tool: &Tool) -> Vec<String> {
             "http" => !grants.http.is_empty(),
             "dir" => !grants.dir.is_empty(),
             "env" => !grants.env.is_empty(),
+            "kv" => !grants.kv.is_empty(),
+            "config" => !grants.config.is_empty(),
             _ => grants.log.is_some(),
         })
     };
-    ["http", "dir", "env", "log"]
+    ["http", "dir", "env", "kv", "config", "log"]
         .into_iter()
         .filter(|kind| capability::usable(kind, &tool.imports) && !has(kind))
         .map(ToOwned::to_owned)

@@ -16,9 +16,11 @@ mod ledger;
 mod look;
 mod one_call;
 mod outside;
+mod reload;
 mod serve;
 mod start;
 mod table;
+mod watch;
 mod workshop;
 
 use std::io::{self, IsTerminal};
@@ -58,6 +60,10 @@ enum Command {
         /// state folder, be a bridge to it.
         #[arg(long)]
         stdio: bool,
+        /// Load manifest, lock, components and certificates anew when one of them changes, as SIGHUP
+        /// does at any time. A bridge watches nothing: its host does.
+        #[arg(long)]
+        watch: bool,
     },
     /// Check manifest, lock and components; say what each tool asks for and what it gets.
     Check,
@@ -151,6 +157,7 @@ fn generation(text: &str) -> Result<Wasi, String> {
 }
 
 /// What every command gets.
+#[derive(Clone)]
 struct Setting {
     manifest: PathBuf,
     json: bool,
@@ -195,7 +202,7 @@ pub fn run() -> ExitCode {
 
 async fn dispatch(setting: &Setting, command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve { stdio } => serve::serve(setting, stdio).await,
+        Command::Serve { stdio, watch } => serve::serve(setting, stdio, watch).await,
         Command::Check => look::check(setting).await,
         Command::List { caller } => look::list(setting, caller.as_deref()).await,
         Command::Call {

@@ -6,55 +6,71 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Setting;
+use super::reload::Reloads;
 use super::start::Opened;
+use super::watch::Watch;
 use crate::call::{Credential, Host};
 use crate::capability::dir;
-use crate::ledger::Mode;
 use crate::wire::{self, Listener};
 
 /// How long calls that run may go on after a stop. Longer than most deadlines, shorter than what
 /// service managers wait before they kill.
 const GRACE: Duration = Duration::from_secs(20);
 
-pub(super) async fn serve(setting: &Setting, stdio: bool) -> anyhow::Result<ExitCode> {
+pub(super) async fn serve(setting: &Setting, stdio: bool, watch: bool) -> anyhow::Result<ExitCode> {
+    // From here on a signal waits until it can be followed, and what changes is noticed.
+    let hangup = signal(SignalKind::hangup())?;
+    let mut watch = watch.then(Watch::new).transpose()?;
+    if let Some(watch) = &mut watch {
+        watch.keep([std::path::absolute(&setting.manifest)?]);
+    }
     let opened = Opened::read(setting)?;
+    if let Some(watch) = &mut watch {
+        watch.keep(opened.files());
+    }
     // Also before a bridge: what answers on the socket has to be the operator's.
     opened.ground()?;
+    if stdio && bridged(&opened).await? {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (host, world) = opened.house().await?;
+    let reloads = Reloads {
+        setting: setting.clone(),
+        host: host.clone(),
+        opened,
+        world,
+        doors: !stdio,
+        watch,
+    };
     if stdio {
-        on_stdio(&opened).await?
+        on_stdio(&host, reloads, hangup).await?;
     } else {
-        on_doors(&opened).await?
+        on_doors(&host, reloads, hangup).await?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// A bridge to the host that runs on this state folder; a host of its own where there is none.
-async fn on_stdio(opened: &Opened) -> anyhow::Result<()> {
-    if let Some(socket) = opened.socket()
-        && wire::bridge(&socket)
-            .await
-            .with_context(|| format!("the bridge to {} broke", socket.display()))?
-    {
-        return Ok(());
-    }
-    let host = opened.host().await?;
+async fn on_stdio(host: &Arc<Host>, reloads: Reloads, hangup: Signal) -> anyhow::Result<()> {
     if host.identify(Credential::Stdio).is_none() {
         bail!(
             "no caller of the manifest may use standard input; add `stdio = true` to one of its [caller.*]"
         );
     }
-    let served = wire::serve_stdio(host.clone(), stop_on_signal()?, GRACE).await;
+    let stop = stop_on_signal()?;
+    let reloading = AbortOnDropHandle::new(tokio::spawn(reloads.run(hangup)));
+    let served = wire::serve_stdio(host.clone(), stop, GRACE).await;
+    drop(reloading);
     host.stop().await?;
     Ok(served?)
 }
 
-async fn on_doors(opened: &Opened) -> anyhow::Result<()> {
-    let host = opened.host().await?;
-    let listeners = listeners(opened).await?;
+async fn on_doors(host: &Arc<Host>, reloads: Reloads, hangup: Signal) -> anyhow::Result<()> {
+    let listeners = listeners(&reloads.opened).await?;
     if listeners.is_empty() {
         bail!("the manifest opens no door; give [host] `agents`, or serve with --stdio");
     }
@@ -63,11 +79,23 @@ async fn on_doors(opened: &Opened) -> anyhow::Result<()> {
     }
     // Before anybody is told that it runs: a stop must be in order from then on.
     let stop = stop_on_signal()?;
-    announce(opened, &host);
+    announce(&reloads.opened, host);
+    let reloading = AbortOnDropHandle::new(tokio::spawn(reloads.run(hangup)));
     wire::serve(host.clone(), listeners, stop, GRACE).await;
+    drop(reloading);
     host.stop().await?;
     tracing::info!("stopped; every call that began is in the ledger");
     Ok(())
+}
+
+/// Whether there was a host on this state folder, and this process a bridge to it.
+async fn bridged(opened: &Opened) -> anyhow::Result<bool> {
+    let Some(socket) = opened.socket() else {
+        return Ok(false);
+    };
+    wire::bridge(&socket)
+        .await
+        .with_context(|| format!("the bridge to {} broke", socket.display()))
 }
 
 async fn listeners(opened: &Opened) -> anyhow::Result<Vec<Listener>> {
@@ -92,7 +120,7 @@ fn announce(opened: &Opened, host: &Arc<Host>) {
     }
     tracing::info!(
         "{} functions, ledger segment {}",
-        host.catalog.functions().count(),
+        host.setup().catalog.functions().count(),
         host.ledger.segment()
     );
     if dir::landlock_is_here() {
@@ -102,11 +130,7 @@ fn announce(opened: &Opened, host: &Arc<Host>) {
             "files: this kernel has no Landlock (Linux 6.2 or later); paths are kept inside by openat2 alone"
         );
     }
-    if opened.mode() == Mode::Dev {
-        tracing::warn!(
-            "dev: agents may run under this host's own user and could change its files; for production run it under a user of its own and name its callers"
-        );
-    }
+    opened.warn_of_agents();
 }
 
 /// Trips on the first SIGINT or SIGTERM; the second one ends the process at once.

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::ground::{self, Given, Kept, Owner};
 use super::{Setting, outside};
-use crate::call::Host;
+use crate::call::{Host, Setup};
 use crate::capability::service::dial::Dialer;
 use crate::capability::service::secret::{
     CommandSource, EnvSource, FileSource, SecretSource, Secrets,
@@ -125,6 +125,15 @@ impl Opened {
         }
     }
 
+    /// Says so in the log, where agents may run under the host's own user.
+    pub(super) fn warn_of_agents(&self) {
+        if self.mode() == Mode::Dev {
+            tracing::warn!(
+                "dev: agents may run under this host's own user and could change its files; for production run it under a user of its own and name its callers"
+            );
+        }
+    }
+
     /// Refuses to stand on ground that others can change. Where the state folder is missing it is
     /// made, so that nobody else makes it.
     pub(super) fn ground(&self) -> anyhow::Result<()> {
@@ -151,7 +160,7 @@ impl Opened {
     }
 
     /// A caller that is known by another user than the host's.
-    fn foreign_caller(&self) -> Option<&CallerSpec> {
+    pub(super) fn foreign_caller(&self) -> Option<&CallerSpec> {
         let own = rustix::process::geteuid().as_raw();
         let mut callers = self.manifest.callers.iter();
         callers.find(|caller| caller.uid.is_some_and(|uid| uid != own))
@@ -224,8 +233,17 @@ impl Opened {
         if let Some(dialer) = self.dialer.get() {
             return Ok(dialer);
         }
-        let dialer = Arc::new(outside::dialer(&self.manifest, &self.base)?);
+        let dialer = Arc::new(self.new_dialer()?);
         Ok(self.dialer.get_or_init(|| dialer))
+    }
+
+    /// A way to the outside of its own.
+    ///
+    /// # Errors
+    ///
+    /// A file that it needs cannot be used.
+    pub(super) fn new_dialer(&self) -> anyhow::Result<Dialer> {
+        outside::dialer(&self.manifest, &self.base)
     }
 
     fn world(&self, dialer: Arc<Dialer>, secrets: Secrets) -> World {
@@ -244,7 +262,7 @@ impl Opened {
     }
 
     /// The secrets of the manifest, or everything that is wrong with them.
-    async fn secrets(&self) -> anyhow::Result<Secrets> {
+    pub(super) async fn secrets(&self) -> anyhow::Result<Secrets> {
         let secrets = &self.manifest.secrets;
         let sources = secrets
             .iter()
@@ -308,8 +326,18 @@ impl Opened {
         Ok(Some(Sha256::digest(token.as_bytes()).into()))
     }
 
-    /// The callers and the tools, checked against the lock: what can be looked at without running.
+    /// The tools, checked against the lock: what can be looked at without running.
     pub(super) fn tools(&self, sandbox: &Sandbox, world: &World) -> anyhow::Result<Catalog> {
+        self.tools_after(&Catalog::default(), sandbox, world)
+    }
+
+    /// The same for a host that runs: components that `former` has are taken from there.
+    fn tools_after(
+        &self,
+        former: &Catalog,
+        sandbox: &Sandbox,
+        world: &World,
+    ) -> anyhow::Result<Catalog> {
         let cache = self.cache()?;
         let lock = self.lock()?;
         let bar = Bar::new("loading", self.manifest.tools.len());
@@ -318,9 +346,8 @@ impl Opened {
             cache: &cache,
             world,
         };
-        let loaded = catalog::load(sandbox, &self.manifest, &lock, places, &|tool| {
-            bar.step(tool)
-        });
+        let done = |tool: &str| bar.step(tool);
+        let loaded = catalog::load_after(former, sandbox, &self.manifest, &lock, places, &done);
         loaded.map_err(|troubles| self.tell(&troubles))
     }
 
@@ -333,21 +360,32 @@ impl Opened {
         ))
     }
 
-    /// Puts a host together.
-    pub(super) async fn host(&self) -> anyhow::Result<Arc<Host>> {
+    /// Who may ask for what, where `former` is what was loaded before.
+    pub(super) fn setup(
+        &self,
+        former: &Catalog,
+        sandbox: &Sandbox,
+        world: &World,
+    ) -> anyhow::Result<Setup> {
+        let catalog = self.tools_after(former, sandbox, world)?;
+        Ok(Setup::new(self.callers()?, catalog, self.mode()))
+    }
+
+    /// Puts a host together, and what its tools reach.
+    pub(super) async fn house(&self) -> anyhow::Result<(Arc<Host>, World)> {
         self.ground()?;
         let world = self.world(self.dialer()?.clone(), self.secrets().await?);
         let sandbox = Arc::new(Sandbox::new()?);
-        let catalog = self.tools(&sandbox, &world)?;
+        let setup = self.setup(&Catalog::default(), &sandbox, &world)?;
         let quota = Quota::new(&self.manifest);
         let lanes = (sandbox, Lanes::new()?);
-        Ok(Arc::new(Host::new(
-            self.callers()?,
-            catalog,
-            quota,
-            lanes,
-            self.ledger()?,
-        )))
+        let host = Host::new(setup, quota, lanes, self.ledger()?);
+        Ok((Arc::new(host), world))
+    }
+
+    /// Puts a host together.
+    pub(super) async fn host(&self) -> anyhow::Result<Arc<Host>> {
+        Ok(self.house().await?.0)
     }
 
     fn ledger(&self) -> anyhow::Result<Ledger> {

@@ -11,7 +11,7 @@ use crate::manifest::{CallerSpec, Right};
 use crate::terms::{Caller, FunctionId};
 
 /// What a door saw of a caller.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub enum Credential<'a> {
     /// A bearer token.
     Token(&'a str),

@@ -37,6 +37,8 @@ pub(super) enum Kind {
     Closed,
     /// A call was turned away.
     Refused,
+    /// What the host goes by was loaded anew.
+    Reload,
     /// The segment ends.
     Seal,
 }

@@ -1,4 +1,4 @@
-//! What happened: an append-only, hash-chained record of every call, in JSON lines.
+//! What happened: an append-only, hash-chained record of every call and every reload, in JSON lines.
 //!
 //! Each process writes one segment of its own; a segment is chained in itself and named in the
 //! segments that begin after it. A record is in the kernel before the call it is about goes on, so
@@ -34,7 +34,7 @@ mod tests;
 pub use attempts::Attempts;
 pub use clock::Clock;
 pub use error::LedgerError;
-pub use record::{Admitted, Closed, Ending, Fingerprint, Header, Mode, Refused, Tally};
+pub use record::{Admitted, Closed, Ending, Fingerprint, Header, Mode, Refused, Reloaded, Tally};
 pub use show::{Call, End, Filter, Shown, show};
 pub use text::printable;
 

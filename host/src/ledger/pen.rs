@@ -52,6 +52,7 @@ enum Kind {
     Admitted,
     Closed,
     Refused,
+    Reload,
     Seal,
 }
 
@@ -66,6 +67,7 @@ impl Draft {
             Record::Admitted(_) => Kind::Admitted,
             Record::Closed(_) => Kind::Closed,
             Record::Refused(_) => Kind::Refused,
+            Record::Reload(_) => Kind::Reload,
             Record::Seal { .. } => Kind::Seal,
         };
         Ok(Self { members, kind })
@@ -170,6 +172,7 @@ impl Pen {
             Kind::Admitted => self.tally.admitted += 1,
             Kind::Closed => self.tally.closed += 1,
             Kind::Refused => self.tally.refused += 1,
+            Kind::Reload => self.tally.reloads += 1,
             Kind::Seal => self.sealed = true,
         }
     }

@@ -1,5 +1,6 @@
 //! The shapes of the records, as they are written. It does not know how a record gets into a file.
 
+use serde::ser::Error as _;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -11,7 +12,8 @@ use crate::terms::{Bill, Caller, Code, Door, Fault, FunctionId, Outcome, Reach, 
 /// The version of these shapes; the first record of each segment says it.
 pub(super) const SCHEMA: u32 = 1;
 
-/// What the first record of a segment says of the process that writes it.
+/// What the first record of a segment says of the process that writes it, as it begins. What a
+/// reload changes of it stands in that reload's record.
 #[derive(Debug, Clone, Copy)]
 pub struct Header<'a> {
     /// Version of the host.
@@ -43,7 +45,9 @@ pub struct Fingerprint {
 }
 
 fn hex_text<S: Serializer>(digest: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&hex::encode(digest))
+    let mut digits = [0; 64];
+    hex::encode_to_slice(digest, &mut digits).map_err(S::Error::custom)?;
+    serializer.serialize_str(std::str::from_utf8(&digits).map_err(S::Error::custom)?)
 }
 
 impl Fingerprint {
@@ -90,6 +94,17 @@ pub struct Refused<'a> {
     pub arguments: Fingerprint,
     /// Why.
     pub code: Code,
+}
+
+/// What the host goes by was loaded anew.
+#[derive(Debug, Clone, Copy)]
+pub struct Reloaded<'a> {
+    /// SHA-256 of the manifest's text until now, in hex.
+    pub before: &'a str,
+    /// SHA-256 of the manifest's text from now on, in hex.
+    pub manifest: &'a str,
+    /// How far the record can be trusted from now on.
+    pub mode: Mode,
 }
 
 /// How a call ended.
@@ -151,6 +166,9 @@ pub struct Tally {
     pub closed: u64,
     /// Calls that were turned away.
     pub refused: u64,
+    /// Times that the manifest was loaded anew.
+    #[serde(default)]
+    pub reloads: u64,
 }
 
 /// Where another segment ended when this one began.
@@ -171,6 +189,7 @@ pub(super) enum Record<'a> {
     Admitted(AdmittedRecord<'a>),
     Closed(ClosedRecord<'a>),
     Refused(RefusedRecord<'a>),
+    Reload(ReloadRecord<'a>),
     Seal { records: Tally },
 }
 
@@ -206,6 +225,13 @@ pub(super) struct RefusedRecord<'a> {
     function: Capped<'a>,
     arguments: Fingerprint,
     code: Code,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ReloadRecord<'a> {
+    before: Capped<'a>,
+    manifest: Capped<'a>,
+    mode: Mode,
 }
 
 #[derive(Debug, Serialize)]
@@ -261,6 +287,14 @@ impl<'a> Record<'a> {
             function: Capped(call.function),
             arguments: call.arguments,
             code: call.code,
+        })
+    }
+
+    pub(super) const fn reloaded(reload: &Reloaded<'a>) -> Self {
+        Self::Reload(ReloadRecord {
+            before: Capped(reload.before),
+            manifest: Capped(reload.manifest),
+            mode: reload.mode,
         })
     }
 

@@ -51,6 +51,8 @@ impl Default for Filter {
 pub struct Shown {
     /// The calls, newest last.
     pub calls: Vec<Call>,
+    /// Times that a host loaded its manifest anew, as far back as was asked for.
+    pub reloads: u64,
     /// Lines that are no records: verifying says more.
     pub unreadable: u64,
 }
@@ -113,7 +115,7 @@ pub fn show(dir: &Path, filter: &Filter) -> Result<Shown, LedgerError> {
     let folder = Folder::open(dir)?;
     let since = filter.since.map(stamp);
     let mut newest = Vec::new();
-    let mut unreadable = 0;
+    let (mut reloads, mut unreadable) = (0, 0);
     for name in folder.segments()? {
         let lines = Lines::new(BufReader::with_capacity(1 << 17, folder.read(&name)?));
         let mut reader = Reader::new(&name, filter, since.as_deref());
@@ -121,6 +123,7 @@ pub fn show(dir: &Path, filter: &Filter) -> Result<Shown, LedgerError> {
             .read(lines)
             .map_err(LedgerError::file("read", folder.path().join(&name)))?;
         unreadable += reader.unreadable;
+        reloads += reader.reloads;
         newest.extend(reader.into_calls());
         // Stable, and within a segment the key never falls: a clock that was set back cannot turn
         // the order of records around.
@@ -129,6 +132,7 @@ pub fn show(dir: &Path, filter: &Filter) -> Result<Shown, LedgerError> {
     }
     Ok(Shown {
         calls: newest.into_iter().map(|(_, call)| call).collect(),
+        reloads,
         unreadable,
     })
 }
@@ -144,6 +148,7 @@ struct Reader<'a> {
     latest: Latest,
     open: BTreeMap<u64, (Latest, Call)>,
     newest: BTreeMap<u64, (Latest, Call)>,
+    reloads: u64,
     unreadable: u64,
 }
 
@@ -156,6 +161,7 @@ impl<'a> Reader<'a> {
             latest: Arc::default(),
             open: BTreeMap::new(),
             newest: BTreeMap::new(),
+            reloads: 0,
             unreadable: 0,
         }
     }
@@ -183,6 +189,10 @@ impl<'a> Reader<'a> {
             Kind::Open | Kind::Seal => {}
             Kind::Admitted | Kind::Refused => self.begin(entry),
             Kind::Closed => self.end(entry),
+            Kind::Reload if self.since.is_none_or(|since| *entry.time >= *since) => {
+                self.reloads += 1;
+            }
+            Kind::Reload => {}
         }
     }
 

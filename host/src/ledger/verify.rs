@@ -274,6 +274,7 @@ impl<'a> Check<'a> {
                 admitted: 0,
                 closed: 0,
                 refused: 0,
+                reloads: 0,
             },
             sealed: false,
         }
@@ -347,6 +348,7 @@ impl<'a> Check<'a> {
                 tally.closed += 1;
             }
             Kind::Refused => tally.refused += 1,
+            Kind::Reload => tally.reloads += 1,
             Kind::Seal if entry.records != Some(tally) => return Err(Flaw::WrongCount),
             Kind::Seal => self.sealed = true,
         }

@@ -20,7 +20,7 @@ use super::flush::Flusher;
 use super::folder::Folder;
 use super::links;
 use super::pen::{Draft, Health, Paper, Pen};
-use super::record::{Admitted, Closed, Header, Mode, Record, Refused};
+use super::record::{Admitted, Closed, Header, Record, Refused, Reloaded};
 use crate::terms::Reach;
 
 /// The number of a call's "admitted" record in its segment: it names the call.
@@ -39,7 +39,6 @@ pub struct Ledger(Arc<Shared>);
 
 struct Shared {
     segment: String,
-    mode: Mode,
     pen: Mutex<Pen>,
     health: Health,
     flusher: Flusher,
@@ -59,7 +58,7 @@ impl Ledger {
         let (segment, file) = folder.create(clock())?;
         let path = folder.path().join(&segment);
         let sync = syncing(&folder, &file).map_err(LedgerError::file("open", &path))?;
-        let ledger = Self::on(Box::new(file), sync, (segment, header.mode), clock)
+        let ledger = Self::on(Box::new(file), sync, segment, clock)
             .map_err(LedgerError::file("start the thread that syncs", &path))?;
         let open = Record::open(header, ledger.segment(), &earlier);
         ledger.0.append(&open)?;
@@ -70,13 +69,12 @@ impl Ledger {
     pub(super) fn on(
         paper: Box<dyn Paper>,
         sync: impl FnMut() -> io::Result<()> + Send + 'static,
-        (segment, mode): (String, Mode),
+        segment: String,
         clock: Clock,
     ) -> io::Result<Self> {
         let health = Health::default();
         Ok(Self(Arc::new(Shared {
             segment,
-            mode,
             pen: Mutex::new(Pen::new(paper, clock, health.clone())),
             flusher: Flusher::start(sync, health.clone())?,
             health,
@@ -117,16 +115,20 @@ impl Ledger {
         self.0.append(&Record::refused(call)).map(drop)
     }
 
+    /// Records that what the host goes by was loaded anew. When this is done the record is on the disk,
+    /// and only then may it hold.
+    ///
+    /// # Errors
+    /// The record could not be kept: what was loaded must not be used.
+    pub async fn reload(&self, reload: &Reloaded<'_>) -> Result<(), LedgerError> {
+        self.0.append(&Record::reloaded(reload))?;
+        self.0.flusher.flushed().await
+    }
+
     /// False from the first failure on: no call is admitted any more.
     #[must_use]
     pub fn healthy(&self) -> bool {
         self.0.health.check().is_ok()
-    }
-
-    /// How far the record can be trusted.
-    #[must_use]
-    pub fn mode(&self) -> Mode {
-        self.0.mode
     }
 
     /// The segment's file name.

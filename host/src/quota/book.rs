@@ -5,6 +5,8 @@
 //! Between two calls of its methods nobody waits who could run. So a call that comes and finds room
 //! takes nobody's place, and a place that is given back goes at once to who is next: to the callers
 //! in turns, and of one caller's calls to the oldest that can run.
+//!
+//! How much room there is may change while calls run: what is taken stays taken.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Ticket(u64);
 
-/// Whose call it is, and of which tool: indices that are fixed at the start.
+/// Whose call it is, and of which tool: numbers that stay theirs as long as anything of them runs or
+/// waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seat {
     pub(super) caller: usize,
@@ -31,27 +34,34 @@ pub(super) enum Heard {
 }
 
 /// The whole state.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Book {
-    /// Places left over all.
-    free: u32,
-    /// Places left of each tool.
-    tools: Vec<u32>,
+    /// Places over all.
+    places: Room,
+    /// Places of each tool.
+    tools: Vec<Room>,
     callers: Vec<Party>,
-    /// Calls that may still begin to wait.
-    queue: u32,
+    /// Calls that wait.
+    queue: Room,
     /// Whose turn it is when a place is given back.
     turn: usize,
     next: u64,
 }
 
+/// How many there may be, and how many there are: more, where a change left less room than was taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Room {
+    pub(super) most: u32,
+    pub(super) taken: u32,
+}
+
 /// One caller.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct Party {
-    /// Places it may still take.
-    free: u32,
-    /// Calls that may still begin to wait.
-    queue: u32,
+    /// Its places.
+    places: Room,
+    /// Its calls that wait.
+    queue: Room,
     /// What waits, by tool, in order.
     waits: BTreeMap<usize, BTreeSet<Ticket>>,
 }
@@ -65,40 +75,79 @@ pub(super) struct Share {
     pub(super) queue: u32,
 }
 
+/// How much room there is: over all, for each tool and each caller by their numbers.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Bounds {
+    pub(super) places: u32,
+    pub(super) queue: u32,
+    pub(super) tools: Vec<(usize, u32)>,
+    pub(super) callers: Vec<(usize, Share)>,
+}
+
+impl Room {
+    const fn is_free(self) -> bool {
+        self.taken < self.most
+    }
+
+    const fn take(&mut self) {
+        self.taken = self.taken.saturating_add(1);
+    }
+
+    const fn give_back(&mut self) {
+        self.taken = self.taken.saturating_sub(1);
+    }
+}
+
 impl Book {
-    /// An empty book: so many places over all, so many calls that may wait, and the same for each
-    /// tool and each caller.
-    pub(super) fn new(places: u32, queue: u32, tools: Vec<u32>, callers: &[Share]) -> Self {
-        let party = |share: &Share| Party {
-            free: share.places,
-            queue: share.queue,
-            waits: BTreeMap::new(),
-        };
-        Self {
-            free: places,
-            tools,
-            callers: callers.iter().map(party).collect(),
-            queue,
-            turn: 0,
-            next: 0,
+    /// Sets how much room there is, and forgets nobody: whoever has a place keeps it, whoever waits
+    /// goes on waiting. What the bounds do not name keeps those it had. Gives the calls that run now.
+    pub(super) fn change(&mut self, bounds: &Bounds) -> Vec<Ticket> {
+        self.places.most = bounds.places;
+        self.queue.most = bounds.queue;
+        grow(&mut self.tools, &bounds.tools);
+        grow(&mut self.callers, &bounds.callers);
+        for (tool, most) in &bounds.tools {
+            if let Some(room) = self.tools.get_mut(*tool) {
+                room.most = *most;
+            }
         }
+        for (caller, share) in &bounds.callers {
+            if let Some(party) = self.callers.get_mut(*caller) {
+                party.places.most = share.places;
+                party.queue.most = share.queue;
+            }
+        }
+        self.serve()
+    }
+
+    /// Whether nothing of this tool runs or waits.
+    pub(super) fn is_idle_tool(&self, tool: usize) -> bool {
+        let runs = self.tools.get(tool).is_some_and(|room| room.taken > 0);
+        let waits = |party: &Party| party.waits.contains_key(&tool);
+        !runs && !self.callers.iter().any(waits)
+    }
+
+    /// Whether nothing of this caller runs or waits.
+    pub(super) fn is_idle_caller(&self, caller: usize) -> bool {
+        let idle = |party: &Party| party.places.taken == 0 && party.waits.is_empty();
+        self.callers.get(caller).is_none_or(idle)
     }
 
     /// A call comes.
     pub(super) fn ask(&mut self, seat: Seat) -> Heard {
-        let of_tool = self.tools.get(seat.tool).copied().unwrap_or(0);
+        let of_tool = self.tools.get(seat.tool).copied().unwrap_or_default();
         let Some(party) = self.callers.get_mut(seat.caller) else {
             return Heard::Busy;
         };
-        if self.free > 0 && of_tool > 0 && party.free > 0 {
+        if self.places.is_free() && of_tool.is_free() && party.places.is_free() {
             self.take(seat);
             return Heard::Go;
         }
-        if self.queue == 0 || party.queue == 0 {
+        if !self.queue.is_free() || !party.queue.is_free() {
             return Heard::Busy;
         }
-        self.queue -= 1;
-        party.queue -= 1;
+        self.queue.take();
+        party.queue.take();
         let ticket = Ticket(self.next);
         self.next += 1;
         party.waits.entry(seat.tool).or_default().insert(ticket);
@@ -108,13 +157,18 @@ impl Book {
     /// A call that ran is over. Gives the calls that run now: two at the most, one for the tool's
     /// place and one for the caller's.
     pub(super) fn leave(&mut self, seat: Seat) -> Vec<Ticket> {
-        self.free += 1;
-        if let Some(free) = self.tools.get_mut(seat.tool) {
-            *free += 1;
+        self.places.give_back();
+        if let Some(room) = self.tools.get_mut(seat.tool) {
+            room.give_back();
         }
         if let Some(party) = self.callers.get_mut(seat.caller) {
-            party.free += 1;
+            party.places.give_back();
         }
+        self.serve()
+    }
+
+    /// Gives places to those who wait, as long as somebody can have one.
+    fn serve(&mut self) -> Vec<Ticket> {
         let mut served = Vec::new();
         while let Some((ticket, seat)) = self.next_to_run() {
             self.forget(ticket, seat);
@@ -134,8 +188,8 @@ impl Book {
             return;
         };
         if line.remove(&ticket) {
-            self.queue += 1;
-            party.queue += 1;
+            self.queue.give_back();
+            party.queue.give_back();
         }
         if line.is_empty() {
             party.waits.remove(&seat.tool);
@@ -143,18 +197,18 @@ impl Book {
     }
 
     fn take(&mut self, seat: Seat) {
-        self.free = self.free.saturating_sub(1);
-        if let Some(free) = self.tools.get_mut(seat.tool) {
-            *free = free.saturating_sub(1);
+        self.places.take();
+        if let Some(room) = self.tools.get_mut(seat.tool) {
+            room.take();
         }
         if let Some(party) = self.callers.get_mut(seat.caller) {
-            party.free = party.free.saturating_sub(1);
+            party.places.take();
         }
     }
 
     /// Of the callers in turns the first that has a call which could run, and its oldest such call.
     fn next_to_run(&self) -> Option<(Ticket, Seat)> {
-        if self.free == 0 {
+        if !self.places.is_free() {
             return None;
         }
         let (before, after) = self.callers.split_at_checked(self.turn)?;
@@ -165,10 +219,10 @@ impl Book {
     }
 
     fn oldest(&self, caller: usize, party: &Party) -> Option<(Ticket, Seat)> {
-        if party.free == 0 {
+        if !party.places.is_free() {
             return None;
         }
-        let can_run = |tool: usize| self.tools.get(tool).is_some_and(|free| *free > 0);
+        let can_run = |tool: usize| self.tools.get(tool).is_some_and(|room| room.is_free());
         let heads = party
             .waits
             .iter()
@@ -176,6 +230,14 @@ impl Book {
             .filter_map(|(tool, line)| Some((*line.first()?, *tool)));
         let (ticket, tool) = heads.min()?;
         Some((ticket, Seat { caller, tool }))
+    }
+}
+
+/// Makes a list as long as the numbers need.
+fn grow<T: Default, B>(all: &mut Vec<T>, numbered: &[(usize, B)]) {
+    let needed = numbered.iter().map(|(number, _)| number + 1).max();
+    if needed.is_some_and(|needed| all.len() < needed) {
+        all.resize_with(needed.unwrap_or_default(), T::default);
     }
 }
 

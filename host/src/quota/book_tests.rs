@@ -1,5 +1,5 @@
-//! Every order of events on small books, and long random ones on larger: what must always hold is
-//! looked at after each.
+//! Every order of events on small books, and long random ones on larger, with changes of the room in
+//! between: what must always hold is looked at after each.
 
 use super::*;
 
@@ -18,7 +18,7 @@ struct Scene {
 impl Scene {
     fn new(most: u32, queue: u32, tools: &[u32], shares: &[Share]) -> Self {
         Self {
-            book: Book::new(most, queue, tools.to_vec(), shares),
+            book: Book::default(),
             most,
             tools: tools.to_vec(),
             shares: shares.to_vec(),
@@ -26,10 +26,39 @@ impl Scene {
             held: Vec::new(),
             waiting: Vec::new(),
         }
+        .changed(most, queue, tools, shares)
+    }
+
+    /// With other bounds.
+    fn changed(mut self, most: u32, queue: u32, tools: &[u32], shares: &[Share]) -> Self {
+        (self.most, self.queue) = (most, queue);
+        (self.tools, self.shares) = (tools.to_vec(), shares.to_vec());
+        let served = self.book.change(&Bounds {
+            places: most,
+            queue,
+            tools: tools.iter().copied().enumerate().collect(),
+            callers: shares.iter().copied().enumerate().collect(),
+        });
+        self.served(served);
+        self.check();
+        self
+    }
+
+    /// Those who waited and run now.
+    fn served(&mut self, tickets: Vec<Ticket>) -> Vec<Seat> {
+        let seats = tickets.into_iter().map(|ticket| {
+            let at = self.waiting.iter().position(|(other, _)| *other == ticket);
+            self.waiting.remove(at.expect("it waited")).1
+        });
+        let seats: Vec<Seat> = seats.collect();
+        self.held.extend(&seats);
+        seats
     }
 
     fn ask(&mut self, seat: Seat) -> Heard {
-        let heard = self.book.ask(seat);
+        let (free, heard) = (self.room(seat), self.book.ask(seat));
+        // A place is given exactly where there is room, so nothing is ever exceeded.
+        assert_eq!(heard == Heard::Go, free, "{seat:?}");
         match heard {
             Heard::Go => self.held.push(seat),
             Heard::Wait(ticket) => self.waiting.push((ticket, seat)),
@@ -42,15 +71,7 @@ impl Scene {
     fn leave(&mut self, index: usize) -> Vec<Seat> {
         let seat = self.held.swap_remove(index);
         let served = self.book.leave(seat);
-        assert!(served.len() <= 2, "{served:?}");
-        let seats: Vec<Seat> = served
-            .into_iter()
-            .map(|ticket| {
-                let at = self.waiting.iter().position(|(other, _)| *other == ticket);
-                self.waiting.remove(at.expect("it waited")).1
-            })
-            .collect();
-        self.held.extend(&seats);
+        let seats = self.served(served);
         self.check();
         seats
     }
@@ -75,26 +96,27 @@ impl Scene {
             && of_caller < self.shares[seat.caller].places
     }
 
-    /// Nothing is exceeded, nothing is miscounted, and nobody waits who could run.
+    /// Nothing is miscounted, and nobody waits who could run.
     fn check(&self) {
-        assert_eq!(
-            self.book.free,
-            self.most - Self::count(&self.held, |_| true)
-        );
+        let room = |most, taken| Room { most, taken };
+        let all = Self::count(&self.held, |_| true);
+        assert_eq!(self.book.places, room(self.most, all));
         for (tool, most) in self.tools.iter().enumerate() {
             let held = Self::count(&self.held, |held| held.tool == tool);
-            assert_eq!(self.book.tools[tool], most - held);
+            assert_eq!(self.book.tools[tool], room(*most, held));
+            let waits = Self::count(&self.waiting, |(_, seat)| seat.tool == tool);
+            assert_eq!(self.book.is_idle_tool(tool), held + waits == 0);
         }
         for (caller, share) in self.shares.iter().enumerate() {
             let held = Self::count(&self.held, |held| held.caller == caller);
-            assert_eq!(self.book.callers[caller].free, share.places - held);
             let waits = Self::count(&self.waiting, |(_, seat)| seat.caller == caller);
-            assert_eq!(self.book.callers[caller].queue, share.queue - waits);
+            let party = &self.book.callers[caller];
+            assert_eq!(party.places, room(share.places, held));
+            assert_eq!(party.queue, room(share.queue, waits));
+            assert_eq!(self.book.is_idle_caller(caller), held + waits == 0);
         }
-        assert_eq!(
-            self.book.queue,
-            self.queue - Self::count(&self.waiting, |_| true)
-        );
+        let waiting = Self::count(&self.waiting, |_| true);
+        assert_eq!(self.book.queue, room(self.queue, waiting));
         for (_, seat) in &self.waiting {
             assert!(!self.room(*seat), "{seat:?} waits and could run");
         }
@@ -181,23 +203,30 @@ impl Dice {
     }
 }
 
+/// Bounds of any size but none.
+fn bounds(dice: &mut Dice, callers: usize, tools: usize) -> (u32, u32, Vec<u32>, Vec<Share>) {
+    let mut size = |most: usize| u32::try_from(1 + dice.roll(most)).expect("small");
+    let limits = (0..tools).map(|_| size(4)).collect();
+    let shares = (0..callers).map(|_| Share {
+        places: size(5),
+        queue: size(9),
+    });
+    let shares = shares.collect();
+    (size(8), size(20), limits, shares)
+}
+
 #[test]
 fn in_long_random_orders_too_and_everything_drains() {
     for seed in 0..200 {
         let mut dice = Dice(seed);
         let (callers, tools) = (1 + dice.roll(5), 1 + dice.roll(4));
-        let size =
-            |dice: &mut Dice, most: usize| u32::try_from(1 + dice.roll(most)).expect("small");
-        let limits: Vec<u32> = (0..tools).map(|_| size(&mut dice, 4)).collect();
-        let shares: Vec<Share> = (0..callers)
-            .map(|_| Share {
-                places: size(&mut dice, 5),
-                queue: size(&mut dice, 9),
-            })
-            .collect();
-        let (most, queue) = (size(&mut dice, 8), size(&mut dice, 20));
+        let (most, queue, limits, shares) = bounds(&mut dice, callers, tools);
         let mut scene = Scene::new(most, queue, &limits, &shares);
         for _ in 0..400 {
+            if dice.roll(20) == 0 {
+                let (most, queue, limits, shares) = bounds(&mut dice, callers, tools);
+                scene = scene.changed(most, queue, &limits, &shares);
+            }
             let ask = dice.roll(2) == 0;
             if ask {
                 scene.ask(Seat {
@@ -241,6 +270,21 @@ fn a_thousand_calls_of_one_caller_do_not_delay_anothers_first() {
     );
     let first: Vec<Seat> = (0..2).flat_map(|_| scene.leave(0)).collect();
     assert!(first.contains(&honest), "{first:?}");
+}
+
+#[test]
+fn room_may_shrink_below_what_is_taken_and_grow_for_those_who_wait() {
+    let mut scene = Scene::new(4, 9, &[4], &[WIDE]);
+    let seat = Seat { caller: 0, tool: 0 };
+    (0..4).for_each(|_| assert_eq!(scene.ask(seat), Heard::Go));
+    let mut scene = scene.changed(4, 9, &[2], &[WIDE]);
+    assert!(matches!(scene.ask(seat), Heard::Wait(_)));
+    assert!(matches!(scene.ask(seat), Heard::Wait(_)));
+    assert_eq!(scene.leave(0), [], "three run, and two may");
+    assert_eq!(scene.leave(0), [], "two run, and two may");
+    assert_eq!(scene.leave(0), [seat]);
+    let scene = scene.changed(4, 9, &[3], &[WIDE]);
+    assert_eq!((scene.held.len(), scene.waiting.len()), (3, 0));
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Is there room. Places for calls, over all, per tool and per caller, and a queue that ends: beyond
 //! it a call hears "busy" at once instead of waiting for ever.
 //!
-//! Who is next is decided in `book`, which is pure; here calls wait, are woken, and give up.
+//! Who is next is decided in `book`, which is pure; here calls wait, are woken, and give up. How much
+//! room there is may change meanwhile.
 
 mod book;
+mod numbers;
 mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +14,8 @@ use std::task::Waker;
 
 use crate::manifest::Manifest;
 use crate::terms::{Code, Fault};
-use book::{Book, Heard, Seat, Share, Ticket};
+use book::{Book, Bounds, Heard, Seat, Share, Ticket};
+use numbers::Numbers;
 use wait::Turn;
 
 /// When a call that was turned away may come again, in seconds: by then most calls that ran are over.
@@ -24,16 +27,17 @@ const LOCAL: &str = "local";
 /// The places of one host.
 pub struct Quota {
     desk: Arc<Desk>,
-    tools: BTreeMap<Arc<str>, usize>,
-    callers: BTreeMap<Arc<str>, usize>,
 }
 
 /// Where places are given and taken back. The lock is held for some bookkeeping, never while
 /// anybody waits or is woken.
 struct Desk(Mutex<Opened>);
 
+#[derive(Default)]
 struct Opened {
     book: Book,
+    tools: Numbers,
+    callers: Numbers,
     /// Who waits, and how to wake him once he was asked.
     waits: BTreeMap<Ticket, Option<Waker>>,
     /// Who was given a place and has not come for it yet.
@@ -55,31 +59,23 @@ impl Quota {
     /// part of the queue.
     #[must_use]
     pub fn new(manifest: &Manifest) -> Self {
-        let host = &manifest.host;
-        let mut declared: Vec<(Arc<str>, Option<u32>)> = manifest
-            .callers
-            .iter()
-            .map(|caller| (caller.name.clone(), caller.concurrency))
-            .collect();
-        if declared.is_empty() {
-            declared.push((LOCAL.into(), None));
-        }
-        let count = u32::try_from(declared.len()).unwrap_or(u32::MAX);
-        let spared = host.concurrency.saturating_sub(count.saturating_sub(1));
-        let part = (host.queue / count).max(1);
-        let shares = declared.iter().map(|(_, places)| Share {
-            places: places.unwrap_or(spared.max(1)),
-            queue: part,
-        });
-        let shares: Vec<Share> = shares.collect();
-        let tools = manifest.tools.iter();
-        let places = tools.clone().map(|tool| tool.all.limits.concurrency);
-        let book = Book::new(host.concurrency, host.queue, places.collect(), &shares);
-        Self {
-            desk: Arc::new(Desk::open(book)),
-            tools: numbered(tools.map(|tool| tool.name.clone())),
-            callers: numbered(declared.into_iter().map(|(name, _)| name)),
-        }
+        let quota = Self {
+            desk: Arc::new(Desk(Mutex::default())),
+        };
+        quota.change(manifest);
+        quota
+    }
+
+    /// From now on the places are those of this manifest. Calls that run keep theirs, and count
+    /// against the new bounds; calls that wait keep their turn. Tools and callers that are gone
+    /// keep their bounds until nothing of them is left.
+    pub fn change(&self, manifest: &Manifest) {
+        let mut opened = self.desk.lock();
+        let bounds = opened.bounds(manifest);
+        let served = opened.book.change(&bounds);
+        let wakers = opened.call(served);
+        drop(opened);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Takes a place for a call of this caller and tool, waiting for one if there is room to wait.
@@ -89,15 +85,10 @@ impl Quota {
     ///
     /// `busy` when too many wait already, `shutting-down` when the host stops.
     pub async fn reserve(&self, caller: &str, tool: &str) -> Result<Reservation, Fault> {
-        let nobody = |what: &str| Fault::internal(format!("no places for {what}"));
-        let seat = Seat {
-            caller: *self.callers.get(caller).ok_or_else(|| nobody(caller))?,
-            tool: *self.tools.get(tool).ok_or_else(|| nobody(tool))?,
-        };
-        match self.desk.ask(seat)? {
-            Heard::Go => Ok(self.desk.reservation(seat)),
-            Heard::Wait(ticket) => Turn::new(self.desk.clone(), ticket, seat).await,
-            Heard::Busy => Err(Fault::new(
+        match self.desk.ask(caller, tool)? {
+            (Heard::Go, seat) => Ok(self.desk.reservation(seat)),
+            (Heard::Wait(ticket), seat) => Turn::new(self.desk.clone(), ticket, seat).await,
+            (Heard::Busy, _) => Err(Fault::new(
                 Code::Busy,
                 format!("Too many calls are waiting (tool `{tool}`). Try again in a moment."),
             )
@@ -116,35 +107,78 @@ impl Quota {
     }
 }
 
-fn numbered(names: impl Iterator<Item = Arc<str>>) -> BTreeMap<Arc<str>, usize> {
-    names.enumerate().map(|(at, name)| (name, at)).collect()
+impl Opened {
+    /// What a manifest grants, by number.
+    fn bounds(&mut self, manifest: &Manifest) -> Bounds {
+        let host = &manifest.host;
+        let mut declared: Vec<(Arc<str>, Option<u32>)> = manifest
+            .callers
+            .iter()
+            .map(|caller| (caller.name.clone(), caller.concurrency))
+            .collect();
+        if declared.is_empty() {
+            declared.push((LOCAL.into(), None));
+        }
+        let count = u32::try_from(declared.len()).unwrap_or(u32::MAX);
+        let spared = host.concurrency.saturating_sub(count.saturating_sub(1));
+        let part = (host.queue / count).max(1);
+        let share = |places: Option<u32>| Share {
+            places: places.unwrap_or(spared.max(1)),
+            queue: part,
+        };
+        let book = &self.book;
+        let names = manifest.tools.iter().map(|tool| &tool.name);
+        let tools = self.tools.renew(names, |tool| book.is_idle_tool(tool));
+        let places = manifest.tools.iter();
+        let places = places.map(|tool| tool.all.limits.concurrency);
+        let names = declared.iter().map(|(name, _)| name);
+        let callers = self
+            .callers
+            .renew(names, |caller| book.is_idle_caller(caller));
+        let shares = declared.iter().map(|(_, places)| share(*places));
+        Bounds {
+            places: host.concurrency,
+            queue: host.queue,
+            tools: tools.into_iter().zip(places).collect(),
+            callers: callers.into_iter().zip(shares).collect(),
+        }
+    }
+
+    /// Those who were given a place may come for it; gives who has to be woken for that.
+    fn call(&mut self, served: Vec<Ticket>) -> Vec<Waker> {
+        let mut wakers = Vec::new();
+        for ticket in served {
+            // Nobody is there any more once the desk is closed.
+            if let Some(waker) = self.waits.remove(&ticket) {
+                self.called.insert(ticket);
+                wakers.extend(waker);
+            }
+        }
+        wakers
+    }
 }
 
 impl Desk {
-    fn open(book: Book) -> Self {
-        Self(Mutex::new(Opened {
-            book,
-            waits: BTreeMap::new(),
-            called: BTreeSet::new(),
-            closed: false,
-        }))
-    }
-
     /// Nothing panics while it is held; if something did, the book is whole between its methods.
     fn lock(&self) -> MutexGuard<'_, Opened> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ask(&self, seat: Seat) -> Result<Heard, Fault> {
+    fn ask(&self, caller: &str, tool: &str) -> Result<(Heard, Seat), Fault> {
+        let nobody = |what: &str| Fault::internal(format!("no places for {what}"));
         let mut opened = self.lock();
         if opened.closed {
             return Err(stopping());
         }
+        let seat = Seat {
+            caller: opened.callers.of(caller).ok_or_else(|| nobody(caller))?,
+            tool: opened.tools.of(tool).ok_or_else(|| nobody(tool))?,
+        };
         let heard = opened.book.ask(seat);
         if let Heard::Wait(ticket) = heard {
             opened.waits.insert(ticket, None);
         }
-        Ok(heard)
+        Ok((heard, seat))
     }
 
     /// A place that the book has already given.
@@ -157,17 +191,11 @@ impl Desk {
 
     /// Takes a place back and wakes whoever has it now.
     fn leave(&self, seat: Seat) {
-        let mut wakers = Vec::new();
-        {
+        let wakers = {
             let mut opened = self.lock();
-            for ticket in opened.book.leave(seat) {
-                // Nobody is there any more once the desk is closed.
-                if let Some(waker) = opened.waits.remove(&ticket) {
-                    opened.called.insert(ticket);
-                    wakers.extend(waker);
-                }
-            }
-        }
+            let served = opened.book.leave(seat);
+            opened.call(served)
+        };
         wakers.into_iter().for_each(Waker::wake);
     }
 }

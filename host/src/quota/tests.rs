@@ -202,6 +202,55 @@ async fn a_caller_has_its_own_places_and_its_own_part_of_the_queue() {
     assert!(waiting[0].rang() && !waiting[1].rang());
 }
 
+/// The same with another number of places for each tool, another caller and another tool.
+fn other(x: u32) -> crate::manifest::Manifest {
+    let text = format!(
+        r#"
+schema = 1
+[host]
+concurrency = 4
+queue = 6
+[caller.b]
+uid = 1
+may = ["*"]
+[caller.c]
+stdio = true
+may = ["*"]
+[tool.x]
+component = "x.wasm"
+limits = {{ concurrency = {x} }}
+[tool.z]
+component = "z.wasm"
+"#
+    );
+    crate::manifest::parse("toolhost.toml", &text).expect("a manifest")
+}
+
+#[tokio::test]
+async fn places_that_are_taken_count_after_a_change_and_who_waits_is_called() {
+    let quota = quota(TWO);
+    let held = [quota.reserve("a", "x").await, quota.reserve("a", "x").await];
+    let mut waiting = Asked::new(&quota, "a", "x");
+    assert!(waiting.poll().is_pending());
+    quota.change(&other(2));
+    assert!(!waiting.rang(), "both places are taken still");
+    let mut second = Asked::new(&quota, "b", "x");
+    assert!(second.poll().is_pending());
+    quota.change(&other(3));
+    assert!(
+        waiting.rang() && !second.rang(),
+        "the one place more is the first one's"
+    );
+    // `a` and `y` are gone for good, but for what is still there.
+    assert!(matches!(waiting.poll(), Poll::Ready(Ok(_))));
+    drop(held);
+    assert!(second.rang());
+    drop(second);
+    quota.change(&other(3));
+    assert_eq!(code(&quota.reserve("a", "x").await), Some(Code::Internal));
+    assert!(quota.reserve("c", "z").await.is_ok());
+}
+
 #[tokio::test]
 async fn closing_tells_who_waits() {
     let quota = quota(TWO);

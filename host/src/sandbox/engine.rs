@@ -188,7 +188,10 @@ fn code(wasi: Wasi) -> Config {
         .wasm_relaxed_simd(false)
         // Not with garbage collection, which is not built in: on by itself.
         .wasm_features(WasmFeatures::FUNCTION_REFERENCES, false)
-        .wasm_multi_memory(false)
+        // What a component's own parts say to each other is copied by code that wasmtime makes and
+        // that imports both memories: without this no component composed of several is accepted,
+        // and QuickJS's are. A module may still define one memory only, see `pool`.
+        .wasm_multi_memory(true)
         .wasm_tail_call(true)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(16))
         .generate_address_map(false)

@@ -78,7 +78,7 @@ pub struct Annotations {
 }
 
 /// One function in an agent's list.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     /// Which function it is.
     pub id: FunctionId,

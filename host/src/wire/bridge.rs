@@ -12,7 +12,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
 
-use super::mcp::{self, Signals, speak};
+use super::mcp::{self, Known, Signals, speak};
 use crate::call::{Credential, Host};
 use crate::terms::Door;
 
@@ -36,6 +36,11 @@ pub async fn serve_stdio(
             "no caller stands for standard input. Give one [caller.<name>] stdio = true.",
         )
     })?;
+    let known = Known {
+        caller,
+        by: Credential::Stdio,
+        door: Door::Stdio,
+    };
     let signals = Signals {
         stop: stop.clone(),
         cut: CancellationToken::new(),
@@ -48,7 +53,7 @@ pub async fn serve_stdio(
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        () = speak(host, (caller, Door::Stdio), mcp::stdio(), signals) => {}
+        () = speak(host, known, mcp::stdio(), signals) => {}
         () = cut_off => {}
     }
     Ok(())

@@ -124,13 +124,18 @@ impl Web {
         } else {
             (StatusCode::SERVICE_UNAVAILABLE, "unready")
         };
-        let state = serde_json::json!({
+        let mut state = serde_json::json!({
             "status": word,
             // "dev" where agents may run under the host's own user: they could write its files.
-            "mode": self.host.ledger.mode(),
+            "mode": self.host.setup().mode,
             "name": "toolhost",
             "version": env!("CARGO_PKG_VERSION"),
         });
+        // Why is in the log: anybody on this machine may ask here.
+        if let Some(since) = self.host.stale_since() {
+            let since = humantime::format_rfc3339_seconds(since);
+            state["reload_failed_since"] = since.to_string().into();
+        }
         Ok(json(status, state.to_string().into_bytes()))
     }
 

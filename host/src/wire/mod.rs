@@ -16,6 +16,7 @@ mod frame;
 mod guard;
 mod http;
 mod mcp;
+mod peeking;
 mod serve;
 mod unix;
 

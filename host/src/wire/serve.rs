@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use super::door::{Kind, Listener};
 use super::frame::{Framing, INVALID_REQUEST, Refusal};
 use super::http::{Web, stranger};
-use super::mcp::{Signals, speak};
+use super::mcp::{Known, Signals, speak};
+use super::peeking::Peeking;
 use super::unix;
 use crate::call::{Credential, Host};
 use crate::terms::Door;
@@ -185,9 +186,14 @@ impl Reception {
                     line.push(b'\n');
                     return stream.write_all(&line).await;
                 };
-                let halves = stream.into_split();
-                let host = Arc::clone(&self.host);
-                speak(host, (caller, Door::Unix), halves, self.signals.clone()).await;
+                let (reader, writer) = stream.into_split();
+                let halves = (Peeking::new(reader), writer);
+                let known = Known {
+                    caller,
+                    by: Credential::Uid(uid),
+                    door: Door::Unix,
+                };
+                speak(Arc::clone(&self.host), known, halves, self.signals.clone()).await;
             }
         }
         Ok(())

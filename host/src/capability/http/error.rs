@@ -5,7 +5,7 @@ use super::headers::HeaderError;
 use super::judge::{Refusal, RefusalKind};
 use crate::capability::service::dial::{DialError, DialErrorKind};
 
-/// The codes of `toolhost:tool/http`.
+/// The codes of `toolhost:tool/http`, which has one for all that is too large; `wasi:http` has more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ErrorCode {
@@ -13,8 +13,18 @@ pub enum ErrorCode {
     Denied,
     /// It is malformed, or says what only the host may say.
     Invalid,
-    /// The request or the response is larger than its limit.
-    TooLarge,
+    /// The request's URL is larger than its limit.
+    #[serde(rename = "too-large")]
+    LongUrl,
+    /// The request's headers are.
+    #[serde(rename = "too-large")]
+    LargeHeaders,
+    /// The request's body is.
+    #[serde(rename = "too-large")]
+    LargeBody,
+    /// The response is.
+    #[serde(rename = "too-large")]
+    LargeResponse,
     /// No whole response in time.
     Timeout,
     /// The name does not resolve, nothing answers there, or its certificate does not hold.
@@ -30,7 +40,9 @@ impl ErrorCode {
         match self {
             Self::Denied => "denied",
             Self::Invalid => "invalid",
-            Self::TooLarge => "too-large",
+            Self::LongUrl | Self::LargeHeaders | Self::LargeBody | Self::LargeResponse => {
+                "too-large"
+            }
             Self::Timeout => "timeout",
             Self::Unreachable => "unreachable",
             Self::Protocol => "protocol",
@@ -53,7 +65,9 @@ impl From<&Refusal> for HttpError {
         let code = match refusal.kind {
             RefusalKind::Denied => ErrorCode::Denied,
             RefusalKind::Invalid => ErrorCode::Invalid,
-            RefusalKind::TooLarge => ErrorCode::TooLarge,
+            RefusalKind::LongUrl => ErrorCode::LongUrl,
+            RefusalKind::LargeHeaders => ErrorCode::LargeHeaders,
+            RefusalKind::LargeBody => ErrorCode::LargeBody,
         };
         Self {
             code,
@@ -68,7 +82,7 @@ impl From<&DialError> for HttpError {
             DialErrorKind::Denied(_) | DialErrorKind::Credential => ErrorCode::Denied,
             DialErrorKind::Timeout => ErrorCode::Timeout,
             DialErrorKind::Unreachable | DialErrorKind::Tls => ErrorCode::Unreachable,
-            DialErrorKind::TooLarge => ErrorCode::TooLarge,
+            DialErrorKind::TooLarge => ErrorCode::LargeResponse,
             DialErrorKind::Protocol => ErrorCode::Protocol,
         };
         Self {
@@ -83,7 +97,7 @@ impl HeaderError {
     #[must_use]
     pub const fn kind(&self) -> RefusalKind {
         match self {
-            Self::TooMany | Self::TooLarge => RefusalKind::TooLarge,
+            Self::TooMany | Self::TooLarge => RefusalKind::LargeHeaders,
             _ => RefusalKind::Invalid,
         }
     }

@@ -6,13 +6,11 @@
 
 mod follow;
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::stream::{self, Stream};
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
@@ -102,9 +100,6 @@ pub struct Body {
     record: Record,
     ended: bool,
 }
-
-/// A body as a stream.
-pub type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, HttpError>> + Send>>;
 
 impl Outlet {
     /// The way out for these grants.
@@ -287,7 +282,7 @@ fn plan(
     let most = context.limits.request_body;
     if u64::try_from(length).unwrap_or(u64::MAX) > most {
         let say = format!("The request was not sent: its body is larger than {most} bytes.");
-        return Err(refuse(RefusalKind::TooLarge, say));
+        return Err(refuse(RefusalKind::LargeBody, say));
     }
     let auth = verdict.auth();
     let headers = admit(&request.headers, auth, request.target.manner(), length)
@@ -449,15 +444,6 @@ impl Body {
             whole.extend_from_slice(&chunk);
         }
         Ok(whole.freeze())
-    }
-
-    /// The body as a stream, which ends after the first error.
-    #[must_use]
-    pub fn into_stream(self) -> BodyStream {
-        Box::pin(stream::unfold(self, |mut body| async move {
-            let item = body.next().await.transpose()?;
-            Some((item, body))
-        }))
     }
 }
 

@@ -64,8 +64,15 @@ pub enum RefusalKind {
     Denied,
     /// It is malformed, or says what only the host may say.
     Invalid,
-    /// It is larger than its limit.
-    TooLarge,
+    /// Its URL is larger than its limit.
+    #[serde(rename = "too-large")]
+    LongUrl,
+    /// Its headers are.
+    #[serde(rename = "too-large")]
+    LargeHeaders,
+    /// Its body is.
+    #[serde(rename = "too-large")]
+    LargeBody,
 }
 
 /// Why a request does not go to a grant's origin.
@@ -322,7 +329,7 @@ fn rebuild(asked: &Asked) -> Result<Url, Refusal> {
 /// The refusal of a request that cannot be read.
 pub(super) fn unreadable(error: TargetError) -> Refusal {
     let kind = match error {
-        TargetError::TooLong => RefusalKind::TooLarge,
+        TargetError::TooLong => RefusalKind::LongUrl,
         _ => RefusalKind::Invalid,
     };
     Refusal {

@@ -3,6 +3,7 @@
 //! `exchange` is the whole of it; the other files answer one question each and are pure.
 
 mod address;
+mod ahead;
 mod attempt;
 mod content;
 mod error;
@@ -25,9 +26,7 @@ pub use content::{
     Shape, Test,
 };
 pub use error::{ErrorCode, HttpError};
-pub use exchange::{
-    Body, BodyStream, HttpContext, Outlet, Request, RequestTarget, Response, exchange,
-};
+pub use exchange::{Body, HttpContext, Outlet, Request, RequestTarget, Response, exchange};
 pub use grant::{
     Auth, ClientFiles, HttpGrant, Network, Origin, Rule, Scheme, Segment, TlsFiles, Way,
 };

@@ -7,8 +7,10 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited, StreamBody};
 use hyper::body::Frame;
+use tokio::sync::Semaphore;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpHooks};
 
+use super::ahead::{ahead, room};
 use super::{ErrorCode, HttpContext, HttpError, Request, RequestTarget, exchange};
 use crate::capability::frame::Pen;
 
@@ -23,6 +25,8 @@ pub(super) struct Hooks {
     context: Arc<HttpContext>,
     request_body: u64,
     pen: Pen,
+    /// For what is read ahead, once there is a response.
+    room: Option<Arc<Semaphore>>,
 }
 
 impl Hooks {
@@ -31,6 +35,7 @@ impl Hooks {
             context,
             request_body,
             pen,
+            room: None,
         }
     }
 }
@@ -62,6 +67,7 @@ impl WasiHttpHooks for Hooks {
         let most = usize::try_from(self.request_body).unwrap_or(usize::MAX);
         // Held until the exchange and its body are gone: a call's record waits for its attempts.
         let held = self.pen.hold();
+        let room = Arc::clone(self.room.get_or_insert_with(room));
         let (head_timeout, gap) = timeouts(options.as_ref());
         Box::new(async move {
             let (head, body) = request.into_parts();
@@ -76,9 +82,9 @@ impl WasiHttpHooks for Hooks {
             if let Some(headers) = builder.headers_mut() {
                 *headers = response.headers;
             }
-            let stream = tokio_stream::StreamExt::timeout(response.body.into_stream(), gap);
+            let stream = ahead(response.body, room, held);
+            let stream = tokio_stream::StreamExt::timeout(stream, gap);
             let frames = Box::pin(stream).map(move |piece| {
-                let _held = &held;
                 piece
                     .map_err(|_| Error::ConnectionReadTimeout)?
                     .map(Frame::data)
@@ -153,7 +159,10 @@ impl From<HttpError> for Error {
             ErrorCode::Timeout => Self::ConnectionReadTimeout,
             ErrorCode::Unreachable => Self::DestinationUnavailable,
             ErrorCode::Protocol => Self::HttpProtocolError,
-            ErrorCode::TooLarge => Self::HttpResponseBodySize(None),
+            ErrorCode::LongUrl => Self::HttpRequestUriTooLong,
+            ErrorCode::LargeHeaders => Self::HttpRequestHeaderSectionSize(None),
+            ErrorCode::LargeBody => Self::HttpRequestBodySize(None),
+            ErrorCode::LargeResponse => Self::HttpResponseBodySize(None),
             ErrorCode::Invalid => Self::InternalError(Some(error.say)),
         }
     }

@@ -11,10 +11,12 @@ use super::space::{Change, LAYOUT, Look, Name, Quota, Version};
 use super::tally::{Kind, Tally};
 use crate::capability::service::database::{Access, Database, OpenError};
 
-/// Where the store's file is. It is opened when the first grant needs it, and shared then.
+/// Where the store's file is. It is opened when the first grant needs it, and shared then. Clones share
+/// it too.
+#[derive(Clone)]
 pub struct Place {
     path: PathBuf,
-    open: Mutex<Option<Arc<Database>>>,
+    open: Arc<Mutex<Option<Arc<Database>>>>,
 }
 
 impl Place {
@@ -22,7 +24,7 @@ impl Place {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
-            open: Mutex::default(),
+            open: Arc::default(),
         }
     }
 

@@ -150,6 +150,16 @@ impl Dialer {
         self
     }
 
+    /// The same, in the place of another one whose requests may still be under way: the two together
+    /// keep to the bound of all connections, and off the same doors.
+    #[must_use]
+    pub fn after(mut self, former: &Self) -> Self {
+        self.places = Arc::clone(&former.places);
+        former.doors.add_all(&self.doors);
+        self.doors = former.doors.clone();
+        self
+    }
+
     /// From here on nothing is sent to this address: it is a door of this very host.
     pub fn keep_off(&self, door: SocketAddr) {
         self.doors.add(door);

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
+use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 
 use super::super::start::private_folder;
@@ -45,14 +46,23 @@ pub(super) fn take_over(project: &Project, made: &Path, runtime: &Handle) -> any
     };
     let state = project.folder.join(".toolhost");
     private_folder(&state)?;
+    let cache = Cache::open(state.join("compiled"), Compiler::this_program())
+        .context("cannot open the folder of compiled components")?;
     let beside = state.join(format!("built-{}.wasm", std::process::id()));
     std::fs::write(&beside, &bytes)
         .with_context(|| format!("cannot write {}", beside.display()))?;
-    let placed = look(project, &beside, &state, runtime).and_then(|(name, tool)| {
+    let placed = look(project, &beside, &cache, runtime).and_then(|(name, tool)| {
         let component = project.folder.join(format!("{name}.wasm"));
+        let before = std::fs::read(&component).map(|old| Sha256::digest(&old).into());
         // In one step: whoever watches it never sees half of it.
         std::fs::rename(&beside, &component)
             .with_context(|| format!("cannot write {}", component.display()))?;
+        if let Ok(before) = before
+            && before != tool.digest
+        {
+            // It is in the way and no more, should it stay.
+            let _ = cache.forget(&before);
+        }
         Ok(Built {
             name,
             component,
@@ -83,23 +93,21 @@ fn refuse_stubs(imports: &[String]) -> anyhow::Result<()> {
 fn look(
     project: &Project,
     component: &Path,
-    state: &Path,
+    cache: &Cache,
     runtime: &Handle,
 ) -> anyhow::Result<(String, LockedTool)> {
     let manifest = project.tool(component.to_owned())?;
     let spec = manifest.tools.first().context("a tool")?;
-    let cache = Cache::open(state.join("compiled"), Compiler::this_program())
-        .context("cannot open the folder of compiled components")?;
     // Nothing outside: a component is asked what it is without any power.
     let world = World {
         dialer: Arc::new(Dialer::new()),
         secrets: Arc::default(),
         folders: dir::Folders::new(&project.folder),
-        kv: kv::Place::new(state.join("kv.sqlite")),
+        kv: kv::Place::new(project.folder.join(".toolhost/kv.sqlite")),
     };
     let places = Places {
         base: &project.folder,
-        cache: &cache,
+        cache,
         world: &world,
     };
     let sandbox = Sandbox::new()?;

@@ -16,9 +16,9 @@ static FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/kit.rs"));
 
 /// A project's folder for what is not its own. It is an operator's state folder, too, where one runs
 /// the host there.
-const FOLDER: &str = ".toolhost";
+pub(super) const FOLDER: &str = ".toolhost";
 /// The SDK in it, laid out as the checkout is.
-const SDK: &str = "sdk";
+pub(super) const SDK: &str = "sdk";
 /// Says which SDK it is.
 const STAMP: &str = "written-by-toolhost";
 /// Stands in a template for the name of the project.

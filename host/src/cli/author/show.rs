@@ -32,30 +32,27 @@ pub(super) fn show(setting: &Setting, project: &Project, built: &Built) -> anyho
         );
         return Ok(());
     }
-    let mut shown = table(&["imports", "for"]);
-    for (power, imports) in &imports {
-        shown.add_row([imports.join("\n"), (*power).to_owned()]);
-    }
+    let file = built.component.file_name().unwrap_or_default();
+    let file = file.to_string_lossy();
+    let bytes = u64::try_from(built.bytes).unwrap_or(u64::MAX);
+    let mut shown = table(&["component", "size", "language"]);
+    shown.add_row([&*file, &size(bytes), project.language.title()]);
+    say!("{shown}\n");
     if !imports.is_empty() {
+        let mut shown = table(&["for", "it imports"]);
+        for (power, imports) in &imports {
+            shown.add_row([*power, &imports.join(", ")]);
+        }
         say!("{shown}\n");
     }
     let mut shown = table(&["function", "what it does"]);
     for function in &built.tool.functions {
-        let first = function.description.lines().next().unwrap_or_default();
-        shown.add_row([
-            format!("{}.{}", built.name, function.name),
-            first.to_owned(),
-        ]);
+        let first = function.description.split("\n\n").next();
+        let first = first.unwrap_or_default().replace('\n', " ");
+        shown.add_row([format!("{}.{}", built.name, function.name), first]);
     }
-    say!("{shown}\n");
-    let bytes = u64::try_from(built.bytes).unwrap_or(u64::MAX);
-    let name = built.component.file_name().unwrap_or_default();
-    eprintln!(
-        "{} {} ({})",
-        green("built"),
-        name.to_string_lossy(),
-        size(bytes)
-    );
+    say!("{shown}");
+    eprintln!("{} {file}", green("built"));
     if project.wishes.is_none() {
         eprintln!("There is no tool.toml: operators are not told what the tool needs, and why.");
     }

@@ -62,7 +62,7 @@ fn on(disk: &SmallDisk, sync: impl FnMut() -> io::Result<()> + Send + 'static) -
     Ledger::on(
         Box::new(disk.clone()),
         sync,
-        ("test".to_owned(), Mode::Dev),
+        "test".to_owned(),
         SystemTime::now,
     )
     .unwrap()

@@ -32,6 +32,7 @@ async fn a_day_of_a_ledger() {
         admitted: 2,
         closed: 2,
         refused: 1,
+        reloads: 0,
     };
     assert_eq!(
         (segment.state, segment.tally, segment.records),
@@ -177,6 +178,46 @@ async fn thirty_two_callers_lose_nothing() {
     );
     let found: Vec<u64> = calls(&scratch.dir()).iter().map(|call| call.seq).collect();
     assert_eq!(found, acknowledged);
+}
+
+#[tokio::test]
+async fn a_reload_is_a_record_between_the_calls() {
+    let scratch = Scratch::new();
+    let ledger = begin(&scratch.dir());
+    let asked = Asked::usual();
+    let call = ledger.admit(&asked.admitted(false)).await.unwrap();
+    let reloaded = Reloaded {
+        before: HEADER.manifest,
+        manifest: "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+        mode: Mode::Serve,
+    };
+    ledger.reload(&reloaded).await.unwrap();
+    call.close(&closed(Ending::Ok)).unwrap();
+    ledger.seal().await.unwrap();
+    assert!(matches!(
+        ledger.reload(&reloaded).await,
+        Err(LedgerError::Sealed)
+    ));
+
+    let segment = only_segment(&scratch.dir());
+    assert_eq!((segment.records, segment.tally.reloads), (5, 1));
+    let text = std::fs::read_to_string(scratch.dir().join(&segment.name)).unwrap();
+    let line = text.lines().nth(2).unwrap();
+    let record: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!(
+        (&record["kind"], &record["before"], &record["mode"]),
+        (&json!("reload"), &json!(HEADER.manifest), &json!("serve"))
+    );
+    assert_eq!(record["manifest"], reloaded.manifest);
+    let shown = |since: Option<SystemTime>| {
+        let filter = Filter {
+            since,
+            ..Filter::default()
+        };
+        show(&scratch.dir(), &filter).unwrap().reloads
+    };
+    assert_eq!(shown(None), 1);
+    assert_eq!(shown(Some(SystemTime::now() + Duration::from_secs(60))), 0);
 }
 
 #[tokio::test]

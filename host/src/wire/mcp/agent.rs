@@ -19,7 +19,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::encode;
 use super::tools::Tools;
-use crate::call::{Host, Release, Request};
+use crate::call::{Credential, Host, Release, Request};
 use crate::terms::{Caller, Door, Fault, Outcome, Progress};
 use crate::wire::answer::answer;
 
@@ -65,18 +65,41 @@ pub(super) struct Desk {
     host: Arc<Host>,
     caller: Caller,
     door: Door,
+    /// What its connection knows it by; none where each request comes with what it is known by.
+    credential: Option<Credential<'static>>,
     tools: Arc<Mutex<Option<Arc<Tools>>>>,
 }
 
 impl Desk {
-    /// A desk for one caller.
+    /// A desk for one caller, whom each request shows anew.
     pub(super) fn new(host: Arc<Host>, caller: Caller, door: Door) -> Self {
         Self {
             host,
             caller,
             door,
+            credential: None,
             tools: Arc::default(),
         }
+    }
+
+    /// A desk for one caller, whom a whole connection is known to be by this.
+    pub(super) fn known_by(mut self, credential: Credential<'static>) -> Self {
+        self.credential = Some(credential);
+        self
+    }
+
+    /// The caller, if it is one still: a reload may have made it another's connection, or nobody's.
+    fn caller(&self) -> Result<Caller, ErrorData> {
+        let Some(credential) = self.credential else {
+            return Ok(self.caller.clone());
+        };
+        let now = self.host.identify(credential);
+        now.filter(|now| *now == self.caller).ok_or_else(|| {
+            ErrorData::invalid_request(
+                "This connection's caller is none of this host's any more. Ask its operator.",
+                None,
+            )
+        })
     }
 
     /// Calls a function, without extras.
@@ -86,7 +109,7 @@ impl Desk {
         arguments: Map<String, Value>,
     ) -> Result<CallToolResult, ErrorData> {
         let request = Request {
-            caller: self.caller,
+            caller: self.caller()?,
             door: self.door,
             function: function.clone(),
             arguments,
@@ -97,13 +120,13 @@ impl Desk {
     }
 
     /// The caller's list, made ready again only when the host has another one.
-    fn tools(&self) -> Arc<Tools> {
-        let listing = self.host.listing(&self.caller);
+    fn tools(&self) -> Result<Arc<Tools>, ErrorData> {
+        let listing = self.host.listing(&self.caller()?);
         let mut ready = self.tools.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*ready {
+        Ok(match &*ready {
             Some(tools) if tools.is_of(&listing) => Arc::clone(tools),
             _ => Arc::clone(ready.insert(Arc::new(Tools::new(listing)))),
-        }
+        })
     }
 }
 
@@ -150,12 +173,12 @@ impl ServerHandler for Agent {
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         self.desk
-            .tools()
+            .tools()?
             .page(request.and_then(|page| page.cursor).as_deref())
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.desk.tools().with_header_parameters(name)
+        self.desk.tools().ok()?.with_header_parameters(name)
     }
 
     async fn call_tool(
@@ -165,7 +188,7 @@ impl ServerHandler for Agent {
     ) -> Result<CallToolResponse, ErrorData> {
         let function = params.name.into_owned();
         let mut request = Request {
-            caller: self.desk.caller.clone(),
+            caller: self.desk.caller()?,
             door: self.desk.door,
             function: function.clone(),
             arguments: params.arguments.unwrap_or_default(),
@@ -223,15 +246,15 @@ impl ServerHandler for Agent {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        let mut changes = self.desk.host.changes();
+        let mut list = self.desk.host.watch(&self.desk.caller);
         let wanted = context.accepted().tools_list_changed == Some(true);
         loop {
             tokio::select! {
                 biased;
                 () = context.cancelled() => return Ok(()),
                 () = self.closing.cancelled() => return Ok(()),
-                changed = changes.changed() => {
-                    if changed.is_err() {
+                changed = list.changed() => {
+                    if !changed {
                         return Ok(());
                     }
                     if wanted && context.sink().notify_tool_list_changed().await.is_err() {
@@ -248,9 +271,9 @@ impl ServerHandler for Agent {
         if self.watch.set(ended.clone().drop_guard()).is_err() {
             return;
         }
-        let mut changes = self.desk.host.changes();
+        let mut list = self.desk.host.watch(&self.desk.caller);
         tokio::spawn(async move {
-            while let Some(Ok(())) = ended.run_until_cancelled(changes.changed()).await {
+            while ended.run_until_cancelled(list.changed()).await == Some(true) {
                 if context.peer.notify_tool_list_changed().await.is_err() {
                     return;
                 }

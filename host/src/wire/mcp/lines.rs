@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::agent::{Agent, Desk};
 use super::output::{KEPT, Output};
 use super::plain::{PlainCall, PlainCalls};
-use crate::call::Host;
+use crate::call::{Credential, Host};
 use crate::terms::{Caller, Door};
 use crate::wire::frame::{self, INVALID_REQUEST, MAX_LINE, Refusal};
 
@@ -53,6 +53,17 @@ pub(in crate::wire) trait Peer: AsyncWrite + Send + Unpin + 'static {
     }
 }
 
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone)]
+pub(in crate::wire) struct Known {
+    /// The caller it is.
+    pub(in crate::wire) caller: Caller,
+    /// By what.
+    pub(in crate::wire) by: Credential<'static>,
+    /// Through which door it came.
+    pub(in crate::wire) door: Door,
+}
+
 /// How a connection is told to end.
 #[derive(Debug, Clone)]
 pub(in crate::wire) struct Signals {
@@ -62,10 +73,11 @@ pub(in crate::wire) struct Signals {
     pub(in crate::wire) cut: CancellationToken,
 }
 
-/// Speaks the protocol on a byte stream until either side ends it.
+/// Speaks the protocol on a byte stream until either side ends it, or the other one is no caller any
+/// more: then no more requests are taken, and what runs may end.
 pub(in crate::wire) async fn speak<R, W>(
     host: Arc<Host>,
-    (caller, door): (Caller, Door),
+    Known { caller, by, door }: Known,
     (reader, writer): (R, W),
     signals: Signals,
 ) where
@@ -75,7 +87,8 @@ pub(in crate::wire) async fn speak<R, W>(
     let cut = signals.cut.child_token();
     let closing = CancellationToken::new();
     let _ends_with_this_future = cut.clone().drop_guard();
-    let desk = Desk::new(host, caller, door);
+    let stop = signals.stop.child_token();
+    let desk = Desk::new(Arc::clone(&host), caller.clone(), door).known_by(by);
     let agent = Agent::new(desk.clone(), closing.clone());
     let lines = Lines {
         reader,
@@ -87,10 +100,27 @@ pub(in crate::wire) async fn speak<R, W>(
         output: Arc::new(Output::new(writer)),
         ending: None,
         too_long: false,
-        stop: signals.stop,
+        stop: stop.clone(),
         closing,
         cut: cut.clone(),
     };
+    let dismissed = async {
+        host.dismissed(by, &caller).await;
+        tracing::info!(agent = %caller.agent, "a connection ends: it is not this caller's any more");
+        stop.cancel();
+        std::future::pending().await
+    };
+    tokio::select! {
+        () = converse(agent, lines, cut) => {}
+        () = dismissed => {}
+    }
+}
+
+async fn converse<R, W>(agent: Agent, lines: Lines<R, W>, cut: CancellationToken)
+where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: Peer,
+{
     match rmcp::service::serve_server_with_ct(agent, lines, cut).await {
         Ok(service) => {
             if let Err(error) = service.waiting().await {

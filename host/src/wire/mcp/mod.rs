@@ -14,8 +14,8 @@ mod sessions;
 mod tools;
 
 pub(super) use endpoint::Endpoint;
+pub(super) use lines::{Known, Peer, Signals, speak};
 pub use lines::{Line, is_plain_call, read_line};
-pub(super) use lines::{Peer, Signals, speak};
 
 /// Standard input and output, without a thread between them and the runtime where both are pipes,
 /// as they are for a client that starts this process.

@@ -10,7 +10,7 @@ use super::{files, waits, web};
 pub(crate) struct Tool;
 
 /// Every function takes an object and gives a text.
-const FUNCTIONS: [&str; 20] = [
+const FUNCTIONS: [&str; 21] = [
     "get",
     "post",
     "crowd",
@@ -19,6 +19,7 @@ const FUNCTIONS: [&str; 20] = [
     "sleepers",
     "streams",
     "starve",
+    "churn",
     "spin",
     "hog",
     "print",
@@ -64,6 +65,7 @@ impl Guest for Tool {
             "sleepers" => waits::sleepers(number("n"), number("ms")).await,
             "streams" => waits::streams(number("n")),
             "starve" => waits::starve().await,
+            "churn" => waits::churn().await,
             "spin" => waits::spin(),
             "hog" => waits::hog(),
             "print" => waits::print(text("text")).await,

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use futures_util::StreamExt as _;
 
 use super::*;
+use crate::capability::http::ahead::{ahead, room};
 use crate::capability::http::testing::{grant, loopback_grant, network, secrets};
 use crate::capability::http::{Attempt, AttemptVerdict, ErrorCode};
 use crate::capability::service::secret::testing::Scripted;
@@ -129,7 +130,7 @@ async fn a_body_that_is_not_read_is_recorded_as_such() {
     let upstream = Upstream::start(|_| chunked("", &[b"hello", b"world"])).await;
     let call = Call::new(vec![loopback_grant(upstream.port, None)], Limits::DEFAULT);
     let (response, _) = call.send(get(&upstream, "/")).await.unwrap();
-    drop(response.body.into_stream());
+    drop(response.body);
     let record = call.record();
     assert_eq!(
         (&record["status"], &record["received"]),
@@ -183,8 +184,8 @@ async fn a_refused_request_is_recorded_and_not_sent() {
         ),
         (
             refused("POST", "/", &[], large),
-            ErrorCode::TooLarge,
-            RefusalKind::TooLarge,
+            ErrorCode::LargeBody,
+            RefusalKind::LargeBody,
             Some("shop"),
         ),
     ] {
@@ -251,7 +252,7 @@ async fn a_body_that_breaks_off_is_a_failure_and_the_end_of_the_stream() {
         Upstream::start(|_| raw("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")).await;
     let call = Call::new(vec![loopback_grant(upstream.port, None)], Limits::DEFAULT);
     let (response, _) = call.send(get(&upstream, "/")).await.unwrap();
-    let items: Vec<_> = response.body.into_stream().collect().await;
+    let items: Vec<_> = ahead(response.body, room(), ()).collect().await;
     assert_eq!(items.len(), 2, "{items:?}");
     assert_eq!(items[0].as_deref(), Ok(&b"half"[..]));
     assert_eq!(items[1].as_ref().unwrap_err().code, ErrorCode::Protocol);
@@ -261,6 +262,53 @@ async fn a_body_that_breaks_off_is_a_failure_and_the_end_of_the_stream() {
         (&200.into(), &4.into())
     );
     assert_eq!(record["verdict"]["error"], "protocol");
+}
+
+/// A grant has 32 places.
+#[tokio::test]
+async fn n54_short_responses_give_their_places_back_before_anybody_reads_them() {
+    let upstream = Upstream::start(|_| chunked("", &[b"hello", b"world"])).await;
+    let limits = Limits {
+        requests: 100,
+        ..Limits::DEFAULT
+    };
+    let call = Call::new(vec![loopback_grant(upstream.port, None)], limits);
+    let room = room();
+    let mut unread = Vec::new();
+    for _ in 0..100 {
+        let asked = exchange(&call.context, get(&upstream, "/"));
+        let asked = tokio::time::timeout(Duration::from_secs(30), asked).await;
+        let response = asked.expect("it waits for its own call").unwrap();
+        unread.push(Box::pin(ahead(response.body, Arc::clone(&room), ())));
+    }
+    for body in unread {
+        let pieces: Vec<_> = body.map(Result::unwrap).collect().await;
+        assert_eq!(pieces.concat(), b"helloworld");
+    }
+}
+
+#[tokio::test]
+async fn what_is_read_ahead_is_bounded_and_given_back() {
+    let piece: &[u8] = &[b'x'; 64 << 10];
+    let upstream = Upstream::start(move |_| chunked("", &[piece; 48])).await;
+    let call = Call::new(vec![loopback_grant(upstream.port, None)], Limits::DEFAULT);
+    let (response, _) = call.send(get(&upstream, "/")).await.unwrap();
+    let room = room();
+    let whole = room.available_permits();
+    let body = ahead(response.body, Arc::clone(&room), ());
+    while room.available_permits() >= 64 << 10 {
+        tokio::task::yield_now().await;
+    }
+    drop(body);
+    while room.available_permits() < whole || call.written().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let received = call.record()["received"].as_u64().unwrap();
+    let whole = u64::try_from(whole).unwrap();
+    assert!(
+        (whole / 2..whole + (256 << 10)).contains(&received),
+        "{received} of 3 MiB were read"
+    );
 }
 
 #[tokio::test]
@@ -274,7 +322,7 @@ async fn a_response_over_its_limit_is_too_large() {
     let (response, _) = call.send(get(&upstream, "/")).await.unwrap();
     assert_eq!(
         response.body.collect().await.unwrap_err().code,
-        ErrorCode::TooLarge
+        ErrorCode::LargeResponse
     );
     assert_eq!(call.record()["verdict"]["error"], "too-large");
 }

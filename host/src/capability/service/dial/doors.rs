@@ -11,8 +11,17 @@ pub(super) struct Doors(Arc<RwLock<Vec<SocketAddr>>>);
 
 impl Doors {
     pub(super) fn add(&self, door: SocketAddr) {
+        let door = canonical(door.ip(), door.port());
         let mut doors = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        doors.push(canonical(door.ip(), door.port()));
+        if !doors.contains(&door) {
+            doors.push(door);
+        }
+    }
+
+    /// Takes those of another list over.
+    pub(super) fn add_all(&self, others: &Self) {
+        let others = others.0.read().unwrap_or_else(PoisonError::into_inner);
+        others.clone().into_iter().for_each(|door| self.add(door));
     }
 
     /// Why this address may not be dialled, if it is a door. One that listens on every address

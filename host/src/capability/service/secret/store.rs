@@ -115,6 +115,21 @@ impl Secrets {
         Some(slot.held().value.clone())
     }
 
+    /// Keeps in mind what the secrets of these names were before, as if they had been exchanged: their
+    /// old values are still taken out of what comes back.
+    pub fn remember(&self, former: &Self) {
+        let now = Instant::now();
+        for (name, slot) in &self.slots {
+            let known = former.known(name);
+            let mut held = slot.change();
+            let value = held.value.clone();
+            let before = known.into_iter().filter(|known| *known != value);
+            held.before.extend(before.map(|known| (known, now)));
+            held.before.truncate(MOST_REMEMBERED);
+        }
+        self.changes.fetch_add(1, Ordering::Release);
+    }
+
     /// Says that an upstream did not take the value of this name: it is asked for anew when it is
     /// needed next, though not again and again.
     pub fn suspect(&self, name: &str) {

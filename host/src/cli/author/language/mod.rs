@@ -46,7 +46,7 @@ impl Language {
             ),
             (None, _) => bail!(
                 "there is nothing to build in {}: no Cargo.toml (Rust), no requirements.txt or \
-                 pyproject.toml with a *.py (Python), no package.json (JavaScript). \
+                 pyproject.toml with a tool.py (Python), no package.json (JavaScript). \
                  `toolhost new <name> --lang rust|python|javascript` makes a project",
                 folder.display()
             ),

@@ -7,7 +7,6 @@ use wasip2::http::outgoing_handler;
 use wasip2::http::types::{
     Fields, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme,
 };
-use wasip2::io::poll::{Pollable, poll};
 use wasip2::io::streams::{InputStream, StreamError};
 
 use super::{Answer, Crowd, Parts, refused};
@@ -35,7 +34,8 @@ pub(crate) fn send(parts: Parts) -> Result<Answer, ToolError> {
     read(&response)
 }
 
-/// Sends many requests, and waits for them one by one when all are under way.
+/// Sends many requests, waits for them one by one in their order when all are under way, and reads
+/// none before it has them all.
 pub(crate) fn crowd(count: u32, authority: &str) -> Result<Crowd, ToolError> {
     let mut crowd = Crowd::default();
     let mut waiting = Vec::new();
@@ -52,19 +52,19 @@ pub(crate) fn crowd(count: u32, authority: &str) -> Result<Crowd, ToolError> {
             Err(error) => crowd.refuse(format!("{error:?}")),
         }
     }
-    while !waiting.is_empty() {
-        // In any order: those that are answered hold what the others wait for.
-        let pollables: Vec<Pollable> = waiting.iter().map(|r| r.subscribe()).collect();
-        let mut ready = poll(&pollables.iter().collect::<Vec<_>>());
-        drop(pollables);
-        ready.sort_unstable();
-        for index in ready.into_iter().rev() {
-            let response = waiting.swap_remove(index as usize);
-            match response.get().and_then(Result::ok) {
-                Some(Ok(_)) => crowd.answered += 1,
-                Some(Err(error)) => crowd.refuse(format!("{error:?}")),
-                None => crowd.refuse("nothing was there when it was ready".to_owned()),
-            }
+    let mut unread = Vec::new();
+    for response in waiting {
+        response.subscribe().block();
+        match response.get().and_then(Result::ok) {
+            Some(Ok(response)) => unread.push(response),
+            Some(Err(error)) => crowd.refuse(format!("{error:?}")),
+            None => crowd.refuse("nothing was there when it was ready".to_owned()),
+        }
+    }
+    for response in unread {
+        match read(&response) {
+            Ok(_) => crowd.answered += 1,
+            Err(error) => crowd.refuse(error.message),
         }
     }
     Ok(crowd)

@@ -60,6 +60,32 @@ async fn n54_all_grants_together_have_a_bound_on_their_connections() {
     assert_eq!(dialer.places.available_permits(), 3);
 }
 
+/// A reload makes another dialer while requests of the old one are under way.
+#[tokio::test]
+async fn a_dialer_in_the_place_of_another_shares_its_bound_and_keeps_off_all_doors() {
+    let mut upstream = Upstream::start(|_| silent()).await;
+    let former = Dialer {
+        places: Arc::new(Semaphore::new(1)),
+        ..Dialer::new()
+    };
+    let door = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    former.keep_off(door(1));
+    let later = Dialer::new();
+    later.keep_off(door(2));
+    let (later, former) = (later.after(&former), Arc::new(former));
+    for port in [1, 2] {
+        let class = later.doors.class(door(port).ip(), port);
+        assert_eq!(class, Some(Class::OwnDoor), "{port}");
+    }
+    let grant = loopback_grant(upstream.port, None);
+    let asking = tokio::spawn(async move { dial(&former, &grant).await });
+    upstream.got(1).await;
+    assert_eq!(later.places.available_permits(), 0);
+    asking.abort();
+    assert!(asking.await.unwrap_err().is_cancelled());
+    assert_eq!(later.places.available_permits(), 1);
+}
+
 #[test]
 fn n54_the_bound_leaves_files_to_the_host() {
     let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;

@@ -175,3 +175,21 @@ async fn many_calls_at_once_ask_once() {
     }
     assert_eq!(source.asked(), 2);
 }
+
+#[tokio::test]
+async fn what_was_loaded_before_a_reload_is_still_taken_out() {
+    let source = Scripted::new(Duration::from_secs(600));
+    let former = source.secrets().await;
+    source.say(Some("the-second-value"));
+    let secrets = source.secrets().await;
+    let watch = watch();
+    watch.prepare(&secrets).unwrap();
+    secrets.remember(&former);
+    let said = "the-first-value, the-second-value".to_owned();
+    let scrubbed = watch.patterns(&secrets).scrub(said);
+    assert!(!scrubbed.contains("value"), "{scrubbed}");
+    // The same value twice is no other one.
+    let again = source.secrets().await;
+    again.remember(&secrets);
+    assert_eq!(again.known("key").len(), 2);
+}

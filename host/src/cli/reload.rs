@@ -1,0 +1,191 @@
+//! Loading anew while the host serves: at a hang-up signal, and with `--watch` when a file changes.
+//! All or nothing: where anything of it cannot be loaded, everything stays as it was.
+//!
+//! It does not know how calls run, nor what they hold on to.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use anyhow::{Context, bail};
+use tokio::runtime::Handle;
+use tokio::signal::unix::Signal;
+use tokio::sync::oneshot;
+
+use super::Setting;
+use super::start::Opened;
+use super::watch::Watch;
+use crate::call::{Host, Setup};
+use crate::capability::World;
+use crate::ledger::Reloaded;
+use crate::wire::Audience;
+
+/// The priority of whoever loads, and of the compilers that it starts: calls come first.
+const NICE: i32 = 10;
+
+/// A host that runs, and what it was loaded from.
+pub(super) struct Reloads {
+    pub(super) setting: Setting,
+    pub(super) host: Arc<Host>,
+    /// What it goes by now.
+    pub(super) opened: Opened,
+    /// What it reaches now.
+    pub(super) world: World,
+    /// Whether the manifest's doors are open in this process.
+    pub(super) doors: bool,
+    /// The files, where they are watched.
+    pub(super) watch: Option<Watch>,
+}
+
+impl Reloads {
+    /// Loads anew whenever somebody says so, as long as it is awaited.
+    pub(super) async fn run(mut self, mut hangup: Signal) {
+        loop {
+            let changed = async {
+                match &self.watch {
+                    Some(watch) => watch.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = hangup.recv() => {}
+                () = changed => {}
+            }
+            self.reload().await;
+        }
+    }
+
+    async fn reload(&mut self) {
+        match self.load().await {
+            Ok(()) => {
+                let functions = self.host.setup().catalog.functions().count();
+                tracing::info!(
+                    "reloaded: {functions} functions; calls that run finish on what they began with"
+                );
+            }
+            Err(error) => {
+                self.host.not_reloaded(SystemTime::now());
+                tracing::error!("not reloaded, everything stays as it was:\n{error:#}");
+            }
+        }
+    }
+
+    async fn load(&mut self) -> anyhow::Result<()> {
+        let setting = self.setting.clone();
+        let opened = aside(move || Opened::read(&setting)).await??;
+        if let Some(watch) = &mut self.watch {
+            // Before they are read. The old ones stay until the new ones are good.
+            watch.keep(self.opened.files().chain(opened.files()));
+        }
+        self.refuse_fixed(&opened)?;
+        let (runtime, host, former) = (Handle::current(), self.host.clone(), self.world.clone());
+        let loading = aside(move || load_all(opened, &former, &host, &runtime));
+        let (opened, world, setup) = loading.await??;
+        let reloaded = Reloaded {
+            before: &self.opened.digest,
+            manifest: &opened.digest,
+            mode: setup.mode,
+        };
+        self.host
+            .reload(setup, &opened.manifest, &reloaded)
+            .await
+            .context("the ledger cannot be written")?;
+        if self.opened.mode() != opened.mode() {
+            opened.warn_of_agents();
+        }
+        (self.opened, self.world) = (opened, world);
+        if let Some(watch) = &mut self.watch {
+            watch.keep(self.opened.files());
+        }
+        Ok(())
+    }
+
+    /// What was taken hold of at the start cannot become another thing.
+    fn refuse_fixed(&self, new: &Opened) -> anyhow::Result<()> {
+        let old = &self.opened;
+        let mut fixed = Vec::new();
+        if old.state() != new.state() {
+            fixed.push("`state` of `[host]`: ledger and buckets are open there".to_owned());
+        } else if self.doors {
+            if old.socket() != new.socket() {
+                fixed.push("`agents` of `[host]`: another Unix socket is listened on".to_owned());
+            }
+            if old.manifest.host.http != new.manifest.host.http {
+                fixed.push("`agents` of `[host]`: another HTTP address is listened on".to_owned());
+            }
+            if let Some(caller) = new.foreign_caller()
+                && old.audience() == Audience::Own
+                && new.socket().is_some()
+            {
+                fixed.push(format!(
+                    "`uid` of `[caller.{}]` (line {}): the socket was opened for the host's own user alone",
+                    caller.name, caller.line
+                ));
+            }
+        }
+        if fixed.is_empty() {
+            return Ok(());
+        }
+        let said: Vec<String> = fixed.iter().map(|one| format!("error: {one}")).collect();
+        bail!(
+            "{}\n\nThis cannot change while the host runs: restart it, or take the change back.",
+            said.join("\n")
+        )
+    }
+}
+
+/// Everything that a start loads, for a host that runs: what counts over all calls goes on counting,
+/// and components that did not change are not loaded twice.
+fn load_all(
+    opened: Opened,
+    former: &World,
+    host: &Host,
+    runtime: &Handle,
+) -> anyhow::Result<(Opened, World, Setup)> {
+    // What is made here may belong to the runtime.
+    let _inside = runtime.enter();
+    opened.ground()?;
+    let secrets = runtime.block_on(opened.secrets())?;
+    secrets.remember(&former.secrets);
+    let world = World {
+        dialer: Arc::new(opened.new_dialer()?.after(&former.dialer)),
+        secrets: Arc::new(secrets),
+        ..former.clone()
+    };
+    let before = host.setup();
+    let setup = opened.setup(&before.catalog, &host.sandbox, &world)?;
+    Ok((opened, world, setup))
+}
+
+/// Does work on a thread of its own, at a low priority: it reads files, and waits for commands and
+/// compilers.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> anyhow::Result<T> {
+    let (sender, done) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("reload".to_owned());
+    let spawned = thread.spawn(move || {
+        // On Linux this is per thread, and inherited. Where it fails it is done at normal priority.
+        let _ = rustix::process::setpriority_process(None, NICE);
+        // Nobody waits for it when the host stops.
+        let _ = sender.send(work());
+    });
+    spawned.context("no thread can be started")?;
+    done.await.context("loading panicked")
+}
+
+impl Opened {
+    /// Every file that a start reads, but for secrets: those are looked at while they are used.
+    pub(super) fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let components = self
+            .manifest
+            .tools
+            .iter()
+            .map(|tool| tool.component.as_path());
+        let named: Vec<PathBuf> = components
+            .chain(super::outside::paths(&self.manifest))
+            .map(|path| self.base.join(path))
+            .collect();
+        [self.path.clone(), self.lock_path()]
+            .into_iter()
+            .chain(named)
+    }
+}

@@ -1,0 +1,132 @@
+//! What a call of WASI 0.3 has more of than another: tasks, streams, and stacks that wait.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use toolhost::terms::Code;
+
+use super::{house, said, site};
+use crate::harness::{House, code};
+
+#[tokio::test]
+async fn tasks_and_streams_of_one_call_are_bounded() {
+    let roomy = house("");
+    let arguments = json!({ "n": 1_000, "ms": 1 });
+    let woken = said(&roomy, "wasi3_sleepers", arguments).await;
+    assert_eq!(woken, "1000");
+    let held = said(&roomy, "wasi3_streams", json!({ "n": 1_000 })).await;
+    assert_eq!(held, "1000");
+    let tight = house("limits = { handles = 100 }\n");
+    for (function, arguments) in [
+        ("wasi3_sleepers", json!({ "n": 1_000, "ms": 1 })),
+        ("wasi3_streams", json!({ "n": 1_000 })),
+    ] {
+        let say = tight.ends_with(function, arguments, Code::Trapped).await;
+        assert!(say.contains("too many handles"), "{say}");
+    }
+}
+
+#[tokio::test]
+async fn who_gives_way_for_ever_runs_out_of_fuel_or_time() {
+    house("limits = { fuel = 1_000_000 }\n")
+        .ends_with("wasi3_churn", json!({}), Code::OutOfFuel)
+        .await;
+    let ample =
+        house("limits = { fuel = 1_000_000_000_000, deadline = \"200ms\", concurrency = 1 }\n");
+    let began = Instant::now();
+    ample
+        .ends_with("wasi3_churn", json!({}), Code::DeadlineExceeded)
+        .await;
+    assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+/// A component of so many, each of which waits for an hour on a stack of its own.
+fn waiting(n: usize) -> Vec<u8> {
+    let each = |text: &dyn Fn(usize) -> String| (0..n).map(text).collect::<String>();
+    let instances = each(&|i| {
+        format!(
+            "(instance $i{i} (instantiate $inner (with \"wait\" (func $clock \"wait-for\"))))\n"
+        )
+    });
+    let asked = each(&|i| format!("(import \"f{i}\" (func $f{i} async))\n"));
+    let lowered = each(&|i| format!("(core func $l{i} (canon lower (func $f{i}) async))\n"));
+    let imports = each(&|i| format!("(import \"\" \"f{i}\" (func $f{i} (result i32)))\n"));
+    let calls = each(&|i| format!("(drop (call $f{i}))\n"));
+    let given = each(&|i| format!("(export \"f{i}\" (func $l{i}))\n"));
+    let handed = each(&|i| format!("(with \"f{i}\" (func $i{i} \"f\"))\n"));
+    let text = format!(
+        r#"(component
+          (import "wasi:clocks/monotonic-clock@0.3.0" (instance $clock
+            (export "wait-for" (func async (param "how-long" u64)))))
+          (component $inner
+            (import "wait" (func $wait async (param "how-long" u64)))
+            (core func $blocks (canon lower (func $wait)))
+            (core module $m
+              (import "" "wait" (func $wait (param i64)))
+              (func (export "f") (call $wait (i64.const 3600000000000))))
+            (core instance $c (instantiate $m (with "" (instance (export "wait" (func $blocks))))))
+            (func (export "f") async (canon lift (core func $c "f"))))
+          (component $main
+            (import "wait" (func $wait async (param "how-long" u64)))
+            {asked}
+            {lowered}
+            (core func $blocks (canon lower (func $wait)))
+            (core module $m
+              {imports}
+              (import "" "wait" (func $wait (param i64)))
+              (func (export "go") {calls} (call $wait (i64.const 3600000000000))))
+            (core instance $c (instantiate $m (with "" (instance
+              {given}
+              (export "wait" (func $blocks))))))
+            (func (export "go") async (canon lift (core func $c "go"))))
+          {instances}
+          (instance $all (instantiate $main (with "wait" (func $clock "wait-for")) {handed}))
+          (export "go" (func $all "go")))"#
+    );
+    wat::parse_str(text).expect("a component")
+}
+
+/// A tool of so many waiting stacks a call, and an honest one.
+fn stacked(n: usize, limits: &str) -> House {
+    let site = site();
+    site.write("stacks.wasm", waiting(n));
+    let text = format!(
+        "[host]\nconcurrency = 200\n\
+         [tool.stacks]\ncomponent = \"stacks.wasm\"\nwasi = \"0.3\"\nlimits = {{ {limits} }}\n\
+         [tool.later]\ncomponent = \"later.wasm\"\nwasi = \"0.3\"\n\
+         [tool.everything]\ncomponent = \"everything.wasm\"\n"
+    );
+    House::at(site, &text)
+}
+
+#[tokio::test]
+async fn a_call_has_no_more_stacks_than_instances() {
+    stacked(60, "deadline = \"200ms\"")
+        .ends_with("stacks_go", json!({}), Code::DeadlineExceeded)
+        .await;
+    let house = stacked(60, "deadline = \"200ms\", instances = 60");
+    let end = house.call("stacks_go", json!({})).await;
+    assert_eq!(code(&end), Code::Trapped, "{end:?}");
+}
+
+/// A tool that is granted all places fills the pool: whom that leaves none hears "busy", and nobody
+/// else is touched.
+#[tokio::test]
+async fn where_all_stacks_are_taken_the_answer_is_busy() {
+    let house = stacked(60, "deadline = \"1s\", concurrency = 80");
+    let calls = (0..80).map(|_| house.call("stacks_go", json!({})));
+    let ends = futures_util::future::join_all(calls).await;
+    let of = |code| ends.iter().filter(|end| self::code(end) == code).count();
+    let (late, busy) = (of(Code::DeadlineExceeded), of(Code::Busy));
+    let other = ends
+        .iter()
+        .find(|end| ![Code::DeadlineExceeded, Code::Busy].contains(&self::code(end)));
+    assert_eq!(late + busy, ends.len(), "{other:?}");
+    assert!(late >= 50 && busy > 0, "{late} {busy}");
+    house
+        .still_serves("everything_echo", json!({ "text": "here" }))
+        .await;
+    house
+        .still_serves("later_add", json!({ "a": 1, "b": 1 }))
+        .await;
+}
