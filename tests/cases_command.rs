@@ -310,7 +310,7 @@ json = { id = "R-1" }
 "#;
     let said = differences(&of_tool("orders", None, refund), 0);
     assert!(
-        said[0].starts_with("the call: a result / the error unavailable: "),
+        said[0].starts_with("the call: a result / the error failed: "),
         "{said:?}"
     );
     assert_eq!(

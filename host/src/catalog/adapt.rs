@@ -41,12 +41,9 @@ pub fn adapt(module: &[u8]) -> Result<Vec<u8>, Fault> {
     }
 }
 
-/// Whether a file is a core module that the adapter is for.
-///
-/// # Errors
-///
-/// `bad-component`, naming what it asks for that nobody here has.
-pub fn adaptable(looked: &Looked) -> Result<(), Fault> {
+/// Whether a file is a core module that the adapter is for; if not, what it asks for that nobody here
+/// has.
+fn adaptable(looked: &Looked) -> Result<(), Fault> {
     match looked.kind {
         Kind::Preview1 => Ok(()),
         Kind::Core => Err(foreign(looked)),

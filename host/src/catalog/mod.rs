@@ -21,7 +21,7 @@ mod shape;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use adapt::{adapt, adaptable};
+pub use adapt::adapt;
 pub use cache::Cache;
 pub use child::compile_child;
 pub use compile::{CompileLimits, Compiler};

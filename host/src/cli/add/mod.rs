@@ -4,6 +4,7 @@
 
 mod asks;
 mod place;
+mod rows;
 mod skeleton;
 
 use std::fs;

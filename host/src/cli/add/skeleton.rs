@@ -3,7 +3,8 @@
 
 use std::fmt::Write as _;
 
-use super::asks::{Row, Section};
+use super::asks::Section;
+use super::rows::Row;
 use crate::capability;
 use crate::catalog::{Kind, Looked};
 use crate::terms::Wasi;

@@ -43,6 +43,8 @@ enum WantedBody {
 #[derive(Default)]
 struct Notes {
     used: Vec<bool>,
+    /// Those that were asked for in another way than they expect: that is said once.
+    missed: Vec<usize>,
     unexpected: Vec<String>,
 }
 
@@ -75,7 +77,7 @@ impl List {
         let used = vec![false; entries.len()];
         let notes = Notes {
             used,
-            unexpected: Vec::new(),
+            ..Notes::default()
         };
         Ok(Self {
             entries,
@@ -87,7 +89,8 @@ impl List {
     pub(super) fn outside(&self) -> Outside {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         let used = notes.used.iter().enumerate();
-        let unused = used.filter(|(_, used)| !**used).map(|(at, _)| at).collect();
+        let unused = used.filter(|(at, used)| !**used && !notes.missed.contains(at));
+        let unused = unused.map(|(at, _)| at).collect();
         Outside {
             unused,
             unexpected: std::mem::take(&mut notes.unexpected),
@@ -98,7 +101,7 @@ impl List {
 impl StandIn for List {
     fn answer(&self, sent: &Sent<'_>) -> Result<Response<Bytes>, DialErrorKind> {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut near = None;
+        let mut near: Option<(usize, String)> = None;
         for (at, entry) in self.entries.iter().enumerate() {
             let used = notes.used.get(at).copied().unwrap_or(true);
             if used || !entry.exchange.is_for(sent) {
@@ -111,14 +114,18 @@ impl StandIn for List {
                     }
                     return entry.answer.clone();
                 }
-                Some(why) => near = near.or(Some(why)),
+                Some(why) => near = near.or(Some((at, why))),
             }
         }
         let asked = format!("{} {}", sent.verdict.method(), sent.verdict.url());
-        notes.unexpected.push(match near {
-            Some(why) => format!("{asked}: {why}"),
+        let said = match near {
+            Some((at, why)) => {
+                notes.missed.push(at);
+                format!("{asked}: {why}")
+            }
             None => asked,
-        });
+        };
+        notes.unexpected.push(said);
         Err(DialErrorKind::Unreachable)
     }
 }

@@ -2,21 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
-use base64::Engine as _;
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::super::workshop::bounded;
+use super::content::{Content, Json, Texts, stays_below};
 use crate::capability::http::{Ask, Asked, Target};
 
 /// The largest file of cases, in bytes.
 const MOST_FILE: u64 = 4 << 20;
-
-/// The largest file that content is taken from, in bytes.
-const MOST_CONTENT: u64 = 32 << 20;
 
 /// Cases of one run.
 const MOST_CASES: usize = 10_000;
@@ -147,74 +143,6 @@ pub(super) struct WantedError {
     pub(super) data: Option<Json>,
 }
 
-/// One text or several.
-#[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "write a text, or a list of texts")]
-pub(super) enum Texts {
-    One(String),
-    All(Vec<String>),
-}
-
-impl Texts {
-    pub(super) fn all(&self) -> &[String] {
-        match self {
-            Self::One(text) => std::slice::from_ref(text),
-            Self::All(texts) => texts,
-        }
-    }
-}
-
-/// A JSON value: a TOML value, or a text that holds JSON.
-#[derive(Debug, Deserialize)]
-#[serde(try_from = "toml::Value")]
-pub(super) struct Json(pub(super) Value);
-
-/// Bytes: a text, base64, or a file beside the cases.
-#[derive(Debug, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "content is a text, { base64 = \"...\" } or { file = \"...\" }"
-)]
-pub(super) enum Content {
-    Text(String),
-    Base64(Base64),
-    File(FromFile),
-    /// What a `file` held, once it was read.
-    #[serde(skip)]
-    Bytes(Vec<u8>),
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Base64 {
-    #[serde(deserialize_with = "base64")]
-    base64: Vec<u8>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct FromFile {
-    file: PathBuf,
-}
-
-impl Content {
-    pub(super) fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Text(text) => text.as_bytes(),
-            Self::Base64(one) => &one.base64,
-            Self::Bytes(bytes) => bytes,
-            // Replaced before anybody asks.
-            Self::File(_) => &[],
-        }
-    }
-}
-
-fn base64<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
-    let text = String::deserialize(from)?;
-    let decoded = base64::engine::general_purpose::STANDARD.decode(&text);
-    decoded.map_err(|error| serde::de::Error::custom(format!("not base64: {error}")))
-}
-
 impl TryFrom<String> for Wanted {
     type Error = String;
 
@@ -226,39 +154,6 @@ impl TryFrom<String> for Wanted {
         let asked = asked.map_err(|error| format!("{error}; {like}"))?;
         Ok(Self { text, asked })
     }
-}
-
-impl TryFrom<toml::Value> for Json {
-    type Error = String;
-
-    fn try_from(value: toml::Value) -> Result<Self, String> {
-        if let toml::Value::String(text) = &value {
-            let parsed = serde_json::from_str(text);
-            return parsed.map(Self).map_err(|error| {
-                format!("this text is not JSON ({error}); a JSON text is written '\"...\"'")
-            });
-        }
-        json(value).map(Self)
-    }
-}
-
-fn json(value: toml::Value) -> Result<Value, String> {
-    Ok(match value {
-        toml::Value::String(text) => Value::String(text),
-        toml::Value::Integer(number) => number.into(),
-        toml::Value::Float(number) => serde_json::Number::from_f64(number)
-            .ok_or("JSON has neither infinity nor NaN")?
-            .into(),
-        toml::Value::Boolean(flag) => flag.into(),
-        toml::Value::Datetime(_) => return Err("JSON has no dates; write it as a text".to_owned()),
-        toml::Value::Array(list) => list.into_iter().map(json).collect::<Result<_, _>>()?,
-        toml::Value::Table(table) => {
-            let members = table
-                .into_iter()
-                .map(|(key, value)| Ok((key, json(value)?)));
-            Value::Object(members.collect::<Result<_, String>>()?)
-        }
-    })
 }
 
 /// Reads every case of a folder, in the order of the files' names.
@@ -300,12 +195,6 @@ pub(super) fn read(folder: &Path) -> anyhow::Result<Vec<Case>> {
         folder.display()
     );
     Ok(cases)
-}
-
-/// Whether a path stays below the folder it is relative to.
-pub(super) fn stays_below(path: &Path) -> bool {
-    let mut parts = path.components().peekable();
-    parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
 }
 
 impl Case {
@@ -366,14 +255,7 @@ impl Case {
         let entries =
             buckets.flat_map(|one| one.entries.values_mut().chain(one.after.values_mut()));
         for content in bodies.chain(files).chain(entries) {
-            if let Content::File(named) = content {
-                let path = &named.file;
-                ensure!(
-                    stays_below(path),
-                    "{path:?} is no path below the folder of cases"
-                );
-                *content = Content::Bytes(bounded(&folder.join(path), MOST_CONTENT)?);
-            }
+            content.load(folder)?;
         }
         Ok(())
     }
@@ -423,5 +305,25 @@ impl Exchange {
             );
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// The example of the format's own page.
+    #[test]
+    fn the_example_is_sound() {
+        let page = include_str!("../../../../guest-sdk/CASES.md");
+        let (_, rest) = page.split_once("```toml\n").unwrap();
+        let (example, _) = rest.split_once("```").unwrap();
+        let file: File = toml::from_str(example).unwrap();
+        assert_eq!(file.case.len(), 5);
+        for case in &file.case {
+            case.check().unwrap();
+        }
     }
 }

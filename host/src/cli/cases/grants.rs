@@ -215,7 +215,7 @@ pub(super) fn section(name: &str, wasi: Wasi, cases: &[&Case]) -> String {
             cases.iter().rev().flat_map(|case| of(case)).collect();
         let pairs = all
             .into_iter()
-            .map(|(key, value)| format!("{} = {}", quoted(key), quoted(value)));
+            .map(|(name, value)| format!("{} = {}", key(name), quoted(value)));
         pairs.collect::<Vec<_>>().join(", ")
     };
     for (key, values) in [

@@ -1,6 +1,7 @@
 //! `test`: a tool's cases, each one call in the real sandbox with everything around it, against a list
 //! of answers instead of the network. The format is `guest-sdk/CASES.md`.
 
+mod content;
 mod exchange;
 mod file;
 mod find;

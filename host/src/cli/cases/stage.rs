@@ -9,7 +9,8 @@ use anyhow::Context;
 use tempfile::TempDir;
 
 use super::super::workshop::bounded;
-use super::file::{Case, Content};
+use super::content::Content;
+use super::file::Case;
 use super::grants::{Granted, folder};
 use super::judge::Difference;
 
