@@ -105,7 +105,6 @@ fn g33_what_the_engine_has_switched_off_does_not_compile() {
             "threads",
             "(core module (memory 1) (func (drop (i32.atomic.load (i32.const 0)))))",
         ),
-        ("many_memories", "(core module (memory 1) (memory 1))"),
         ("exceptions", "(core module (tag))"),
         ("garbage_collection", "(core module (type (struct)))"),
         (
@@ -124,6 +123,12 @@ fn g33_what_the_engine_has_switched_off_does_not_compile() {
             "{name}: {said:?}"
         );
     }
+    // What joins components to one has two memories, of which it makes none: only that compiles.
+    let two = wat::parse_str("(component (core module (memory 1) (memory 1)))");
+    let site = Site::empty();
+    site.write("one.wasm", two.expect("a component"));
+    let said = site.lock(&manifest(ONE)).map(drop).expect_err("two");
+    assert!(said[0].message.contains("does not fit"), "{said:?}");
 }
 
 #[test]

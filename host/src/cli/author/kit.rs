@@ -62,7 +62,7 @@ pub(super) fn bring_sdk(
             path.strip_prefix(*root)
                 .is_some_and(|rest| rest.starts_with('/'))
         };
-        !path.contains("/template/") && roots.iter().any(|root| path == *root || below(&root))
+        !path.contains("/template/") && roots.iter().any(|root| path == *root || below(root))
     };
     let ours = FILES.iter().filter(|(path, _)| within(path)).copied();
     let more = more.iter().map(|(path, text)| (*path, text.as_str()));

@@ -162,11 +162,8 @@ impl<'de> DeserializeSeed<'de> for Seed<'_> {
             Shape::Option(_) => json.deserialize_option(self),
             _ => json.deserialize_any(self),
         };
-        read.map_err(|error| {
-            // The innermost value that does not fit speaks first.
-            let _: D::Error = self.wrong();
-            error
-        })
+        // The innermost value that does not fit speaks first.
+        read.inspect_err(|_| drop(self.wrong::<D::Error>()))
     }
 }
 
