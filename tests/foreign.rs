@@ -291,6 +291,22 @@ async fn answers_that_json_cannot_say_are_faults_of_the_tool() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_last_words_before_a_trap_are_the_operator_s() {
+    let house = House::new("[tool.rogue]\ncomponent = \"rogue.wasm\"\n");
+    match house.call("rogue_crash", json!({})).await {
+        Err(fault) => {
+            assert!(!fault.say.contains("on purpose"), "{fault:?}");
+            let detail = fault.detail.unwrap_or_default();
+            assert!(
+                detail.contains("stderr: ") && detail.contains("crashed on purpose"),
+                "{detail}"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_result_s_error_is_the_tool_s_with_its_payload() {
     let house = House::new(TYPES);
     for (how, code, message, data) in [
@@ -385,7 +401,7 @@ fn hostile_types_are_refused_or_left_out() {
 const PROGRAM: &str = r#"
 [tool.p]
 component = "program.wasm"
-limits = { fuel = 2_000_000_000, output = "1MiB" }
+limits = { output = "1MiB", deadline = "60s" }
 
 [tool.p.dir.data]
 host = "data"
@@ -446,6 +462,9 @@ arguments = ["flood"]
 [tool.p.command.spin]
 description = "Never ends."
 arguments = ["loop"]
+
+[tool.p.function.spin]
+limits.fuel = 50_000_000
 "#;
 
 fn text(end: End) -> String {

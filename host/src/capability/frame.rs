@@ -251,6 +251,12 @@ impl Powers {
         &mut self.progress
     }
 
+    /// What the guest last said on stderr, where the log does not have it. Free of secrets.
+    #[must_use]
+    pub fn last_words(&self) -> String {
+        self.log.last_words()
+    }
+
     /// What a program that ended with this exit code has answered.
     ///
     /// # Errors

@@ -20,6 +20,28 @@ pub(super) trait Take: Send + 'static {
     fn take(&mut self, bytes: Bytes);
 }
 
+/// What is kept of a stream's end, in bytes. The reason of a failure is said last.
+const KEPT: usize = 4 << 10;
+
+/// The end of a stream.
+#[derive(Default)]
+pub(super) struct End(Vec<u8>);
+
+impl End {
+    /// As text, without space around it.
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0).trim().to_owned()
+    }
+}
+
+impl Take for End {
+    fn take(&mut self, bytes: Bytes) {
+        self.0.extend_from_slice(&bytes);
+        let more = self.0.len().saturating_sub(KEPT);
+        self.0.drain(..more);
+    }
+}
+
 /// One of the two streams. A guest may open it many times: all its handles share what takes them.
 pub(super) struct Sink<T>(Arc<Mutex<T>>);
 

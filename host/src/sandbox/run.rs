@@ -216,7 +216,14 @@ impl<T> Ended<T> {
         match self {
             Self::Returned(Ok(Ok(value))) => Ok(value),
             Self::Returned(Ok(Err(error))) => {
-                Err(fault(&error, store.data().meter.refused(), limits))
+                let running = store.data();
+                let fault = fault(&error, running.meter.refused(), limits);
+                // The only place where an interpreter says what went wrong.
+                let words = running.powers.last_words();
+                Err(match words.as_str() {
+                    "" => fault.detail(format!("{error:#}")),
+                    words => fault.detail(format!("{error:#}; stderr: {words}")),
+                })
             }
             Self::Returned(Err(panic)) => Err(Fault::internal(format!(
                 "a host function panicked: {}",
@@ -249,7 +256,7 @@ pub(super) fn panic_words(panic: &(dyn std::any::Any + Send)) -> &str {
 
 /// Reads the reason of a trap from its type, never from its text.
 fn fault(error: &wasmtime::Error, refused: bool, limits: &Limits) -> Fault {
-    let fault = match error.downcast_ref::<Trap>() {
+    match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => Fault::new(
             Code::OutOfFuel,
             format!(
@@ -293,8 +300,7 @@ fn fault(error: &wasmtime::Error, refused: bool, limits: &Limits) -> Fault {
             "The tool crashed. The same arguments will crash it again; its author should look.",
         ),
         None => broken_rule(error),
-    };
-    fault.detail(format!("{error:#}"))
+    }
 }
 
 /// Not the guest's code trapped, but the host's side of a call.

@@ -15,12 +15,9 @@ use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 
 use super::frame::Charter;
-use super::sink::{Sink, Take};
+use super::sink::{End, Sink, Take};
 use super::tools;
 use crate::terms::{Code, Fault};
-
-/// What is kept of standard error: its end, in bytes. The reason of a failure is said last.
-const COMPLAINT: usize = 4 << 10;
 
 /// The program of one call.
 pub(crate) struct State {
@@ -56,7 +53,7 @@ impl State {
                 left: usize::try_from(charter.limits.output).unwrap_or(usize::MAX),
                 cut: false,
             }),
-            stderr: Sink::new(End(Vec::new())),
+            stderr: Sink::new(End::default()),
         };
         wasi.stdout(state.stdout.clone());
         wasi.stderr(state.stderr.clone());
@@ -123,9 +120,7 @@ impl State {
 
     /// The end of what it wrote to standard error.
     pub(super) fn complaint(&self) -> String {
-        String::from_utf8_lossy(&self.stderr.taker().0)
-            .trim()
-            .to_owned()
+        self.stderr.taker().text()
     }
 }
 
@@ -142,16 +137,5 @@ impl Take for Whole {
         self.cut |= kept.len() < bytes.len();
         self.left -= kept.len();
         self.bytes.extend_from_slice(kept);
-    }
-}
-
-/// The last bytes.
-struct End(Vec<u8>);
-
-impl Take for End {
-    fn take(&mut self, bytes: Bytes) {
-        self.0.extend_from_slice(&bytes);
-        let more = self.0.len().saturating_sub(COMPLAINT);
-        self.0.drain(..more);
     }
 }

@@ -13,7 +13,7 @@ use wasmtime_wasi::WasiCtxBuilder;
 
 use super::bindings::wasi::logging::logging;
 use super::frame::{Charter, Equipment, Holder};
-use super::sink::Sink;
+use super::sink::{End, Sink};
 use crate::terms::is_hidden;
 
 /// The longest message that is kept, in bytes.
@@ -27,6 +27,8 @@ pub(crate) struct State {
     /// Bytes that may still be kept.
     left: u64,
     quota: u64,
+    /// What a guest said on stderr before it trapped, where the log does not have it.
+    last: Sink<End>,
 }
 
 impl State {
@@ -37,11 +39,18 @@ impl State {
             speaker: charter.speaker.clone(),
             left: charter.limits.log,
             quota: charter.limits.log,
+            last: Sink::new(End::default()),
         }
     }
 
-    /// Gives the guest its stdout and stderr: what interpreters print to before they trap. Where
-    /// nothing of it would be kept, they end in nothing, as they do by themselves.
+    /// The guest's last words on stderr that the log does not have, for the operator.
+    pub(super) fn last_words(&self) -> String {
+        let said = self.equipment.scrub(self.last.taker().text());
+        visible(&said, MESSAGE)
+    }
+
+    /// Gives the guest its stdout and stderr: what interpreters print to before they trap. Where the
+    /// log takes nothing of it, only the end of stderr is kept.
     pub(super) fn grant_stdio(&self, wasi: &mut WasiCtxBuilder) {
         // Streams have no levels: they count as `info`.
         if self.level.is_some_and(|lowest| lowest <= Level::Info) {
@@ -52,6 +61,8 @@ impl State {
             };
             wasi.stdout(sink("stdout"));
             wasi.stderr(sink("stderr"));
+        } else {
+            wasi.stderr(self.last.clone());
         }
     }
 
