@@ -87,24 +87,19 @@ function give(globals) {
 function execute(code) {
   // Indirect: the code sees the globals and nothing of this module.
   const evaluate = globalThis.eval;
-  const value = parses(`(function(){while(false){${code}\n}})`) || !parses(`(function(){${code}\n})`)
-    ? run_(evaluate, code)
-    : evaluate(`(function(){${code}\n})`)();
-  return value;
-
-  function parses(text) {
-    try {
-      evaluate(text);
-      return true;
-    } catch {
-      return false;
-    }
-  }
-}
-
-function run_(evaluate, code) {
+  const asFunction = compiled(() => globalThis.Function(code));
+  // Only a `return` at the top fits a function and no block.
+  if (asFunction && !compiled(() => [evaluate(`while (false) {${code}\n}`)])) return asFunction();
   const value = evaluate(code);
   return globalThis.result === undefined ? value : globalThis.result;
+}
+
+function compiled(f) {
+  try {
+    return f();
+  } catch {
+    return null;
+  }
 }
 
 /** Something thrown, with those places alone that are the code's. */
