@@ -32,7 +32,7 @@ export const run = tool(
 - Network: only sites that the operator granted: \`fetch(url, {method, headers, body})\` gives the response itself, not a promise; \`.status\`, \`.text()\`, \`.json()\`.
 - Limits: seconds of computing and some 50 MB of memory; stdout and stderr are cut at 1,048,576 characters each.
 
-An exception of the code, syntax errors included, is in \`exception\`; what was printed before it is there too. Running out of time or memory ends the call without a result.`,
+An exception of the code, syntax errors included, is in \`exception\`; what was printed before it is there too. Running out of time, of memory or of stack (recursion without an end) ends the call without a result.`,
     args: {
       code: string("JavaScript source, run as a script. The last line may be an expression."),
       input: optional(any("Any JSON value; the code finds it in the variable `input`.")),
