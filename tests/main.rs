@@ -28,4 +28,5 @@ mod reload;
 mod rooms;
 mod threats;
 mod tools;
+mod twins;
 mod wasi3;
