@@ -26,6 +26,7 @@ mod powers;
 mod records;
 mod reload;
 mod rooms;
+mod runners;
 mod threats;
 mod tools;
 mod twins;

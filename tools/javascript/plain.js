@@ -1,0 +1,125 @@
+/** What came out of code, as JSON: values, and text that is bounded. It does not know how code is run. */
+
+// Taken before any code could put others in their place.
+const { isArray } = Array;
+const { keys } = Object;
+const { isFinite } = Number;
+
+// Values within values, values, and characters of texts that a result may have.
+const DEEPEST = 64;
+const MOST_VALUES = 100_000;
+export const MOST_TEXT = 1 << 20;
+
+/** A value as one that JSON can say; what it cannot becomes its `String`, with a note in `notes`. */
+export function plain(value, notes) {
+  const around = new Set();
+  let values = 0;
+  let characters = 0;
+
+  function of(value, path) {
+    values += 1;
+    if (values > MOST_VALUES) return instead(path, "there are too many values", "...");
+    switch (typeof value) {
+      case "string": return bounded(value, path);
+      case "boolean": return value;
+      case "number": return isFinite(value) ? value : instead(path, `${value} is no number of JSON`, String(value));
+      case "undefined": return null;
+      case "object": return value === null ? null : nested(value, path);
+      default: return instead(path, `JSON has no ${typeof value}`, shown(value));
+    }
+  }
+
+  function nested(value, path) {
+    if (around.has(value)) return instead(path, "it holds itself", "...");
+    if (around.size === DEEPEST) return instead(path, "it is nested too deeply", "...");
+    if (value instanceof Promise) {
+      return instead(path, "JSON has no promise, and nothing runs after the last line", "[object Promise]");
+    }
+    if (value instanceof Error || value instanceof RegExp) return instead(path, "JSON has no such object", shown(value));
+    around.add(value);
+    try {
+      if (typeof value.toJSON === "function") return of(value.toJSON(), path);
+      if (value instanceof Map) {
+        notes.push(`${path}: a Map stands there as a list of pairs`);
+        return [...value].map((one, at) => of(one, `${path}[${at}]`));
+      }
+      if (value instanceof Set) {
+        notes.push(`${path}: a Set stands there as a list`);
+        return [...value].map((one, at) => of(one, `${path}[${at}]`));
+      }
+      if (isArray(value) || ArrayBuffer.isView(value)) {
+        return Array.from(value, (one, at) => of(one, `${path}[${at}]`));
+      }
+      const object = {};
+      for (const key of keys(value)) {
+        // A member called `__proto__` is a member, and one that is undefined is none.
+        const one = value[key];
+        if (one === undefined) continue;
+        const made = of(one, `${path}.${key}`);
+        Object.defineProperty(object, bounded(key, path), { value: made, enumerable: true, writable: true, configurable: true });
+      }
+      return object;
+    } catch (error) {
+      return instead(path, `it could not be read: ${shown(error)}`, "...");
+    } finally {
+      around.delete(value);
+    }
+  }
+
+  function instead(path, why, text) {
+    note(`${path}: ${why} (${text === "..." ? "... stands there" : "its text"})`);
+    return bounded(text, path);
+  }
+
+  function bounded(text, path) {
+    const room = MOST_TEXT - characters;
+    if (text.length > room) {
+      note(`${path}: its texts are longer than ${MOST_TEXT} characters (cut)`);
+      text = text.slice(0, Math.max(room, 0));
+    }
+    characters += text.length;
+    return text;
+  }
+
+  function note(text) {
+    if (notes.length < 5) notes.push(text.slice(0, 300));
+    else if (notes.length === 5) notes.push("and more like these");
+  }
+
+  return of(value, "result");
+}
+
+/** A text of anything, whatever its own methods do. */
+export function shown(value) {
+  try {
+    if (typeof value === "string") return value;
+    if (value instanceof Error) return `${value.name}: ${value.message}`;
+    if (typeof value === "object" && value !== null) return JSON.stringify(value) ?? String(value);
+    return String(value).slice(0, 10_000);
+  } catch {
+    try {
+      return String(value).slice(0, 10_000);
+    } catch {
+      return "something that has no text";
+    }
+  }
+}
+
+/** The first characters of what is written; the others are counted. */
+export class Captured {
+  #pieces = [];
+  #room = MOST_TEXT;
+  lost = 0;
+
+  line(values) {
+    const text = `${values.map(shown).join(" ")}\n`;
+    const kept = text.slice(0, this.#room);
+    this.#room -= kept.length;
+    this.lost += text.length - kept.length;
+    if (kept !== "") this.#pieces.push(kept);
+  }
+
+  text() {
+    return this.#pieces.join("");
+  }
+}
