@@ -63,7 +63,9 @@ fn meaning(definition: &Value) -> Value {
 
 fn shape(schema: &Value, root: &Value) -> Value {
     if let Some(name) = schema["$ref"].as_str() {
-        let pointer = name.strip_prefix('#').expect("a reference to the same schema");
+        let pointer = name
+            .strip_prefix('#')
+            .expect("a reference to the same schema");
         return shape(root.pointer(pointer).expect("what it refers to"), root);
     }
     let texts = |value: &Value| match value {
