@@ -29,4 +29,5 @@ mod rooms;
 mod runners;
 mod threats;
 mod tools;
+mod twins;
 mod wasi3;
