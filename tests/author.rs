@@ -231,6 +231,45 @@ fn a_missing_toolchain_is_named_with_what_installs_it() {
 }
 
 #[test]
+fn what_python_and_javascript_need_is_named_and_their_tools_are_heard() {
+    let program = desk();
+    let site = &program.site;
+    std::fs::create_dir(site.path("bin")).expect("a folder");
+    for (language, words) in [
+        ("python", ["`python3` is not installed", "python3-venv"]),
+        ("javascript", ["`npm` is not installed", "Node.js 20"]),
+    ] {
+        good(&program, &["new", language, "--lang", language]);
+        let ended = run_without_toolchains(&program, &site.path("bin"), &["build", language]);
+        assert_eq!(ended.code, 2, "{ended:?}");
+        assert!(
+            words.iter().all(|word| ended.err.contains(word)),
+            "{ended:?}"
+        );
+    }
+    script(site, "bin/python3", "echo no ensurepip here; exit 1");
+    script(site, "bin/npm", "echo the registry is away >&2; exit 1");
+    for (language, words) in [
+        (
+            "python",
+            ["no ensurepip here", "apt-get install python3-venv"],
+        ),
+        (
+            "javascript",
+            ["the registry is away", "npm could not install"],
+        ),
+    ] {
+        let ended = run_without_toolchains(&program, &site.path("bin"), &["build", language]);
+        assert_eq!(ended.code, 1, "{ended:?}");
+        assert!(
+            words.iter().all(|word| ended.err.contains(word)),
+            "{ended:?}"
+        );
+        assert_eq!(ended.out, "", "{ended:?}");
+    }
+}
+
+#[test]
 fn a_folder_that_is_no_project_is_said() {
     let program = desk();
     let site = &program.site;
