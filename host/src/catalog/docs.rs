@@ -69,3 +69,57 @@ fn said(function: &Value) -> Option<&str> {
         .or_else(|| function.get("docs")?.as_str())?;
     Some(text.trim()).filter(|text| !text.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A component with nothing in it but this section.
+    fn component(data: &[u8]) -> Vec<u8> {
+        let mut section = vec![u8::try_from(SECTION.len()).unwrap_or(0)];
+        section.extend_from_slice(SECTION.as_bytes());
+        section.extend_from_slice(data);
+        let length = u8::try_from(section.len() & 0x7f).unwrap_or(0) | 0x80;
+        let more = u8::try_from(section.len() >> 7).unwrap_or(0);
+        let mut bytes = b"\0asm\x0d\0\x01\0\0".to_vec();
+        bytes.extend_from_slice(&[length, more]);
+        bytes.extend_from_slice(&section);
+        bytes
+    }
+
+    fn said(docs: &Docs, interface: Option<&str>, function: &str) -> Option<String> {
+        let origin = Origin {
+            interface: interface.map(ToOwned::to_owned),
+            function: function.to_owned(),
+        };
+        docs.function(&origin).map(ToOwned::to_owned)
+    }
+
+    #[test]
+    fn comments_are_found_by_interface_and_function() {
+        let json = br#"{"interfaces":{"api":{"docs":"all","funcs":{"get":{"docs":" Gets it.\n"},"bare":{}}}},
+            "worlds":{"w":{"func_exports":{"add":{"docs":"Adds."}},"interface_exports":{"inner":{"funcs":{"go":"Goes."}}}}}}"#;
+        let docs = Docs::of(&component(&[&[1][..], json].concat()));
+        let get = said(&docs, Some("local:forecast/api@1.0.0"), "get");
+        assert_eq!(get.as_deref(), Some("Gets it."));
+        assert_eq!(said(&docs, None, "add").as_deref(), Some("Adds."));
+        assert_eq!(said(&docs, Some("inner"), "go").as_deref(), Some("Goes."));
+        assert_eq!(said(&docs, Some("local:forecast/api"), "bare"), None);
+        assert_eq!(said(&docs, Some("local:other/api2"), "get"), None);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_there() {
+        for data in [
+            &b""[..],
+            b"\x01",
+            b"\x01{",
+            b"\x01[1]",
+            b"\x01{\"interfaces\":3}",
+        ] {
+            let docs = Docs::of(&component(data));
+            assert_eq!(said(&docs, Some("a:b/api"), "get"), None);
+            assert_eq!(said(&docs, None, "get"), None);
+        }
+    }
+}
