@@ -128,7 +128,7 @@ struct Raw {
     pre: BoundPre<State>,
 }
 
-struct State {
+pub(crate) struct State {
     wasi: WasiCtx,
     table: ResourceTable,
     limits: StoreLimits,
@@ -141,6 +141,21 @@ impl WasiView for State {
             table: &mut self.table,
         }
     }
+}
+
+/// A fresh store, as an embedder makes one.
+pub(crate) fn store(engine: &Engine) -> Store<State> {
+    let state = State {
+        wasi: WasiCtx::builder().build(),
+        table: ResourceTable::new(),
+        limits: StoreLimitsBuilder::new().memory_size(64 << 20).build(),
+    };
+    let mut store = Store::new(engine, state);
+    store.limiter(|state| &mut state.limits);
+    store.set_fuel(5_000_000_000).unwrap();
+    store.fuel_async_yield_interval(Some(100_000)).unwrap();
+    store.set_epoch_deadline(1_000);
+    store
 }
 
 impl Raw {
@@ -159,16 +174,7 @@ impl Raw {
     async fn calls(&self, calls: u32) -> f64 {
         let start = Instant::now();
         for _ in 0..calls {
-            let state = State {
-                wasi: WasiCtx::builder().build(),
-                table: ResourceTable::new(),
-                limits: StoreLimitsBuilder::new().memory_size(64 << 20).build(),
-            };
-            let mut store = Store::new(&self.engine, state);
-            store.limiter(|state| &mut state.limits);
-            store.set_fuel(5_000_000_000).unwrap();
-            store.fuel_async_yield_interval(Some(100_000)).unwrap();
-            store.set_epoch_deadline(1_000);
+            let mut store = store(&self.engine);
             let tool = self.pre.instantiate_async(&mut store).await.unwrap();
             let output = tool
                 .toolhost_tool_tools()

@@ -7,12 +7,12 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use toolhost::sandbox::{Sandbox, Typed};
 use toolhost::terms::Wasi;
+use wasmtime::Engine;
 use wasmtime::component::{
-    Component, ComponentExportIndex, ComponentType, InstancePre, Lift, Linker, Lower, ResourceTable,
+    Component, ComponentExportIndex, ComponentType, InstancePre, Lift, Linker, Lower,
 };
-use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use crate::inside::{State, store};
 use crate::stage::Stage;
 use crate::stats::Pairs;
 
@@ -104,21 +104,6 @@ struct Answer<T> {
     result: T,
 }
 
-struct State {
-    wasi: WasiCtx,
-    table: ResourceTable,
-    limits: StoreLimits,
-}
-
-impl WasiView for State {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView {
-            ctx: &mut self.wasi,
-            table: &mut self.table,
-        }
-    }
-}
-
 struct Pit {
     engine: Engine,
     pre: InstancePre<State>,
@@ -149,20 +134,6 @@ impl Pit {
         }
     }
 
-    fn store(&self) -> Store<State> {
-        let state = State {
-            wasi: WasiCtx::builder().build(),
-            table: ResourceTable::new(),
-            limits: StoreLimitsBuilder::new().memory_size(64 << 20).build(),
-        };
-        let mut store = Store::new(&self.engine, state);
-        store.limiter(|state| &mut state.limits);
-        store.set_fuel(5_000_000_000).unwrap();
-        store.fuel_async_yield_interval(Some(100_000)).unwrap();
-        store.set_epoch_deadline(1_000);
-        store
-    }
-
     async fn ours(&self, name: &str, text: &str) {
         let function = match name {
             "add" => "add",
@@ -172,7 +143,7 @@ impl Pit {
         let function = self.typed.get(function).unwrap();
         let arguments = function.arguments(text).unwrap();
         let mut results = function.results();
-        let mut store = self.store();
+        let mut store = store(&self.engine);
         let instance = self.pre.instantiate_async(&mut store).await.unwrap();
         let export = instance.get_func(&mut store, function.index()).unwrap();
         export
@@ -213,7 +184,7 @@ impl Pit {
         P: wasmtime::component::ComponentNamedList + Lower + Send + Sync + 'static,
         R: Lift + Send + Sync + 'static,
     {
-        let mut store = self.store();
+        let mut store = store(&self.engine);
         let instance = self.pre.instantiate_async(&mut store).await.unwrap();
         let function = instance
             .get_typed_func::<P, (R,)>(&mut store, export)

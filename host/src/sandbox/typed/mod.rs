@@ -10,6 +10,7 @@ mod schema;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod words;
 mod write;
 
 use std::collections::BTreeMap;

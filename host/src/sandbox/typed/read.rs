@@ -12,7 +12,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use wasmtime::component::Val;
 
-use super::shape::{Case, Int, Named, Payload, SAFE, Shape};
+use super::shape::{Case, Int, Named, SAFE, Shape};
+use super::words::expected;
 
 /// Values of one call, at the most. Each has some forty bytes, so a short text could ask for much.
 const VALUES: u32 = 1 << 20;
@@ -492,56 +493,4 @@ impl<'de> Visitor<'de> for Only<'_> {
         }
         Ok((name, value))
     }
-}
-
-/// What a value of this shape is, in words.
-fn expected(shape: &Shape) -> String {
-    match shape {
-        Shape::Bool => "true or false".into(),
-        Shape::Int(int) => {
-            let (least, most) = int.bounds();
-            let wide = if int.is_wide() {
-                ", as a decimal string beyond 9007199254740991"
-            } else {
-                ""
-            };
-            format!("an integer from {least} to {most}{wide}")
-        }
-        Shape::F32 => "a number of 32 bits".into(),
-        Shape::F64 => "a number".into(),
-        Shape::Char => "a string of one character".into(),
-        Shape::String => "a string".into(),
-        Shape::Bytes => "bytes in base64 (standard alphabet, padded)".into(),
-        Shape::List(_) => "an array".into(),
-        Shape::Record(_) => "an object".into(),
-        Shape::Tuple(elements) => format!("an array of {} elements", elements.len()),
-        Shape::Variant(cases) => {
-            let case = |case: &Case| match case.payload {
-                Some(_) => format!("{{\"{}\": ...}}", case.name),
-                None => format!("\"{}\"", case.name),
-            };
-            let cases: Vec<String> = cases.iter().take(20).map(case).collect();
-            format!("one of {}", cases.join(", "))
-        }
-        Shape::Enum(names) => format!("one of {}", listed(names)),
-        Shape::Flags(names) => format!("an array of any of {}, each once", listed(names)),
-        Shape::Option(inner) if inner.takes_null() => "null or {\"some\": ...}".into(),
-        Shape::Option(inner) => format!("null or {}", expected(inner)),
-        Shape::Result(ok, error) => {
-            let side = |name: &str, payload: &Payload| match payload {
-                Some(_) => format!("{{\"{name}\": ...}}"),
-                None => format!("{{\"{name}\": null}}"),
-            };
-            format!("{} or {}", side("ok", ok), side("error", error))
-        }
-    }
-}
-
-fn listed(names: &[std::sync::Arc<str>]) -> String {
-    let names: Vec<String> = names
-        .iter()
-        .take(20)
-        .map(|name| format!("\"{name}\""))
-        .collect();
-    names.join(", ")
 }
