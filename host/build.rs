@@ -25,8 +25,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     files.sort();
     let mut list = "&[\n".to_owned();
     for file in files {
-        let name = file.strip_prefix(checkout)?;
-        writeln!(list, "    ({name:?}, include_str!({file:?})),")?;
+        // From where the package is when it is compiled: another checkout may share the folder that
+        // this list is kept in.
+        let name = file.strip_prefix(checkout)?.display();
+        let text = format!("include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/../{name}\"))");
+        writeln!(list, "    (\"{name}\", {text}),")?;
     }
     list.push(']');
     fs::write(Path::new(&std::env::var("OUT_DIR")?).join("kit.rs"), list)?;
