@@ -1,7 +1,8 @@
 //! The manifest's text, and the lock's.
 
+use toolhost::capability::command::Argument;
 use toolhost::catalog::Lock;
-use toolhost::manifest::parse;
+use toolhost::manifest::{UseSpec, parse};
 
 use super::engine::{Target, run};
 use crate::harness::checkout;
@@ -31,7 +32,7 @@ fn kind(message: &str) -> String {
 }
 
 /// What manifests are made of, and what their parser could trip over.
-const MANIFEST: [&str; 52] = [
+const MANIFEST: &[&str] = &[
     "\n[tool.a]\n",
     "[tool.a.http.b]\n",
     "[tool.a.kv.b]\n",
@@ -84,14 +85,53 @@ const MANIFEST: [&str; 52] = [
     "18446744073709551616",
     "99999999999999999999s",
     "1e400",
+    "[tool.a.command.b]\n",
+    "description = \"a\"\n",
+    "input.a = { type = \"string\" }\n",
+    "optional = [\"a\"]\n",
+    "arguments = [",
+    "{ when = \"a\", then = [\"{a}\"] }",
+    "\"{a}\"",
+    "{{",
+    "}}",
+    "stdin = \"{a}\"\n",
+    "stdout = \"json\"\n",
+    "output = { type = \"object\" }\n",
+    "success = [0, 255]\n",
+    "wasi = \"0.3\"\n",
 ];
+
+/// Every place of a program's command line is for an argument that its schema has.
+fn filled(how: &UseSpec) {
+    let known = |name: &str| how.input_schema["properties"].get(name).is_some();
+    let line = how
+        .grant
+        .arguments
+        .iter()
+        .flat_map(|argument| match argument {
+            Argument::Always(template) => std::slice::from_ref(template),
+            Argument::When { name, then } => {
+                assert!(known(name), "{name}");
+                then
+            }
+        });
+    for template in line.chain(&how.grant.stdin) {
+        assert!(template.values().all(|name| known(name)), "{template:?}");
+    }
+    assert!(!how.grant.success.is_empty());
+}
 
 #[test]
 fn manifest() {
     let check = |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);
-        let Err(problems) = parse("toolhost.toml", &text) else {
-            return "good".to_owned();
+        let problems = match parse("toolhost.toml", &text) {
+            Ok(manifest) => {
+                let uses = manifest.tools.iter().flat_map(|tool| tool.uses.values());
+                let uses: Vec<_> = uses.inspect(|how| filled(how)).collect();
+                return format!("good {}", uses.len().min(3));
+            }
+            Err(problems) => problems,
         };
         assert!(problems.iter().count() > 0, "refused for nothing");
         let lines = text.lines().count().max(1);
@@ -111,7 +151,7 @@ fn manifest() {
     run(&Target {
         name: "manifest",
         seeds: fixtures(),
-        words: &MANIFEST,
+        words: MANIFEST,
         check: &check,
     });
 }

@@ -4,6 +4,7 @@
 //!
 //! A try ends with an answer within [`engine::SLOWEST`], and with what each target claims of it.
 
+mod authors;
 mod content;
 mod engine;
 mod http;
@@ -11,3 +12,4 @@ mod json;
 mod ledger;
 mod manifest;
 mod others;
+mod values;

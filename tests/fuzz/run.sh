@@ -5,14 +5,17 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-targets=(manifest lock lines results schemas requests paths bodies queries ledger components cursors)
+targets=(manifest lock lines results schemas requests paths bodies queries ledger components cursors
+  values commands docs wishes programs cases)
 if [[ $# -ne 2 || ! " ${targets[*]} " == *" $1 "* || ! $2 =~ ^[0-9]+$ ]]; then
   echo "usage: $0 <target> <minutes>; targets: ${targets[*]}" >&2
   exit 2
 fi
 declare -A file=([manifest]=manifest [lock]=manifest [lines]=json [results]=json [schemas]=json
   [requests]=http [paths]=http
-  [bodies]=content [queries]=content [ledger]=ledger [components]=others [cursors]=others)
+  [bodies]=content [queries]=content [ledger]=ledger [components]=others [cursors]=others
+  [values]=values [commands]=values
+  [docs]=authors [wishes]=authors [programs]=authors [cases]=authors)
 
 found="${CARGO_TARGET_DIR:-target}/fuzz-findings"
 status=0

@@ -16,11 +16,12 @@ const MOST: usize = 1 << 20;
 /// The comments of a component's WIT. Empty where it has none, or none that can be read: nothing
 /// depends on them.
 #[derive(Debug, Default)]
-pub(super) struct Docs(Vec<Value>);
+pub struct Docs(Vec<Value>);
 
 impl Docs {
     /// Reads the sections of a component that was found sound.
-    pub(super) fn of(bytes: &[u8]) -> Self {
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
         let mut found = Vec::new();
         for payload in Parser::new(0).parse_all(bytes) {
             let Ok(payload) = payload else { break };
@@ -38,7 +39,8 @@ impl Docs {
     }
 
     /// What is said of a function.
-    pub(super) fn function<'d>(&'d self, origin: &Origin) -> Option<&'d str> {
+    #[must_use]
+    pub fn function<'d>(&'d self, origin: &Origin) -> Option<&'d str> {
         self.0.iter().find_map(|package| match &origin.interface {
             Some(interface) => {
                 let plain = interface.split('@').next()?;

@@ -25,6 +25,7 @@ pub use adapt::adapt;
 pub use cache::Cache;
 pub use child::compile_child;
 pub use compile::{CompileLimits, Compiler};
+pub use docs::Docs;
 pub use inspect::{Inspected, inspect};
 pub use kind::{Kind, Looked, is_component, look};
 pub use load::{

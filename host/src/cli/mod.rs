@@ -23,6 +23,9 @@ mod table;
 mod watch;
 mod workshop;
 
+pub use add::asked_section;
+pub use cases::count_cases;
+
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -66,6 +66,14 @@ impl Template {
         })
     }
 
+    /// The argument that it begins with.
+    pub(super) fn first(&self) -> Option<&Arc<str>> {
+        match self.0.first() {
+            Some(Part::Value(name)) => Some(name),
+            _ => None,
+        }
+    }
+
     /// The argument that it consists of.
     pub(super) fn alone(&self) -> Option<&Arc<str>> {
         match self.0.as_slice() {

@@ -6,6 +6,7 @@ mod grant;
 mod render;
 
 pub use grant::{Argument, CommandGrant, Part, Stdout, Template};
+pub use render::{Invocation, render};
 
 use std::sync::Arc;
 
@@ -36,7 +37,7 @@ impl State {
         // They were an object when they were checked against the schema.
         let call: Map<String, Value> =
             serde_json::from_str(charter.arguments).map_err(Fault::internal)?;
-        let invocation = render::render(grant, &call).map_err(|why| {
+        let invocation = render(grant, &call).map_err(|why| {
             Fault::new(
                 Code::InvalidArguments,
                 format!("The arguments cannot be given to the program: {why}. Change them and call again."),

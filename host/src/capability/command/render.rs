@@ -9,24 +9,24 @@ const LONGEST: usize = 16 << 20;
 
 /// What a program is started with.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Invocation {
-    pub(super) arguments: Vec<String>,
-    pub(super) stdin: String,
+pub struct Invocation {
+    /// Its command line, behind the program's name.
+    pub arguments: Vec<String>,
+    /// What it reads from standard input.
+    pub stdin: String,
 }
 
-/// Fills the templates.
+/// Fills the templates. The call's arguments fit their schema.
 ///
 /// # Errors
 ///
 /// Why a value cannot stand there, for whoever called.
-pub(super) fn render(
-    grant: &CommandGrant,
-    call: &Map<String, Value>,
-) -> Result<Invocation, String> {
+pub fn render(grant: &CommandGrant, call: &Map<String, Value>) -> Result<Invocation, String> {
     let mut line = Line {
         call,
         arguments: Vec::new(),
         literal: false,
+        open: false,
     };
     for argument in &grant.arguments {
         match argument {
@@ -64,15 +64,22 @@ struct Line<'a> {
     arguments: Vec<String>,
     /// The manifest's own `--` has been written: nothing behind it is an option.
     literal: bool,
+    /// The last argument is an option of the manifest's own: the next one may be its value.
+    open: bool,
 }
 
 impl Line<'_> {
     fn push(&mut self, template: &Template) -> Result<(), String> {
-        let Some(name) = template.alone() else {
-            let filled = filled(template, self.call);
-            self.literal |= filled == "--" && template.values().next().is_none();
-            return self.add(filled, "its arguments");
+        let Some(name) = template.first() else {
+            let text = filled(template, self.call);
+            let own = template.values().next().is_none();
+            self.literal |= own && text == "--";
+            self.open = own && text.len() > 1 && text.starts_with('-') && !text.contains('=');
+            return self.add(text, "its arguments");
         };
+        if template.alone().is_none() {
+            return self.value(name, filled(template, self.call));
+        }
         match self.call.get(&**name) {
             Some(Value::Array(values)) => {
                 for value in values {
@@ -85,15 +92,11 @@ impl Line<'_> {
         }
     }
 
-    /// A value that stands alone must not become an option of the program: only the manifest gives
-    /// those.
+    /// An argument that begins with a value must not become an option of the program: only the
+    /// manifest gives those.
     fn value(&mut self, name: &str, value: String) -> Result<(), String> {
-        let behind_option = self
-            .arguments
-            .last()
-            .is_some_and(|last| last.starts_with('-'));
-        let number = value.parse::<f64>().is_ok();
-        if value.starts_with('-') && !number && !self.literal && !behind_option {
+        let free = std::mem::take(&mut self.open) || self.literal;
+        if value.starts_with('-') && !free && !is_number(&value) {
             return Err(format!(
                 "`{name}` must not begin with `-`, or the program would take it for an option"
             ));
@@ -108,6 +111,12 @@ impl Line<'_> {
         self.arguments.push(argument);
         Ok(())
     }
+}
+
+/// Whether a text with a minus is a number as people write it: `-inf` is four options to many a program.
+fn is_number(text: &str) -> bool {
+    let digits = text.trim_start_matches('-');
+    digits.starts_with(|c: char| c == '.' || c.is_ascii_digit()) && text.parse::<f64>().is_ok()
 }
 
 fn filled(template: &Template, call: &Map<String, Value>) -> String {
@@ -208,6 +217,24 @@ mod tests {
         assert!(said(&[always("--"), always("{file}")], evil.clone()).is_ok());
         assert!(said(&[always("--of"), always("{file}")], evil).is_ok());
         assert!(said(&[always("{n}")], json!({ "n": -5 })).is_ok());
+        // One option has one value, and what a call said before is no option.
+        let two = json!({ "a": "-x", "b": "-y", "n": -5, "both": ["-x", "-y"] });
+        for line in [
+            &[always("--of"), always("{a}"), always("{b}")][..],
+            &[always("--of"), always("{both}")],
+            &[always("{n}"), always("{a}")],
+            &[always("--of={n}"), always("{a}")],
+            &[always("--of=3"), always("{a}")],
+            &[always("-"), always("{a}")],
+            &[always("{a}.txt")],
+            &[always("{b}{a}")],
+            &[always("{n}{a}")],
+        ] {
+            assert!(said(line, two.clone()).is_err(), "{line:?}");
+        }
+        for text in ["-inf", "-nan", "-infinity", "--1", "-e1"] {
+            assert!(said(&[always("{n}")], json!({ "n": text })).is_err());
+        }
         // An agent's own `--` opens nothing.
         assert!(
             said(

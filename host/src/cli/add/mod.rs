@@ -51,6 +51,17 @@ struct Component {
     adapted: bool,
 }
 
+/// The section that would be written for what an author's text asks for, under this name and with the
+/// component at this path.
+///
+/// # Errors
+///
+/// It is no `tool.toml` of one tool, or asks for what is the operator's alone.
+pub fn asked_section(text: &str, name: &str, component: &str) -> anyhow::Result<String> {
+    let section = Asked::read(text)?.section(name, component)?;
+    Ok(section.text)
+}
+
 /// Adds a tool to the manifest.
 pub(super) async fn add(setting: &Setting, typed: &Typed) -> anyhow::Result<ExitCode> {
     let component = read(&typed.component)?;

@@ -173,15 +173,10 @@ pub(super) fn read(folder: &Path) -> anyhow::Result<Vec<Case>> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let text = String::from_utf8(bounded(&path, MOST_FILE)?)
             .with_context(|| format!("{} is not UTF-8", path.display()))?;
-        let file: File = toml::from_str(&text)
-            .map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
-        let mut names = BTreeSet::new();
-        for mut case in file.case {
-            case.file = name.to_string();
+        for mut case in parse(&text).with_context(|| path.display().to_string())? {
             let place = format!("{}: the case {:?}", path.display(), case.name);
-            ensure!(names.insert(case.name.clone()), "{place} is there twice");
-            case.check().with_context(|| place.clone())?;
-            case.load(folder).with_context(|| place)?;
+            case.load(folder).context(place)?;
+            case.file = name.to_string();
             cases.push(case);
         }
         ensure!(
@@ -195,6 +190,18 @@ pub(super) fn read(folder: &Path) -> anyhow::Result<Vec<Case>> {
         folder.display()
     );
     Ok(cases)
+}
+
+/// The cases of one file, before the files are read that they name.
+pub(super) fn parse(text: &str) -> anyhow::Result<Vec<Case>> {
+    let file: File = toml::from_str(text)?;
+    let mut names = BTreeSet::new();
+    for case in &file.case {
+        let place = || format!("the case {:?}", case.name);
+        ensure!(names.insert(&case.name), "{} is there twice", place());
+        case.check().with_context(place)?;
+    }
+    Ok(file.case)
 }
 
 impl Case {

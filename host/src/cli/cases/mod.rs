@@ -31,6 +31,15 @@ pub(super) struct Typed {
     cases: Option<PathBuf>,
 }
 
+/// How many cases a file's text has.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn count_cases(text: &str) -> anyhow::Result<usize> {
+    file::parse(text).map(|cases| cases.len())
+}
+
 /// Runs the cases. 0: all pass; 1: one fails.
 pub(super) async fn test(setting: &Setting, typed: &Typed) -> anyhow::Result<ExitCode> {
     let found = find::find(
