@@ -50,7 +50,8 @@ impl Place {
             change.close()
         };
         let database = self.database()?;
-        database.run(Access::Write, deadline, job).await?;
+        let owner = &grant.owner;
+        database.run(owner, Access::Write, deadline, job).await?;
         Ok(())
     }
 
@@ -81,6 +82,7 @@ impl Place {
             Ok::<_, KvError>(all)
         };
         let database = self.database()?;
-        Ok(database.run(Access::Read, deadline, job).await?)
+        let owner = &grant.owner;
+        Ok(database.run(owner, Access::Read, deadline, job).await?)
     }
 }

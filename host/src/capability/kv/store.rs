@@ -191,7 +191,7 @@ impl Bucket {
         let name = self.name.clone();
         let answer = self
             .database
-            .run(Access::Read, self.deadline, move |tx| {
+            .run(&self.name.owner, Access::Read, self.deadline, move |tx| {
                 work(&Look::new(tx, &name)?)
             })
             .await;
@@ -216,7 +216,8 @@ impl Bucket {
             change.close()?;
             Ok(done)
         };
-        self.database.run(Access::Write, self.deadline, job).await
+        let (owner, access) = (&self.name.owner, Access::Write);
+        self.database.run(owner, access, self.deadline, job).await
     }
 }
 

@@ -1,20 +1,26 @@
 //! A SQLite file of this host, and the one thread of this process that works on it. Jobs come one
-//! after the other, each is one transaction; a job that nobody waits for any more is not begun.
+//! after the other, each is one transaction; a job that nobody waits for any more is not begun. Whoever
+//! has many of them waits for his own: others come in between.
 //!
 //! It knows nothing of what is in the file: whoever opens it brings the layout.
 
 mod file;
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
-/// Jobs that may wait. Each call of a guest has at most one, so this is more than a formality only
-/// when a thousand calls write at once; then they wait for room, each within its deadline.
+/// Jobs that may wait for the thread. Beyond it they wait for room, each within its deadline.
 const QUEUE: usize = 256;
+
+/// Jobs of one owner among them: one that runs, and one so that the thread need not wait for the next.
+/// So a job waits for two of each other owner, whatever they have.
+const OWN: usize = 2;
 
 /// The longest that one job waits for another process's transaction. Those last milliseconds.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
@@ -112,6 +118,8 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 /// An open file.
 pub struct Database {
     jobs: mpsc::Sender<Job>,
+    /// The places of each owner that had a job. There are no more of them than tools.
+    owners: Mutex<HashMap<Box<str>, Arc<Semaphore>>>,
 }
 
 impl Database {
@@ -130,17 +138,32 @@ impl Database {
             path: path.to_owned(),
             error: error.to_string(),
         })?;
-        Ok(Self { jobs })
+        Ok(Self {
+            jobs,
+            owners: Mutex::default(),
+        })
+    }
+
+    fn places(&self, owner: &str) -> Arc<Semaphore> {
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(places) = owners.get(owner) {
+            return places.clone();
+        }
+        let places = Arc::new(Semaphore::new(OWN));
+        owners.insert(owner.into(), places.clone());
+        places
     }
 
     /// Runs one transaction, which is kept if `job` gives `Ok`. Dropping the future gives up a job
     /// that was not begun; one that was is kept or undone as a whole, and holds no lock afterwards.
+    /// Jobs of one owner keep their order.
     ///
     /// # Errors
     ///
     /// The job's own, or [`JobError`] where there was no transaction.
     pub async fn run<T, E>(
         &self,
+        owner: &str,
         access: Access,
         deadline: Instant,
         job: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
@@ -149,8 +172,12 @@ impl Database {
         T: Send + 'static,
         E: From<JobError> + Send + 'static,
     {
+        let place = self.places(owner).acquire_owned().await;
+        let place = place.map_err(|_| E::from(JobError::Gone))?;
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
+            // Given back when the job is over, or was not begun.
+            let _place = place;
             if !answer.is_closed() {
                 // Whoever asked may be gone by now; the transaction stands all the same.
                 let _ = answer.send(transact(connection, access, deadline, job));

@@ -37,7 +37,7 @@ async fn write(database: &Database, text: &'static str) -> Result<usize, JobErro
         let written = tx.execute("INSERT INTO note VALUES (?1)", [text]);
         written.map_err(JobError::from)
     };
-    database.run(Access::Write, soon(), job).await
+    database.run("one", Access::Write, soon(), job).await
 }
 
 async fn count(database: &Database) -> i64 {
@@ -46,7 +46,7 @@ async fn count(database: &Database) -> i64 {
         count.map_err(JobError::from)
     };
     database
-        .run(Access::Read, soon(), job)
+        .run("one", Access::Read, soon(), job)
         .await
         .expect("a count")
 }
@@ -123,7 +123,13 @@ async fn a_damaged_page_is_found_at_the_start() {
         let done = tx.query_row("SELECT 1", [], |row| row.get::<_, i64>(0));
         done.map_err(JobError::from)
     };
-    assert_eq!(database.run(Access::Read, soon(), job).await.expect("1"), 1);
+    assert_eq!(
+        database
+            .run("one", Access::Read, soon(), job)
+            .await
+            .expect("1"),
+        1
+    );
     // The thread ends after its last sender, and closing puts the log into the file.
     drop(database);
     let wal = place.path.with_file_name("notes.sqlite-wal");
@@ -145,12 +151,17 @@ async fn a_job_that_fails_or_panics_leaves_nothing() {
         tx.execute("INSERT INTO note VALUES ('half')", [])?;
         Err(JobError::Gone)
     };
-    assert!(database.run(Access::Write, soon(), failing).await.is_err());
+    assert!(
+        database
+            .run("one", Access::Write, soon(), failing)
+            .await
+            .is_err()
+    );
     let panicking = |tx: &Transaction<'_>| -> Result<(), JobError> {
         tx.execute("INSERT INTO note VALUES ('half')", [])?;
         panic!("on purpose")
     };
-    let gone = database.run(Access::Write, soon(), panicking).await;
+    let gone = database.run("one", Access::Write, soon(), panicking).await;
     assert!(matches!(gone, Err(JobError::Gone)), "{gone:?}");
     assert_eq!(count(&database).await, 0);
     write(&database, "whole").await.expect("a row");
@@ -161,7 +172,9 @@ async fn a_job_past_its_deadline_or_unwaited_for_is_not_begun() {
     let place = place();
     let database = Arc::new(Database::open(&place.path, &LAYOUT).expect("a database"));
     let late = |_: &Transaction<'_>| -> Result<(), JobError> { panic!("it ran") };
-    let ended = database.run(Access::Write, Instant::now(), late).await;
+    let ended = database
+        .run("one", Access::Write, Instant::now(), late)
+        .await;
     assert!(matches!(ended, Err(JobError::Busy)), "{ended:?}");
 
     // The thread is held by one job while another is given up.
@@ -176,7 +189,7 @@ async fn a_job_past_its_deadline_or_unwaited_for_is_not_begun() {
                 handle.block_on(reached.wait());
                 held.recv().map_err(|_| JobError::Gone)
             };
-            database.run(Access::Write, soon(), job).await
+            database.run("one", Access::Write, soon(), job).await
         })
     };
     running.wait().await;
@@ -190,6 +203,37 @@ async fn a_job_past_its_deadline_or_unwaited_for_is_not_begun() {
     hold.send(()).expect("a holder");
     holding.await.expect("a task").expect("a job");
     assert_eq!(count(&database).await, 0);
+}
+
+#[tokio::test]
+async fn who_has_many_jobs_keeps_nobody_waiting_for_all_of_them() {
+    let place = place();
+    let database = Arc::new(Database::open(&place.path, &LAYOUT).expect("a database"));
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let job = |owner: &'static str, wait: Option<std::sync::mpsc::Receiver<()>>| {
+        let (database, order) = (database.clone(), order.clone());
+        tokio::spawn(async move {
+            let job = move |_: &Transaction<'_>| -> Result<(), JobError> {
+                wait.map_or(Ok(()), |held| held.recv().map_err(|_| JobError::Gone))?;
+                order.lock().map_err(|_| JobError::Gone)?.push(owner);
+                Ok(())
+            };
+            database.run(owner, Access::Read, soon(), job).await
+        })
+    };
+    // The thread is held until everybody has asked: on one thread each task runs until it waits.
+    let mut jobs = vec![job("first", Some(held))];
+    jobs.extend((0..50).map(|_| job("many", None)));
+    jobs.push(job("other", None));
+    tokio::task::yield_now().await;
+    hold.send(()).expect("a holder");
+    for job in jobs {
+        job.await.expect("a task").expect("a job");
+    }
+    let order = order.lock().expect("the order");
+    assert_eq!(order.len(), 52);
+    assert_eq!(order[..4], ["first", "many", "many", "other"]);
 }
 
 #[test]
