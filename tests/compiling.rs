@@ -440,3 +440,40 @@ fn g32_damaged_components_come_to_a_decision() {
         comes_to_a_decision(&shop, seed, &bytes);
     }
 }
+
+/// A module of WASI preview 1 with a world in it, whose types are so many levels within each other.
+fn worldly(levels: usize) -> Vec<u8> {
+    let text = r#"(module (import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))
+        (memory (export "memory") 1) (func (export "_start")))"#;
+    let module = wat::parse_str(text).expect("a module");
+    bombs::with_world(&module, &bombs::nested_types(levels))
+}
+
+/// The encoder follows types as deep as they go: it ends the process that it works in, and no other.
+#[test]
+fn what_makes_the_encoder_crash_is_a_refusal() {
+    let compiler = compiler(CompileLimits::DEFAULT);
+    let fault = catalog::adapt(&worldly(3_000_000), &compiler).expect_err("it is refused");
+    assert_eq!(fault.code, toolhost::terms::Code::BadComponent, "{fault:?}");
+    assert!(
+        fault
+            .say
+            .contains("making a component of it takes more than"),
+        "{fault:?}"
+    );
+    let fault = catalog::adapt(&worldly(3), &compiler).expect_err("it is no world");
+    assert!(
+        fault.say.contains("no component can be made of it"),
+        "{fault:?}"
+    );
+}
+
+#[test]
+fn types_within_types_are_not_given_to_the_compiler() {
+    let deep = inspect(&bombs::nested_types(1_000_000), Wasi::V02).map(drop);
+    let fault = deep.expect_err("it is refused");
+    assert!(
+        fault.say.contains("levels of types within each other"),
+        "{fault:?}"
+    );
+}

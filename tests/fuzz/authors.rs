@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use toolhost::catalog::embedded::{embed, embedded};
-use toolhost::catalog::{Docs, Kind, adapt, inspect, look};
+use toolhost::catalog::{Docs, Kind, adapt_here, inspect, look};
 use toolhost::cli::{asked_section, count_cases};
 use toolhost::sandbox::Origin;
 use toolhost::terms::Wasi;
@@ -242,7 +242,7 @@ fn programs() {
         (memory (export "memory") 1)
         (func (export "_initialize"))
         (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0)))"#;
-    let check = |bytes: &[u8]| match adapt(bytes) {
+    let check = |bytes: &[u8]| match adapt_here(bytes) {
         Ok(component) => {
             let looked = look(&component).expect("it can be looked at");
             assert!(matches!(

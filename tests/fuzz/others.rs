@@ -12,10 +12,14 @@ use crate::harness::{component, definition};
 fn components() {
     let sound = |imports: &str| component(&[definition("go")], imports, "(unreachable)");
     let nested = "(component (component (core module (func (export \"f\")))) (core module))";
+    let types = "(component (type $t (func async)) (type (component (alias outer 1 $t (type $u))
+        (import \"a\" (func (type $u))) (type (instance (type (list string))
+        (export \"r\" (type (sub resource))))) (core type (module)))) (type (stream u8)))";
     let seeds = vec![
         sound(""),
         sound("(import \"wasi:io/poll@0.2.0\" (instance))"),
         wat::parse_str(nested).expect("a component"),
+        wat::parse_str(types).expect("a component"),
         wat::parse_str("(component)").expect("a component"),
         wat::parse_str("(module)").expect("a module"),
     ];
@@ -28,6 +32,10 @@ fn components() {
         "\u{b}",
         "\0",
         "\u{7f}",
+        "B\u{1}\u{1}",
+        "A\u{1}\u{1}",
+        "C\0\u{1}\0",
+        "f\0",
         "wasi:io/poll@0.2.0",
         "wasi:nn/tensor",
         "\u{5}name",

@@ -129,3 +129,17 @@ pub(crate) fn entangled(loops: usize) -> Vec<u8> {
     code.push(0x0b);
     around(&module(1, &code))
 }
+
+/// A component of one type: of an instance with one type in it, and so on, so many levels deep.
+pub(crate) fn nested_types(levels: usize) -> Vec<u8> {
+    let inner = [0x42, 1, 1].repeat(levels - 1);
+    let types = [&[1], &inner[..], &[0x42, 0]].concat();
+    [b"\0asm\x0d\0\x01\0", &section(7, &types)[..]].concat()
+}
+
+/// A module with a section in which the tools of WIT keep its world.
+pub(crate) fn with_world(module: &[u8], world: &[u8]) -> Vec<u8> {
+    let name = "component-type:world";
+    let custom = [&leb(name.len())[..], name.as_bytes(), world].concat();
+    [module, &section(0, &custom)].concat()
+}

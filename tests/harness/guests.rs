@@ -13,7 +13,7 @@ const TARGET: &str = "wasm32-wasip2";
 const GUESTS: [&str; 6] = ["everything", "hello", "json", "program", "rogue", "types"];
 /// Guests of WASI 0.3. They are built apart: cargo gives every crate that is built with them the
 /// features that only they ask of `wit-bindgen`.
-const V03_GUESTS: [&str; 2] = ["later", "wasi3"];
+const V03_GUESTS: [&str; 3] = ["later", "runs", "wasi3"];
 const TOOLS: [&str; 6] = ["fetch", "files", "github", "jq", "orders", "table"];
 
 /// The root of the checkout.

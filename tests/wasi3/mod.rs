@@ -3,6 +3,7 @@
 
 mod bounds;
 mod files;
+mod program;
 mod typed;
 mod web;
 
@@ -17,7 +18,7 @@ const TOOL: &str = "[tool.wasi3]\ncomponent = \"wasi3.wasm\"\nwasi = \"0.3\"\n";
 
 fn site() -> Site {
     let site = Site::new();
-    for name in ["later.wasm", "wasi3.wasm"] {
+    for name in ["later.wasm", "runs.wasm", "wasi3.wasm"] {
         site.link(&v03_guest(name), name);
     }
     site

@@ -64,6 +64,27 @@ async fn asynchronous_exports_are_functions_like_others() {
     );
 }
 
+/// A component whose function is `async` to its callers, and an ordinary one within.
+fn by_type() -> Vec<u8> {
+    let text = "(component
+      (core module $m (func (export \"f\") (result i32) (i32.const 7)))
+      (core instance $i (instantiate $m))
+      (func (export \"f\") async (result u32) (canon lift (core func $i \"f\"))))";
+    wat::parse_str(text).expect("a component")
+}
+
+#[tokio::test]
+async fn a_function_that_is_async_by_its_type_alone_can_be_called() {
+    let site = site();
+    site.write("one.wasm", by_type());
+    let house = House::at(
+        site,
+        "[tool.one]\ncomponent = \"one.wasm\"\nwasi = \"0.3\"\n",
+    );
+    let end = house.call("one_f", json!({})).await;
+    assert_eq!(structured(&end), json!({ "result": 7 }));
+}
+
 /// What locking says of one tool.
 fn unlocked(site: &Site, section: &str) -> String {
     let said = site.lock(&manifest(section)).map(drop);
@@ -86,13 +107,14 @@ fn what_needs_0_3_says_so_and_nothing_else_does() {
         "async.wasm",
         wat::parse_str(asynchronous).expect("a component"),
     );
+    site.write("by_type.wasm", by_type());
     let section = |name: &str, key: &str| format!("[tool.one]\ncomponent = \"{name}.wasm\"\n{key}");
     let new = "wasi = \"0.3\"\n";
     assert_eq!(
         unlocked(&site, &section("later", "")),
         "line 2: tool `one`: not a component this host can run: it imports \
-         `wasi:clocks/monotonic-clock@0.3.0`, `wasi:clocks/types@0.3.0`, which is WASI 0.3; \
-         write `wasi = \"0.3\"` into its tool's section"
+         `wasi:clocks/monotonic-clock@0.3.0`, `wasi:clocks/types@0.3.0`, which is WASI 0.3, for \
+         all of its functions; write `wasi = \"0.3\"` into its tool's section"
     );
     assert_eq!(
         unlocked(&site, &section("async", "")),
@@ -104,6 +126,8 @@ fn what_needs_0_3_says_so_and_nothing_else_does() {
         "line 2: tool `one`: not a component this host can run: it needs nothing of WASI 0.3; \
          delete `wasi = \"0.3\"` from its tool's section"
     );
+    // Its functions are async by type alone: the host's engine for 0.2 would not read them.
+    assert!(unlocked(&site, &section("by_type", "")).contains("write `wasi = \"0.3\"`"));
     // The key may come or go after the lock was written.
     let lock = site
         .lock(&manifest(&section("later", new)))

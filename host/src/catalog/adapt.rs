@@ -1,11 +1,17 @@
 //! Programs of WASI preview 1, made into components with Bytecode Alliance's adapter: what they ask of
 //! the older interface is answered by the newer one's, under the same grants.
 //!
-//! The encoder reads foreign bytes, so they are measured before, and a panic of it is an error here.
+//! The encoder reads foreign bytes, and follows types within types as deep as they go: it works in a
+//! process of its own, as the compiler does.
 
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _};
+
+use rustix::fs::{MemfdFlags, memfd_create};
 use wasi_preview1_component_adapter_provider as provider;
 use wit_component::ComponentEncoder;
 
+use super::compile::{Compiler, Task};
 use super::inspect::{MOST_BYTES, bad};
 use super::kind::{Kind, Looked, is_preview1, look};
 use crate::terms::Fault;
@@ -16,17 +22,38 @@ const STACK: usize = 64 << 20;
 /// Imports that are named in a refusal.
 const NAMED: usize = 5;
 
-/// The component of a core module of WASI preview 1.
+/// The component of a core module of WASI preview 1, made behind the walls of the compile process.
 ///
 /// # Errors
 ///
 /// `bad-component`: it is none, it asks for something else too, or there is nothing in it to call.
-pub fn adapt(module: &[u8]) -> Result<Vec<u8>, Fault> {
-    if u64::try_from(module.len()).unwrap_or(u64::MAX) > MOST_BYTES {
-        return Err(bad(format!("it has more than {MOST_BYTES} bytes")));
-    }
-    let looked = look(module)?;
-    adaptable(&looked)?;
+pub fn adapt(module: &[u8], compiler: &Compiler) -> Result<Vec<u8>, Fault> {
+    measured(module)?;
+    let memory = || memfd_create("component", MemfdFlags::CLOEXEC).map(File::from);
+    let made = memory().map_err(io::Error::from);
+    let made = made.and_then(|made| Ok((made.try_clone()?, made)));
+    let (into, mut made) = made.map_err(Fault::internal)?;
+    let done = compiler.make(Task::Adapt, module, into);
+    done.map_err(|not| match not.lasting {
+        true => bad(not.why),
+        false => Fault::internal(not.why),
+    })?;
+    let mut component = Vec::new();
+    let read = made.rewind().and_then(|()| {
+        let mut bounded = made.take(MOST_BYTES + 1);
+        bounded.read_to_end(&mut component)
+    });
+    read.map_err(Fault::internal)?;
+    Ok(component)
+}
+
+/// The same in this process: what the compile process does.
+///
+/// # Errors
+///
+/// As of [`adapt`].
+pub fn adapt_here(module: &[u8]) -> Result<Vec<u8>, Fault> {
+    let looked = measured(module)?;
     let is_program = looked.exports.iter().any(|export| export == "_start");
     let adapter = match is_program {
         true => provider::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
@@ -39,6 +66,16 @@ pub fn adapt(module: &[u8]) -> Result<Vec<u8>, Fault> {
         )),
         _ => Ok(component),
     }
+}
+
+/// What the encoder may be given.
+fn measured(module: &[u8]) -> Result<Looked, Fault> {
+    if u64::try_from(module.len()).unwrap_or(u64::MAX) > MOST_BYTES {
+        return Err(bad(format!("it has more than {MOST_BYTES} bytes")));
+    }
+    let looked = look(module)?;
+    adaptable(&looked)?;
+    Ok(looked)
 }
 
 /// Whether a file is a core module that the adapter is for; if not, what it asks for that nobody here
@@ -115,14 +152,14 @@ mod tests {
             (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 20)))))"#;
 
     fn refused(module: &[u8]) -> String {
-        let adapted = adapt(module).map(|_| ());
+        let adapted = adapt_here(module).map(|_| ());
         adapted.map_or_else(|fault| fault.say.into_owned(), |()| String::new())
     }
 
     #[test]
     fn a_program_becomes_a_command() {
         let module = wat::parse_str(PROGRAM).unwrap();
-        let component = adapt(&module).unwrap();
+        let component = adapt_here(&module).unwrap();
         let looked = look(&component).unwrap();
         assert_eq!(looked.kind, Kind::Command);
         assert!(
@@ -174,12 +211,12 @@ mod tests {
     fn damaged_programs_end_in_errors() {
         let whole = wat::parse_str(PROGRAM).unwrap();
         for end in 0..whole.len() {
-            let _ = adapt(whole.get(..end).unwrap());
+            let _ = adapt_here(whole.get(..end).unwrap());
         }
         for at in 8..whole.len() {
             let mut bytes = whole.clone();
             bytes[at] ^= 0xff;
-            let _ = adapt(&bytes);
+            let _ = adapt_here(&bytes);
         }
     }
 }

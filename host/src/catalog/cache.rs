@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::compile::{Compiler, NotCompiled};
+use super::compile::{Compiler, NotCompiled, Task};
 use super::inspect;
 use super::seal::Seal;
 use crate::terms::{Code, Fault, Wasi};
@@ -188,7 +188,8 @@ impl Cache {
         };
         let mut file = new_file(&beside).map_err(unwritten)?;
         let into = file.try_clone().map_err(unwritten)?;
-        let done = self.compiler.compile(bytes, wasi, into).and_then(|()| {
+        let task = Task::Compile(wasi);
+        let done = self.compiler.make(task, bytes, into).and_then(|()| {
             self.seal
                 .put(&name(path), &mut file)
                 .and_then(|()| std::fs::rename(&beside, path))

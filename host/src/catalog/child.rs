@@ -1,13 +1,15 @@
 //! The compile process: it reads a component from standard input, compiles it behind walls, writes
-//! native code to standard output, and says on standard error what is wrong.
+//! native code to standard output, and says on standard error what is wrong. In the same way it makes a
+//! component of a program of WASI preview 1.
 //!
 //! It knows nothing of the cache, the manifest, or who started it.
 
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
+use super::adapt::adapt_here;
 use super::confine::confine;
-use super::inspect::MOST_BYTES;
+use super::inspect::{MOST_BYTES, why};
 use crate::sandbox;
 use crate::terms::Wasi;
 
@@ -15,33 +17,45 @@ use crate::terms::Wasi;
 /// the process itself.
 pub(super) const REFUSED: u8 = 3;
 
-/// Compiles what comes on standard input for the engine of this generation, within `cpu` seconds of
-/// processor time and `memory` bytes.
+/// Compiles what comes on standard input for the engine of this generation, or, without one, makes a
+/// component of a program of WASI preview 1; within `cpu` seconds of processor time and `memory` bytes.
 /// This is what the host's own program does when the host starts it for that; nobody else should.
 #[must_use]
-pub fn compile_child(cpu: u64, memory: u64, wasi: Wasi) -> ExitCode {
-    let done = confine(cpu, memory).and_then(|missing| {
-        // Nobody may read it; that is no reason not to compile.
-        for wall in missing {
-            let _ = writeln!(io::stderr(), "{wall}");
-        }
-        let mut bytes = Vec::new();
-        let read = io::stdin().lock().take(MOST_BYTES).read_to_end(&mut bytes);
-        read.map_err(|error| format!("the component cannot be read: {error}"))?;
-        Ok(bytes)
-    });
-    let compiled = match done.and_then(|bytes| Ok((sandbox::compiling_engine(wasi)?, bytes))) {
-        Ok((engine, bytes)) => engine.precompile_component(&bytes),
+pub fn compile_child(cpu: u64, memory: u64, wasi: Option<Wasi>) -> ExitCode {
+    let bytes = match given(cpu, memory) {
+        Ok(bytes) => bytes,
         Err(error) => return say(&error, ExitCode::FAILURE),
     };
-    match compiled.map(|code| io::stdout().write_all(&code)) {
+    let made = match wasi {
+        None => adapt_here(&bytes).map_err(|fault| why(&fault).to_owned()),
+        Some(wasi) => match sandbox::compiling_engine(wasi) {
+            Ok(engine) => {
+                let code = engine.precompile_component(&bytes);
+                code.map_err(|error| format!("{error:#}"))
+            }
+            Err(error) => return say(&error, ExitCode::FAILURE),
+        },
+    };
+    match made.map(|made| io::stdout().write_all(&made)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => say(
             &format!("the result cannot be written: {error}"),
             ExitCode::FAILURE,
         ),
-        Err(error) => say(&format!("{error:#}"), ExitCode::from(REFUSED)),
+        Err(error) => say(&error, ExitCode::from(REFUSED)),
     }
+}
+
+/// What this process was started for, read behind its walls.
+fn given(cpu: u64, memory: u64) -> Result<Vec<u8>, String> {
+    for wall in confine(cpu, memory)? {
+        // Nobody may read it; that is no reason not to compile.
+        let _ = writeln!(io::stderr(), "{wall}");
+    }
+    let mut bytes = Vec::new();
+    let read = io::stdin().lock().take(MOST_BYTES).read_to_end(&mut bytes);
+    read.map_err(|error| format!("the component cannot be read: {error}"))?;
+    Ok(bytes)
 }
 
 fn say(words: &str, code: ExitCode) -> ExitCode {

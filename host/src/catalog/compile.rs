@@ -1,4 +1,4 @@
-//! Compiling in a process of its own: started, watched, and judged by how it ends. A component that
+//! Compiling, and what else reads a stranger's code deeply, in a process of its own: started, watched, and judged by how it ends. A component that
 //! makes the compiler crash, loop or eat memory ends that process, not the host.
 //!
 //! It does not know what a component is, nor where results are kept.
@@ -45,7 +45,26 @@ pub struct Compiler {
     limits: CompileLimits,
 }
 
-/// Why there is no native code.
+/// What the process makes of the bytes that it gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Task {
+    /// Native code for the engine of this generation.
+    Compile(Wasi),
+    /// A component of a program of WASI preview 1.
+    Adapt,
+}
+
+impl Task {
+    /// What is done, and what does it.
+    const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Compile(_) => ("compiling it", "the compiler"),
+            Self::Adapt => ("making a component of it", "the encoder"),
+        }
+    }
+}
+
+/// Why nothing was made.
 #[derive(Debug)]
 pub(super) struct NotCompiled {
     /// What happened.
@@ -71,9 +90,9 @@ impl Compiler {
         Self { program, limits }
     }
 
-    /// Compiles these bytes for the engine of this generation into this file.
-    pub(super) fn compile(&self, bytes: &[u8], wasi: Wasi, into: File) -> Result<(), NotCompiled> {
-        let started = self.start(bytes, wasi, into).map_err(|error| NotCompiled {
+    /// Does this with these bytes, into this file.
+    pub(super) fn make(&self, task: Task, bytes: &[u8], into: File) -> Result<(), NotCompiled> {
+        let started = self.start(task, bytes, into).map_err(|error| NotCompiled {
             why: format!("the compile process cannot be started: {error}"),
             lasting: false,
         });
@@ -88,10 +107,11 @@ impl Compiler {
                 warn_once(&said);
                 Ok(())
             }
-            Some(status) => Err(self.judge(status, &said)),
+            Some(status) => Err(self.judge(task, status, &said)),
             None => Err(NotCompiled {
                 why: format!(
-                    "it was not compiled within {}; try again when the machine is less busy",
+                    "{} was not done within {}; try again when the machine is less busy",
+                    task.words().0,
                     humantime::format_duration(self.limits.wall)
                 ),
                 lasting: false,
@@ -101,17 +121,21 @@ impl Compiler {
 
     /// Everything it gets and gives is a file in memory or on disk: no pipe that either side could
     /// block.
-    fn start(&self, bytes: &[u8], wasi: Wasi, into: File) -> io::Result<(Child, File)> {
+    fn start(&self, task: Task, bytes: &[u8], into: File) -> io::Result<(Child, File)> {
         let mut component = File::from(memfd_create("component", MemfdFlags::CLOEXEC)?);
         component.write_all(bytes)?;
         component.rewind()?;
         let said = File::from(memfd_create("said", MemfdFlags::CLOEXEC)?);
-        let child = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        command
             .arg0("toolhost")
             .arg("compile-child")
             .arg(format!("--cpu={}", self.limits.cpu.as_secs()))
-            .arg(format!("--memory={}", self.limits.memory))
-            .arg(format!("--wasi={}", wasi.as_str()))
+            .arg(format!("--memory={}", self.limits.memory));
+        if let Task::Compile(wasi) = task {
+            command.arg(format!("--wasi={}", wasi.as_str()));
+        }
+        let child = command
             .env_clear()
             .current_dir("/")
             .stdin(component)
@@ -139,28 +163,29 @@ impl Compiler {
         }
     }
 
-    fn judge(&self, status: ExitStatus, said: &str) -> NotCompiled {
+    fn judge(&self, task: Task, status: ExitStatus, said: &str) -> NotCompiled {
         /// What the runtime exits with when a thread panics.
         const PANICKED: i32 = 101;
         let lasting = |why: String| NotCompiled { why, lasting: true };
+        let (doing, who) = task.words();
         if status.code() == Some(i32::from(REFUSED)) {
             return lasting(said.to_owned());
         }
         if status.code() == Some(PANICKED) {
-            return lasting(format!("the compiler failed on it: {said}"));
+            return lasting(format!("{who} failed on it: {said}"));
         }
         let signal = status.signal().and_then(Signal::from_named_raw);
         match signal {
             Some(Signal::XCPU) => lasting(format!(
-                "compiling it takes more than {} of processor time",
+                "{doing} takes more than {} of processor time",
                 humantime::format_duration(self.limits.cpu)
             )),
             Some(Signal::ABORT | Signal::SEGV | Signal::BUS) => lasting(format!(
-                "compiling it takes more than {} of memory, or more stack than there is: {said}",
+                "{doing} takes more than {} of memory, or more stack than there is: {said}",
                 bytesize::ByteSize(self.limits.memory).display().iec()
             )),
             Some(Signal::XFSZ | Signal::ILL | Signal::FPE | Signal::TRAP | Signal::SYS) => {
-                lasting(format!("the compiler failed on it ({status}): {said}"))
+                lasting(format!("{who} failed on it ({status}): {said}"))
             }
             _ => NotCompiled {
                 why: format!(

@@ -4,6 +4,7 @@
 use wasmparser::{CanonicalFunction, CanonicalOption, Encoding, Parser, Payload};
 
 use super::shape::{Oversize, Shape};
+use super::types;
 use crate::capability;
 use crate::terms::{Code, Fault, Wasi};
 
@@ -17,8 +18,8 @@ pub struct Inspected {
     pub imports: Vec<String>,
     /// Interfaces and functions it exports.
     pub exports: Vec<String>,
-    /// Whether it is linked to the component model's async somewhere within: an async function, a
-    /// stream or a future.
+    /// Whether the component model's async is somewhere within: in its types (an async function, a
+    /// stream, a future) or in what its code is given.
     pub has_async: bool,
 }
 
@@ -71,7 +72,8 @@ fn generation(inspected: &Inspected, wasi: Wasi) -> Result<(), Fault> {
     let new = inspected.new_imports();
     match wasi {
         Wasi::V02 if !new.is_empty() => Err(bad(format!(
-            "it imports `{}`, which is WASI 0.3; write `wasi = \"0.3\"` into its tool's section",
+            "it imports `{}`, which is WASI 0.3, for all of its functions; write `wasi = \"0.3\"` into \
+             its tool's section",
             new.join("`, `")
         ))),
         Wasi::V02 if inspected.has_async => Err(bad(
@@ -95,11 +97,16 @@ pub(super) fn measured(oversize: Oversize) -> Fault {
     }
 }
 
+/// How everything begins that is said of a component that cannot run here.
+const BAD: &str = "not a component this host can run: ";
+
 pub(super) fn bad(why: impl std::fmt::Display) -> Fault {
-    Fault::new(
-        Code::BadComponent,
-        format!("not a component this host can run: {why}"),
-    )
+    Fault::new(Code::BadComponent, format!("{BAD}{why}"))
+}
+
+/// The reason alone, of what [`bad`] says.
+pub(super) fn why(fault: &Fault) -> &str {
+    fault.say.strip_prefix(BAD).unwrap_or(&fault.say)
 }
 
 /// Names a file that is no component.
@@ -150,6 +157,10 @@ pub(super) fn sections(bytes: &[u8]) -> Result<Inspected, Oversize> {
                 for export in section {
                     inspected.exports.push(export?.name.name.to_owned());
                 }
+            }
+            Payload::ComponentTypeSection(section) => {
+                let content = bytes.get(section.range()).unwrap_or_default();
+                inspected.has_async |= types::have_async(content, section.range().start)?;
             }
             Payload::ComponentCanonicalSection(section) if !inspected.has_async => {
                 for function in section {

@@ -17,11 +17,12 @@ mod offer;
 pub(crate) mod once;
 mod seal;
 mod shape;
+mod types;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use adapt::adapt;
+pub use adapt::{adapt, adapt_here};
 pub use cache::Cache;
 pub use child::compile_child;
 pub use compile::{CompileLimits, Compiler};

@@ -12,7 +12,7 @@ use super::Setting;
 use super::table::{bold, green, red, size, table};
 use super::workshop::{MOST_COMPONENT, Workshop, bounded};
 use crate::capability;
-use crate::catalog::{self, Kind, Looked, embedded};
+use crate::catalog::{self, Compiler, Kind, Looked, embedded};
 use crate::ledger::printable;
 use crate::manifest;
 use crate::sandbox::LeftOut;
@@ -63,7 +63,7 @@ fn said(fault: &Fault) -> String {
 impl Report {
     fn read(&mut self, file: &Path, bytes: &[u8], looked: Looked) -> anyhow::Result<()> {
         match looked.kind {
-            Kind::Preview1 | Kind::Core => match catalog::adapt(bytes) {
+            Kind::Preview1 | Kind::Core => match catalog::adapt(bytes, &Compiler::this_program()) {
                 Ok(_) => self.notes.push("`toolhost add` makes a component of it"),
                 Err(fault) => self.refused.push(said(&fault)),
             },

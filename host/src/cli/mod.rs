@@ -149,9 +149,9 @@ enum Command {
         /// What may be allocated, in bytes.
         #[arg(long)]
         memory: u64,
-        /// For which engine.
+        /// For which engine. Without it: a component of a program of WASI preview 1.
         #[arg(long, value_parser = generation)]
-        wasi: Wasi,
+        wasi: Option<Wasi>,
     },
 }
 

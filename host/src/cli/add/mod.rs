@@ -22,7 +22,7 @@ use super::Setting;
 use super::start::Opened;
 use super::table::{bold, green, table};
 use super::workshop::{MOST_COMPONENT, bounded, name_of};
-use crate::catalog::{self, Change, Kind, Lock, LockedTool, Looked, Places, embedded};
+use crate::catalog::{self, Change, Compiler, Kind, Lock, LockedTool, Looked, Places, embedded};
 use crate::ledger::printable;
 use crate::manifest::{self, Manifest};
 use crate::sandbox::Sandbox;
@@ -166,7 +166,7 @@ fn read(file: &Path) -> anyhow::Result<Component> {
     let adapted = matches!(looked.kind, Kind::Preview1 | Kind::Core);
     let (bytes, looked) = match adapted {
         true => {
-            let bytes = catalog::adapt(&bytes).map_err(said)?;
+            let bytes = catalog::adapt(&bytes, &Compiler::this_program()).map_err(said)?;
             let looked = catalog::look(&bytes).map_err(said)?;
             (bytes, looked)
         }
