@@ -55,11 +55,15 @@ pub(super) enum Task {
 }
 
 impl Task {
-    /// What is done, and what does it.
-    const fn words(self) -> (&'static str, &'static str) {
+    /// What is done, what does it, and what becomes of the bytes.
+    const fn words(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::Compile(_) => ("compiling it", "the compiler"),
-            Self::Adapt => ("making a component of it", "the encoder"),
+            Self::Compile(_) => ("compiling it", "the compiler", "compiled"),
+            Self::Adapt => (
+                "making a component of it",
+                "the encoder",
+                "made a component",
+            ),
         }
     }
 }
@@ -110,8 +114,8 @@ impl Compiler {
             Some(status) => Err(self.judge(task, status, &said)),
             None => Err(NotCompiled {
                 why: format!(
-                    "{} was not done within {}; try again when the machine is less busy",
-                    task.words().0,
+                    "it was not {} within {}; try again when the machine is less busy",
+                    task.words().2,
                     humantime::format_duration(self.limits.wall)
                 ),
                 lasting: false,
@@ -167,7 +171,7 @@ impl Compiler {
         /// What the runtime exits with when a thread panics.
         const PANICKED: i32 = 101;
         let lasting = |why: String| NotCompiled { why, lasting: true };
-        let (doing, who) = task.words();
+        let (doing, who, _) = task.words();
         if status.code() == Some(i32::from(REFUSED)) {
             return lasting(said.to_owned());
         }
