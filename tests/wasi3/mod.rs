@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use toolhost::terms::Code;
 
-use crate::harness::{End, House, Site, text, tool_error, v03_guest};
+use crate::harness::{End, House, Program, Site, text, tool_error, v03_guest};
 
 const TOOL: &str = "[tool.wasi3]\ncomponent = \"wasi3.wasm\"\nwasi = \"0.3\"\n";
 
@@ -107,4 +107,28 @@ async fn clocks_randomness_environment_and_sockets_are_as_in_0_2() {
         .call("wasi3_resolve", json!({ "name": "localhost" }))
         .await;
     assert!(refused(&end).contains("ResolverFailure"), "{end:?}");
+}
+
+/// What a tool prints by the streams of 0.3 is the operator's log, up to its limit, and no answer.
+#[test]
+fn stdout_goes_to_the_log_and_ends_at_its_limit() {
+    let granted =
+        format!("{TOOL}limits = {{ log = \"1KiB\" }}\n[tool.wasi3.log]\nlevel = \"info\"\n");
+    let program = Program::at(site(), &granted);
+    let print = |program: &Program, text: &str| {
+        let arguments = json!({ "text": text }).to_string();
+        let call = ["call", "wasi3.print", &arguments];
+        program.run_with(("TOOLHOST_LOG", "info"), &call)
+    };
+    let ended = print(&program, "one line\n");
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.err.contains("one line"), "{ended:?}");
+    assert!(!ended.out.contains("one line"), "{ended:?}");
+    let ended = print(&program, &"many lines\n".repeat(10_000));
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.err.contains("output limit reached"), "{ended:?}");
+    assert!(ended.err.len() < 32 << 10, "{} bytes", ended.err.len());
+    let silent = Program::at(site(), TOOL);
+    let ended = print(&silent, "one line\n");
+    assert!(!ended.err.contains("one line"), "{ended:?}");
 }

@@ -2,8 +2,8 @@
 //! follows them use up its stack. It says whether the component model's async is among them.
 
 use wasmparser::{
-    BinaryReader, BinaryReaderError, ComponentAlias, ComponentDefinedType, ComponentExternName,
-    ComponentImport, ComponentType, ComponentTypeRef, CoreType, InstanceTypeDeclaration,
+    BinaryReader, BinaryReaderError, ComponentDefinedType, ComponentImport, ComponentType,
+    InstanceTypeDeclaration,
 };
 
 use super::shape::Oversize;
@@ -47,21 +47,20 @@ pub(super) fn have_async(content: &[u8], start: usize) -> Result<bool, Oversize>
 fn is_type(reader: &mut BinaryReader<'_>) -> Result<bool, BinaryReaderError> {
     let mut ahead = reader.clone();
     match ahead.read_u8()? {
-        0x00 => drop(ahead.read::<CoreType<'_>>()?),
         0x01 => {
             *reader = ahead;
             return Ok(true);
         }
-        0x02 => drop(ahead.read::<ComponentAlias<'_>>()?),
-        0x03 => drop(ahead.read::<ComponentImport<'_>>()?),
-        0x04 => {
-            ahead.read::<ComponentExternName<'_>>()?;
-            ahead.read::<ComponentTypeRef>()?;
+        // The one that only a component's type has.
+        0x03 => {
+            ahead.read::<ComponentImport<'_>>()?;
+            *reader = ahead;
         }
-        // None: its own reader says so.
-        _ => drop(ahead.clone().read::<InstanceTypeDeclaration<'_>>()?),
+        // No type, so nothing that this could follow.
+        _ => {
+            reader.read::<InstanceTypeDeclaration<'_>>()?;
+        }
     }
-    *reader = ahead;
     Ok(false)
 }
 
