@@ -112,8 +112,7 @@ async fn clocks_randomness_environment_and_sockets_are_as_in_0_2() {
 /// What a tool prints by the streams of 0.3 is the operator's log, up to its limit, and no answer.
 #[test]
 fn stdout_goes_to_the_log_and_ends_at_its_limit() {
-    let granted =
-        format!("{TOOL}limits = {{ log = \"1KiB\" }}\n[tool.wasi3.log]\nlevel = \"info\"\n");
+    let granted = format!("{TOOL}log = \"info\"\nlimits = {{ log = \"1KiB\" }}\n");
     let program = Program::at(site(), &granted);
     let print = |program: &Program, text: &str| {
         let arguments = json!({ "text": text }).to_string();

@@ -10,6 +10,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::error::Category;
 use wasmtime::component::Val;
 
 use super::shape::{Case, Int, Named, SAFE, Shape};
@@ -76,7 +77,11 @@ impl Reader {
 
     fn complaint(&self, error: &serde_json::Error) -> String {
         let Some(said) = self.said.take() else {
-            return format!("the arguments must be JSON: {error}");
+            // An error about a value quotes it, however long it is.
+            return match error.classify() {
+                Category::Data => "the arguments must be an object".to_owned(),
+                _ => format!("the arguments must be JSON: {error}"),
+            };
         };
         let trail = self.trail.take();
         if trail.is_empty() {
