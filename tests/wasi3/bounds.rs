@@ -6,7 +6,7 @@ use serde_json::json;
 use toolhost::terms::Code;
 
 use super::{house, said, site};
-use crate::harness::{House, code};
+use crate::harness::{House, Program, Site, code, speak};
 
 #[tokio::test]
 async fn tasks_and_streams_of_one_call_are_bounded() {
@@ -86,47 +86,62 @@ fn waiting(n: usize) -> Vec<u8> {
     wat::parse_str(text).expect("a component")
 }
 
-/// A tool of so many waiting stacks a call, and an honest one.
-fn stacked(n: usize, limits: &str) -> House {
+/// A folder with a tool of so many waiting stacks a call, and its manifest, with an honest one.
+fn stacked(n: usize, limits: &str) -> (Site, String) {
     let site = site();
     site.write("stacks.wasm", waiting(n));
     let text = format!(
-        "[host]\nconcurrency = 200\n\
+        "[host]\nconcurrency = 200\nagents = [\"unix:a/agent.sock\"]\n\
          [tool.stacks]\ncomponent = \"stacks.wasm\"\nwasi = \"0.3\"\nlimits = {{ {limits} }}\n\
          [tool.later]\ncomponent = \"later.wasm\"\nwasi = \"0.3\"\n\
          [tool.everything]\ncomponent = \"everything.wasm\"\n"
     );
-    House::at(site, &text)
+    (site, text)
 }
 
 #[tokio::test]
 async fn a_call_has_no_more_stacks_than_instances() {
-    stacked(60, "deadline = \"200ms\"")
+    let house = |limits: &str| {
+        let (site, text) = stacked(60, limits);
+        House::at(site, &text)
+    };
+    house("deadline = \"200ms\"")
         .ends_with("stacks_go", json!({}), Code::DeadlineExceeded)
         .await;
-    let house = stacked(60, "deadline = \"200ms\", instances = 60");
+    let house = house("deadline = \"200ms\", instances = 60");
     let end = house.call("stacks_go", json!({})).await;
     assert_eq!(code(&end), Code::Trapped, "{end:?}");
 }
 
 /// A tool that is granted all places fills the pool: whom that leaves none hears "busy", and nobody
-/// else is touched.
+/// else is touched. It is another process's pool: these tests share one.
 #[tokio::test]
 async fn where_all_stacks_are_taken_the_answer_is_busy() {
-    let house = stacked(60, "deadline = \"1s\", concurrency = 80");
-    let calls = (0..80).map(|_| house.call("stacks_go", json!({})));
-    let ends = futures_util::future::join_all(calls).await;
-    let of = |code| ends.iter().filter(|end| self::code(end) == code).count();
-    let (late, busy) = (of(Code::DeadlineExceeded), of(Code::Busy));
-    let other = ends
-        .iter()
-        .find(|end| ![Code::DeadlineExceeded, Code::Busy].contains(&self::code(end)));
-    assert_eq!(late + busy, ends.len(), "{other:?}");
+    let (site, text) = stacked(60, "deadline = \"1s\", concurrency = 80");
+    let program = Program::at(site, &text);
+    let _host = program.serve().await;
+    let mut lines = speak(&program.site.path("a/agent.sock")).await;
+    lines.initialize().await;
+    for n in 0..80 {
+        lines.begin(&json!(n), "stacks_go", &json!({})).await;
+    }
+    let (mut late, mut busy) = (0, 0);
+    for _ in 0..80 {
+        let answer = lines.hear().await.expect("an answer");
+        match answer["result"]["_meta"]["toolhost/code"].as_str() {
+            Some("deadline-exceeded") => late += 1,
+            Some("busy") => busy += 1,
+            _ => panic!("{answer}"),
+        }
+    }
     assert!(late >= 50 && busy > 0, "{late} {busy}");
-    house
-        .still_serves("everything_echo", json!({ "text": "here" }))
-        .await;
-    house
-        .still_serves("later_add", json!({ "a": 1, "b": 1 }))
-        .await;
+    let here = json!({ "text": "here" });
+    let answer = lines.call(json!("a"), "everything_echo", here).await;
+    assert_eq!(answer["result"]["isError"], json!(false), "{answer}");
+    let sum = json!({ "a": 1, "b": 1 });
+    let answer = lines.call(json!("b"), "later_add", sum).await;
+    assert_eq!(
+        answer["result"]["structuredContent"]["result"], 2,
+        "{answer}"
+    );
 }
