@@ -451,7 +451,7 @@ fn worldly(levels: usize) -> Vec<u8> {
 
 /// The encoder follows types as deep as they go: it ends the process that it works in, and no other.
 #[test]
-fn what_makes_the_encoder_crash_is_a_refusal() {
+fn g31_what_makes_the_encoder_crash_is_a_refusal() {
     let compiler = compiler(CompileLimits::DEFAULT);
     let fault = catalog::adapt(&worldly(3_000_000), &compiler).expect_err("it is refused");
     assert_eq!(fault.code, toolhost::terms::Code::BadComponent, "{fault:?}");
@@ -469,7 +469,7 @@ fn what_makes_the_encoder_crash_is_a_refusal() {
 }
 
 #[test]
-fn types_within_types_are_not_given_to_the_compiler() {
+fn g31_types_within_types_are_not_given_to_the_compiler() {
     let deep = inspect(&bombs::nested_types(1_000_000), Wasi::V02).map(drop);
     let fault = deep.expect_err("it is refused");
     assert!(

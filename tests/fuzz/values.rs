@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use toolhost::capability::command::{CommandGrant, render};
 use toolhost::gate::Schema;
 use toolhost::sandbox::Function;
+use toolhost::terms::Code;
 
 use super::engine::{Target, run};
 use crate::harness::{Site, manifest};

@@ -10,7 +10,7 @@ use crate::sandbox::Origin;
 /// The section's name, as wit-parser has it.
 const SECTION: &str = "package-docs";
 
-/// The longest section that is read, in bytes.
+/// What is read of all such sections together, in bytes.
 const MOST: usize = 1 << 20;
 
 /// The comments of a component's WIT. Empty where it has none, or none that can be read: nothing
@@ -23,15 +23,17 @@ impl Docs {
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         let mut found = Vec::new();
+        let mut left = MOST;
         for payload in Parser::new(0).parse_all(bytes) {
             let Ok(payload) = payload else { break };
             if let Payload::CustomSection(section) = payload
                 && section.name() == SECTION
-                && section.data().len() <= MOST
+                && let Some(less) = left.checked_sub(section.data().len())
                 // A byte for the format's version, which says only what may be there besides.
                 && let Some((_, json)) = section.data().split_first()
                 && let Ok(value) = serde_json::from_slice(json)
             {
+                left = less;
                 found.push(value);
             }
         }
@@ -108,6 +110,24 @@ mod tests {
         assert_eq!(said(&docs, Some("inner"), "go").as_deref(), Some("Goes."));
         assert_eq!(said(&docs, Some("local:forecast/api"), "bare"), None);
         assert_eq!(said(&docs, Some("local:other/api2"), "get"), None);
+    }
+
+    #[test]
+    fn all_sections_together_are_bounded() {
+        let get = |name: &str| {
+            format!("\u{1}{{\"worlds\":{{\"w\":{{\"funcs\":{{\"{name}\":\"x\"}}}}}}}}")
+        };
+        let section = |text: String| component(text.as_bytes()).split_off(8);
+        let long = get("a") + &" ".repeat(16_000);
+        let mut bytes = component(get("first").as_bytes());
+        for _ in 0..70 {
+            bytes.extend_from_slice(&section(long.clone()));
+        }
+        bytes.extend_from_slice(&section(get(&"last".repeat(4_000))));
+        let docs = Docs::of(&bytes);
+        assert_eq!(said(&docs, None, "first").as_deref(), Some("x"));
+        assert!(docs.0.len() < 70, "{}", docs.0.len());
+        assert_eq!(said(&docs, None, &"last".repeat(4_000)), None);
     }
 
     #[test]

@@ -206,7 +206,7 @@ async fn a_job_past_its_deadline_or_unwaited_for_is_not_begun() {
 }
 
 #[tokio::test]
-async fn who_has_many_jobs_keeps_nobody_waiting_for_all_of_them() {
+async fn g52_who_has_many_jobs_keeps_nobody_waiting_for_all_of_them() {
     let place = place();
     let database = Arc::new(Database::open(&place.path, &LAYOUT).expect("a database"));
     let (hold, held) = std::sync::mpsc::channel::<()>();
