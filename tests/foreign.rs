@@ -345,6 +345,27 @@ async fn a_result_s_error_is_the_tool_s_with_its_payload() {
     }
 }
 
+/// A name is as long as its author likes; what is said of a value is not.
+#[test]
+fn complaints_about_values_end() {
+    let name = "a".repeat(20_000);
+    let text = format!(
+        "(component (core module $m (func (export \"f\") (param i64)))
+          (core instance $i (instantiate $m))
+          (func (export \"f\") (param \"{name}\" u64) (canon lift (core func $i \"f\"))))"
+    );
+    let site = Site::empty();
+    site.write("one.wasm", wat::parse_str(text).expect("a component"));
+    let one = "[tool.one]\ncomponent = \"one.wasm\"\n";
+    let catalog = site.load(&manifest(one)).expect("a catalog");
+    let listed = catalog.find("one_f").expect("a function");
+    let typed = listed.tool.prepared.typed().expect("a typed component");
+    let function = typed.get("f").expect("a function");
+    let wrong = json!({ name: "18446744073709551616" }).to_string();
+    let fault = function.arguments(&wrong).expect_err("it is too large");
+    assert!(fault.say.len() < 3_000, "{} bytes", fault.say.len());
+}
+
 /// A component of so many functions, by types.
 fn crowd(count: usize) -> Vec<u8> {
     let functions = (0..count)

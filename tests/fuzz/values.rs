@@ -128,12 +128,15 @@ fn echoed(function: &Function, text: &str) -> Result<Value, String> {
     let values = function
         .arguments(text)
         .map_err(|fault| fault.say.into_owned())?;
-    let most = 64 << 20;
-    let output = function
-        .answer(&values, most)
-        .expect("no error of the host");
-    let output = output.expect("no error of the tool");
-    let text = output.structured.expect("a value");
+    let written = |most: u64| match function.answer(&values, most) {
+        Ok(Ok(output)) => Ok(output.structured.expect("a value")),
+        Ok(Err(error)) => panic!("an error of the tool: {error:?}"),
+        Err(fault) => Err(fault.code),
+    };
+    let text = written(64 << 20).expect("no error of the host");
+    let long = u64::try_from(text.len()).expect("fits");
+    assert_eq!(written(long).as_ref(), Ok(&text));
+    assert_eq!(written(long - 1), Err(Code::OutputTooLarge));
     Ok(serde_json::from_str(&text).expect("JSON"))
 }
 

@@ -29,6 +29,9 @@ use crate::terms::{Code, Fault};
 /// Functions that are read, at the most; as many as a tool may have are far fewer.
 const FUNCTIONS: usize = 1_000;
 
+/// The longest complaint about arguments, in bytes: names in it are the component's, as long as it likes.
+const COMPLAINT: usize = 2 << 10;
+
 /// Where a function comes from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Origin {
@@ -293,7 +296,8 @@ impl Function {
     ///
     /// `invalid-arguments`, saying where something else is expected.
     pub fn arguments(&self, text: &str) -> Result<Vec<Val>, Fault> {
-        read::arguments(&self.parameters, text).map_err(|why| {
+        read::arguments(&self.parameters, text).map_err(|mut why| {
+            why.truncate(why.floor_char_boundary(COMPLAINT));
             Fault::new(
                 Code::InvalidArguments,
                 format!("The arguments do not fit the function's types: {why}. Change them and call again."),
