@@ -9,7 +9,7 @@ use toolhost::sandbox::Origin;
 use toolhost::terms::Wasi;
 
 use super::engine::{Target, run};
-use crate::harness::checkout;
+use crate::harness::{bombs, checkout};
 
 /// How a component begins.
 const HEADER: &[u8] = b"\0asm\x0d\0\x01\0";
@@ -242,6 +242,24 @@ fn programs() {
         (memory (export "memory") 1)
         (func (export "_initialize"))
         (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0)))"#;
+    // One with a world of its own, as a language's tools leave it in a module.
+    let world = r#"(component
+        (type (component
+          (type (component
+            (type $bytes (list u8))
+            (type $go (func (param "a" string) (result $bytes)))
+            (export "go" (func (type $go)))))
+          (export "a:b/w" (component (type 0)))))
+        (export "w" (type 0))
+        (@custom "wit-component-encoding" "\04\00"))"#;
+    let typed = r#"(module
+        (import "wasi_snapshot_preview1" "random_get" (func (param i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 8))
+        (func (export "go") (param i32 i32) (result i32) (i32.const 0)))"#;
+    let typed = bombs::with_world(&parsed(typed), &parsed(world));
+    let looked = adapt_here(&typed).and_then(|component| look(&component));
+    assert_eq!(looked.map(|looked| looked.kind), Ok(Kind::Typed));
     let check = |bytes: &[u8]| match adapt_here(bytes) {
         Ok(component) => {
             let looked = look(&component).expect("it can be looked at");
@@ -266,7 +284,7 @@ fn programs() {
     };
     run(&Target {
         name: "programs",
-        seeds: vec![parsed(program), parsed(reactor), parsed("(module)")],
+        seeds: vec![parsed(program), parsed(reactor), typed, parsed("(module)")],
         words: &[
             "\0asm\u{1}\0\0\0",
             "wasi_snapshot_preview1",
@@ -275,7 +293,12 @@ fn programs() {
             "\u{6}memory",
             "cabi_realloc",
             "cm32p2",
-            "component-type:x",
+            "component-type:world",
+            "wit-component-encoding\u{4}\0",
+            "A\u{1}\u{1}",
+            "B\u{1}\u{1}",
+            "@\0\u{1}\0",
+            "p\u{7d}",
             "producers",
             "\u{60}\u{4}\u{7f}\u{7f}\u{7f}\u{7f}\u{1}\u{7f}",
             "\u{1}",
