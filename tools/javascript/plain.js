@@ -7,7 +7,7 @@ const { isFinite } = Number;
 
 // Values within values, values, and characters of texts that a result may have.
 const DEEPEST = 64;
-const MOST_VALUES = 100_000;
+export const MOST_VALUES = 100_000;
 export const MOST_TEXT = 1 << 20;
 
 /** A value as one that JSON can say; what it cannot becomes its `String`, with a note in `notes`. */
@@ -40,18 +40,17 @@ export function plain(value, notes) {
     try {
       if (typeof value.toJSON === "function") return of(value.toJSON(), path);
       if (value instanceof Map) {
-        notes.push(`${path}: a Map stands there as a list of pairs`);
-        return [...value].map((one, at) => of(one, `${path}[${at}]`));
+        note(`${path}: a Map stands there as a list of pairs`);
+        return list(value, path);
       }
       if (value instanceof Set) {
-        notes.push(`${path}: a Set stands there as a list`);
-        return [...value].map((one, at) => of(one, `${path}[${at}]`));
+        note(`${path}: a Set stands there as a list`);
+        return list(value, path);
       }
-      if (isArray(value) || ArrayBuffer.isView(value)) {
-        return Array.from(value, (one, at) => of(one, `${path}[${at}]`));
-      }
+      if (isArray(value) || ArrayBuffer.isView(value)) return list(elements(value), path);
       const object = {};
       for (const key of keys(value)) {
+        if (values > MOST_VALUES) break;
         // A member called `__proto__` is a member, and one that is undefined is none.
         const one = value[key];
         if (one === undefined) continue;
@@ -64,6 +63,16 @@ export function plain(value, notes) {
     } finally {
       around.delete(value);
     }
+  }
+
+  // One too many says so, and the others are not even looked at.
+  function list(from, path) {
+    const made = [];
+    for (const one of from) {
+      if (values > MOST_VALUES) break;
+      made.push(of(one, `${path}[${made.length}]`));
+    }
+    return made;
   }
 
   function instead(path, why, text) {
@@ -89,12 +98,18 @@ export function plain(value, notes) {
   return of(value, "result");
 }
 
-/** A text of anything, whatever its own methods do. */
+// By index: one that has no iterator of its own, or another's, has elements all the same.
+function* elements(list) {
+  for (let at = 0; at < list.length; at += 1) yield list[at];
+}
+
+/** A text of anything, whatever its own methods do, and however large and deep it is. */
 export function shown(value) {
   try {
     if (typeof value === "string") return value;
     if (value instanceof Error) return `${value.name}: ${value.message}`;
-    if (typeof value === "object" && value !== null) return JSON.stringify(value) ?? String(value);
+    const holds = typeof value === "object" && value !== null && !(value instanceof RegExp);
+    if (holds) return JSON.stringify(plain(value, []));
     return String(value).slice(0, 10_000);
   } catch {
     try {
@@ -112,7 +127,11 @@ export class Captured {
   lost = 0;
 
   line(values) {
-    const text = `${values.map(shown).join(" ")}\n`;
+    values.forEach((value, at) => this.#write(at === 0 ? shown(value) : ` ${shown(value)}`));
+    this.#write("\n");
+  }
+
+  #write(text) {
     const kept = text.slice(0, this.#room);
     this.#room -= kept.length;
     this.lost += text.length - kept.length;

@@ -1,6 +1,7 @@
 """What came out of code, as JSON: values, and text that is bounded. It does not know how code is run."""
 
 import io
+import itertools
 import math
 
 # Values within values.
@@ -51,13 +52,19 @@ class Plain:
         self._around.add(id(value))
         try:
             if isinstance(value, dict):
+                items = self._first(dict.items(value))
                 return {
                     self._key(key, path): self.of(one, f"{path}[{shown(key, 40)}]")
-                    for key, one in dict.items(value)
+                    for key, one in items
                 }
-            return [self.of(one, f"{path}[{index}]") for index, one in enumerate(value)]
+            items = self._first(enumerate(value))
+            return [self.of(one, f"{path}[{index}]") for index, one in items]
         finally:
             self._around.discard(id(value))
+
+    def _first(self, items):
+        # One too many says so, and the others are not even looked at.
+        return itertools.takewhile(lambda _: self._values <= MOST_VALUES, items)
 
     def _key(self, key, path):
         if isinstance(key, str):
