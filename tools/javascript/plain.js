@@ -40,11 +40,11 @@ export function plain(value, notes) {
     try {
       if (typeof value.toJSON === "function") return of(value.toJSON(), path);
       if (value instanceof Map) {
-        note(`${path}: a Map stands there as a list of pairs`);
+        note(path, "a Map stands there as a list of pairs");
         return list(value, path);
       }
       if (value instanceof Set) {
-        note(`${path}: a Set stands there as a list`);
+        note(path, "a Set stands there as a list");
         return list(value, path);
       }
       if (isArray(value) || ArrayBuffer.isView(value)) return list(elements(value), path);
@@ -54,7 +54,7 @@ export function plain(value, notes) {
         // A member called `__proto__` is a member, and one that is undefined is none.
         const one = value[key];
         if (one === undefined) continue;
-        const made = of(one, `${path}.${key}`);
+        const made = of(one, [path, key]);
         Object.defineProperty(object, bounded(key, path), { value: made, enumerable: true, writable: true, configurable: true });
       }
       return object;
@@ -70,32 +70,39 @@ export function plain(value, notes) {
     const made = [];
     for (const one of from) {
       if (values > MOST_VALUES) break;
-      made.push(of(one, `${path}[${made.length}]`));
+      made.push(of(one, [path, made.length]));
     }
     return made;
   }
 
   function instead(path, why, text) {
-    note(`${path}: ${why} (${text === "..." ? "... stands there" : "its text"})`);
+    note(path, `${why} (${text === "..." ? "... stands there" : "its text"})`);
     return bounded(text, path);
   }
 
   function bounded(text, path) {
     const room = MOST_TEXT - characters;
     if (text.length > room) {
-      note(`${path}: its texts are longer than ${MOST_TEXT} characters (cut)`);
+      note(path, `its texts are longer than ${MOST_TEXT} characters (cut)`);
       text = text.slice(0, Math.max(room, 0));
     }
     characters += text.length;
     return text;
   }
 
-  function note(text) {
-    if (notes.length < 5) notes.push(text.slice(0, 300));
+  function note(path, text) {
+    if (notes.length < 5) notes.push(`${named(path)}: ${text}`.slice(0, 300));
     else if (notes.length === 5) notes.push("and more like these");
   }
 
   return of(value, "result");
+}
+
+// A path is `result`, or a path and a step; most are never written down.
+function named(path) {
+  if (typeof path === "string") return path;
+  const [before, step] = path;
+  return named(before) + (typeof step === "number" ? `[${step}]` : `.${step}`);
 }
 
 // By index: one that has no iterator of its own, or another's, has elements all the same.

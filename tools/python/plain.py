@@ -53,12 +53,9 @@ class Plain:
         try:
             if isinstance(value, dict):
                 items = self._first(dict.items(value))
-                return {
-                    self._key(key, path): self.of(one, f"{path}[{shown(key, 40)}]")
-                    for key, one in items
-                }
+                return {self._key(key, path): self.of(one, (path, key)) for key, one in items}
             items = self._first(enumerate(value))
-            return [self.of(one, f"{path}[{index}]") for index, one in items]
+            return [self.of(one, (path, index)) for index, one in items]
         finally:
             self._around.discard(id(value))
 
@@ -87,9 +84,14 @@ class Plain:
 
     def _note(self, path, why, instead):
         if len(self.notes) < 5:
-            self.notes.append(f"{path[:200]}: {why} ({instead})")
+            self.notes.append(f"{named(path)[:200]}: {why} ({instead})")
         elif len(self.notes) == 5:
             self.notes.append("and more like these")
+
+
+def named(path):
+    """A path in words. It is `result`, or a path and a key; most are never written down."""
+    return path if isinstance(path, str) else f"{named(path[0])}[{shown(path[1], 40)}]"
 
 
 def shown(value, most=10_000):
