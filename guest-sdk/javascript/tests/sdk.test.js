@@ -1,4 +1,4 @@
-/** The SDK natively. Run in `guest-sdk/javascript`: node --test tests/ */
+/** The SDK natively. Run in `guest-sdk/javascript`: node --test tests/*.test.js */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
