@@ -4,7 +4,6 @@ import ast
 import builtins
 import contextlib
 import linecache
-import random
 import sys
 import traceback
 import types
@@ -75,8 +74,6 @@ def run(
     notes = []
     outputs = {"stdout": Captured(), "stderr": Captured()}
     value, raised = None, None
-    # Its seed is as old as the component.
-    random.seed()
     with contextlib.redirect_stdout(outputs["stdout"].stream()) as out, \
             contextlib.redirect_stderr(outputs["stderr"].stream()) as err:
         try:

@@ -5,6 +5,7 @@ Run in `guest-sdk/python`: python3 -m unittest discover tests
 
 import enum
 import json
+import re
 import sys
 import unittest
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import toolhost
 from toolhost import Code, Output, ToolError, config, fetch, http, kv, log, progress, tool
+from toolhost import schema, values
 
 
 class Size(enum.Enum):
@@ -103,6 +105,16 @@ class Schemas(unittest.TestCase):
 
         self.assertEqual(numbers.definition.output_schema["required"], ["result"])
         self.assertEqual(numbers.call("{}").json(), {"result": [1, 2]})
+
+    def test_the_table_of_the_readme_is_true(self):
+        text = (Path(__file__).parents[1] / "README.md").read_text()
+        row = re.compile(r"^\| `([^`]+)`[^|]*\| `(\{[^`]*\})` \| `([^`]+)` \|$", re.M)
+        rows = row.findall(text.replace("\\|", "__OR__"))
+        self.assertEqual(len(rows), 13)
+        for kind, written, sent in rows:
+            kind = eval(kind.replace("__OR__", "|"))
+            self.assertEqual(schema.Writer(result=False).of(kind), json.loads(written), kind)
+            values.read(kind, json.loads(sent))
 
     def test_a_type_may_hold_itself(self):
         @tool
