@@ -1,8 +1,6 @@
 """The component's edge: the class that componentize-py exports, and the translation between the
 SDK's types and the contract's. Nothing else names the contract's."""
 
-import sys
-
 from . import output, values
 from .error import ToolError
 from .function import Function
@@ -33,9 +31,6 @@ def export(*functions):
             return definitions if wit is None else [_definition(one) for one in definitions]
 
         def call(self, name, arguments):
-            # Its state is as old as the component: every call would draw the same.
-            if wit is not None and (generator := sys.modules.get("random")):
-                generator.seed()
             try:
                 if name not in by_name:
                     raise ToolError.not_found(f"this tool has no function {name!r}")
