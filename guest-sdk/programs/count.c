@@ -6,15 +6,14 @@
 #include <string.h>
 #include <strings.h>
 
-static char *read_all(FILE *from) {
-    size_t room = 4096, length = 0;
+/* Reads a file to its end. NULL where there is no memory for it. */
+static char *read_all(FILE *from, size_t *length) {
+    size_t room = 4096;
     char *text = malloc(room);
+    *length = 0;
     while (text) {
-        length += fread(text + length, 1, room - length - 1, from);
-        if (length < room - 1) {
-            text[length] = '\0';
-            return text;
-        }
+        *length += fread(text + *length, 1, room - *length, from);
+        if (*length < room) return text;
         char *more = realloc(text, room *= 2);
         if (!more) free(text);
         text = more;
@@ -22,13 +21,14 @@ static char *read_all(FILE *from) {
     return NULL;
 }
 
-static long occurrences(const char *text, const char *phrase) {
+/* How often a phrase stands in a text, in whichever case of ASCII. */
+static long occurrences(const char *text, size_t length, const char *phrase) {
     long found = 0;
-    size_t length = strlen(phrase);
-    while (*text) {
-        int here = strncasecmp(text, phrase, length) == 0;
+    size_t size = strlen(phrase);
+    for (size_t at = 0; at + size <= length;) {
+        int here = strncasecmp(text + at, phrase, size) == 0;
         found += here;
-        text += here ? length : 1;
+        at += here ? size : 1;
     }
     return found;
 }
@@ -39,22 +39,24 @@ int main(int argc, char **argv) {
         fputs("phrase: give at least one character that is no space, or leave it out\n", stderr);
         return 1;
     }
-    char *text = read_all(stdin);
+    size_t length;
+    char *text = read_all(stdin, &length);
     if (!text) {
         fputs("the text is too long\n", stderr);
         return 1;
     }
     long characters = 0, words = 0, lines = 0;
     char before = ' ';
-    for (const char *at = text; *at; before = *at++) {
+    for (const char *at = text; at < text + length; before = *at++) {
         /* All bytes of UTF-8 but the first of a character are 10xxxxxx. */
         characters += (*at & 0xc0) != 0x80;
         words += isspace((unsigned char)before) && !isspace((unsigned char)*at);
         lines += *at == '\n';
     }
-    lines += *text != '\0' && before != '\n';
+    lines += length > 0 && before != '\n';
     printf("{\"characters\":%ld,\"words\":%ld,\"lines\":%ld", characters, words, lines);
-    if (phrase) printf(",\"occurrences\":%ld", occurrences(text, phrase));
+    if (phrase) printf(",\"occurrences\":%ld", occurrences(text, length, phrase));
     puts("}");
+    free(text);
     return 0;
 }
