@@ -1,5 +1,6 @@
-//! Programs of WASI preview 1, made into components with Bytecode Alliance's adapter: what they ask of
-//! the older interface is answered by the newer one's, under the same grants.
+//! Core modules made into components. Programs of WASI preview 1 with Bytecode Alliance's adapter: what
+//! they ask of the older interface is answered by the newer one's, under the same grants. And what a
+//! compiler has left one step before a component, its world in a section.
 //!
 //! The encoder reads foreign bytes, so they are measured before, and a panic of it is an error here.
 
@@ -45,7 +46,7 @@ pub fn adapt(module: &[u8]) -> Result<Vec<u8>, Fault> {
 /// has.
 fn adaptable(looked: &Looked) -> Result<(), Fault> {
     match looked.kind {
-        Kind::Preview1 => Ok(()),
+        Kind::Preview1 | Kind::World => Ok(()),
         Kind::Core => Err(foreign(looked)),
         _ => Err(bad("it is a component already")),
     }
@@ -58,19 +59,91 @@ fn foreign(looked: &Looked) -> Fault {
         .map(String::as_str)
         .filter(|import| !is_preview1(import))
         .collect();
-    let named = others.get(..NAMED).unwrap_or(&others).join("`, `");
-    match others.len().saturating_sub(NAMED) {
-        _ if others.is_empty() => bad(
+    if others.is_empty() {
+        return bad(
             "it is a core module that asks for nothing: it is no program of WASI preview 1, and its functions have no types",
-        ),
-        0 => bad(format!(
-            "it is a core module that imports `{named}`, which only the program it was made for provides"
-        )),
-        more => bad(format!(
-            "it is a core module that imports `{named}` and {more} more, which only the program it was made for provides"
-        )),
+        );
     }
+    let named = others.get(..NAMED).unwrap_or(&others).join("`, `");
+    let more = match others.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let made = MADE.iter().find(|(prefix, ..)| {
+        let mut imports = others.iter();
+        imports.any(|import| import.starts_with(prefix))
+    });
+    let why = match made {
+        Some((_, what, instead)) => format!("{what}; {instead}"),
+        None => "which only the program it was made for provides".to_owned(),
+    };
+    bad(format!(
+        "it is a core module that imports `{named}`{more}: {why}"
+    ))
 }
+
+/// How the imports of those core modules begin that are often met: what they are, and what to build
+/// instead.
+const MADE: [(&str, &str, &str); 13] = [
+    (
+        "wasi_unstable.",
+        "it is a program of the WASI of 2019, before preview 1",
+        "build it again with a compiler of today",
+    ),
+    (
+        "wasix_",
+        "it is made for WASIX, which is Wasmer's",
+        "build it for WASI preview 1 or 0.2",
+    ),
+    (
+        "wasi.thread-spawn",
+        "it starts threads, which no tool has",
+        "build it for WASI preview 1 or 0.2 without them",
+    ),
+    (
+        "gojs.",
+        "it is made by Go for a browser",
+        "build it with GOOS=wasip1",
+    ),
+    (
+        "go.runtime.",
+        "it is made by Go for a browser",
+        "build it with GOOS=wasip1",
+    ),
+    (
+        "wbg.",
+        "it is made by wasm-bindgen for JavaScript",
+        "build it for wasm32-wasip2",
+    ),
+    (
+        "__wbindgen_",
+        "it is made by wasm-bindgen for JavaScript",
+        "build it for wasm32-wasip2",
+    ),
+    (
+        "env.napi_",
+        "it is an addon of Node.js",
+        "it runs there only",
+    ),
+    (
+        "extism:host/",
+        "it is a plugin of Extism",
+        "build it as a component",
+    ),
+    (
+        "env.proxy_",
+        "it is a filter of a proxy (proxy-wasm)",
+        "it runs there only",
+    ),
+    ("env.emscripten_", EMSCRIPTEN.0, EMSCRIPTEN.1),
+    ("env.__syscall_", EMSCRIPTEN.0, EMSCRIPTEN.1),
+    ("env.invoke_", EMSCRIPTEN.0, EMSCRIPTEN.1),
+];
+
+const EMSCRIPTEN: (&str, &str) = (
+    "it is made by Emscripten for JavaScript",
+    "build it with -sSTANDALONE_WASM, or with wasi-sdk",
+);
 
 /// On a thread of its own: its stack is large, and its panic ends it alone.
 fn encoded(module: &[u8], adapter: &[u8]) -> Result<Vec<u8>, Fault> {
@@ -145,7 +218,23 @@ mod tests {
             ("(module)", "asks for nothing"),
             (
                 "(module (import \"env\" \"alloc\" (func)))",
-                "imports `env.alloc`",
+                "imports `env.alloc`: which only the program it was made for provides",
+            ),
+            (
+                "(module (import \"wasi_unstable\" \"fd_write\" (func (param i32 i32 i32 i32) (result i32))))",
+                "imports `wasi_unstable.fd_write`: it is a program of the WASI of 2019, before preview 1; build it again",
+            ),
+            (
+                "(module (import \"wasi_snapshot_preview1\" \"sched_yield\" (func (result i32))) (import \"env\" \"emscripten_resize_heap\" (func (param i32) (result i32))))",
+                "imports `env.emscripten_resize_heap`: it is made by Emscripten for JavaScript; build it with -sSTANDALONE_WASM",
+            ),
+            (
+                "(module (import \"a\" \"b\" (func)) (import \"gojs\" \"runtime.wasmExit\" (func (param i32))))",
+                "imports `a.b`, `gojs.runtime.wasmExit`: it is made by Go for a browser; build it with GOOS=wasip1",
+            ),
+            (
+                "(module (import \"wasi\" \"thread-spawn\" (func (param i32) (result i32))))",
+                "it starts threads, which no tool has",
             ),
             (
                 "(module (import \"wasi_snapshot_preview1\" \"sched_yield\" (func (result i32))) (import \"go\" \"debug\" (func)))",

@@ -3,6 +3,7 @@
 
 use wasmparser::{CanonicalFunction, CanonicalOption, Encoding, Parser, Payload};
 
+use super::outline::{Extra, Outline, extra};
 use super::shape::{Oversize, Shape};
 use crate::capability;
 use crate::terms::{Code, Fault, Wasi};
@@ -15,11 +16,16 @@ pub(super) const MOST_BYTES: u64 = 64 << 20;
 pub struct Inspected {
     /// Interfaces and functions it imports.
     pub imports: Vec<String>,
+    /// Imports that only name types, and that this host does not have under that name: nobody has
+    /// to provide them. Components get them from every interface whose types theirs use.
+    pub types: Vec<String>,
     /// Interfaces and functions it exports.
     pub exports: Vec<String>,
     /// Whether it is linked to the component model's async somewhere within: an async function, a
     /// stream or a future.
     pub has_async: bool,
+    /// What it has of the component model that no engine of this host runs.
+    pub off: Option<&'static str>,
 }
 
 /// Looks at the bytes of a component that is to be run with this generation of WASI.
@@ -31,16 +37,13 @@ pub struct Inspected {
 pub fn inspect(bytes: &[u8], wasi: Wasi) -> Result<Inspected, Fault> {
     kind(bytes)?;
     let inspected = sections(bytes).map_err(measured)?;
-    let unknown: Vec<&str> = inspected
-        .imports
-        .iter()
-        .map(String::as_str)
-        .filter(|import| capability::provided_by(import).is_none())
-        .collect();
-    if !unknown.is_empty() {
+    if let Some(why) = unprovided(&inspected.imports) {
+        return Err(bad(why));
+    }
+    if let Some(what) = inspected.off {
         return Err(bad(format!(
-            "it imports `{}`, which this host does not provide",
-            unknown.join("`, `")
+            "it has {what} in its types, an addition to the component model that this host's engine \
+             does not run yet; build it without them"
         )));
     }
     generation(&inspected, wasi)?;
@@ -48,6 +51,14 @@ pub fn inspect(bytes: &[u8], wasi: Wasi) -> Result<Inspected, Fault> {
 }
 
 impl Inspected {
+    fn note(&mut self, extra: Option<Extra>) {
+        match extra {
+            Some(Extra::Async) => self.has_async = true,
+            Some(Extra::Off(what)) => self.off = self.off.or(Some(what)),
+            None => {}
+        }
+    }
+
     /// What it imports that only tools of WASI 0.3 have.
     fn new_imports(&self) -> Vec<&str> {
         let new = |import: &&str| capability::provided_by(import) == Some(Wasi::V03);
@@ -64,6 +75,36 @@ impl Inspected {
             Wasi::V02
         }
     }
+}
+
+/// Imports that a refusal names.
+const NAMED: usize = 10;
+
+/// What is imported that nobody provides, what there is instead, and what to do.
+fn unprovided(imports: &[String]) -> Option<String> {
+    let unknown: Vec<&String> = imports
+        .iter()
+        .filter(|import| capability::provided_by(import).is_none())
+        .collect();
+    let named = unknown.get(..NAMED).unwrap_or(&unknown);
+    let names: Vec<String> = named
+        .iter()
+        .map(|import| match capability::nearest(import) {
+            Some(nearest) => format!("`{import}` ({nearest})"),
+            None => format!("`{import}`"),
+        })
+        .collect();
+    let more = match unknown.len() - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!unknown.is_empty()).then(|| {
+        format!(
+            "it imports {}{more}, which this host does not provide; have it built without, or \
+             compose it with a component that provides it (`wac plug`)",
+            names.join(", ")
+        )
+    })
 }
 
 /// Whether the manifest says of the component what is so.
@@ -127,9 +168,12 @@ pub(super) fn kind(bytes: &[u8]) -> Result<(), Fault> {
 pub(super) fn sections(bytes: &[u8]) -> Result<Inspected, Oversize> {
     let mut inspected = Inspected {
         imports: Vec::new(),
+        types: Vec::new(),
         exports: Vec::new(),
         has_async: false,
+        off: None,
     };
+    let mut outline = Outline::default();
     let mut depth = 0_u32;
     let mut shape = Shape::new();
     for payload in Parser::new(0).parse_all(bytes) {
@@ -141,14 +185,36 @@ pub(super) fn sections(bytes: &[u8]) -> Result<Inspected, Oversize> {
                 ..
             } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentTypeSection(section) => {
+                for ty in section {
+                    let ty = ty?;
+                    inspected.note(extra(&ty));
+                    if depth == 1 {
+                        outline.define(&ty);
+                    }
+                }
+            }
+            Payload::ComponentAliasSection(section) if depth == 1 => {
+                for alias in section {
+                    outline.alias(&alias?);
+                }
+            }
             Payload::ComponentImportSection(section) if depth == 1 => {
                 for import in section {
-                    inspected.imports.push(import?.name.name.to_owned());
+                    let import = import?;
+                    let name = import.name.name.to_owned();
+                    let types_alone = outline.import(import.ty);
+                    match types_alone && capability::provided_by(&name).is_none() {
+                        true => inspected.types.push(name),
+                        false => inspected.imports.push(name),
+                    }
                 }
             }
             Payload::ComponentExportSection(section) if depth == 1 => {
                 for export in section {
-                    inspected.exports.push(export?.name.name.to_owned());
+                    let export = export?;
+                    outline.export(export.kind);
+                    inspected.exports.push(export.name.name.to_owned());
                 }
             }
             Payload::ComponentCanonicalSection(section) if !inspected.has_async => {
@@ -160,6 +226,7 @@ pub(super) fn sections(bytes: &[u8]) -> Result<Inspected, Oversize> {
         }
     }
     inspected.imports.sort();
+    inspected.types.sort();
     inspected.exports.sort();
     Ok(inspected)
 }

@@ -15,6 +15,7 @@ mod load;
 mod lock;
 mod offer;
 pub(crate) mod once;
+mod outline;
 mod seal;
 mod shape;
 
