@@ -125,7 +125,7 @@ fn g31_g10_what_no_compiler_should_be_given_is_refused_by_its_shape() {
         ("250000 functions", bombs::functions(1_000_000)),
         ("10000 levels of blocks", bombs::nested_blocks(100_000)),
         ("1000000 targets of jump tables", bombs::jump_tables(20)),
-        ("50000 data segments", bombs::data_segments(60_000)),
+        ("100000 data segments", bombs::data_segments(110_000)),
         ("1000 instances", bombs::core_instances(10_000)),
         ("32 levels of components", bombs::doubling(40)),
     ] {

@@ -1,7 +1,9 @@
 //! What a file is, before anything is compiled: its kind by its first bytes, its imports and
 //! exports by its sections, and whether a compiler should be given it at all.
 
-use wasmparser::{CanonicalFunction, CanonicalOption, Encoding, Parser, Payload};
+use wasmparser::{
+    CanonicalFunction, CanonicalOption, ComponentExternalKind, Encoding, Parser, Payload,
+};
 
 use super::outline::{Extra, Outline, extra};
 use super::shape::{Oversize, Shape};
@@ -26,6 +28,8 @@ pub struct Inspected {
     pub has_async: bool,
     /// What it has of the component model that no engine of this host runs.
     pub off: Option<&'static str>,
+    /// Whether it exports types and nothing else, as the packages of WIT do that registries hold.
+    pub is_package: bool,
 }
 
 /// Looks at the bytes of a component that is to be run with this generation of WASI.
@@ -37,6 +41,12 @@ pub struct Inspected {
 pub fn inspect(bytes: &[u8], wasi: Wasi) -> Result<Inspected, Fault> {
     kind(bytes)?;
     let inspected = sections(bytes).map_err(measured)?;
+    if inspected.is_package {
+        return Err(bad(
+            "it is a WIT package: interfaces and worlds, without any code; the component that \
+             implements them is another file",
+        ));
+    }
     if let Some(why) = unprovided(&inspected.imports) {
         return Err(bad(why));
     }
@@ -172,7 +182,9 @@ pub(super) fn sections(bytes: &[u8]) -> Result<Inspected, Oversize> {
         exports: Vec::new(),
         has_async: false,
         off: None,
+        is_package: false,
     };
+    let mut others = false;
     let mut outline = Outline::default();
     let mut depth = 0_u32;
     let mut shape = Shape::new();
@@ -214,6 +226,7 @@ pub(super) fn sections(bytes: &[u8]) -> Result<Inspected, Oversize> {
                 for export in section {
                     let export = export?;
                     outline.export(export.kind);
+                    others |= export.kind != ComponentExternalKind::Type;
                     inspected.exports.push(export.name.name.to_owned());
                 }
             }
@@ -225,6 +238,7 @@ pub(super) fn sections(bytes: &[u8]) -> Result<Inspected, Oversize> {
             _ => {}
         }
     }
+    inspected.is_package = !others && !inspected.exports.is_empty();
     inspected.imports.sort();
     inspected.types.sort();
     inspected.exports.sort();

@@ -37,6 +37,8 @@ pub enum Kind {
     Typed,
     /// A component that answers HTTP requests for a web server, and exports nothing else.
     Proxy,
+    /// A component that exports types and nothing else: a package of WIT.
+    Package,
     /// A component that exports nothing.
     Silent,
     /// A core module that asks for nothing but WASI preview 1: `add` makes a component of it.
@@ -56,6 +58,7 @@ impl Kind {
             Self::Command => "a program: a component of the world wasi:cli/command",
             Self::Typed => "a component with functions of its own",
             Self::Proxy => "a web server's component, of the world wasi:http/proxy",
+            Self::Package => "a WIT package: interfaces and worlds, no code",
             Self::Silent => "a component that exports nothing",
             Self::Preview1 => "a core module of WASI preview 1",
             Self::World => "a core module that carries a component's world",
@@ -95,11 +98,14 @@ pub fn look(bytes: &[u8]) -> Result<Looked, Fault> {
         imports,
         types,
         exports,
+        is_package,
         ..
     } = inspected;
     let of = |package: &str| exports.iter().any(|export| is_of(export, package));
     let serves = |export: &String| PROXY.iter().any(|name| is_of(export, name));
-    let kind = if of("toolhost:tool/tools") {
+    let kind = if is_package {
+        Kind::Package
+    } else if of("toolhost:tool/tools") {
         Kind::Tool
     } else if of("wasi:cli/run") {
         Kind::Command
@@ -210,6 +216,10 @@ mod tests {
             (
                 "(component (instance $i) (export \"a:b/c\" (instance $i)))",
                 Kind::Typed,
+            ),
+            (
+                "(component (type $t (component)) (export \"types\" (type $t)))",
+                Kind::Package,
             ),
             (
                 "(component (instance $i) (export \"wasi:http/incoming-handler@0.2.8\" (instance $i)))",

@@ -64,7 +64,12 @@ impl Report {
     fn read(&mut self, file: &Path, bytes: &[u8], looked: Looked) -> anyhow::Result<()> {
         match looked.kind {
             Kind::Preview1 | Kind::World | Kind::Core => self.read_module(bytes),
-            Kind::Tool | Kind::Command | Kind::Typed | Kind::Proxy | Kind::Silent => {
+            Kind::Tool
+            | Kind::Command
+            | Kind::Typed
+            | Kind::Proxy
+            | Kind::Package
+            | Kind::Silent => {
                 self.read_component(file, bytes, &looked)?;
             }
         }
@@ -91,6 +96,10 @@ impl Report {
         if let Err(fault) = catalog::inspect(bytes, looked.wasi) {
             self.refused.push(said(&fault));
             return Ok(());
+        }
+        if looked.wasi == Wasi::V03 {
+            self.notes
+                .push("it is of WASI 0.3: its tool's section says so with `wasi = \"0.3\"`");
         }
         let workshop = Workshop::open()?;
         let file = std::path::absolute(file)?;
@@ -235,11 +244,11 @@ impl Report {
             eprintln!("{} {}", red("refused"), printable(why));
         }
         if !self.functions.is_empty() {
-            eprintln!(
-                "{} {} functions; --json has their schemas",
-                green("ok"),
-                self.functions.len()
-            );
+            let count = match self.functions.len() {
+                1 => "1 function; --json has its schemas".to_owned(),
+                more => format!("{more} functions; --json has their schemas"),
+            };
+            eprintln!("{} {count}", green("ok"));
         }
     }
 }
