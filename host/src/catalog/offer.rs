@@ -82,7 +82,19 @@ fn describe(said: &mut [tools::Definition], prepared: &Prepared, docs: &Docs) {
         if let Some(text) = docs.function(&function.origin)
             && let Some(definition) = said.iter_mut().find(|one| one.name == name)
         {
-            text.clone_into(&mut definition.description);
+            definition.description = cut(text);
+        }
+    }
+}
+
+/// As much of an author's comment as a model is to read.
+fn cut(text: &str) -> String {
+    const MARK: &str = " ...";
+    match text.len() {
+        length if length <= define::DESCRIPTION => text.to_owned(),
+        _ => {
+            let end = text.floor_char_boundary(define::DESCRIPTION - MARK.len());
+            format!("{}{MARK}", text.get(..end).unwrap_or_default())
         }
     }
 }

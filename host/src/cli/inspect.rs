@@ -115,17 +115,17 @@ impl Report {
         };
         if let Some(typed) = prepared.typed() {
             self.left_out = typed.left_out().to_vec();
-            if typed.functions().next().is_none() && looked.kind != Kind::Command {
+            if looked.kind == Kind::Command {
+                self.notes.push(
+                    "it is a program: its functions are what the manifest makes of its arguments",
+                );
+            } else if typed.functions().next().is_none() {
                 self.refused
                     .push("it has no function that an agent could call".to_owned());
+            }
+            if typed.functions().next().is_none() {
                 return Ok(());
             }
-        }
-        if looked.kind == Kind::Command {
-            self.notes.push(
-                "it is a program: its functions are what the manifest makes of its arguments",
-            );
-            return Ok(());
         }
         match workshop.lock(&asking(&file, looked.wasi)?) {
             Ok(mut lock) => {

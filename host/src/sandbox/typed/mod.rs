@@ -21,7 +21,7 @@ use wasmtime::Engine;
 use wasmtime::component::types::{ComponentFunc, ComponentItem, Type};
 use wasmtime::component::{Component, ComponentExportIndex, Val};
 
-use self::shape::{Builder, Named, Shape, Uncrossable};
+use self::shape::{Builder, Named, SCHEMA, Shape, Uncrossable};
 use self::write::Unwritten;
 use crate::capability::tools;
 use crate::terms::{Code, Fault};
@@ -249,7 +249,21 @@ fn types(ty: &ComponentFunc) -> Result<(Vec<Named>, Outcome), Uncrossable> {
             error: None,
         },
     };
+    if !builder.is_small() {
+        short("arguments", schema::arguments(&parameters))?;
+        if let Some(ok) = &result.ok {
+            short("result", schema::result(ok))?;
+        }
+    }
     Ok((parameters, result))
+}
+
+/// One long schema would be the end of the whole tool.
+fn short(of: &'static str, schema: serde_json::Value) -> Result<(), Uncrossable> {
+    match schema.to_string().len() {
+        length if length > SCHEMA => Err(Uncrossable::Long(of, length)),
+        _ => Ok(()),
+    }
 }
 
 impl Function {

@@ -23,6 +23,9 @@ pub(super) fn is_runtimes(interface: &str) -> Option<&'static str> {
             "it answers HTTP requests, which a web server passes on; agents call functions: export what it does as one",
         );
     }
+    if name == "toolhost:tool/tools" {
+        return Some("it is this host's contract in a version that this host does not speak");
+    }
     if interface.starts_with("wasi:") {
         return Some(
             "it is an interface of WASI, for hosts to call; agents call a component's own",
@@ -208,6 +211,7 @@ mod tests {
                 "wasi:keyvalue/watcher@0.2.0-draft",
                 Some("for hosts to call"),
             ),
+            ("toolhost:tool/tools@0.2.0", Some("this host's contract")),
             ("exports", Some("language runtime")),
             ("wasi-like:http/incoming-handler", None),
             ("local:forecast/api@0.1.0-draft", None),
