@@ -44,7 +44,7 @@ fn inspect(bytes: &[u8]) -> Value {
     report
 }
 
-fn names(report: &Value) -> Vec<&str> {
+fn names_of(report: &Value) -> Vec<&str> {
     let functions = report["functions"].as_array().expect("functions");
     functions
         .iter()
@@ -67,7 +67,7 @@ fn types_of_interfaces_that_nobody_implements_are_no_imports() {
         world w { use types.{place}; export api; export name: func(at: place) -> string; }",
     ));
     assert_eq!(report["runs"], true, "{report:#}");
-    assert_eq!(names(&report), ["get_weather", "name"]);
+    assert_eq!(names_of(&report), ["get_weather", "name"]);
     assert_eq!(
         report["imports"],
         json!({ "types": ["local:forecast/types@0.1.0-draft", "place"] })
@@ -191,6 +191,15 @@ fn what_is_no_tool_says_what_it_is() {
     assert_eq!(package["kind"], "package");
     assert!(refusal(&package).contains("without any code"), "{package}");
 
+    let later = inspect(&component(
+        "package local:it;
+        package toolhost:tool@0.2.0 { interface tools { call: func(arguments: string) -> string; } }
+        world w { export toolhost:tool/tools@0.2.0; }",
+    ));
+    assert_eq!(later["runs"], false, "{later:#}");
+    let why = later["left_out"][0]["why"].as_str().unwrap_or_default();
+    assert!(why.contains("in a version that"), "{later:#}");
+
     for (types, said) in [
         ("f: func(x: list<u8, 4>);", "lists of fixed length"),
         ("f: func(x: error-context);", "error contexts"),
@@ -214,7 +223,7 @@ fn async_functions_by_their_types_alone_are_of_wasi_0_3() {
         world w { export i; }",
     ));
     assert_eq!(
-        (&report["wasi"], names(&report)),
+        (&report["wasi"], names_of(&report)),
         (&json!("0.3"), vec!["plain"]),
         "{report:#}"
     );
@@ -222,6 +231,101 @@ fn async_functions_by_their_types_alone_are_of_wasi_0_3() {
     assert!(why.contains("stream"), "{report:#}");
     let notes = report["notes"].to_string();
     assert!(notes.contains("wasi = "), "{notes}");
+}
+
+/// One function that no model could be shown is not the end of the others.
+#[test]
+fn a_function_with_too_long_a_schema_is_left_out_alone() {
+    let names: Vec<String> = (0..2_000)
+        .map(|index| format!("a-name-of-some-length-so-that-it-takes-room-{index}"))
+        .collect();
+    let report = inspect(&component(&format!(
+        "package local:it;
+        interface api {{ enum every {{ {} }} name: func(one: every) -> u8; ask: func() -> every; plain: func() -> u8; }}
+        world w {{ export api; }}",
+        names.join(", ")
+    )));
+    assert_eq!(names_of(&report), ["plain"], "{report:#}");
+    for (left, of) in [(0, "arguments"), (1, "result")] {
+        let why = report["left_out"][left]["why"].as_str().unwrap_or_default();
+        assert!(
+            why.contains(&format!("the schema of its {of} would have")),
+            "{why}"
+        );
+    }
+}
+
+/// Functions that give back what they get, of maps.
+const MAPS: &str = r#"(component
+    (core module $m
+        (memory (export "memory") 1)
+        (data (i32.const 16) "\60\00\00\00\01\00\00\00\07\00\00\00\60\00\00\00\01\00\00\00\08\00\00\00")
+        (data (i32.const 0x60) "a")
+        (global $free (mut i32) (i32.const 1024))
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+            (global.set $free (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
+            (global.get $free)
+            (global.set $free (i32.add (global.get $free) (local.get 3))))
+        (func (export "echo") (param i32 i32) (result i32)
+            (i32.store (i32.const 0) (local.get 0))
+            (i32.store (i32.const 4) (local.get 1))
+            (i32.const 0))
+        (func (export "twice") (result i32)
+            (i32.store (i32.const 0) (i32.const 16))
+            (i32.store (i32.const 4) (i32.const 2))
+            (i32.const 0)))
+    (core instance $i (instantiate $m))
+    (type $words (map string u32))
+    (type $numbers (map s16 string))
+    (func (export "words") (param "all" $words) (result $words)
+        (canon lift (core func $i "echo") (memory $i "memory") (realloc (func $i "realloc"))))
+    (func (export "numbers") (param "all" $numbers) (result $numbers)
+        (canon lift (core func $i "echo") (memory $i "memory") (realloc (func $i "realloc"))))
+    (func (export "twice") (result $words)
+        (canon lift (core func $i "twice") (memory $i "memory"))))"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn maps_are_objects_or_pairs() {
+    let site = Site::empty();
+    site.write("maps.wasm", wat::parse_str(MAPS).expect("a component"));
+    let house = House::at(site, "[tool.m]\ncomponent = \"maps.wasm\"\n");
+    for (function, all) in [
+        ("m_words", json!({})),
+        (
+            "m_words",
+            json!({ "": 0, "b": 4_294_967_295_u32, "\u{df}": 7 }),
+        ),
+        ("m_numbers", json!([])),
+        (
+            "m_numbers",
+            json!([[-32_768, "least"], [0, ""], [7, "seven"]]),
+        ),
+    ] {
+        let end = house.call(function, json!({ "all": all })).await;
+        assert_eq!(structured(&end), json!({ "result": all }), "{function}");
+    }
+    for (function, all, place) in [
+        ("m_words", json!({ "b": -1 }), "/all/b"),
+        ("m_words", json!([["b", 1]]), "/all"),
+        ("m_numbers", json!([[0, ""], [1]]), "/all/1"),
+        ("m_numbers", json!([[0, "", 2]]), "/all/0"),
+        ("m_numbers", json!({ "0": "" }), "/all"),
+    ] {
+        match house.call(function, json!({ "all": all })).await {
+            Err(fault) => {
+                assert_eq!(fault.code, Code::InvalidArguments, "{all}: {fault:?}");
+                assert!(fault.say.contains(place), "{all}: {fault:?}");
+            }
+            other => panic!("{all}: {other:?}"),
+        }
+    }
+    match house.call("m_twice", json!({})).await {
+        Err(fault) => {
+            assert_eq!(fault.code, Code::InvalidOutput, "{fault:?}");
+            assert!(fault.say.contains("a map has a key twice"), "{fault:?}");
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 /// A module that a compiler left one step before a component becomes one.

@@ -113,3 +113,21 @@ fn left_out(prepared: &Prepared) -> Vec<String> {
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_comment_is_cut_where_a_character_ends() {
+        assert_eq!(cut("Gives it."), "Gives it.");
+        let whole = "x".repeat(define::DESCRIPTION);
+        assert_eq!(cut(&whole), whole);
+        for start in ["", "x", "xx"] {
+            let long = format!("{start}{}", "\u{20ac}".repeat(define::DESCRIPTION));
+            let short = cut(&long);
+            assert!(short.ends_with("\u{20ac} ..."), "{start}");
+            assert!((define::DESCRIPTION - 2..=define::DESCRIPTION).contains(&short.len()));
+        }
+    }
+}

@@ -111,7 +111,7 @@ fn defined_extra(ty: &ComponentDefinedType<'_>) -> Option<Extra> {
     match ty {
         ComponentDefinedType::Future(_) | ComponentDefinedType::Stream(_) => Some(Extra::Async),
         ComponentDefinedType::FixedLengthList(..) => Some(Extra::Off("lists of fixed length")),
-        ComponentDefinedType::Map(..) => Some(Extra::Off("maps")),
+        ComponentDefinedType::Map(key, item) => value(key).or_else(|| value(item)),
         ComponentDefinedType::Primitive(ty) => primitive(*ty),
         ComponentDefinedType::Record(fields) => fields.iter().find_map(|(_, ty)| value(ty)),
         ComponentDefinedType::Variant(cases) => cases

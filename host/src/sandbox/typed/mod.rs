@@ -4,6 +4,7 @@
 //! It knows types and values. What a description says beyond the types, whoever reads the
 //! component's docs adds.
 
+mod map;
 mod names;
 mod read;
 mod schema;

@@ -33,6 +33,8 @@ pub(super) enum Shape {
     Bytes,
     /// Any other list.
     List(Box<Shape>),
+    /// Values by key.
+    Map(Box<(Shape, Shape)>),
     /// Fields by name, in the type's order.
     Record(Vec<Named>),
     /// Values by place.
@@ -206,7 +208,10 @@ impl Builder {
             Type::Future(_) => return Err(Uncrossable::Kind("future")),
             Type::Stream(_) => return Err(Uncrossable::Kind("stream")),
             Type::ErrorContext => return Err(Uncrossable::Kind("error-context")),
-            Type::Map(_) => return Err(Uncrossable::Kind("map")),
+            Type::Map(map) => Shape::Map(Box::new((
+                self.nested(&map.key(), inner)?,
+                self.nested(&map.value(), inner)?,
+            ))),
             Type::FixedLengthList(_) => return Err(Uncrossable::Kind("list of fixed length")),
         })
     }
