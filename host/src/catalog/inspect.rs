@@ -19,7 +19,8 @@ pub struct Inspected {
     /// Interfaces and functions it imports.
     pub imports: Vec<String>,
     /// Imports that only name types, and that this host does not have under that name: nobody has
-    /// to provide them. Components get them from every interface whose types theirs use.
+    /// to provide them. Components get them from every interface whose types theirs use, and empty ones
+    /// from interfaces that they declare and never call.
     pub types: Vec<String>,
     /// Interfaces and functions it exports.
     pub exports: Vec<String>,

@@ -277,7 +277,7 @@ fn treatment(power: &str) -> &'static str {
         "http" | "dir" | "env" | "kv" | "config" => "what is granted, else nothing",
         "log" => "what is granted, else dropped",
         "sockets" => "always refused",
-        "types" => "nothing is needed: they are names of types",
+        "types" => "nothing is needed of it: it only names types",
         "unknown" => "not provided",
         _ => "always there",
     }
