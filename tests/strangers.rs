@@ -509,8 +509,7 @@ fn a_program_that_complains_on_stdout_is_heard() {
     assert!(
         called
             .err
-            // WASI 0.2's `exit` knows only that it failed.
-            .contains("ended with exit code 1 and printed: no such figure"),
+            .contains("ended with exit code 3 and printed: no such figure"),
         "{called:?}"
     );
 }

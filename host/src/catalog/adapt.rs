@@ -5,11 +5,16 @@
 //! The encoder reads foreign bytes, so they are measured before, and a panic of it is an error here.
 
 use wasi_preview1_component_adapter_provider as provider;
-use wit_component::ComponentEncoder;
+use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
+use wasm_encoder::{ImportSection, Module, RawSection};
+use wasmparser::{Parser, Payload};
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
 
 use super::inspect::{MOST_BYTES, bad};
-use super::kind::{Kind, Looked, is_preview1, look};
-use crate::terms::Fault;
+use super::kind::{Kind, Looked, PREVIEW_1, is_preview1, look};
+use crate::sandbox::compiling_engine;
+use crate::terms::{Fault, Wasi};
 
 /// The encoder's stack, in bytes: types within types make it recurse.
 const STACK: usize = 64 << 20;
@@ -28,12 +33,16 @@ pub fn adapt(module: &[u8]) -> Result<Vec<u8>, Fault> {
     }
     let looked = look(module)?;
     adaptable(&looked)?;
+    runnable(module)?;
     let is_program = looked.exports.iter().any(|export| export == "_start");
     let adapter = match is_program {
         true => provider::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
         false => provider::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
     };
-    let component = encoded(module, adapter)?;
+    let component = match is_program {
+        true => encoded(&with_exit_codes(module)?, adapter)?,
+        false => encoded(module, adapter)?,
+    };
     match look(&component)?.kind {
         Kind::Silent => Err(bad(
             "it has neither a `_start` nor a world of typed functions: there is nothing in it to call",
@@ -50,6 +59,17 @@ fn adaptable(looked: &Looked) -> Result<(), Fault> {
         Kind::Core => Err(foreign(looked)),
         _ => Err(bad("it is a component already")),
     }
+}
+
+/// Whether the engine has what the module's code needs: to say so now is kinder than when a component
+/// of it is in the manifest.
+fn runnable(module: &[u8]) -> Result<(), Fault> {
+    let engine = compiling_engine(Wasi::V02).map_err(Fault::internal)?;
+    wasmtime::Module::validate(&engine, module).map_err(|error| {
+        bad(format!(
+            "this host's engine does not run its code: {error:#}; build it without that"
+        ))
+    })
 }
 
 fn foreign(looked: &Looked) -> Fault {
@@ -145,6 +165,56 @@ const EMSCRIPTEN: (&str, &str) = (
     "build it with -sSTANDALONE_WASM, or with wasi-sdk",
 );
 
+/// The world of what `with_exit_codes` links a program to.
+const EXIT: &str = "package toolhost:adapted;
+    package wasi:cli@0.2.12 {
+        interface exit { exit: func(status: result); exit-with-code: func(status-code: u8); }
+    }
+    world w { import wasi:cli/exit@0.2.12; }";
+
+/// The same program, its end linked to the function of WASI 0.2 that takes an exit code: the adapter's
+/// own knows only that a program failed, not how. A program without an end of its own stays as it is.
+fn with_exit_codes(module: &[u8]) -> Result<Vec<u8>, Fault> {
+    let damaged = |error| bad("the file is damaged or cut off").detail(error);
+    let mut linked = Module::new();
+    let mut ends = false;
+    for payload in Parser::new(0).parse_all(module) {
+        let payload = payload.map_err(damaged)?;
+        if let Payload::ImportSection(section) = payload {
+            let mut imports = ImportSection::new();
+            for import in section.into_imports() {
+                let import = import.map_err(damaged)?;
+                let ty = RoundtripReencoder
+                    .entity_type(import.ty)
+                    .map_err(|error| bad("an import of it cannot be read").detail(error))?;
+                let exits = (import.module, import.name) == (PREVIEW_1, "proc_exit");
+                ends |= exits;
+                match exits {
+                    true => imports.import("wasi:cli/exit@0.2.12", "exit-with-code", ty),
+                    false => imports.import(import.module, import.name, ty),
+                };
+            }
+            linked.section(&imports);
+        } else if let Some((id, range)) = payload.as_section() {
+            let data = module.get(range).unwrap_or_default();
+            linked.section(&RawSection { id, data });
+        }
+    }
+    if !ends {
+        return Ok(module.to_vec());
+    }
+    let mut linked = linked.finish();
+    let mut embedded = || -> Result<(), Box<dyn std::error::Error>> {
+        let mut resolve = Resolve::default();
+        let package = resolve.push_str("exit.wit", EXIT)?;
+        let world = resolve.select_world(&[package], None)?;
+        embed_component_metadata(&mut linked, &resolve, world, StringEncoding::UTF8)?;
+        Ok(())
+    };
+    embedded().map_err(Fault::internal)?;
+    Ok(linked)
+}
+
 /// On a thread of its own: its stack is large, and its panic ends it alone.
 fn encoded(module: &[u8], adapter: &[u8]) -> Result<Vec<u8>, Fault> {
     let encode = || {
@@ -205,7 +275,7 @@ mod tests {
                 .any(|import| import.starts_with("wasi:cli/stdout@0.2"))
         );
         assert!(
-            super::super::inspect(&component, crate::terms::Wasi::V02).is_ok(),
+            super::super::inspect(&component, Wasi::V02).is_ok(),
             "the host has all that it imports"
         );
         assert!(refused(&component).contains("component already"));
@@ -252,10 +322,36 @@ mod tests {
                 "(module (import \"wasi_snapshot_preview1\" \"fd_close\" (func)) (memory (export \"memory\") 1) (func (export \"_start\")))",
                 "no component can be made of it",
             ),
+            (
+                "(module (import \"wasi_snapshot_preview1\" \"sched_yield\" (func (result i32))) (tag) (memory (export \"memory\") 1) (func (export \"_start\")))",
+                "this host's engine does not run its code: exceptions proposal not enabled",
+            ),
         ] {
             let say = refused(&parsed(text));
             assert!(say.contains(said), "{text}: {say}");
         }
+    }
+
+    #[test]
+    fn a_program_s_exit_code_stays_what_it_is() {
+        let text = r#"(module
+            (import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))
+            (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+            (memory (export "memory") 1)
+            (func (export "_start") (call $exit (i32.const 3))))"#;
+        let module = wat::parse_str(text).unwrap();
+        let linked = look(&with_exit_codes(&module).unwrap()).unwrap();
+        assert_eq!(
+            linked.imports,
+            [
+                "wasi:cli/exit@0.2.12.exit-with-code",
+                "wasi_snapshot_preview1.sched_yield"
+            ]
+        );
+        assert_eq!(look(&adapt(&module).unwrap()).unwrap().kind, Kind::Command);
+        // Nothing else is touched.
+        let module = wat::parse_str(PROGRAM).unwrap();
+        assert_eq!(with_exit_codes(&module).unwrap(), module);
     }
 
     /// Every prefix, and every byte turned over: an error or a component, never a panic.

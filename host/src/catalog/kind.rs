@@ -17,7 +17,7 @@ const MODULE: &[u8] = b"\0asm\x01\0\0\0";
 const PROXY: [&str; 2] = ["wasi:http/incoming-handler", "wasi:http/handler"];
 
 /// The module that programs of WASI preview 1 import.
-const PREVIEW_1: &str = "wasi_snapshot_preview1";
+pub(super) const PREVIEW_1: &str = "wasi_snapshot_preview1";
 
 /// The section in which the tools of WIT keep the world of a core module, with a name behind it.
 const WORLD: &str = "component-type";
