@@ -233,6 +233,40 @@ fn async_functions_by_their_types_alone_are_of_wasi_0_3() {
     assert!(notes.contains("wasi = "), "{notes}");
 }
 
+/// Types are read by recursion: by the host itself before anything is compiled, and by the encoder that
+/// makes components of modules.
+#[test]
+fn types_nested_without_end_are_refused() {
+    let levels = 300_000;
+    let mut section = vec![1];
+    section.extend([0x42, 1, 1].repeat(levels));
+    section.extend([0x42, 0]);
+    let nested = sectioned(b"\0asm\x0d\0\x01\0", 7, &section);
+    let mut custom = vec![14];
+    custom.extend_from_slice(b"component-type");
+    custom.extend_from_slice(&nested);
+    let module = sectioned(b"\0asm\x01\0\0\0", 0, &custom);
+    for bytes in [nested, module] {
+        let report = inspect(&bytes);
+        let say = refusal(&report);
+        assert!(say.contains("levels of types within types"), "{say}");
+    }
+}
+
+/// A file of this beginning and one section.
+fn sectioned(header: &[u8], id: u8, data: &[u8]) -> Vec<u8> {
+    let mut bytes = header.to_vec();
+    bytes.push(id);
+    let mut length = data.len();
+    for _ in 0..4 {
+        bytes.push(u8::try_from(length & 0x7f).expect("a byte") | 0x80);
+        length >>= 7;
+    }
+    bytes.push(u8::try_from(length).expect("a byte"));
+    bytes.extend_from_slice(data);
+    bytes
+}
+
 /// One function that no model could be shown is not the end of the others.
 #[test]
 fn a_function_with_too_long_a_schema_is_left_out_alone() {

@@ -5,7 +5,7 @@ use wasmparser::{
     CanonicalFunction, CanonicalOption, ComponentExternalKind, Encoding, Parser, Payload,
 };
 
-use super::outline::{Extra, Outline, extra};
+use super::outline::{Extra, Outline, types};
 use super::shape::{Oversize, Shape};
 use crate::capability;
 use crate::terms::{Code, Fault, Wasi};
@@ -199,11 +199,11 @@ pub(super) fn sections(bytes: &[u8]) -> Result<Inspected, Oversize> {
             } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentTypeSection(section) => {
-                for ty in section {
-                    let ty = ty?;
-                    inspected.note(extra(&ty));
+                let section = bytes.get(section.range()).unwrap_or_default();
+                for ty in types(section)? {
+                    inspected.note(ty.extra);
                     if depth == 1 {
-                        outline.define(&ty);
+                        outline.define(ty);
                     }
                 }
             }

@@ -140,7 +140,11 @@ fn core(bytes: &[u8]) -> Result<Looked, Fault> {
         let payload = payload.map_err(damaged)?;
         shape.note(&payload).map_err(measured)?;
         match payload {
-            Payload::CustomSection(section) => has_world |= section.name().starts_with(WORLD),
+            Payload::CustomSection(section) if section.name().starts_with(WORLD) => {
+                // A component in itself, without code, which the encoder reads.
+                sections(section.data()).map_err(measured)?;
+                has_world = true;
+            }
             Payload::ImportSection(section) => {
                 for import in section.into_imports() {
                     let import = import.map_err(damaged)?;
@@ -240,7 +244,7 @@ mod tests {
                 Kind::Core,
             ),
             (
-                "(module (import \"a:b/c\" \"f\" (func)) (@custom \"component-type:w\" \"\"))",
+                "(module (import \"a:b/c\" \"f\" (func)) (@custom \"component-type:w\" \"\\00asm\\0d\\00\\01\\00\"))",
                 Kind::World,
             ),
         ] {

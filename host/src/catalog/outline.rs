@@ -4,10 +4,69 @@
 //! It follows the indices that a component gives its types, and knows nothing of what is in them.
 
 use wasmparser::{
-    ComponentAlias, ComponentDefinedType, ComponentExternalKind, ComponentOuterAliasKind,
-    ComponentType, ComponentTypeDeclaration, ComponentTypeRef, ComponentValType,
+    BinaryReader, ComponentAlias, ComponentDefinedType, ComponentExternalKind, ComponentImport,
+    ComponentOuterAliasKind, ComponentType, ComponentTypeRef, ComponentValType,
     InstanceTypeDeclaration, PrimitiveValType, TypeBounds,
 };
+
+use super::shape::Oversize;
+
+/// How deep types may be written within types. They are read by recursion, and what nests them is a
+/// toolchain: an instance within a component's world within a package is three deep.
+const DEPTH: u64 = 32;
+
+/// What is to be known of a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Type {
+    /// It is that of an instance with nothing in it but types.
+    types_alone: bool,
+    /// What it has in it that not every engine runs, the first there is.
+    pub(super) extra: Option<Extra>,
+}
+
+/// Reads the types of a section, from behind its length.
+pub(super) fn types(section: &[u8]) -> Result<Vec<Type>, Oversize> {
+    let mut reader = BinaryReader::new(section, 0);
+    let count = reader.read_var_u32()?;
+    (0..count).map(|_| one(&mut reader, 0)).collect()
+}
+
+fn one(reader: &mut BinaryReader<'_>, depth: u64) -> Result<Type, Oversize> {
+    if depth > DEPTH {
+        return Err(Oversize::Count("levels of types within types", DEPTH));
+    }
+    let lead = reader.clone().read_u8()?;
+    let mut found = Type {
+        types_alone: lead == INSTANCE,
+        extra: None,
+    };
+    if !matches!(lead, INSTANCE | COMPONENT) {
+        found.extra = extra(&reader.read()?);
+        return Ok(found);
+    }
+    reader.read_u8()?;
+    for _ in 0..reader.read_var_u32()? {
+        match reader.clone().read_u8()? {
+            TYPE => {
+                reader.read_u8()?;
+                found.extra = found.extra.or(one(reader, depth + 1)?.extra);
+            }
+            IMPORT => {
+                reader.read_u8()?;
+                reader.read::<ComponentImport<'_>>()?;
+            }
+            _ => found.types_alone &= is_type(&reader.read()?),
+        }
+    }
+    Ok(found)
+}
+
+/// How the type of a component begins, and that of an instance.
+const COMPONENT: u8 = 0x41;
+const INSTANCE: u8 = 0x42;
+/// How a type begins that is declared in one of these, and an import.
+const TYPE: u8 = 0x01;
+const IMPORT: u8 = 0x03;
 
 /// The types of a component, in the order of their indices.
 #[derive(Default)]
@@ -18,12 +77,8 @@ pub(super) struct Outline {
 
 impl Outline {
     /// A type is defined.
-    pub(super) fn define(&mut self, ty: &ComponentType<'_>) {
-        let alone = match ty {
-            ComponentType::Instance(parts) => parts.iter().all(is_type),
-            _ => false,
-        };
-        self.types_alone.push(alone);
+    pub(super) fn define(&mut self, ty: Type) {
+        self.types_alone.push(ty.types_alone);
     }
 
     /// Something is imported; whether it only names a type, or several.
@@ -84,8 +139,8 @@ pub(super) enum Extra {
     Off(&'static str),
 }
 
-/// What a type has in it of that, the first there is.
-pub(super) fn extra(ty: &ComponentType<'_>) -> Option<Extra> {
+/// Of a type with no types written in it.
+fn extra(ty: &ComponentType<'_>) -> Option<Extra> {
     match ty {
         ComponentType::Defined(defined) => defined_extra(defined),
         ComponentType::Func(function) if function.async_ => Some(Extra::Async),
@@ -95,15 +150,9 @@ pub(super) fn extra(ty: &ComponentType<'_>) -> Option<Extra> {
                 .find_map(value)
                 .or_else(|| function.result.as_ref().and_then(value))
         }
-        ComponentType::Instance(parts) => parts.iter().find_map(|part| match part {
-            InstanceTypeDeclaration::Type(ty) => extra(ty),
-            _ => None,
-        }),
-        ComponentType::Component(parts) => parts.iter().find_map(|part| match part {
-            ComponentTypeDeclaration::Type(ty) => extra(ty),
-            _ => None,
-        }),
-        ComponentType::Resource { .. } => None,
+        ComponentType::Instance(_)
+        | ComponentType::Component(_)
+        | ComponentType::Resource { .. } => None,
     }
 }
 
@@ -140,4 +189,88 @@ fn value(ty: &ComponentValType) -> Option<Extra> {
 
 fn primitive(ty: PrimitiveValType) -> Option<Extra> {
     (ty == PrimitiveValType::ErrorContext).then_some(Extra::Off("error contexts"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn read(text: &str) -> Vec<Type> {
+        let bytes = wat::parse_str(format!("(component {text})")).unwrap();
+        let mut found = Vec::new();
+        for payload in wasmparser::Parser::new(0).parse_all(&bytes) {
+            if let wasmparser::Payload::ComponentTypeSection(section) = payload.unwrap() {
+                found.extend(types(bytes.get(section.range()).unwrap()).unwrap_or_default());
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn instances_of_types_alone_are_told_from_others() {
+        for (text, alone) in [
+            ("(type (instance))", true),
+            (
+                "(type (instance (type $t u8) (export \"t\" (type (eq $t)))))",
+                true,
+            ),
+            (
+                "(type (instance (export \"r\" (type (sub resource)))))",
+                false,
+            ),
+            ("(type (instance (export \"f\" (func))))", false),
+            ("(type (instance (export \"i\" (instance))))", false),
+            ("(type (component))", false),
+            ("(type (record (field \"a\" u8)))", false),
+        ] {
+            let all = read(text);
+            assert_eq!(all.last().map(|ty| ty.types_alone), Some(alone), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_not_every_engine_runs_is_found_however_deep() {
+        for (text, extra) in [
+            ("(type (record (field \"a\" (list u8))))", None),
+            ("(type (future))", Some(Extra::Async)),
+            ("(type (func async (result u8)))", Some(Extra::Async)),
+            (
+                "(type (component (import \"f\" (func)) (type (instance (type (stream u8))))))",
+                Some(Extra::Async),
+            ),
+            ("(type (map string u8))", None),
+            (
+                "(type (option (list u8 4)))",
+                Some(Extra::Off("lists of fixed length")),
+            ),
+            (
+                "(type (func (param \"x\" error-context)))",
+                Some(Extra::Off("error contexts")),
+            ),
+        ] {
+            let all = read(text);
+            assert_eq!(all.iter().find_map(|ty| ty.extra), extra, "{text}");
+        }
+    }
+
+    #[test]
+    fn types_within_types_are_counted_before_they_are_read() {
+        let nested = |levels: usize| {
+            let mut section = vec![1];
+            for _ in 0..levels {
+                section.extend([INSTANCE, 1, TYPE]);
+            }
+            section.extend([INSTANCE, 0]);
+            types(&section)
+        };
+        assert_eq!(nested(32).map_err(drop).map(|all| all.len()), Ok(1));
+        for levels in [33, 1_000_000] {
+            assert!(matches!(
+                nested(levels),
+                Err(Oversize::Count("levels of types within types", 32))
+            ));
+        }
+    }
 }

@@ -106,8 +106,15 @@ impl Typed {
                         continue;
                     };
                     for (inner, item) in instance.exports(engine) {
-                        if let ComponentItem::ComponentFunc(function) = item.ty {
-                            reader.function(Some((name, &index)), inner, &function);
+                        match item.ty {
+                            ComponentItem::ComponentFunc(function) => {
+                                reader.function(Some((name, &index)), inner, &function);
+                            }
+                            ComponentItem::ComponentInstance(_) => {
+                                let why = "it is an interface within an interface, whose functions have no name";
+                                reader.leave(format!("{name}.{inner}"), why);
+                            }
+                            _ => {}
                         }
                     }
                 }
