@@ -18,16 +18,22 @@ const BUILT: [&str; 4] = [
 #[test]
 fn the_python_tool_runs_code() {
     require("python3", &["-m", "venv", "--help"], "python3-venv");
-    builds_and_passes("python");
+    let folder = builds_and_passes("python");
+    passes(Command::new("python3").args(["-m", "unittest"]), &folder);
+    let code = "import random, uuid\\n[random.random(), str(uuid.uuid4())]";
+    no_two_calls_draw_the_same(&folder, code);
 }
 
 #[test]
 fn the_javascript_tool_runs_code() {
     require("npm", &["--version"], "nodejs and npm");
-    builds_and_passes("javascript");
+    let folder = builds_and_passes("javascript");
+    passes(Command::new("npm").args(["test", "--silent"]), &folder);
+    let code = "[Math.random(), ...crypto.getRandomValues(new Uint8Array(16))]";
+    no_two_calls_draw_the_same(&folder, code);
 }
 
-fn builds_and_passes(name: &str) {
+fn builds_and_passes(name: &str) -> PathBuf {
     let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join("runners")
@@ -36,6 +42,34 @@ fn builds_and_passes(name: &str) {
     toolhost("build", &folder);
     toolhost("test", &folder);
     toolhost("test", &folder.join("granted"));
+    folder
+}
+
+/// Interpreters are in their components with all that they drew while these were built. What a call
+/// draws is in the report of a case that expects something else.
+fn no_two_calls_draw_the_same(folder: &Path, code: &str) {
+    let case = |name| {
+        format!(
+            "[[case]]\nname = \"{name}\"\nfunction = \"run\"\n\
+             arguments = {{ code = \"{code}\" }}\ncontains = {{ result = \"\" }}\n"
+        )
+    };
+    let cases = folder.join("drawn");
+    fs::create_dir_all(&cases).unwrap();
+    fs::write(cases.join("drawn.toml"), case("one") + &case("two")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_toolhost"));
+    command.arg("test").arg(folder).arg("--cases").arg(&cases);
+    let output = command.arg("--json").output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    let drawn = |case: usize| {
+        let difference = &report["cases"][case]["differences"][0];
+        assert_eq!(difference["path"], "result.result", "{report}");
+        difference["got"].as_str().unwrap().to_owned()
+    };
+    let (one, two) = (drawn(0), drawn(1));
+    assert!(one.starts_with("[0.") && two.starts_with("[0."), "{report}");
+    assert_ne!(one, two);
 }
 
 /// Copies sources over those of an earlier run; what that one installed stays, and saves a minute.
@@ -57,14 +91,15 @@ fn copy(from: &Path, to: &Path) {
 }
 
 fn toolhost(command: &str, folder: &Path) {
-    let output = Command::new(env!("CARGO_BIN_EXE_toolhost"))
-        .arg(command)
-        .arg(folder)
-        .output()
-        .unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_toolhost"));
+    passes(program.arg(command).arg(folder), folder);
+}
+
+fn passes(command: &mut Command, folder: &Path) {
+    let output = command.current_dir(folder).output().unwrap();
     assert!(
         output.status.success(),
-        "toolhost {command} {}: {}\n{}{}",
+        "{command:?} in {}: {}\n{}{}",
         folder.display(),
         output.status,
         String::from_utf8_lossy(&output.stdout),

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Captured, MOST_TEXT, plain } from "./plain.js";
+import { Captured, MOST_TEXT, MOST_VALUES, plain, shown } from "./plain.js";
 import { run } from "./tool.js";
 
 test("print and result are apart", () => {
@@ -30,6 +30,18 @@ test("values that JSON cannot say have a note", () => {
   const notes = [];
   assert.deepEqual(plain([1n, ring, Infinity], notes), ["1", ["..."], "Infinity"]);
   assert.equal(notes.length, 3);
+});
+
+test("what is too much is not looked at", () => {
+  const sparse = new Array(2 ** 32 - 1);
+  const notes = [];
+  assert.equal(plain(sparse, notes).length, MOST_VALUES);
+  assert.deepEqual(notes, ["result[99999]: there are too many values (... stands there)"]);
+  let deep = null;
+  for (let at = 0; at < 100_000; at += 1) deep = { deep };
+  const text = shown({ deep, sparse: [1, , 3], map: new Map([[1n, /x/]]) });
+  assert.ok(text.endsWith('"sparse":[1,null,3],"map":[["1","/x/"]]}'), text.slice(-80));
+  assert.equal(shown(new Date(0)), '"1970-01-01T00:00:00.000Z"');
 });
 
 test("what is printed is cut, and counted", () => {

@@ -1,6 +1,7 @@
 """What came out of code, as JSON: values, and text that is bounded. It does not know how code is run."""
 
 import io
+import itertools
 import math
 
 # Values within values.
@@ -51,13 +52,16 @@ class Plain:
         self._around.add(id(value))
         try:
             if isinstance(value, dict):
-                return {
-                    self._key(key, path): self.of(one, f"{path}[{shown(key, 40)}]")
-                    for key, one in dict.items(value)
-                }
-            return [self.of(one, f"{path}[{index}]") for index, one in enumerate(value)]
+                items = self._first(dict.items(value))
+                return {self._key(key, path): self.of(one, (path, key)) for key, one in items}
+            items = self._first(enumerate(value))
+            return [self.of(one, (path, index)) for index, one in items]
         finally:
             self._around.discard(id(value))
+
+    def _first(self, items):
+        # One too many says so, and the others are not even looked at.
+        return itertools.takewhile(lambda _: self._values <= MOST_VALUES, items)
 
     def _key(self, key, path):
         if isinstance(key, str):
@@ -80,9 +84,14 @@ class Plain:
 
     def _note(self, path, why, instead):
         if len(self.notes) < 5:
-            self.notes.append(f"{path[:200]}: {why} ({instead})")
+            self.notes.append(f"{named(path)[:200]}: {why} ({instead})")
         elif len(self.notes) == 5:
             self.notes.append("and more like these")
+
+
+def named(path):
+    """A path in words. It is `result`, or a path and a key; most are never written down."""
+    return path if isinstance(path, str) else f"{named(path[0])}[{shown(path[1], 40)}]"
 
 
 def shown(value, most=10_000):

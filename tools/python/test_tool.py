@@ -6,7 +6,7 @@ import unittest
 # The SDK, where `toolhost build` puts it.
 sys.path.insert(0, ".toolhost/sdk/guest-sdk/python")
 
-from plain import Captured, Plain
+from plain import MOST_VALUES, Captured, Plain
 from tool import run
 
 
@@ -25,6 +25,12 @@ class Run(unittest.TestCase):
         self.assertNotIn("decoder.py", raised.traceback)
         self.assertNotIn("tool.py", raised.traceback)
 
+    def test_asyncio_has_a_loop_of_timers(self):
+        code = "import asyncio\nasync def f():\n  await asyncio.sleep(0.001)\n  return 3\nasyncio.run(f())"
+        self.assertEqual(run(code).result, 3)
+        stuck = run("import asyncio\nasyncio.run(asyncio.Event().wait())").exception
+        self.assertIn("nothing that could wake it", stuck.message)
+
     def test_a_repr_that_raises_is_no_end(self):
         ran = run("class A:\n  def __repr__(self): raise ValueError\nA()")
         self.assertEqual(ran.result, "<A whose repr raises ValueError>")
@@ -42,6 +48,12 @@ class Values(unittest.TestCase):
         plain.of(deep)
         self.assertEqual(plain.notes[0], "result[0]: it holds itself (... stands there)")
         self.assertIn("nested too deeply", plain.notes[1])
+
+    def test_what_is_too_much_is_not_looked_at(self):
+        plain = Plain()
+        self.assertEqual(len(plain.of([0] * 1_000_000)), MOST_VALUES)
+        self.assertEqual(plain.of({"n": 1}), "...")
+        self.assertEqual(len(plain.notes), 2)
 
     def test_a_character_cut_in_half_is_left_out(self):
         captured = Captured(most=3)

@@ -4,7 +4,6 @@ import ast
 import builtins
 import contextlib
 import linecache
-import random
 import sys
 import traceback
 import types
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import library
+import loop
 import toolhost
 from plain import Captured, Plain, shown
 from toolhost import tool
@@ -20,7 +20,8 @@ from toolhost import tool
 FILE = "<code>"
 MOST_TRACEBACK = 16_000
 # Python is in the component as it stands after this; there is nothing to import from later.
-MISSING = library.load()
+library.load()
+loop.use()
 
 
 @dataclass
@@ -55,15 +56,16 @@ def run(
 
     - Result: the variable `result` if the code sets it, else the value of the last expression.
       Return dicts, lists, texts and numbers; anything else comes as its repr.
-    - There: the pure standard library (json, re, math, statistics, datetime, decimal, fractions, csv,
-      itertools, collections, hashlib, random, zipfile, xml.etree, ...). `input` is your data, not the
-      builtin.
+    - There: the standard library (json, re, math, statistics, datetime, zoneinfo, decimal, fractions, csv,
+      itertools, collections, hashlib, random, sqlite3, zipfile, xml.etree, asyncio, ...). `input` is your
+      data, not the builtin.
     - Not there: pip and third-party packages such as numpy or pandas, threads, subprocesses, sockets,
-      asyncio, sqlite3, time zones by name, variables and files of earlier calls.
+      urllib.request, ctypes, bz2, lzma, variables and files of earlier calls.
     - Files: only in directories that the operator granted, with `open` and `pathlib`;
       `os.listdir("/")` may name none.
     - Network: only sites that the operator granted, with `import toolhost` and
-      `toolhost.http.get(url).send()`, whose answer has `.status`, `.text()` and `.json()`.
+      `toolhost.fetch(url, method="GET", headers={}, body=None)`, whose answer has `.status`, `.text()` and
+      `.json()`.
     - Limits: seconds of computing and some 100 MB of memory; stdout and stderr are cut at 1 MiB each.
 
     An exception of the code, sys.exit and syntax errors included, is in `exception`; what was printed
@@ -72,8 +74,6 @@ def run(
     notes = []
     outputs = {"stdout": Captured(), "stderr": Captured()}
     value, raised = None, None
-    # Its seed is as old as the component.
-    random.seed()
     with contextlib.redirect_stdout(outputs["stdout"].stream()) as out, \
             contextlib.redirect_stderr(outputs["stderr"].stream()) as err:
         try:

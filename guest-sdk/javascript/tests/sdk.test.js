@@ -1,9 +1,11 @@
-/** The SDK natively. Run in `guest-sdk/javascript`: node --test tests/ */
+/** The SDK natively. Run in `guest-sdk/javascript`: node --test tests/*.test.js */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { randomness } from "../random.js";
 import * as own from "../text.js";
+import * as types from "../types.js";
 import {
   ToolError, any, array, config, files, http, integer, kv, log, nullable, number, object, oneOf, optional,
   output, progress, record, serve, string, tool,
@@ -45,6 +47,17 @@ test("types become schemas", () => {
     type: "string", enum: ["fast", "cheap"], default: "fast",
   });
   assert.deepEqual(outputSchema.required, ["stops", "mode"]);
+});
+
+test("the table of the README is true", () => {
+  const text = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+  const rows = [...text.matchAll(/^\| `([^`]+)` \| `(\{[^`]*\})` \| `([^`]+)` \|$/gm)];
+  assert.equal(rows.length, 12);
+  for (const [, type, written, sent] of rows) {
+    const made = new Function(...Object.keys(types), `return ${type}`)(...Object.values(types));
+    assert.deepEqual(JSON.parse(JSON.stringify(made)), JSON.parse(written), type);
+    types.read(made, JSON.parse(sent));
+  }
 });
 
 // `optional` marks with a symbol, which no JSON has.

@@ -5,6 +5,7 @@ Run in `guest-sdk/python`: python3 -m unittest discover tests
 
 import enum
 import json
+import re
 import sys
 import unittest
 from dataclasses import dataclass, field
@@ -14,7 +15,8 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import toolhost
-from toolhost import Code, Output, ToolError, config, http, kv, log, progress, tool
+from toolhost import Code, Output, ToolError, config, fetch, http, kv, log, progress, tool
+from toolhost import schema, values
 
 
 class Size(enum.Enum):
@@ -103,6 +105,16 @@ class Schemas(unittest.TestCase):
 
         self.assertEqual(numbers.definition.output_schema["required"], ["result"])
         self.assertEqual(numbers.call("{}").json(), {"result": [1, 2]})
+
+    def test_the_table_of_the_readme_is_true(self):
+        text = (Path(__file__).parents[1] / "README.md").read_text()
+        row = re.compile(r"^\| `([^`]+)`[^|]*\| `(\{[^`]*\})` \| `([^`]+)` \|$", re.M)
+        rows = row.findall(text.replace("\\|", "__OR__"))
+        self.assertEqual(len(rows), 13)
+        for kind, written, sent in rows:
+            kind = eval(kind.replace("__OR__", "|"))
+            self.assertEqual(schema.Writer(result=False).of(kind), json.loads(written), kind)
+            values.read(kind, json.loads(sent))
 
     def test_a_type_may_hold_itself(self):
         @tool
@@ -219,6 +231,24 @@ class Outside(unittest.TestCase):
         with http.answering(shop):
             url = f"https://shop.example/orders/{http.segment('a/b')}"
             self.assertEqual(http.get(url).query("q", "a b&c=ü").json(Stop), Stop(3))
+
+    def test_fetch_gives_the_response(self):
+        seen = []
+        with http.answering(lambda request: seen.append(request) or http.Response(404, "none")):
+            answer = fetch(
+                "https://a.example/x", method="put", headers={"X-A": 1}, body="ä", timeout=0.5
+            )
+            fetch("https://a.example/y", headers=[("a", "b"), ("a", "c")])
+        self.assertEqual((answer.status, answer.text()), (404, "none"))
+        self.assertEqual(
+            seen[0],
+            http.Request("PUT", "https://a.example/x", [("X-A", "1")], "ä".encode(), 500),
+        )
+        self.assertEqual(
+            seen[1], http.Request("GET", "https://a.example/y", [("a", "b"), ("a", "c")])
+        )
+        with self.assertRaises(http.Error):
+            fetch("https://a.example/")
 
     def test_statuses_become_codes(self):
         expected = {

@@ -15,9 +15,10 @@ from . import config, http, kv, log, progress
 from .error import Code, ToolError
 from .export import export
 from .function import Definition, Function, Hints, tool
+from .http import fetch
 from .output import Blob, Link, Output, Text
 
 __all__ = [
     "Blob", "Code", "Definition", "Function", "Hints", "Link", "Output", "Text", "ToolError",
-    "config", "export", "http", "kv", "log", "progress", "tool",
+    "config", "export", "fetch", "http", "kv", "log", "progress", "tool",
 ]

@@ -1,4 +1,4 @@
-"""HTTP in one line: `http.get(url).query("fields", "state").json(Order)`.
+"""HTTP in one line: `http.get(url).query("fields", "state").json(Order)`, or `fetch(url)`.
 
 Requests go where the manifest grants it, credentials are added by the host, redirects are not
 followed. A status that is an error becomes a `ToolError` that an agent can act on.
@@ -55,6 +55,21 @@ def patch(url):
 def delete(url):
     """A DELETE request."""
     return Request("DELETE", url)
+
+
+def fetch(url, *, method="GET", headers=None, body=None, timeout=None):
+    """Sends a request as `fetch` is known elsewhere, and gives the response itself, whatever its status.
+
+    `headers` is a dict or a list of pairs, `body` bytes or a text, `timeout` in seconds.
+    """
+    request = Request(method.upper(), str(url))
+    for name, value in headers.items() if hasattr(headers, "items") else headers or ():
+        request.header(name, value)
+    if body is not None:
+        request.content(body)
+    if timeout is not None:
+        request.timeout(timeout)
+    return request.send()
 
 
 def segment(text):

@@ -34,8 +34,11 @@ impl ServerHandler for Echo {
     }
 }
 
-/// `bare stdio`, or `bare listen <socket>`, which prints its HTTP address.
+/// `bare compile` (see `large`), `bare stdio`, or `bare listen <socket>`, which prints its HTTP address.
 pub(crate) fn serve(words: &[String]) {
+    if words[0] == "compile" {
+        return crate::large::bare(&words[1..]);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -1,9 +1,10 @@
 //! One call inside the process: everything the host does against the bare engine.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use toolhost::call::{Host, Request, Setup};
 use toolhost::capability::http::Secrets;
 use toolhost::capability::service::dial::Dialer;
@@ -23,65 +24,94 @@ use crate::stage::Stage;
 use crate::stats::{Pairs, median};
 
 const ROUNDS: usize = 40;
-const CALLS: u32 = 500;
+
+/// A function to call.
+pub(crate) struct Subject<'a> {
+    /// The manifest that has its tool.
+    pub(crate) manifest: &'a str,
+    pub(crate) tool: &'a str,
+    pub(crate) function: &'a str,
+    pub(crate) arguments: &'a str,
+    /// Whether it gives a result, and not an error of the tool's own.
+    pub(crate) succeeds: bool,
+    /// The tool's component.
+    pub(crate) component: &'a Path,
+    /// Calls in a batch.
+    pub(crate) calls: u32,
+}
 
 pub(crate) fn call(stage: &Stage) {
+    let subject = Subject {
+        manifest: "toolhost",
+        tool: "test",
+        function: "echo",
+        arguments: ECHO,
+        succeeds: true,
+        component: &stage.guests.join("everything.wasm"),
+        calls: 500,
+    };
+    let what = "a call in the process, against the raw call";
+    compare(stage, &subject, what, "<= 1.8");
+}
+
+pub(crate) fn compare(stage: &Stage, subject: &Subject<'_>, what: &str, asked: &str) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .unwrap();
     let sandbox = Arc::new(Sandbox::new().unwrap());
-    let raw = Raw::new(sandbox.engine(Wasi::default()).unwrap(), stage);
-    let host = host(stage, sandbox);
-    let Value::Object(arguments) = serde_json::from_str(ECHO).unwrap() else {
-        panic!()
-    };
+    let raw = Raw::new(sandbox.engine(Wasi::default()).unwrap(), subject.component);
+    let host = host(stage, sandbox, subject.manifest);
     let (mut turns, mut batches) = (Pairs::default(), Pairs::default());
     runtime.block_on(async {
-        raw.calls(CALLS).await;
-        ours(&host, &arguments, CALLS).await;
+        raw.calls(subject, subject.calls).await;
+        ours(&host, subject, subject.calls).await;
         for _ in 0..ROUNDS {
             // Call by call: both find the processor and its caches as the other left them.
             let (mut a, mut b) = (Vec::new(), Vec::new());
-            for _ in 0..CALLS {
-                a.push(ours(&host, &arguments, 1).await);
-                b.push(raw.calls(1).await);
+            for _ in 0..subject.calls {
+                a.push(ours(&host, subject, 1).await);
+                b.push(raw.calls(subject, 1).await);
             }
             turns.push(median(&mut a), median(&mut b));
-            batches.push(ours(&host, &arguments, CALLS).await, raw.calls(CALLS).await);
+            batches.push(
+                ours(&host, subject, subject.calls).await,
+                raw.calls(subject, subject.calls).await,
+            );
         }
     });
-    turns.print(
-        "a call in the process, against the raw call",
-        "us",
-        "<= 1.8",
-    );
-    batches.print("  in batches of 500", "us", "");
+    turns.print(what, "us", asked);
+    batches.print(&format!("  in batches of {}", subject.calls), "us", "");
 }
 
 /// Microseconds of a call through the whole host.
-async fn ours(host: &Arc<Host>, arguments: &Map<String, Value>, calls: u32) -> f64 {
+async fn ours(host: &Arc<Host>, subject: &Subject<'_>, calls: u32) -> f64 {
     let caller = Caller {
         agent: "local".into(),
         user: None,
     };
+    let Value::Object(arguments) = serde_json::from_str(subject.arguments).unwrap() else {
+        panic!()
+    };
+    let function = format!("{}_{}", subject.tool, subject.function);
     let start = Instant::now();
     for _ in 0..calls {
         let request = Request {
             caller: caller.clone(),
             door: Door::Cli,
-            function: "test_echo".to_owned(),
+            function: function.clone(),
             arguments: arguments.clone(),
             progress: None,
         };
         let released = host.call(request).await.unwrap();
-        assert!(matches!(released.outcome(), Outcome::Output(_)));
+        let succeeded = matches!(released.outcome(), Outcome::Output(_));
+        assert_eq!(succeeded, subject.succeeds);
     }
     start.elapsed().as_secs_f64() * 1e6 / f64::from(calls)
 }
 
-fn host(stage: &Stage, sandbox: Arc<Sandbox>) -> Arc<Host> {
-    let path = stage.path("toolhost");
+fn host(stage: &Stage, sandbox: Arc<Sandbox>, manifest: &str) -> Arc<Host> {
+    let path = stage.path(manifest);
     let manifest =
         toolhost::manifest::parse("toolhost.toml", &std::fs::read_to_string(&path).unwrap())
             .unwrap();
@@ -159,8 +189,8 @@ pub(crate) fn store(engine: &Engine) -> Store<State> {
 }
 
 impl Raw {
-    fn new(engine: &Engine, stage: &Stage) -> Self {
-        let component = Component::from_file(engine, stage.guests.join("everything.wasm")).unwrap();
+    fn new(engine: &Engine, component: &Path) -> Self {
+        let component = Component::from_file(engine, component).unwrap();
         let mut linker = Linker::new(engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).unwrap();
         linker.define_unknown_imports_as_traps(&component).unwrap();
@@ -171,17 +201,14 @@ impl Raw {
         }
     }
 
-    async fn calls(&self, calls: u32) -> f64 {
+    async fn calls(&self, subject: &Subject<'_>, calls: u32) -> f64 {
         let start = Instant::now();
         for _ in 0..calls {
             let mut store = store(&self.engine);
             let tool = self.pre.instantiate_async(&mut store).await.unwrap();
-            let output = tool
-                .toolhost_tool_tools()
-                .call_call(&mut store, "echo", ECHO)
-                .await
-                .unwrap();
-            assert!(output.is_ok());
+            let tools = tool.toolhost_tool_tools();
+            let answer = tools.call_call(&mut store, subject.function, subject.arguments);
+            assert_eq!(answer.await.unwrap().is_ok(), subject.succeeds);
         }
         start.elapsed().as_secs_f64() * 1e6 / f64::from(calls)
     }

@@ -6,7 +6,7 @@
 //! are printed for equal places as well (see `place`).
 //!
 //! `cargo bench --bench ratios` prints all; a word after `--` chooses: call, typed, unix, http, stdio,
-//! noise, crowd, cancel, egress, start, memory.
+//! noise, crowd, cancel, egress, start, memory; `twins` is printed only when it is chosen (see `large`).
 
 #![allow(
     clippy::unwrap_used,
@@ -18,11 +18,16 @@
     reason = "a benchmark that cannot go on ends with the place where"
 )]
 
+/// The program's.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 mod bare;
 mod crowd;
 mod drive;
 mod egress;
 mod inside;
+mod large;
 mod outside;
 mod place;
 mod stage;
@@ -51,6 +56,9 @@ fn main() {
     }
     if chosen("typed") {
         typed::functions(&stage);
+    }
+    if words.iter().any(|word| word == "twins") {
+        large::twins(&stage);
     }
     if chosen("unix") {
         outside::unix(&stage);

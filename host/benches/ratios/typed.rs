@@ -5,11 +5,11 @@
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
-use toolhost::sandbox::{Sandbox, Typed};
+use toolhost::sandbox::{Function, Sandbox, Typed};
 use toolhost::terms::Wasi;
 use wasmtime::Engine;
 use wasmtime::component::{
-    Component, ComponentExportIndex, ComponentType, InstancePre, Lift, Linker, Lower,
+    Component, ComponentExportIndex, ComponentType, InstancePre, Lift, Linker, Lower, Val,
 };
 
 use crate::inside::{State, store};
@@ -56,7 +56,8 @@ pub(crate) fn functions(stage: &Stage) {
     ];
     runtime.block_on(async {
         for (name, text, calls, asked) in texts {
-            let mut pairs = Pairs::default();
+            let (mut pairs, mut bare) = (Pairs::default(), Pairs::default());
+            let arguments = pit.arguments(name, &text);
             for _ in 0..ROUNDS {
                 let start = Instant::now();
                 for _ in 0..calls {
@@ -69,9 +70,16 @@ pub(crate) fn functions(stage: &Stage) {
                 }
                 let each =
                     |spent: std::time::Duration| spent.as_secs_f64() * 1e6 / f64::from(calls);
-                pairs.push(each(ours), each(start.elapsed()));
+                let by_hand = start.elapsed();
+                pairs.push(each(ours), each(by_hand));
+                let start = Instant::now();
+                for _ in 0..calls {
+                    pit.bare(name, &arguments).await;
+                }
+                bare.push(each(start.elapsed()), each(by_hand));
             }
             pairs.print(&format!("by types: {name}"), "us", asked);
+            bare.print("  of it the engine's dynamic values", "us", "");
         }
     });
 }
@@ -134,24 +142,38 @@ impl Pit {
         }
     }
 
-    async fn ours(&self, name: &str, text: &str) {
+    fn function(&self, name: &str) -> &Function {
         let function = match name {
             "add" => "add",
             "a list of 10,000 records" => "echo_points",
             _ => "echo_text",
         };
-        let function = self.typed.get(function).unwrap();
-        let arguments = function.arguments(text).unwrap();
+        self.typed.get(function).unwrap()
+    }
+
+    fn arguments(&self, name: &str, text: &str) -> Vec<Val> {
+        self.function(name).arguments(text).unwrap()
+    }
+
+    async fn ours(&self, name: &str, text: &str) {
+        let arguments = self.arguments(name, text);
+        let results = self.bare(name, &arguments).await;
+        let output = self.function(name).answer(&results, MOST).unwrap().unwrap();
+        assert!(output.structured.unwrap().len() + 20 >= text.len() || name == "add");
+    }
+
+    /// The call alone, its values made before and not written.
+    async fn bare(&self, name: &str, arguments: &[Val]) -> Vec<Val> {
+        let function = self.function(name);
         let mut results = function.results();
         let mut store = store(&self.engine);
         let instance = self.pre.instantiate_async(&mut store).await.unwrap();
         let export = instance.get_func(&mut store, function.index()).unwrap();
         export
-            .call_async(&mut store, &arguments, &mut results)
+            .call_async(&mut store, arguments, &mut results)
             .await
             .unwrap();
-        let output = function.answer(&results, MOST).unwrap().unwrap();
-        assert!(output.structured.unwrap().len() + 20 >= text.len() || name == "add");
+        results
     }
 
     async fn by_hand(&self, name: &str, text: &str) {

@@ -11,11 +11,12 @@ use std::time::Duration;
 use anyhow::Context;
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::time::timeout;
 
 use super::ground;
 
-/// How long nothing has to change before a change counts: several files are often written together.
+/// How long nothing has to change before a change counts: editors write in several steps, and several
+/// files are often written together.
 const QUIET: Duration = Duration::from_millis(200);
 
 /// How long a change is held back at the most.
@@ -78,16 +79,19 @@ impl Watch {
 
     /// Waits until something changed and nothing does any more.
     pub(super) async fn changed(&self) {
-        self.changed.notified().await;
-        let more = async {
-            let still = || tokio::time::timeout(QUIET, self.changed.notified());
-            while still().await.is_ok() {}
-        };
-        tokio::select! {
-            () = more => {}
-            () = sleep(LONGEST) => {}
-        }
+        at_rest(&self.changed).await;
     }
+}
+
+/// Waits until the bell rang and does not ring any more; one that never rests is not waited for for
+/// ever.
+pub(super) async fn at_rest(bell: &Notify) {
+    bell.notified().await;
+    let more = async {
+        let still = || timeout(QUIET, bell.notified());
+        while still().await.is_ok() {}
+    };
+    let _ = timeout(LONGEST, more).await;
 }
 
 /// Whether something may be another than before. Whoever reads changes nothing.

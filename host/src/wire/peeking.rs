@@ -17,6 +17,8 @@ use tokio::io::{AsyncRead, Interest, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
 
+use super::mcp::Source;
+
 /// What is looked at before it is taken, in bytes: an ordinary message. More is taken at once.
 const WINDOW: usize = 4 << 10;
 
@@ -104,6 +106,15 @@ impl AsyncRead for Peeking {
                 Look::Full => return Pin::new(&mut this.half).poll_read(context, buffer),
             }
         }
+    }
+}
+
+impl Source for Peeking {
+    fn has_more(&mut self) -> bool {
+        // What goes wrong here goes wrong again where it is read.
+        let settled = self.settle();
+        let stream: &UnixStream = self.half.as_ref();
+        settled.is_ok() && rustix::io::ioctl_fionread(stream).is_ok_and(|bytes| bytes > 0)
     }
 }
 

@@ -7,7 +7,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
@@ -15,12 +14,9 @@ use tokio::sync::Notify;
 
 use super::super::Setting;
 use super::super::table::{bold, red};
+use super::super::watch::at_rest;
 use super::build::once;
 
-/// How long nothing has to change before a change counts: editors write in several steps.
-const QUIET: Duration = Duration::from_millis(150);
-/// How long a change is held back at the most.
-const LONGEST: Duration = Duration::from_secs(2);
 /// The most files that are looked at: beyond it this is no tool's folder.
 const MOST_FILES: usize = 20_000;
 /// Folders that builds fill.
@@ -104,13 +100,7 @@ impl<'a> Sources<'a> {
 
     /// Waits for something to change, and for it to come to rest.
     async fn heard(&self) {
-        self.bell.notified().await;
-        let more = async {
-            let still = || tokio::time::timeout(QUIET, self.bell.notified());
-            while still().await.is_ok() {}
-        };
-        // A folder that never rests is built all the same.
-        let _ = tokio::time::timeout(LONGEST, more).await;
+        at_rest(&self.bell).await;
     }
 
     /// What the sources are, in one number: files that were written with what they held are no
@@ -176,6 +166,8 @@ fn walk(folder: &Path, visit: &mut dyn FnMut(&Path, bool) -> io::Result<()>) -> 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::time::Duration;
 
     use super::*;
 

@@ -376,14 +376,16 @@ impl<'de> Visitor<'de> for Fields<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let Self { fields, reader } = self;
-        let mut found: Vec<Option<Val>> = Vec::new();
-        found.resize_with(fields.len(), || None);
+        // A field without its name is not there yet: types have no empty names.
+        let mut values: Self::Value = Vec::new();
+        values.resize_with(fields.len(), || (String::new(), Val::Option(None)));
         let mut likely = 0;
         while let Some(index) = map.next_key_seed(Key { fields, likely })? {
-            let (Some(field), Some(place)) = (fields.get(index), found.get_mut(index)) else {
+            let (Some(field), Some((name, value))) = (fields.get(index), values.get_mut(index))
+            else {
                 return Err(reader.say(format!("must have no properties but {}", names(fields))));
             };
-            if place.is_some() {
+            if !name.is_empty() {
                 return Err(reader.say(format!("has `{}` twice", field.name)));
             }
             let seed = Seed {
@@ -391,21 +393,18 @@ impl<'de> Visitor<'de> for Fields<'_> {
                 reader,
             };
             let read = map.next_value_seed(seed);
-            *place = Some(read.map_err(|error| reader.at(&field.name, error))?);
+            *value = read.map_err(|error| reader.at(&field.name, error))?;
+            field.name.as_ref().clone_into(name);
             likely = index + 1;
         }
-        fields
-            .iter()
-            .zip(found)
-            .map(|(field, value)| {
-                let value = match (value, &field.shape) {
-                    (Some(value), _) => value,
-                    (None, Shape::Option(_)) => Val::Option(None),
-                    (None, _) => return Err(reader.say(format!("must have `{}`", field.name))),
-                };
-                Ok((field.name.to_string(), value))
-            })
-            .collect()
+        for (field, (name, _)) in fields.iter().zip(&mut values) {
+            match &field.shape {
+                _ if !name.is_empty() => {}
+                Shape::Option(_) => field.name.as_ref().clone_into(name),
+                _ => return Err(reader.say(format!("must have `{}`", field.name))),
+            }
+        }
+        Ok(values)
     }
 }
 

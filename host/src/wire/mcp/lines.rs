@@ -16,11 +16,12 @@ use rmcp::model::{
     ServerResult,
 };
 use rmcp::transport::Transport;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::io::{AsyncReadExt as _, AsyncWrite};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::agent::{Agent, Desk};
+use super::awake::{Awake, Source};
 use super::output::{KEPT, Output};
 use super::plain::{PlainCall, PlainCalls};
 use crate::call::{Credential, Host};
@@ -81,7 +82,7 @@ pub(in crate::wire) async fn speak<R, W>(
     (reader, writer): (R, W),
     signals: Signals,
 ) where
-    R: AsyncRead + Send + Unpin + 'static,
+    R: Source,
     W: Peer,
 {
     let cut = signals.cut.child_token();
@@ -99,6 +100,7 @@ pub(in crate::wire) async fn speak<R, W>(
         plain: PlainCalls::new(),
         output: Arc::new(Output::new(writer)),
         ending: None,
+        awake: Awake::default(),
         too_long: false,
         stop: stop.clone(),
         closing,
@@ -118,7 +120,7 @@ pub(in crate::wire) async fn speak<R, W>(
 
 async fn converse<R, W>(agent: Agent, lines: Lines<R, W>, cut: CancellationToken)
 where
-    R: AsyncRead + Send + Unpin + 'static,
+    R: Source,
     W: Peer,
 {
     match rmcp::service::serve_server_with_ct(agent, lines, cut).await {
@@ -146,6 +148,7 @@ struct Lines<R, W> {
     output: Arc<Output<W>>,
     /// Nothing more is read, and running calls end by this moment.
     ending: Option<Instant>,
+    awake: Awake,
     /// The last line read was longer than lines may be.
     too_long: bool,
     stop: CancellationToken,
@@ -165,7 +168,7 @@ enum Read {
 
 impl<R, W> Lines<R, W>
 where
-    R: AsyncRead + Send + Unpin,
+    R: Source,
     W: Peer,
 {
     /// Reads on until there is a whole line. Given up at any await, it goes on where it was.
@@ -198,10 +201,16 @@ where
                 return Read::TooLong;
             }
             self.input.reserve(READ);
+            let asked = Instant::now();
+            // What runs needs this thread.
+            if self.in_flight.is_empty() && self.plain.count() == 0 {
+                self.awake.wait(&mut self.reader);
+            }
             let count = tokio::select! {
                 count = self.reader.read_buf(&mut self.input) => count,
                 () = self.stop.cancelled() => return Read::End,
             };
+            self.awake.note(asked.elapsed());
             if !matches!(count, Ok(1..)) {
                 return Read::End;
             }
@@ -370,7 +379,7 @@ fn parse(line: &[u8]) -> Result<Option<ClientJsonRpcMessage>, Refusal> {
 
 impl<R, W> Transport<RoleServer> for Lines<R, W>
 where
-    R: AsyncRead + Send + Unpin,
+    R: Source,
     W: Peer,
 {
     type Error = io::Error;

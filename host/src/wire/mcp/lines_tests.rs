@@ -12,6 +12,7 @@ use tokio::io::{
 use super::*;
 
 impl Peer for WriteHalf<DuplexStream> {}
+impl Source for ReadHalf<DuplexStream> {}
 
 type Ours = Lines<ReadHalf<DuplexStream>, WriteHalf<DuplexStream>>;
 
@@ -28,6 +29,7 @@ fn pair(capacity: usize) -> (Ours, BufReader<DuplexStream>) {
         plain: PlainCalls::new(),
         output: Arc::new(Output::new(writer)),
         ending: None,
+        awake: Awake::default(),
         too_long: false,
         stop: CancellationToken::new(),
         closing: CancellationToken::new(),

@@ -5,6 +5,7 @@
 //! It does not know addresses, tokens or files.
 
 mod agent;
+mod awake;
 mod encode;
 mod endpoint;
 mod lines;
@@ -13,14 +14,21 @@ mod plain;
 mod sessions;
 mod tools;
 
+pub(super) use awake::Source;
 pub(super) use endpoint::Endpoint;
 pub(super) use lines::{Known, Peer, Signals, speak};
 pub use lines::{Line, is_plain_call, read_line};
 
 /// Standard input and output, without a thread between them and the runtime where both are pipes,
 /// as they are for a client that starts this process.
-pub(super) fn stdio() -> (impl tokio::io::AsyncRead + Send + Unpin, impl Peer) {
+pub(super) fn stdio() -> (impl Source, impl Peer) {
     rmcp::transport::stdio_pipes()
 }
 
 impl Peer for rmcp::transport::io::StdioWriter {}
+
+impl Source for rmcp::transport::io::StdioReader {
+    fn has_more(&mut self) -> bool {
+        rustix::io::ioctl_fionread(std::io::stdin()).is_ok_and(|bytes| bytes > 0)
+    }
+}

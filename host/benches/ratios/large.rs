@@ -1,0 +1,93 @@
+//! Guests that carry an interpreter: the twins of `orders` in Python and JavaScript. They are built
+//! first, which takes a minute and the languages' package registries, so these rows are printed only
+//! when they are asked for.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use toolhost::sandbox::compiling_engine;
+use toolhost::terms::Wasi;
+
+use crate::inside::{Subject, compare};
+use crate::stage::{Stage, TOOLHOST};
+use crate::stats::Pairs;
+
+const ROUNDS: usize = 3;
+
+pub(crate) fn twins(stage: &Stage) {
+    for language in ["python", "javascript"] {
+        let component = built(language);
+        stage.manifest(
+            language,
+            &format!("[tool.orders]\ncomponent = {component:?}\n"),
+        );
+        let subject = Subject {
+            manifest: language,
+            tool: "orders",
+            function: "look_up",
+            // Refused by the tool itself, so that no shop has to be there.
+            arguments: r#"{"order_id":"no/number"}"#,
+            succeeds: false,
+            component: &component,
+            calls: 30,
+        };
+        compare(stage, &subject, &format!("a call of {language}"), "<= 1.5");
+        if language == "python" {
+            compile(stage, language, &component);
+        }
+    }
+}
+
+fn built(language: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let project = format!("tools/orders/{language}");
+    let built = Command::new(TOOLHOST)
+        .current_dir(root)
+        .args(["build", &project])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&built.stderr);
+    assert!(built.status.success(), "{project} does not build: {said}");
+    root.join(project).join("orders.wasm")
+}
+
+/// From a component to one that may be called: `lock` checks it, compiles it in a confined process
+/// and asks it for its functions. The reference compiles it with the same settings, as the engine's
+/// own command does, and writes the code to a file.
+fn compile(stage: &Stage, manifest: &str, component: &Path) {
+    let mut pairs = Pairs::default();
+    for _ in 0..ROUNDS {
+        let _ = std::fs::remove_dir_all(stage.folder.join(format!("{manifest}.state")));
+        let start = Instant::now();
+        let locked = Command::new(TOOLHOST)
+            .arg("-m")
+            .arg(stage.path(manifest))
+            .arg("lock")
+            .output()
+            .unwrap();
+        let ours = start.elapsed();
+        assert!(locked.status.success());
+        let start = Instant::now();
+        let reference = Command::new(std::env::current_exe().unwrap())
+            .args(["bare", "compile"])
+            .args([component, &stage.folder.join("bare.cwasm")])
+            .status();
+        assert!(reference.unwrap().success());
+        pairs.push(
+            ours.as_secs_f64() * 1e3,
+            start.elapsed().as_secs_f64() * 1e3,
+        );
+    }
+    let bytes = std::fs::metadata(component).unwrap().len();
+    let what = format!("compiling {} MB of Python", bytes / 1_000_000);
+    pairs.print(&what, "ms", "<= 1");
+}
+
+/// `bare compile <component> <file>`.
+pub(crate) fn bare(words: &[String]) {
+    let engine = compiling_engine(Wasi::default()).unwrap();
+    let component = std::fs::read(&words[0]).unwrap();
+    let code = engine.precompile_component(&component).unwrap();
+    std::fs::write(&words[1], code).unwrap();
+}
