@@ -73,7 +73,7 @@ fn every_other_kind_is_named() {
     assert!(refusal(&report).contains("imports `env.alloc`"), "{report}");
 
     let (report, code) = of(&wat(
-        "(component (import \"wasi:nn/tensor@0.2.0\" (instance)))",
+        "(component (import \"wasi:nn/tensor@0.2.0\" (instance (export \"f\" (func)))))",
     ));
     assert_eq!(code, 1);
     assert_eq!(

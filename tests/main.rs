@@ -27,6 +27,7 @@ mod records;
 mod reload;
 mod rooms;
 mod runners;
+mod strangers;
 mod threats;
 mod tools;
 mod twins;

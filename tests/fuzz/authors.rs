@@ -265,7 +265,7 @@ fn programs() {
             let looked = look(&component).expect("it can be looked at");
             assert!(matches!(
                 looked.kind,
-                Kind::Command | Kind::Typed | Kind::Tool
+                Kind::Command | Kind::Typed | Kind::Tool | Kind::Proxy
             ));
             let imports = match inspect(&component, Wasi::V02) {
                 Ok(inspected) => inspected.imports.len().to_string(),

@@ -10,7 +10,15 @@ use toolhost::sandbox::Sandbox;
 use toolhost::terms::Wasi;
 
 const TARGET: &str = "wasm32-wasip2";
-const GUESTS: [&str; 6] = ["everything", "hello", "json", "program", "rogue", "types"];
+const GUESTS: [&str; 7] = [
+    "everything",
+    "hello",
+    "json",
+    "program",
+    "rogue",
+    "stranger",
+    "types",
+];
 /// Guests of WASI 0.3. They are built apart: cargo gives every crate that is built with them the
 /// features that only they ask of `wit-bindgen`.
 const V03_GUESTS: [&str; 3] = ["later", "runs", "wasi3"];

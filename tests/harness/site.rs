@@ -31,6 +31,7 @@ impl Site {
             "json.wasm",
             "program.wasm",
             "rogue.wasm",
+            "stranger.wasm",
             "types.wasm",
         ] {
             site.link(&guest(name), name);

@@ -6,6 +6,7 @@
 
 mod bindings;
 mod frame;
+mod provided;
 mod sink;
 
 pub mod clock;
@@ -22,10 +23,8 @@ pub mod service;
 
 pub use bindings::exports::toolhost::tool::tools;
 pub use bindings::{Bound, BoundPre};
-pub use frame::{
-    Charter, EquipError, Equipment, Grants, Holder, Pen, Powers, World, link, provided_by,
-    provides, usable,
-};
+pub use frame::{Charter, EquipError, Equipment, Grants, Holder, Pen, Powers, World, link};
+pub use provided::{nearest, provided_by, provides, usable};
 
 /// What an import is for: the capability's name as manifests have it, or `runtime` for what every
 /// language's runtime brings along and no grant changes.

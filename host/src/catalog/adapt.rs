@@ -1,5 +1,6 @@
-//! Programs of WASI preview 1, made into components with Bytecode Alliance's adapter: what they ask of
-//! the older interface is answered by the newer one's, under the same grants.
+//! Core modules made into components. Programs of WASI preview 1 with Bytecode Alliance's adapter: what
+//! they ask of the older interface is answered by the newer one's, under the same grants. And what a
+//! compiler has left one step before a component, its world in a section.
 //!
 //! The encoder reads foreign bytes, and follows types within types as deep as they go: it works in a
 //! process of its own, as the compiler does.
@@ -9,12 +10,17 @@ use std::io::{self, Read as _, Seek as _};
 
 use rustix::fs::{MemfdFlags, memfd_create};
 use wasi_preview1_component_adapter_provider as provider;
-use wit_component::ComponentEncoder;
+use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
+use wasm_encoder::{ImportSection, Module, RawSection};
+use wasmparser::{Parser, Payload};
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
 
 use super::compile::{Compiler, Task};
 use super::inspect::{MOST_BYTES, bad};
-use super::kind::{Kind, Looked, is_preview1, look};
-use crate::terms::Fault;
+use super::kind::{Kind, Looked, PREVIEW_1, is_preview1, look};
+use crate::sandbox::compiling_engine;
+use crate::terms::{Fault, Wasi};
 
 /// The encoder's stack, in bytes: types within types make it recurse.
 const STACK: usize = 64 << 20;
@@ -54,12 +60,16 @@ pub fn adapt(module: &[u8], compiler: &Compiler) -> Result<Vec<u8>, Fault> {
 /// As of [`adapt`].
 pub fn adapt_here(module: &[u8]) -> Result<Vec<u8>, Fault> {
     let looked = measured(module)?;
+    runnable(module)?;
     let is_program = looked.exports.iter().any(|export| export == "_start");
     let adapter = match is_program {
         true => provider::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
         false => provider::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
     };
-    let component = encoded(module, adapter)?;
+    let component = match is_program {
+        true => encoded(&with_exit_codes(module)?, adapter)?,
+        false => encoded(module, adapter)?,
+    };
     match look(&component)?.kind {
         Kind::Silent => Err(bad(
             "it has neither a `_start` nor a world of typed functions: there is nothing in it to call",
@@ -82,10 +92,21 @@ fn measured(module: &[u8]) -> Result<Looked, Fault> {
 /// has.
 fn adaptable(looked: &Looked) -> Result<(), Fault> {
     match looked.kind {
-        Kind::Preview1 => Ok(()),
+        Kind::Preview1 | Kind::World => Ok(()),
         Kind::Core => Err(foreign(looked)),
         _ => Err(bad("it is a component already")),
     }
+}
+
+/// Whether the engine has what the module's code needs: to say so now is kinder than when a component
+/// of it is in the manifest.
+fn runnable(module: &[u8]) -> Result<(), Fault> {
+    let engine = compiling_engine(Wasi::V02).map_err(Fault::internal)?;
+    wasmtime::Module::validate(&engine, module).map_err(|error| {
+        bad(format!(
+            "this host's engine does not run its code: {error:#}; build it without that"
+        ))
+    })
 }
 
 fn foreign(looked: &Looked) -> Fault {
@@ -95,18 +116,140 @@ fn foreign(looked: &Looked) -> Fault {
         .map(String::as_str)
         .filter(|import| !is_preview1(import))
         .collect();
-    let named = others.get(..NAMED).unwrap_or(&others).join("`, `");
-    match others.len().saturating_sub(NAMED) {
-        _ if others.is_empty() => bad(
+    if others.is_empty() {
+        return bad(
             "it is a core module that asks for nothing: it is no program of WASI preview 1, and its functions have no types",
-        ),
-        0 => bad(format!(
-            "it is a core module that imports `{named}`, which only the program it was made for provides"
-        )),
-        more => bad(format!(
-            "it is a core module that imports `{named}` and {more} more, which only the program it was made for provides"
-        )),
+        );
     }
+    let named = others.get(..NAMED).unwrap_or(&others).join("`, `");
+    let more = match others.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let made = MADE.iter().find(|(prefix, ..)| {
+        let mut imports = others.iter();
+        imports.any(|import| import.starts_with(prefix))
+    });
+    let why = match made {
+        Some((_, what, instead)) => format!("{what}; {instead}"),
+        None => "which only the program it was made for provides".to_owned(),
+    };
+    bad(format!(
+        "it is a core module that imports `{named}`{more}: {why}"
+    ))
+}
+
+/// How the imports of those core modules begin that are often met: what they are, and what to build
+/// instead.
+const MADE: [(&str, &str, &str); 13] = [
+    (
+        "wasi_unstable.",
+        "it is a program of the WASI of 2019, before preview 1",
+        "build it again with a compiler of today",
+    ),
+    (
+        "wasix_",
+        "it is made for WASIX, which is Wasmer's",
+        "build it for WASI preview 1 or 0.2",
+    ),
+    (
+        "wasi.thread-spawn",
+        "it starts threads, which no tool has",
+        "build it for WASI preview 1 or 0.2 without them",
+    ),
+    (
+        "gojs.",
+        "it is made by Go for a browser",
+        "build it with GOOS=wasip1",
+    ),
+    (
+        "go.runtime.",
+        "it is made by Go for a browser",
+        "build it with GOOS=wasip1",
+    ),
+    (
+        "wbg.",
+        "it is made by wasm-bindgen for JavaScript",
+        "build it for wasm32-wasip2",
+    ),
+    (
+        "__wbindgen_",
+        "it is made by wasm-bindgen for JavaScript",
+        "build it for wasm32-wasip2",
+    ),
+    (
+        "env.napi_",
+        "it is an addon of Node.js",
+        "it runs there only",
+    ),
+    (
+        "extism:host/",
+        "it is a plugin of Extism",
+        "build it as a component",
+    ),
+    (
+        "env.proxy_",
+        "it is a filter of a proxy (proxy-wasm)",
+        "it runs there only",
+    ),
+    ("env.emscripten_", EMSCRIPTEN.0, EMSCRIPTEN.1),
+    ("env.__syscall_", EMSCRIPTEN.0, EMSCRIPTEN.1),
+    ("env.invoke_", EMSCRIPTEN.0, EMSCRIPTEN.1),
+];
+
+const EMSCRIPTEN: (&str, &str) = (
+    "it is made by Emscripten for JavaScript",
+    "build it with -sSTANDALONE_WASM, or with wasi-sdk",
+);
+
+/// The world of what `with_exit_codes` links a program to.
+const EXIT: &str = "package toolhost:adapted;
+    package wasi:cli@0.2.12 {
+        interface exit { exit: func(status: result); exit-with-code: func(status-code: u8); }
+    }
+    world w { import wasi:cli/exit@0.2.12; }";
+
+/// The same program, its end linked to the function of WASI 0.2 that takes an exit code: the adapter's
+/// own knows only that a program failed, not how. A program without an end of its own stays as it is.
+fn with_exit_codes(module: &[u8]) -> Result<Vec<u8>, Fault> {
+    let damaged = |error| bad("the file is damaged or cut off").detail(error);
+    let mut linked = Module::new();
+    let mut ends = false;
+    for payload in Parser::new(0).parse_all(module) {
+        let payload = payload.map_err(damaged)?;
+        if let Payload::ImportSection(section) = payload {
+            let mut imports = ImportSection::new();
+            for import in section.into_imports() {
+                let import = import.map_err(damaged)?;
+                let ty = RoundtripReencoder
+                    .entity_type(import.ty)
+                    .map_err(|error| bad("an import of it cannot be read").detail(error))?;
+                let exits = (import.module, import.name) == (PREVIEW_1, "proc_exit");
+                ends |= exits;
+                match exits {
+                    true => imports.import("wasi:cli/exit@0.2.12", "exit-with-code", ty),
+                    false => imports.import(import.module, import.name, ty),
+                };
+            }
+            linked.section(&imports);
+        } else if let Some((id, range)) = payload.as_section() {
+            let data = module.get(range).unwrap_or_default();
+            linked.section(&RawSection { id, data });
+        }
+    }
+    if !ends {
+        return Ok(module.to_vec());
+    }
+    let mut linked = linked.finish();
+    let mut embedded = || -> Result<(), Box<dyn std::error::Error>> {
+        let mut resolve = Resolve::default();
+        let package = resolve.push_str("exit.wit", EXIT)?;
+        let world = resolve.select_world(&[package], None)?;
+        embed_component_metadata(&mut linked, &resolve, world, StringEncoding::UTF8)?;
+        Ok(())
+    };
+    embedded().map_err(Fault::internal)?;
+    Ok(linked)
 }
 
 /// On a thread of its own: its stack is large, and its panic ends it alone.
@@ -169,7 +312,7 @@ mod tests {
                 .any(|import| import.starts_with("wasi:cli/stdout@0.2"))
         );
         assert!(
-            super::super::inspect(&component, crate::terms::Wasi::V02).is_ok(),
+            super::super::inspect(&component, Wasi::V02).is_ok(),
             "the host has all that it imports"
         );
         assert!(refused(&component).contains("component already"));
@@ -182,7 +325,23 @@ mod tests {
             ("(module)", "asks for nothing"),
             (
                 "(module (import \"env\" \"alloc\" (func)))",
-                "imports `env.alloc`",
+                "imports `env.alloc`: which only the program it was made for provides",
+            ),
+            (
+                "(module (import \"wasi_unstable\" \"fd_write\" (func (param i32 i32 i32 i32) (result i32))))",
+                "imports `wasi_unstable.fd_write`: it is a program of the WASI of 2019, before preview 1; build it again",
+            ),
+            (
+                "(module (import \"wasi_snapshot_preview1\" \"sched_yield\" (func (result i32))) (import \"env\" \"emscripten_resize_heap\" (func (param i32) (result i32))))",
+                "imports `env.emscripten_resize_heap`: it is made by Emscripten for JavaScript; build it with -sSTANDALONE_WASM",
+            ),
+            (
+                "(module (import \"a\" \"b\" (func)) (import \"gojs\" \"runtime.wasmExit\" (func (param i32))))",
+                "imports `a.b`, `gojs.runtime.wasmExit`: it is made by Go for a browser; build it with GOOS=wasip1",
+            ),
+            (
+                "(module (import \"wasi\" \"thread-spawn\" (func (param i32) (result i32))))",
+                "it starts threads, which no tool has",
             ),
             (
                 "(module (import \"wasi_snapshot_preview1\" \"sched_yield\" (func (result i32))) (import \"go\" \"debug\" (func)))",
@@ -200,10 +359,39 @@ mod tests {
                 "(module (import \"wasi_snapshot_preview1\" \"fd_close\" (func)) (memory (export \"memory\") 1) (func (export \"_start\")))",
                 "no component can be made of it",
             ),
+            (
+                "(module (import \"wasi_snapshot_preview1\" \"sched_yield\" (func (result i32))) (tag) (memory (export \"memory\") 1) (func (export \"_start\")))",
+                "this host's engine does not run its code: exceptions proposal not enabled",
+            ),
         ] {
             let say = refused(&parsed(text));
             assert!(say.contains(said), "{text}: {say}");
         }
+    }
+
+    #[test]
+    fn a_program_s_exit_code_stays_what_it_is() {
+        let text = r#"(module
+            (import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))
+            (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+            (memory (export "memory") 1)
+            (func (export "_start") (call $exit (i32.const 3))))"#;
+        let module = wat::parse_str(text).unwrap();
+        let linked = look(&with_exit_codes(&module).unwrap()).unwrap();
+        assert_eq!(
+            linked.imports,
+            [
+                "wasi:cli/exit@0.2.12.exit-with-code",
+                "wasi_snapshot_preview1.sched_yield"
+            ]
+        );
+        assert_eq!(
+            look(&adapt_here(&module).unwrap()).unwrap().kind,
+            Kind::Command
+        );
+        // Nothing else is touched.
+        let module = wat::parse_str(PROGRAM).unwrap();
+        assert_eq!(with_exit_codes(&module).unwrap(), module);
     }
 
     /// Every prefix, and every byte turned over: an error or a component, never a panic.

@@ -11,7 +11,7 @@ use crate::terms::{Code, Definition, Fault, Hints, seen};
 /// Functions of one tool, at the most.
 const FUNCTIONS: usize = 256;
 /// A description, in bytes: a model reads it with every list.
-const DESCRIPTION: usize = 4 << 10;
+pub(super) const DESCRIPTION: usize = 4 << 10;
 /// A schema, in bytes of JSON.
 const SCHEMA: usize = 64 << 10;
 

@@ -1,10 +1,12 @@
 //! What a file is, before anything is compiled: its kind by its first bytes, its imports and
 //! exports by its sections, and whether a compiler should be given it at all.
 
-use wasmparser::{CanonicalFunction, CanonicalOption, Encoding, Parser, Payload};
+use wasmparser::{
+    CanonicalFunction, CanonicalOption, ComponentExternalKind, Encoding, Parser, Payload,
+};
 
+use super::outline::{Extra, Outline, types};
 use super::shape::{Oversize, Shape};
-use super::types;
 use crate::capability;
 use crate::terms::{Code, Fault, Wasi};
 
@@ -16,11 +18,19 @@ pub(super) const MOST_BYTES: u64 = 64 << 20;
 pub struct Inspected {
     /// Interfaces and functions it imports.
     pub imports: Vec<String>,
+    /// Imports that only name types, and that this host does not have under that name: nobody has
+    /// to provide them. Components get them from every interface whose types theirs use, and empty ones
+    /// from interfaces that they declare and never call.
+    pub types: Vec<String>,
     /// Interfaces and functions it exports.
     pub exports: Vec<String>,
     /// Whether the component model's async is somewhere within: in its types (an async function, a
     /// stream, a future) or in what its code is given.
     pub has_async: bool,
+    /// What it has of the component model that no engine of this host runs.
+    pub off: Option<&'static str>,
+    /// Whether it exports types and nothing else, as the packages of WIT do that registries hold.
+    pub is_package: bool,
 }
 
 /// Looks at the bytes of a component that is to be run with this generation of WASI.
@@ -32,16 +42,19 @@ pub struct Inspected {
 pub fn inspect(bytes: &[u8], wasi: Wasi) -> Result<Inspected, Fault> {
     kind(bytes)?;
     let inspected = sections(bytes).map_err(measured)?;
-    let unknown: Vec<&str> = inspected
-        .imports
-        .iter()
-        .map(String::as_str)
-        .filter(|import| capability::provided_by(import).is_none())
-        .collect();
-    if !unknown.is_empty() {
+    if inspected.is_package {
+        return Err(bad(
+            "it is a WIT package: interfaces and worlds, without any code; the component that \
+             implements them is another file",
+        ));
+    }
+    if let Some(why) = unprovided(&inspected.imports) {
+        return Err(bad(why));
+    }
+    if let Some(what) = inspected.off {
         return Err(bad(format!(
-            "it imports `{}`, which this host does not provide",
-            unknown.join("`, `")
+            "it has {what} in its types, an addition to the component model that this host's engine \
+             does not run yet; build it without them"
         )));
     }
     generation(&inspected, wasi)?;
@@ -49,6 +62,14 @@ pub fn inspect(bytes: &[u8], wasi: Wasi) -> Result<Inspected, Fault> {
 }
 
 impl Inspected {
+    fn note(&mut self, extra: Option<Extra>) {
+        match extra {
+            Some(Extra::Async) => self.has_async = true,
+            Some(Extra::Off(what)) => self.off = self.off.or(Some(what)),
+            None => {}
+        }
+    }
+
     /// What it imports that only tools of WASI 0.3 have.
     fn new_imports(&self) -> Vec<&str> {
         let new = |import: &&str| capability::provided_by(import) == Some(Wasi::V03);
@@ -65,6 +86,36 @@ impl Inspected {
             Wasi::V02
         }
     }
+}
+
+/// Imports that a refusal names.
+const NAMED: usize = 10;
+
+/// What is imported that nobody provides, what there is instead, and what to do.
+fn unprovided(imports: &[String]) -> Option<String> {
+    let unknown: Vec<&String> = imports
+        .iter()
+        .filter(|import| capability::provided_by(import).is_none())
+        .collect();
+    let named = unknown.get(..NAMED).unwrap_or(&unknown);
+    let names: Vec<String> = named
+        .iter()
+        .map(|import| match capability::nearest(import) {
+            Some(nearest) => format!("`{import}` ({nearest})"),
+            None => format!("`{import}`"),
+        })
+        .collect();
+    let more = match unknown.len() - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!unknown.is_empty()).then(|| {
+        format!(
+            "it imports {}{more}, which this host does not provide; have it built without, or \
+             compose it with a component that provides it (`wac plug`)",
+            names.join(", ")
+        )
+    })
 }
 
 /// Whether the manifest says of the component what is so.
@@ -134,9 +185,14 @@ pub(super) fn kind(bytes: &[u8]) -> Result<(), Fault> {
 pub(super) fn sections(bytes: &[u8]) -> Result<Inspected, Oversize> {
     let mut inspected = Inspected {
         imports: Vec::new(),
+        types: Vec::new(),
         exports: Vec::new(),
         has_async: false,
+        off: None,
+        is_package: false,
     };
+    let mut others = false;
+    let mut outline = Outline::default();
     let mut depth = 0_u32;
     let mut shape = Shape::new();
     for payload in Parser::new(0).parse_all(bytes) {
@@ -148,19 +204,38 @@ pub(super) fn sections(bytes: &[u8]) -> Result<Inspected, Oversize> {
                 ..
             } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentTypeSection(section) => {
+                let section = bytes.get(section.range()).unwrap_or_default();
+                for ty in types(section)? {
+                    inspected.note(ty.extra);
+                    if depth == 1 {
+                        outline.define(ty);
+                    }
+                }
+            }
+            Payload::ComponentAliasSection(section) if depth == 1 => {
+                for alias in section {
+                    outline.alias(&alias?);
+                }
+            }
             Payload::ComponentImportSection(section) if depth == 1 => {
                 for import in section {
-                    inspected.imports.push(import?.name.name.to_owned());
+                    let import = import?;
+                    let name = import.name.name.to_owned();
+                    let types_alone = outline.import(import.ty);
+                    match types_alone && capability::provided_by(&name).is_none() {
+                        true => inspected.types.push(name),
+                        false => inspected.imports.push(name),
+                    }
                 }
             }
             Payload::ComponentExportSection(section) if depth == 1 => {
                 for export in section {
-                    inspected.exports.push(export?.name.name.to_owned());
+                    let export = export?;
+                    outline.export(export.kind);
+                    others |= export.kind != ComponentExternalKind::Type;
+                    inspected.exports.push(export.name.name.to_owned());
                 }
-            }
-            Payload::ComponentTypeSection(section) => {
-                let content = bytes.get(section.range()).unwrap_or_default();
-                inspected.has_async |= types::have_async(content, section.range().start)?;
             }
             Payload::ComponentCanonicalSection(section) if !inspected.has_async => {
                 for function in section {
@@ -170,7 +245,9 @@ pub(super) fn sections(bytes: &[u8]) -> Result<Inspected, Oversize> {
             _ => {}
         }
     }
+    inspected.is_package = !others && !inspected.exports.is_empty();
     inspected.imports.sort();
+    inspected.types.sort();
     inspected.exports.sort();
     Ok(inspected)
 }

@@ -13,8 +13,14 @@ const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 /// How a core module begins.
 const MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
+/// What web servers call, of either generation of WASI.
+const PROXY: [&str; 2] = ["wasi:http/incoming-handler", "wasi:http/handler"];
+
 /// The module that programs of WASI preview 1 import.
-const PREVIEW_1: &str = "wasi_snapshot_preview1";
+pub(super) const PREVIEW_1: &str = "wasi_snapshot_preview1";
+
+/// The section in which the tools of WIT keep the world of a core module, with a name behind it.
+const WORLD: &str = "component-type";
 
 /// The longest list of names of a core module that is kept.
 const MOST_NAMES: usize = 10_000;
@@ -29,10 +35,16 @@ pub enum Kind {
     Command,
     /// A component that exports functions of its own.
     Typed,
+    /// A component that answers HTTP requests for a web server, and exports nothing else.
+    Proxy,
+    /// A component that exports types and nothing else: a package of WIT.
+    Package,
     /// A component that exports nothing.
     Silent,
     /// A core module that asks for nothing but WASI preview 1: `add` makes a component of it.
     Preview1,
+    /// A core module that carries the world of a component: `add` makes one of it.
+    World,
     /// A core module that asks for something else.
     Core,
 }
@@ -45,8 +57,11 @@ impl Kind {
             Self::Tool => "a tool: a component of the world toolhost:tool",
             Self::Command => "a program: a component of the world wasi:cli/command",
             Self::Typed => "a component with functions of its own",
+            Self::Proxy => "a web server's component, of the world wasi:http/proxy",
+            Self::Package => "a WIT package: interfaces and worlds, no code",
             Self::Silent => "a component that exports nothing",
             Self::Preview1 => "a core module of WASI preview 1",
+            Self::World => "a core module that carries a component's world",
             Self::Core => "a core module",
         }
     }
@@ -59,6 +74,8 @@ pub struct Looked {
     pub kind: Kind,
     /// What it imports; of a core module as `module.name`.
     pub imports: Vec<String>,
+    /// Imports that only name types, which nobody has to provide.
+    pub types: Vec<String>,
     /// What it exports.
     pub exports: Vec<String>,
     /// The generation of WASI that it needs.
@@ -78,21 +95,31 @@ pub fn look(bytes: &[u8]) -> Result<Looked, Fault> {
     let inspected = sections(bytes).map_err(measured)?;
     let wasi = inspected.needs();
     let Inspected {
-        imports, exports, ..
+        imports,
+        types,
+        exports,
+        is_package,
+        ..
     } = inspected;
     let of = |package: &str| exports.iter().any(|export| is_of(export, package));
-    let kind = if of("toolhost:tool/tools") {
+    let serves = |export: &String| PROXY.iter().any(|name| is_of(export, name));
+    let kind = if is_package {
+        Kind::Package
+    } else if of("toolhost:tool/tools") {
         Kind::Tool
     } else if of("wasi:cli/run") {
         Kind::Command
     } else if exports.is_empty() {
         Kind::Silent
+    } else if exports.iter().all(serves) {
+        Kind::Proxy
     } else {
         Kind::Typed
     };
     Ok(Looked {
         kind,
         imports,
+        types,
         exports,
         wasi,
     })
@@ -108,10 +135,16 @@ fn core(bytes: &[u8]) -> Result<Looked, Fault> {
     let damaged = |error: wasmparser::BinaryReaderError| measured(error.into());
     let (mut imports, mut exports) = (Vec::new(), Vec::new());
     let mut shape = Shape::new();
+    let mut has_world = false;
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload.map_err(damaged)?;
         shape.note(&payload).map_err(measured)?;
         match payload {
+            Payload::CustomSection(section) if section.name().starts_with(WORLD) => {
+                // A component in itself, without code, which the encoder reads.
+                sections(section.data()).map_err(measured)?;
+                has_world = true;
+            }
             Payload::ImportSection(section) => {
                 for import in section.into_imports() {
                     let import = import.map_err(damaged)?;
@@ -135,14 +168,15 @@ fn core(bytes: &[u8]) -> Result<Looked, Fault> {
     imports.sort();
     imports.dedup();
     exports.sort();
-    let kind = if others || imports.is_empty() {
-        Kind::Core
-    } else {
-        Kind::Preview1
+    let kind = match others || imports.is_empty() {
+        false => Kind::Preview1,
+        true if has_world => Kind::World,
+        true => Kind::Core,
     };
     Ok(Looked {
         kind,
         imports,
+        types: Vec::new(),
         exports,
         wasi: Wasi::V02,
     })
@@ -187,6 +221,18 @@ mod tests {
                 "(component (instance $i) (export \"a:b/c\" (instance $i)))",
                 Kind::Typed,
             ),
+            (
+                "(component (type $t (component)) (export \"types\" (type $t)))",
+                Kind::Package,
+            ),
+            (
+                "(component (instance $i) (export \"wasi:http/incoming-handler@0.2.8\" (instance $i)))",
+                Kind::Proxy,
+            ),
+            (
+                "(component (instance $i) (export \"wasi:http/handler@0.3.0\" (instance $i)) (export \"a:b/c\" (instance $i)))",
+                Kind::Typed,
+            ),
             ("(module)", Kind::Core),
             ("(module (import \"env\" \"f\" (func)))", Kind::Core),
             (
@@ -196,6 +242,10 @@ mod tests {
             (
                 "(module (import \"wasi_snapshot_preview1\" \"a\" (func)) (import \"env\" \"f\" (func)))",
                 Kind::Core,
+            ),
+            (
+                "(module (import \"a:b/c\" \"f\" (func)) (@custom \"component-type:w\" \"\\00asm\\0d\\00\\01\\00\"))",
+                Kind::World,
             ),
         ] {
             assert_eq!(of(text).kind, kind, "{text}");

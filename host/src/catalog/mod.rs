@@ -15,9 +15,9 @@ mod load;
 mod lock;
 mod offer;
 pub(crate) mod once;
+mod outline;
 mod seal;
 mod shape;
-mod types;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

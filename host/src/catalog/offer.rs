@@ -82,7 +82,19 @@ fn describe(said: &mut [tools::Definition], prepared: &Prepared, docs: &Docs) {
         if let Some(text) = docs.function(&function.origin)
             && let Some(definition) = said.iter_mut().find(|one| one.name == name)
         {
-            text.clone_into(&mut definition.description);
+            definition.description = cut(text);
+        }
+    }
+}
+
+/// As much of an author's comment as a model is to read.
+fn cut(text: &str) -> String {
+    const MARK: &str = " ...";
+    match text.len() {
+        length if length <= define::DESCRIPTION => text.to_owned(),
+        _ => {
+            let end = text.floor_char_boundary(define::DESCRIPTION - MARK.len());
+            format!("{}{MARK}", text.get(..end).unwrap_or_default())
         }
     }
 }
@@ -100,4 +112,22 @@ fn left_out(prepared: &Prepared) -> Vec<String> {
         lines.push(format!("and {} more", all.len() - LEFT_OUT));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_comment_is_cut_where_a_character_ends() {
+        assert_eq!(cut("Gives it."), "Gives it.");
+        let whole = "x".repeat(define::DESCRIPTION);
+        assert_eq!(cut(&whole), whole);
+        for start in ["", "x", "xx"] {
+            let long = format!("{start}{}", "\u{20ac}".repeat(define::DESCRIPTION));
+            let short = cut(&long);
+            assert!(short.ends_with("\u{20ac} ..."), "{start}");
+            assert!((define::DESCRIPTION - 2..=define::DESCRIPTION).contains(&short.len()));
+        }
+    }
 }

@@ -63,16 +63,29 @@ fn said(fault: &Fault) -> String {
 impl Report {
     fn read(&mut self, file: &Path, bytes: &[u8], looked: Looked) -> anyhow::Result<()> {
         match looked.kind {
-            Kind::Preview1 | Kind::Core => match catalog::adapt(bytes, &Compiler::this_program()) {
-                Ok(_) => self.notes.push("`toolhost add` makes a component of it"),
-                Err(fault) => self.refused.push(said(&fault)),
-            },
-            Kind::Tool | Kind::Command | Kind::Typed | Kind::Silent => {
+            Kind::Preview1 | Kind::World | Kind::Core => self.read_module(bytes),
+            Kind::Tool
+            | Kind::Command
+            | Kind::Typed
+            | Kind::Proxy
+            | Kind::Package
+            | Kind::Silent => {
                 self.read_component(file, bytes, &looked)?;
             }
         }
         self.looked = Some(looked);
         Ok(())
+    }
+
+    fn read_module(&mut self, bytes: &[u8]) {
+        let adapted = catalog::adapt(bytes, &Compiler::this_program()).and_then(|component| {
+            let wasi = catalog::look(&component)?.wasi;
+            catalog::inspect(&component, wasi)
+        });
+        match adapted {
+            Ok(_) => self.notes.push("`toolhost add` makes a component of it"),
+            Err(fault) => self.refused.push(said(&fault)),
+        }
     }
 
     fn read_component(&mut self, file: &Path, bytes: &[u8], looked: &Looked) -> anyhow::Result<()> {
@@ -83,6 +96,10 @@ impl Report {
         if let Err(fault) = catalog::inspect(bytes, looked.wasi) {
             self.refused.push(said(&fault));
             return Ok(());
+        }
+        if looked.wasi == Wasi::V03 {
+            self.notes
+                .push("it is of WASI 0.3: its tool's section says so with `wasi = \"0.3\"`");
         }
         let workshop = Workshop::open()?;
         let file = std::path::absolute(file)?;
@@ -98,19 +115,28 @@ impl Report {
         };
         if let Some(typed) = prepared.typed() {
             self.left_out = typed.left_out().to_vec();
-        }
-        if looked.kind == Kind::Command {
-            self.notes.push(
-                "it is a program: its functions are what the manifest makes of its arguments",
-            );
-            return Ok(());
+            if looked.kind == Kind::Command {
+                self.notes.push(
+                    "it is a program: its functions are what the manifest makes of its arguments",
+                );
+            } else if typed.functions().next().is_none() {
+                self.refused
+                    .push("it has no function that an agent could call".to_owned());
+            }
+            if typed.functions().next().is_none() {
+                return Ok(());
+            }
         }
         match workshop.lock(&asking(&file, looked.wasi)?) {
             Ok(mut lock) => {
                 let locked = lock.tools.pop_first();
                 self.functions = locked.map(|(_, tool)| tool.functions).unwrap_or_default();
             }
-            Err(error) => self.refused.push(format!("{error:#}")),
+            Err(error) => {
+                let why = format!("{error:#}");
+                let why = why.strip_prefix(ASKED).unwrap_or(&why);
+                self.refused.push(why.to_owned());
+            }
         }
         Ok(())
     }
@@ -122,11 +148,15 @@ impl Report {
         };
         for import in &looked.imports {
             let group = match looked.kind {
-                Kind::Preview1 | Kind::Core => "core",
+                Kind::Preview1 | Kind::World | Kind::Core => "core",
                 _ if capability::provided_by(import).is_none() => "unknown",
                 _ => capability::power(import),
             };
             groups.entry(group).or_default().push(import);
+        }
+        if !looked.types.is_empty() {
+            let types = looked.types.iter().map(String::as_str);
+            groups.insert("types", types.collect());
         }
         groups
     }
@@ -165,6 +195,12 @@ impl Report {
         if !imports.is_empty() {
             let mut shown = table(&["for", "in this host", "it imports"]);
             for (power, names) in &imports {
+                if *power == "core" {
+                    for (module, names) in by_module(names) {
+                        shown.add_row([printable(module), answered(module).into(), names.into()]);
+                    }
+                    continue;
+                }
                 let names: Vec<Cow<'_, str>> = names.iter().map(|name| printable(name)).collect();
                 shown.add_row([*power, treatment(power), &names.join("\n")]);
             }
@@ -208,14 +244,17 @@ impl Report {
             eprintln!("{} {}", red("refused"), printable(why));
         }
         if !self.functions.is_empty() {
-            eprintln!(
-                "{} {} functions; --json has their schemas",
-                green("ok"),
-                self.functions.len()
-            );
+            let count = match self.functions.len() {
+                1 => "1 function; --json has its schemas".to_owned(),
+                more => format!("{more} functions; --json has their schemas"),
+            };
+            eprintln!("{} {count}", green("ok"));
         }
     }
 }
+
+/// How what is wrong with the one tool of `asking` begins.
+const ASKED: &str = "tool `it`: ";
 
 /// A manifest that grants a component nothing, to ask it what it offers.
 fn asking(file: &Path, wasi: Wasi) -> anyhow::Result<manifest::Manifest> {
@@ -238,9 +277,45 @@ fn treatment(power: &str) -> &'static str {
         "http" | "dir" | "env" | "kv" | "config" => "what is granted, else nothing",
         "log" => "what is granted, else dropped",
         "sockets" => "always refused",
+        "types" => "nothing is needed of it: it only names types",
         "unknown" => "not provided",
-        "core" => "-",
         _ => "always there",
+    }
+}
+
+/// A core module's imports by the module they are of, each line as long as a terminal is wide.
+fn by_module<'a>(imports: &[&'a str]) -> BTreeMap<&'a str, String> {
+    let mut modules: BTreeMap<&str, String> = BTreeMap::new();
+    for import in imports {
+        // The version of an interface has two dots in it.
+        let version = import.find('@').unwrap_or(0);
+        let mut dots = import.match_indices('.').map(|(at, _)| at);
+        let dot = match version {
+            0 => dots.next(),
+            _ => dots.filter(|at| *at > version).nth(2),
+        };
+        let (module, name) = import.split_at(dot.unwrap_or(import.len()));
+        let name = name.trim_start_matches('.');
+        let names = modules.entry(module).or_default();
+        let line = names.lines().last().unwrap_or_default().len();
+        match line {
+            0 => {}
+            _ if line + name.len() < 60 => names.push_str(", "),
+            _ => names.push_str(",\n"),
+        }
+        names.push_str(&printable(name));
+    }
+    modules
+}
+
+/// Who answers what a core module imports of this module.
+fn answered(module: &str) -> &'static str {
+    match module {
+        "wasi_snapshot_preview1" => "by the adapter",
+        interface if capability::provided_by(interface).is_some() => {
+            treatment(capability::power(interface))
+        }
+        _ => "not provided",
     }
 }
 
@@ -251,21 +326,39 @@ fn parameters(function: &Definition) -> String {
     let is_required = |name: &str| required.is_some_and(|all| all.iter().any(|one| one == name));
     let properties = schema.get("properties").and_then(Value::as_object);
     let parameters = properties.into_iter().flatten().map(|(name, schema)| {
-        let kind = match schema.get("type") {
-            Some(Value::String(kind)) => kind.clone(),
-            Some(Value::Array(kinds)) => {
-                let kinds = kinds.iter().filter_map(Value::as_str);
-                kinds
-                    .filter(|kind| *kind != "null")
-                    .collect::<Vec<_>>()
-                    .join("|")
-            }
-            _ => "any".to_owned(),
+        let mut kinds = Vec::new();
+        gather(schema, &mut kinds);
+        let kind = match kinds.is_empty() {
+            true => "any".to_owned(),
+            false => kinds.join("|"),
         };
         let mark = if is_required(name) { "" } else { "?" };
         format!("{name}{mark}: {kind}")
     });
     format!("({})", parameters.collect::<Vec<_>>().join(", "))
+}
+
+/// The kinds of values that a schema takes, each once; what is left out is said by the mark.
+fn gather<'s>(schema: &'s Value, kinds: &mut Vec<&'s str>) {
+    let mut add = |kind: &'s str| {
+        if kind != "null" && !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    };
+    match schema.get("type") {
+        Some(Value::String(kind)) => add(kind),
+        Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).for_each(add),
+        _ if is_words(schema) => add("string"),
+        _ => {
+            let any = schema.get("anyOf").and_then(Value::as_array);
+            any.into_iter().flatten().for_each(|one| gather(one, kinds));
+        }
+    }
+}
+
+fn is_words(schema: &Value) -> bool {
+    let names = schema.get("enum").and_then(Value::as_array);
+    names.is_some_and(|names| names.iter().all(Value::is_string))
 }
 
 /// Lines of a foreign text, set off from what the host says.

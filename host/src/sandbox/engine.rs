@@ -180,6 +180,8 @@ fn code(wasi: Wasi) -> Config {
         .consume_fuel(true)
         .epoch_interruption(true)
         .wasm_component_model(true)
+        // On the wire a list of pairs.
+        .wasm_component_model_map(true)
         // Most of this year's advisories were in what is switched off here. Tools of WASI 0.3 have
         // async functions, streams and futures: stackless ones, and none of what is still apart.
         .concurrency_support(wasi == Wasi::V03)

@@ -105,18 +105,33 @@ impl State {
     }
 
     fn error(&self, exit: i32) -> tools::ToolError {
-        let said = self.complaint();
-        let message = if said.is_empty() {
-            format!("The program ended with exit code {exit} and said nothing.")
-        } else {
-            format!("The program ended with exit code {exit}: {said}")
+        let (said, printed) = (self.complaint(), self.printed());
+        // Not every program complains where it should.
+        let message = match (said.as_str(), printed.as_str()) {
+            ("", "") => format!("The program ended with exit code {exit} and said nothing."),
+            ("", printed) => {
+                format!("The program ended with exit code {exit} and printed: {printed}")
+            }
+            (said, _) => format!("The program ended with exit code {exit}: {said}"),
         };
+        let data = json!({ "exit_code": exit, "stderr": said, "stdout": printed });
         tools::ToolError {
             code: "failed".to_owned(),
             message,
             retry_after: None,
-            data: Some(json!({ "exit_code": exit, "stderr": said }).to_string()),
+            data: Some(data.to_string()),
         }
+    }
+
+    /// The end of what it wrote to standard output, where that is text.
+    fn printed(&self) -> String {
+        let stdout = self.stdout.taker();
+        if std::str::from_utf8(&stdout.bytes).is_err() {
+            return String::new();
+        }
+        let mut end = End::default();
+        end.take(Bytes::copy_from_slice(&stdout.bytes));
+        end.text()
     }
 
     /// The end of what it wrote to standard error.

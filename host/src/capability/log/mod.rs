@@ -19,6 +19,10 @@ use crate::terms::is_hidden;
 /// The longest message that is kept, in bytes.
 const MESSAGE: usize = 4_096;
 
+/// The interface's other names in the wild, of the same one function: the draft without a version,
+/// and as if it were no draft. Releases of that series would find it, too.
+pub const NAMES: [&str; 2] = ["wasi:logging/logging", "wasi:logging/logging@0.1.0"];
+
 /// The log of one call.
 pub(crate) struct State {
     equipment: Arc<Equipment>,
@@ -127,20 +131,22 @@ pub(super) fn link<T: Holder>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     alias(linker)
 }
 
-/// Guests in the wild import the draft without a version.
 fn alias<T: Holder>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
-    linker.instance("wasi:logging/logging")?.func_wrap(
-        "log",
-        |mut store: wasmtime::StoreContextMut<'_, T>,
-         (level, context, message): (logging::Level, String, String)| {
-            store
-                .data_mut()
-                .powers()
-                .log()
-                .log(level.into(), &context, &message);
-            Ok(())
-        },
-    )
+    for name in NAMES {
+        linker.instance(name)?.func_wrap(
+            "log",
+            |mut store: wasmtime::StoreContextMut<'_, T>,
+             (level, context, message): (logging::Level, String, String)| {
+                store
+                    .data_mut()
+                    .powers()
+                    .log()
+                    .log(level.into(), &context, &message);
+                Ok(())
+            },
+        )?;
+    }
+    Ok(())
 }
 
 impl logging::Host for State {

@@ -163,7 +163,7 @@ fn read(file: &Path) -> anyhow::Result<Component> {
         )
     };
     let looked = catalog::look(&bytes).map_err(said)?;
-    let adapted = matches!(looked.kind, Kind::Preview1 | Kind::Core);
+    let adapted = matches!(looked.kind, Kind::Preview1 | Kind::World | Kind::Core);
     let (bytes, looked) = match adapted {
         true => {
             let bytes = catalog::adapt(&bytes, &Compiler::this_program()).map_err(said)?;
@@ -366,7 +366,7 @@ fn told(section: &Section, place: &Place, changes: &[Change]) -> serde_json::Val
 
 fn show(section: &Section, component: &Component) {
     if component.adapted {
-        eprintln!("it is a core module of WASI preview 1; a component is made of it");
+        eprintln!("it is a core module; a component is made of it");
     }
     if section.rows.is_empty() {
         eprintln!("{} asks for nothing", bold(&section.name));

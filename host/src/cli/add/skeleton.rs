@@ -112,6 +112,7 @@ mod tests {
         Looked {
             kind: Kind::Command,
             imports: every.map(str::to_owned).to_vec(),
+            types: Vec::new(),
             exports: Vec::new(),
             wasi: Wasi::V02,
         }

@@ -4,6 +4,7 @@
 //! It knows types and values. What a description says beyond the types, whoever reads the
 //! component's docs adds.
 
+mod map;
 mod names;
 mod read;
 mod schema;
@@ -21,7 +22,7 @@ use wasmtime::Engine;
 use wasmtime::component::types::{ComponentFunc, ComponentItem, Type};
 use wasmtime::component::{Component, ComponentExportIndex, Val};
 
-use self::shape::{Builder, Named, Shape, Uncrossable};
+use self::shape::{Builder, Named, SCHEMA, Shape, Uncrossable};
 use self::write::Unwritten;
 use crate::capability::tools;
 use crate::terms::{Code, Fault};
@@ -108,8 +109,15 @@ impl Typed {
                         continue;
                     };
                     for (inner, item) in instance.exports(engine) {
-                        if let ComponentItem::ComponentFunc(function) = item.ty {
-                            reader.function(Some((name, &index)), inner, &function);
+                        match item.ty {
+                            ComponentItem::ComponentFunc(function) => {
+                                reader.function(Some((name, &index)), inner, &function);
+                            }
+                            ComponentItem::ComponentInstance(_) => {
+                                let why = "it is an interface within an interface, whose functions have no name";
+                                reader.leave(format!("{name}.{inner}"), why);
+                            }
+                            _ => {}
                         }
                     }
                 }
@@ -252,7 +260,21 @@ fn types(ty: &ComponentFunc) -> Result<(Vec<Named>, Outcome), Uncrossable> {
             error: None,
         },
     };
+    if !builder.is_small() {
+        short("arguments", schema::arguments(&parameters))?;
+        if let Some(ok) = &result.ok {
+            short("result", schema::result(ok))?;
+        }
+    }
     Ok((parameters, result))
+}
+
+/// One long schema would be the end of the whole tool.
+fn short(of: &'static str, schema: serde_json::Value) -> Result<(), Uncrossable> {
+    match schema.to_string().len() {
+        length if length > SCHEMA => Err(Uncrossable::Long(of, length)),
+        _ => Ok(()),
+    }
 }
 
 impl Function {

@@ -17,8 +17,19 @@ pub(super) fn is_runtimes(interface: &str) -> Option<&'static str> {
             "it is a command's entry: describe its use in a section `[tool.<name>.command.<function>]`",
         );
     }
+    let name = interface.split('@').next().unwrap_or(interface);
+    if matches!(name, "wasi:http/incoming-handler" | "wasi:http/handler") {
+        return Some(
+            "it answers HTTP requests, which a web server passes on; agents call functions: export what it does as one",
+        );
+    }
+    if name == "toolhost:tool/tools" {
+        return Some("it is this host's contract in a version that this host does not speak");
+    }
     if interface.starts_with("wasi:") {
-        return Some("it is an interface of WASI, for hosts to call");
+        return Some(
+            "it is an interface of WASI, for hosts to call; agents call a component's own",
+        );
     }
     // componentize-py.
     (interface == "exports").then_some("a language runtime added it")
@@ -36,9 +47,9 @@ pub(super) fn is_no_function(origin: &Origin) -> Option<&'static str> {
 }
 
 /// A name for each, or why there is none: the function's own where it is alone with it, else with
-/// its interface, else with its package.
+/// its interface, else with its package, else with its package's version.
 pub(super) fn assign(origins: &[&Origin]) -> Vec<Result<String, String>> {
-    let forms: [fn(&Origin) -> String; 3] = [short, with_interface, with_package];
+    let forms: [fn(&Origin) -> String; 4] = [short, with_interface, with_package, with_version];
     let mut names: Vec<Option<String>> = vec![None; origins.len()];
     for form in forms {
         let mut same: BTreeMap<String, Vec<usize>> = BTreeMap::new();
@@ -64,7 +75,7 @@ pub(super) fn assign(origins: &[&Origin]) -> Vec<Result<String, String>> {
             name.ok_or_else(|| {
                 format!(
                     "its name is `{}` for agents, and so is another export's",
-                    with_package(origin)
+                    with_version(origin)
                 )
             })
         })
@@ -86,6 +97,11 @@ fn with_package(origin: &Origin) -> String {
     let interface = origin.interface.as_deref().unwrap_or_default();
     let plain = interface.split('@').next().unwrap_or_default();
     fit(clean(&format!("{plain}-{}", origin.function)))
+}
+
+fn with_version(origin: &Origin) -> String {
+    let interface = origin.interface.as_deref().unwrap_or_default();
+    fit(clean(&format!("{interface}-{}", origin.function)))
 }
 
 /// Small letters, digits and underscores, a letter first. `[async]get-X` is `get_x`.
@@ -159,14 +175,54 @@ mod tests {
     }
 
     #[test]
+    fn versions_of_one_interface_are_told_apart_by_them() {
+        assert_eq!(
+            names(&[
+                "a:b/api@1.0.0#get",
+                "a:b/api@2.0.0-draft#get",
+                "a:b/api@2.0.0-draft#put"
+            ]),
+            [
+                Ok("a_b_api_1_0_0_get".into()),
+                Ok("a_b_api_2_0_0_draft_get".into()),
+                Ok("put".into())
+            ]
+        );
+    }
+
+    #[test]
     fn what_cannot_be_told_apart_is_said() {
-        let both = names(&["a:b/api@1.0.0#get", "a:b/api@2.0.0#get"]);
+        let both = names(&["a:b-c/api#get", "a-b:c/api#get"]);
         assert!(
             both.iter().all(|name| name
                 .as_ref()
-                .is_err_and(|why| why.contains("`a_b_api_get`"))),
+                .is_err_and(|why| why.contains("`a_b_c_api_get`"))),
             "{both:?}"
         );
+    }
+
+    #[test]
+    fn what_hosts_call_is_no_function_and_says_what_it_is() {
+        for (interface, said) in [
+            ("wasi:cli/run@0.2.0", Some("command")),
+            ("wasi:http/incoming-handler@0.2.3", Some("HTTP requests")),
+            ("wasi:http/handler@0.3.0", Some("HTTP requests")),
+            (
+                "wasi:keyvalue/watcher@0.2.0-draft",
+                Some("for hosts to call"),
+            ),
+            ("toolhost:tool/tools@0.2.0", Some("this host's contract")),
+            ("exports", Some("language runtime")),
+            ("wasi-like:http/incoming-handler", None),
+            ("local:forecast/api@0.1.0-draft", None),
+        ] {
+            let why = is_runtimes(interface);
+            assert_eq!(why.is_some(), said.is_some(), "{interface}");
+            assert!(
+                said.is_none_or(|said| why.is_some_and(|why| why.contains(said))),
+                "{interface}: {why:?}"
+            );
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::error::Category;
 use wasmtime::component::Val;
 
+use super::map;
 use super::shape::{Case, Int, Named, SAFE, Shape};
 use super::words::expected;
 
@@ -44,7 +45,7 @@ pub(super) fn arguments(parameters: &[Named], text: &str) -> Result<Vec<Val>, St
 }
 
 /// What all parts of one reading share.
-struct Reader {
+pub(super) struct Reader {
     /// The place of the first mistake, innermost step first.
     trail: RefCell<Vec<String>>,
     /// What is wrong there.
@@ -54,18 +55,18 @@ struct Reader {
 
 impl Reader {
     /// Notes the first mistake; what comes after it follows from it.
-    fn say<E: Error>(&self, what: impl Into<String>) -> E {
+    pub(super) fn say<E: Error>(&self, what: impl Into<String>) -> E {
         self.said.borrow_mut().get_or_insert_with(|| what.into());
         E::custom("")
     }
 
     /// Something went wrong further in, at this step.
-    fn at<E>(&self, step: impl fmt::Display, error: E) -> E {
+    pub(super) fn at<E>(&self, step: impl fmt::Display, error: E) -> E {
         self.trail.borrow_mut().push(step.to_string());
         error
     }
 
-    fn count<E: Error>(&self) -> Result<(), E> {
+    pub(super) fn count<E: Error>(&self) -> Result<(), E> {
         match self.left.get().checked_sub(1) {
             Some(left) => {
                 self.left.set(left);
@@ -98,9 +99,9 @@ impl Reader {
 
 /// One value to be read.
 #[derive(Clone, Copy)]
-struct Seed<'a> {
-    shape: &'a Shape,
-    reader: &'a Reader,
+pub(super) struct Seed<'a> {
+    pub(super) shape: &'a Shape,
+    pub(super) reader: &'a Reader,
 }
 
 impl<'a> Seed<'a> {
@@ -253,6 +254,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
                 }
                 Ok(Val::List(values))
             }
+            Shape::Map(entry) => map::read_pairs(self.of(&entry.0), self.of(&entry.1), seq),
             Shape::Tuple(elements) => {
                 let mut values = Vec::with_capacity(elements.len());
                 for element in elements {
@@ -279,10 +281,13 @@ impl<'de> Visitor<'de> for Seed<'_> {
         }
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Val, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Val, A::Error> {
         let reader = self.reader;
         match self.shape {
-            Shape::Record(fields) => Fields { fields, reader }.visit_map(map).map(Val::Record),
+            Shape::Map(entry) if matches!(entry.0, Shape::String) => {
+                map::read_object(self.of(&entry.1), object)
+            }
+            Shape::Record(fields) => Fields { fields, reader }.visit_map(object).map(Val::Record),
             Shape::Variant(cases) => {
                 let cases: Vec<(&str, Option<&Shape>)> = cases
                     .iter()
@@ -292,7 +297,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
                     cases: &cases,
                     reader,
                 };
-                let (case, value) = only.visit_map(map)?;
+                let (case, value) = only.visit_map(object)?;
                 Ok(Val::Variant(case, value.map(Box::new)))
             }
             Shape::Result(ok, error) => {
@@ -300,7 +305,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
                     cases: &[("ok", ok.as_deref()), ("error", error.as_deref())],
                     reader,
                 };
-                let (case, value) = only.visit_map(map)?;
+                let (case, value) = only.visit_map(object)?;
                 let value = value.map(Box::new);
                 Ok(Val::Result(if case == "ok" {
                     Ok(value)

@@ -42,13 +42,15 @@ fn schema(shape: &Shape) -> Value {
         Shape::String => json!({ "type": "string" }),
         Shape::Bytes => json!({ "type": "string", "contentEncoding": "base64" }),
         Shape::List(element) => json!({ "type": "array", "items": schema(element) }),
+        Shape::Map(entry) => match &**entry {
+            (Shape::String, value) => json!({
+                "type": "object",
+                "additionalProperties": schema(value),
+            }),
+            (key, value) => json!({ "type": "array", "items": tuple([key, value].into_iter()) }),
+        },
         Shape::Record(fields) => record(fields),
-        Shape::Tuple(elements) => json!({
-            "type": "array",
-            "prefixItems": elements.iter().map(schema).collect::<Vec<_>>(),
-            "items": false,
-            "minItems": elements.len(),
-        }),
+        Shape::Tuple(elements) => tuple(elements.iter()),
         Shape::Variant(cases) => variant(cases),
         Shape::Enum(names) => json!({ "enum": names }),
         Shape::Flags(names) => json!({
@@ -64,6 +66,16 @@ fn schema(shape: &Shape) -> Value {
             "anyOf": [only("ok", payload(ok)), only("error", payload(error))],
         }),
     }
+}
+
+fn tuple<'s>(elements: impl ExactSizeIterator<Item = &'s Shape>) -> Value {
+    let least = elements.len();
+    json!({
+        "type": "array",
+        "prefixItems": elements.map(schema).collect::<Vec<_>>(),
+        "items": false,
+        "minItems": least,
+    })
 }
 
 /// Wide integers out of JSON's safe range are decimal strings: a reader that knows doubles only

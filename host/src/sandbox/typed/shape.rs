@@ -33,6 +33,8 @@ pub(super) enum Shape {
     Bytes,
     /// Any other list.
     List(Box<Shape>),
+    /// Values by key.
+    Map(Box<(Shape, Shape)>),
     /// Fields by name, in the type's order.
     Record(Vec<Named>),
     /// Values by place.
@@ -112,7 +114,12 @@ pub(super) enum Uncrossable {
     Deep,
     #[error("its types have more than {NODES} parts")]
     Large,
+    #[error("the schema of its {0} would have {1} bytes; {SCHEMA} are allowed")]
+    Long(&'static str, usize),
 }
+
+/// The longest schema, in bytes of JSON: a model reads it with every list.
+pub(super) const SCHEMA: usize = 64 << 10;
 
 /// Builds shapes under one budget.
 pub(super) struct Builder {
@@ -129,9 +136,22 @@ impl Builder {
         self.nested(ty, 0)
     }
 
+    /// Whether what was built is so small that no schema of it is too long: a part has three hundred
+    /// bytes there at the most, and a name that is counted as one part its length, twice.
+    pub(super) const fn is_small(&self) -> bool {
+        NODES - self.left < 100
+    }
+
     fn spend(&mut self) -> Result<(), Uncrossable> {
         self.left = self.left.checked_sub(1).ok_or(Uncrossable::Large)?;
         Ok(())
+    }
+
+    /// A name counts as one part, a long one as several.
+    fn spend_name(&mut self, name: &str) -> Result<(), Uncrossable> {
+        let parts = u32::try_from(name.len() / 64).unwrap_or(u32::MAX);
+        self.left = self.left.checked_sub(parts).ok_or(Uncrossable::Large)?;
+        self.spend()
     }
 
     fn nested(&mut self, ty: &Type, depth: u32) -> Result<Shape, Uncrossable> {
@@ -169,7 +189,7 @@ impl Builder {
             Type::Variant(variant) => {
                 let mut cases = Vec::new();
                 for case in variant.cases() {
-                    self.spend()?;
+                    self.spend_name(case.name)?;
                     cases.push(Case {
                         name: case.name.into(),
                         payload: self.payload(case.ty, inner)?,
@@ -188,14 +208,17 @@ impl Builder {
             Type::Future(_) => return Err(Uncrossable::Kind("future")),
             Type::Stream(_) => return Err(Uncrossable::Kind("stream")),
             Type::ErrorContext => return Err(Uncrossable::Kind("error-context")),
-            Type::Map(_) => return Err(Uncrossable::Kind("map")),
+            Type::Map(map) => Shape::Map(Box::new((
+                self.nested(&map.key(), inner)?,
+                self.nested(&map.value(), inner)?,
+            ))),
             Type::FixedLengthList(_) => return Err(Uncrossable::Kind("list of fixed length")),
         })
     }
 
     /// A parameter, or a field.
     fn named(&mut self, name: &str, ty: &Type, depth: u32) -> Result<Named, Uncrossable> {
-        self.spend()?;
+        self.spend_name(name)?;
         Ok(Named {
             name: name.into(),
             shape: self.nested(ty, depth)?,
@@ -223,7 +246,7 @@ impl Builder {
     ) -> Result<Vec<Arc<str>>, Uncrossable> {
         names
             .map(|name| {
-                self.spend()?;
+                self.spend_name(name)?;
                 Ok(name.into())
             })
             .collect()

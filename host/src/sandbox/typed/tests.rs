@@ -20,7 +20,7 @@ const INTS: [Int; 8] = [
 type Drawn<T> = arbitrary::Result<T>;
 
 fn shape(u: &mut Unstructured<'_>, depth: u32) -> Drawn<Shape> {
-    let kinds = if depth == 0 { 6 } else { 15 };
+    let kinds = if depth == 0 { 6 } else { 17 };
     let inner = depth.saturating_sub(1);
     Ok(match u.int_in_range(0..=kinds)? {
         0 => Shape::Bool,
@@ -42,6 +42,11 @@ fn shape(u: &mut Unstructured<'_>, depth: u32) -> Drawn<Shape> {
         11 => Shape::Enum(many(u, |_, index| Ok(format!("name-{index}").into()))?),
         12 => Shape::Flags(many(u, |_, index| Ok(format!("flag-{index}").into()))?),
         13 | 14 => Shape::Option(Box::new(shape(u, inner)?)),
+        15 => Shape::Map(Box::new((Shape::String, shape(u, inner)?))),
+        16 => {
+            let keys = [Shape::Bool, Shape::Char, Shape::Int(*u.choose(&INTS)?)];
+            Shape::Map(Box::new((u.choose(&keys)?.clone(), shape(u, inner)?)))
+        }
         _ => Shape::Result(payload(u, inner)?, payload(u, inner)?),
     })
 }
@@ -106,6 +111,18 @@ fn value(u: &mut Unstructured<'_>, shape: &Shape) -> Drawn<Val> {
                     .map(|_| value(u, element))
                     .collect::<Drawn<_>>()?,
             )
+        }
+        Shape::Map(entry) => {
+            let count = u.int_in_range(0..=3)?;
+            let entry = |index: usize| {
+                let key = match &entry.0 {
+                    // Each once.
+                    Shape::String => Val::String(format!("key-{index}")),
+                    other => value(u, other)?,
+                };
+                Ok((key, value(u, &entry.1)?))
+            };
+            Val::Map((0..count).map(entry).collect::<Drawn<_>>()?)
         }
         Shape::Record(fields) => {
             let field = |field: &Named| Ok((field.name.to_string(), value(u, &field.shape)?));

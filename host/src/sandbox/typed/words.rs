@@ -23,6 +23,10 @@ pub(super) fn expected(shape: &Shape) -> String {
         Shape::String => "a string".into(),
         Shape::Bytes => "bytes in base64 (standard alphabet, padded)".into(),
         Shape::List(_) => "an array".into(),
+        Shape::Map(entry) => match **entry {
+            (Shape::String, _) => "an object".into(),
+            _ => "an array of pairs of key and value".into(),
+        },
         Shape::Record(_) => "an object".into(),
         Shape::Tuple(elements) => format!("an array of {} elements", elements.len()),
         Shape::Variant(cases) => {

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::ser::{Error, Serialize, SerializeMap, Serializer};
 use wasmtime::component::Val;
 
+use super::map;
 use super::schema::RESULT;
 use super::shape::{Payload, SAFE, Shape};
 
@@ -81,9 +82,9 @@ impl Serialize for Wrapped<'_> {
 /// A value with its shape, which says what the value alone does not: an empty list of bytes, an
 /// option of an option.
 #[derive(Clone, Copy)]
-struct Out<'a> {
-    shape: &'a Shape,
-    value: &'a Val,
+pub(super) struct Out<'a> {
+    pub(super) shape: &'a Shape,
+    pub(super) value: &'a Val,
 }
 
 impl Serialize for Out<'_> {
@@ -122,6 +123,10 @@ impl Serialize for Out<'_> {
             }
             (Shape::List(shape), Val::List(values)) => {
                 json.collect_seq(values.iter().map(|value| Out { shape, value }))
+            }
+            (Shape::Map(entry), Val::Map(values)) => {
+                let (key, value) = &**entry;
+                map::write(json, key, value, values)
             }
             (Shape::Record(fields), Val::Record(values)) => {
                 let pairs = fields.iter().zip(values);

@@ -1,0 +1,249 @@
+//! Which imports are provided: every interface that `frame` links, under every name and version that
+//! guests ask for, and what there is near one that is not.
+//!
+//! It knows names only.
+
+use std::collections::BTreeSet;
+
+use crate::terms::Wasi;
+
+/// Every interface that is linked, without its version. WASI 0.2 releases are compatible with each
+/// other, drafts only with themselves.
+const PROVIDED: &[(&str, &str)] = &[
+    ("wasi:cli/environment", "0.2"),
+    ("wasi:cli/exit", "0.2"),
+    ("wasi:cli/stderr", "0.2"),
+    ("wasi:cli/stdin", "0.2"),
+    ("wasi:cli/stdout", "0.2"),
+    ("wasi:cli/terminal-input", "0.2"),
+    ("wasi:cli/terminal-output", "0.2"),
+    ("wasi:cli/terminal-stderr", "0.2"),
+    ("wasi:cli/terminal-stdin", "0.2"),
+    ("wasi:cli/terminal-stdout", "0.2"),
+    ("wasi:clocks/monotonic-clock", "0.2"),
+    ("wasi:clocks/wall-clock", "0.2"),
+    ("wasi:config/runtime", "0.2.0-draft"),
+    ("wasi:config/store", "0.2.0-draft"),
+    ("wasi:config/store", "0.2.0-draft-2024-09-27"),
+    ("wasi:config/store", "0.2.0-rc.1"),
+    ("wasi:filesystem/preopens", "0.2"),
+    ("wasi:filesystem/types", "0.2"),
+    ("wasi:http/outgoing-handler", "0.2"),
+    ("wasi:http/types", "0.2"),
+    ("wasi:io/error", "0.2"),
+    ("wasi:io/poll", "0.2"),
+    ("wasi:io/streams", "0.2"),
+    ("wasi:keyvalue/atomics", "0.2.0-draft"),
+    ("wasi:keyvalue/atomics", "0.2.0-draft2"),
+    ("wasi:keyvalue/batch", "0.2.0-draft"),
+    ("wasi:keyvalue/batch", "0.2.0-draft2"),
+    ("wasi:keyvalue/store", "0.2.0-draft"),
+    ("wasi:keyvalue/store", "0.2.0-draft2"),
+    ("wasi:logging/logging", "0.1"),
+    ("wasi:logging/logging", "0.1.0-draft"),
+    ("wasi:logging/logging", ""),
+    ("wasi:random/insecure", "0.2"),
+    ("wasi:random/insecure-seed", "0.2"),
+    ("wasi:random/random", "0.2"),
+    ("wasi:sockets/instance-network", "0.2"),
+    ("wasi:sockets/ip-name-lookup", "0.2"),
+    ("wasi:sockets/network", "0.2"),
+    ("wasi:sockets/tcp", "0.2"),
+    ("wasi:sockets/tcp-create-socket", "0.2"),
+    ("wasi:sockets/udp", "0.2"),
+    ("wasi:sockets/udp-create-socket", "0.2"),
+    ("toolhost:tool/http", "0.1"),
+    ("toolhost:tool/progress", "0.1"),
+];
+
+/// What is linked besides for a tool of WASI 0.3.
+const PROVIDED_V03: &[(&str, &str)] = &[
+    ("wasi:cli/environment", "0.3"),
+    ("wasi:cli/exit", "0.3"),
+    ("wasi:cli/stderr", "0.3"),
+    ("wasi:cli/stdin", "0.3"),
+    ("wasi:cli/stdout", "0.3"),
+    ("wasi:cli/terminal-input", "0.3"),
+    ("wasi:cli/terminal-output", "0.3"),
+    ("wasi:cli/terminal-stderr", "0.3"),
+    ("wasi:cli/terminal-stdin", "0.3"),
+    ("wasi:cli/terminal-stdout", "0.3"),
+    ("wasi:cli/types", "0.3"),
+    ("wasi:clocks/monotonic-clock", "0.3"),
+    ("wasi:clocks/system-clock", "0.3"),
+    ("wasi:clocks/types", "0.3"),
+    ("wasi:filesystem/preopens", "0.3"),
+    ("wasi:filesystem/types", "0.3"),
+    ("wasi:http/client", "0.3"),
+    ("wasi:http/types", "0.3"),
+    ("wasi:random/insecure", "0.3"),
+    ("wasi:random/insecure-seed", "0.3"),
+    ("wasi:random/random", "0.3"),
+    ("wasi:sockets/ip-name-lookup", "0.3"),
+    ("wasi:sockets/types", "0.3"),
+];
+
+/// The generation of WASI that links an import; the older where both do. None is an import that
+/// nobody provides, so that a component that asks for it is refused before it is compiled.
+#[must_use]
+pub fn provided_by(import: &str) -> Option<Wasi> {
+    let (name, version) = import.split_once('@').unwrap_or((import, ""));
+    let has = |list: &[(&str, &str)]| {
+        list.iter().any(|(provided, series)| {
+            *provided == name
+                && match version.strip_prefix(series) {
+                    Some("") => true,
+                    Some(rest) => {
+                        !series.is_empty() && rest.starts_with('.') && !rest.contains('-')
+                    }
+                    None => false,
+                }
+        })
+    };
+    if has(PROVIDED) {
+        return Some(Wasi::V02);
+    }
+    has(PROVIDED_V03).then_some(Wasi::V03)
+}
+
+/// What there is near an import that nobody provides: the same interface of other versions, or other
+/// interfaces of its package. None where the package is foreign altogether.
+#[must_use]
+pub fn nearest(import: &str) -> Option<String> {
+    let name = import.split('@').next().unwrap_or(import);
+    let every = || PROVIDED.iter().chain(PROVIDED_V03);
+    let versions: Vec<String> = every()
+        .filter(|(provided, _)| *provided == name)
+        .map(|(_, series)| version(series))
+        .collect();
+    if !versions.is_empty() {
+        return Some(format!("it is here {}", versions.join(", ")));
+    }
+    let (package, _) = name.split_once('/')?;
+    let siblings: BTreeSet<&str> = every()
+        .filter_map(|(provided, _)| provided.split_once('/'))
+        .filter(|(other, _)| *other == package)
+        .map(|(_, interface)| interface)
+        .collect();
+    let siblings: Vec<&str> = siblings.into_iter().collect();
+    (!siblings.is_empty()).then(|| format!("of {package} there is {}", siblings.join(", ")))
+}
+
+/// A series as a version is written: `0.2` stands for all of its releases.
+fn version(series: &str) -> String {
+    match series {
+        "" => "without a version".to_owned(),
+        draft if draft.contains('-') => format!("@{draft}"),
+        series => format!("@{series}.*"),
+    }
+}
+
+/// Whether an import is linked for a tool of this generation.
+#[must_use]
+pub fn provides(import: &str, wasi: Wasi) -> bool {
+    provided_by(import).is_some_and(|needed| needed <= wasi)
+}
+
+/// The capability that a grant of this kind needs an import for: `true` where one of `imports` can
+/// use it.
+#[must_use]
+pub fn usable(kind: &str, imports: &[String]) -> bool {
+    let needs: &[&str] = match kind {
+        "http" => &[
+            "toolhost:tool/http",
+            "wasi:http/outgoing-handler",
+            "wasi:http/client",
+        ],
+        "dir" => &["wasi:filesystem/preopens"],
+        "env" => &["wasi:cli/environment"],
+        "kv" => &["wasi:keyvalue/store"],
+        "config" => &["wasi:config/store", "wasi:config/runtime"],
+        "log" => &["wasi:logging/logging", "wasi:cli/stdout", "wasi:cli/stderr"],
+        _ => &[],
+    };
+    imports
+        .iter()
+        .any(|import| needs.contains(&import.split('@').next().unwrap_or(import)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capability::{config, log};
+
+    #[test]
+    fn versions_of_one_series_are_one() {
+        for known in [
+            "wasi:io/poll@0.2.0",
+            "wasi:io/poll@0.2.12",
+            "wasi:logging/logging",
+            "wasi:logging/logging@0.1.0-draft",
+            "toolhost:tool/http@0.1.0",
+            "wasi:keyvalue/store@0.2.0-draft",
+            "wasi:keyvalue/store@0.2.0-draft2",
+        ] {
+            assert!(provides(known, Wasi::V02), "{known}");
+            assert!(provides(known, Wasi::V03), "{known}");
+        }
+        for unknown in [
+            "wasi:io/poll@0.3.0",
+            "wasi:http/client@0.2.0",
+            "wasi:http/client@0.3.0-rc-2026-03-15",
+            "wasi:io/poll",
+            "wasi:io/poll@0.2.0-rc",
+            "wasi:io/poll@0.22.0",
+            "wasi:nn/tensor@0.2.0",
+            "toolhost:tool/kv@0.1.0",
+            "wasi:keyvalue/store@0.2.0-draft3",
+            "wasi:keyvalue/store@0.2.0",
+            "",
+        ] {
+            assert!(!provides(unknown, Wasi::V03), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn what_is_of_0_3_is_there_for_tools_of_0_3_only() {
+        for new in ["wasi:http/client@0.3.0", "wasi:clocks/types@0.3.2"] {
+            assert_eq!(provided_by(new), Some(Wasi::V03), "{new}");
+            assert!(!provides(new, Wasi::V02), "{new}");
+            assert!(provides(new, Wasi::V03), "{new}");
+        }
+    }
+
+    #[test]
+    fn every_name_of_the_configuration_and_of_the_log_is_provided() {
+        let names = config::NAMES.into_iter().chain(log::NAMES);
+        for name in names {
+            assert!(provides(name, Wasi::V02), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_near_an_unknown_import_is_said() {
+        for (import, near) in [
+            (
+                "wasi:keyvalue/store@0.2.0-draft3",
+                Some("it is here @0.2.0-draft, @0.2.0-draft2"),
+            ),
+            (
+                "wasi:keyvalue/watcher@0.2.0-draft",
+                Some("of wasi:keyvalue there is atomics, batch, store"),
+            ),
+            (
+                "wasi:http/types@0.2.0-rc-2023-11-10",
+                Some("it is here @0.2.*, @0.3.*"),
+            ),
+            (
+                "wasi:logging/logging@0.2.0",
+                Some("it is here @0.1.*, @0.1.0-draft, without a version"),
+            ),
+            ("wasi:nn/tensor@0.2.0", None),
+            ("fermyon:spin/llm@2.0.0", None),
+            ("print", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(import).as_deref(), near, "{import}");
+        }
+    }
+}
