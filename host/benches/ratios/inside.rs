@@ -15,9 +15,13 @@ use toolhost::ledger::{Header, Ledger, Mode};
 use toolhost::quota::Quota;
 use toolhost::sandbox::{Lanes, Sandbox};
 use toolhost::terms::{Caller, Door, Outcome, Wasi};
-use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Linker, ResourceTable, ResourceType};
 use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{
+    Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
+};
 
 use crate::drive::ECHO;
 use crate::stage::Stage;
@@ -160,6 +164,7 @@ struct Raw {
 
 pub(crate) struct State {
     wasi: WasiCtx,
+    http: (WasiHttpCtx, NoNetwork),
     table: ResourceTable,
     limits: StoreLimits,
 }
@@ -173,10 +178,38 @@ impl WasiView for State {
     }
 }
 
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        let (ctx, hooks) = &mut self.http;
+        WasiHttpCtxView {
+            hooks,
+            table: &mut self.table,
+            ctx,
+        }
+    }
+}
+
+/// For components that import HTTP and do not use it here.
+struct NoNetwork;
+
+type Trailing = Box<dyn Future<Output = Result<(), Error>> + Send>;
+
+impl WasiHttpHooks for NoNetwork {
+    fn send_request(
+        &mut self,
+        _: http::Request<WasiBody>,
+        _: Option<RequestOptions>,
+        _: Trailing,
+    ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, Trailing), Error>> + Send> {
+        Box::new(async { Err(Error::HttpRequestDenied) })
+    }
+}
+
 /// A fresh store, as an embedder makes one.
 pub(crate) fn store(engine: &Engine) -> Store<State> {
     let state = State {
         wasi: WasiCtx::builder().build(),
+        http: (WasiHttpCtx::new(), NoNetwork),
         table: ResourceTable::new(),
         limits: StoreLimitsBuilder::new().memory_size(64 << 20).build(),
     };
@@ -188,12 +221,43 @@ pub(crate) fn store(engine: &Engine) -> Store<State> {
     store
 }
 
+/// What no engine has by itself, for components that import it and do not use it here.
+fn forbid(linker: &mut Linker<State>, engine: &Engine, component: &Component) {
+    let own = [
+        "toolhost:",
+        "wasi:config/",
+        "wasi:keyvalue/",
+        "wasi:logging/",
+    ];
+    for (name, import) in component.component_type().imports(engine) {
+        let ComponentItem::ComponentInstance(instance) = import.ty else {
+            continue;
+        };
+        if !own.iter().any(|prefix| name.starts_with(prefix)) {
+            continue;
+        }
+        let mut linked = linker.instance(name).unwrap();
+        for (name, export) in instance.exports(engine) {
+            match export.ty {
+                ComponentItem::ComponentFunc(_) => linked
+                    .func_new(name, |_, _, _, _| wasmtime::bail!("it is not there"))
+                    .unwrap(),
+                ComponentItem::Resource(_) => linked
+                    .resource(name, ResourceType::host::<()>(), |_, _| Ok(()))
+                    .unwrap(),
+                _ => {}
+            }
+        }
+    }
+}
+
 impl Raw {
     fn new(engine: &Engine, component: &Path) -> Self {
         let component = Component::from_file(engine, component).unwrap();
         let mut linker = Linker::new(engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).unwrap();
-        linker.define_unknown_imports_as_traps(&component).unwrap();
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).unwrap();
+        forbid(&mut linker, engine, &component);
         let pre = BoundPre::new(linker.instantiate_pre(&component).unwrap()).unwrap();
         Self {
             engine: engine.clone(),

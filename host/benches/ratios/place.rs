@@ -1,6 +1,8 @@
 //! On which processors the sides of a measurement run. Left to itself the kernel may put the client
 //! beside one server and apart from the other, and keeps it so for seconds: then the ratio of two
-//! times with one call in flight says which of them was lucky. Here both get the same place.
+//! times with one call in flight says which of them was lucky. A server that wakes a second thread for
+//! every message is lucky more often: it keeps the other processor busy, and so the one that it needs is
+//! not asleep. Here both get the same place.
 
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -18,6 +20,11 @@ pub(crate) enum Place {
 
 impl Place {
     pub(crate) const ALL: [Self; 3] = [Self::One, Self::Two, Self::Free];
+
+    /// Whether both servers have the same.
+    pub(crate) const fn is_equal(self) -> bool {
+        !matches!(self, Self::Free)
+    }
 
     /// How it is called in the table.
     pub(crate) const fn name(self) -> &'static str {
