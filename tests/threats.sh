@@ -25,6 +25,7 @@ awk -v wanted="$*" -v suite="$suite" '
   # The results: test some::path::g01_g02_name ... ok
   /^test .* \.\.\. / {
     result = $NF
+    if (result == "FAILED") failed = failed "\nfailed: " $2
     name = $2; sub(/.*::/, "", name)
     parts = split(name, word, "_")
     for (i = 1; i <= parts && word[i] ~ /^[gnx][0-9]+$/; i++) {
@@ -53,6 +54,7 @@ awk -v wanted="$*" -v suite="$suite" '
       for (i = 1; i <= count; i++) line(id, substr(found[i], 1, 4), substr(found[i], 6))
     }
     printf "\n%d rows: %d pass, %d fail, %d without a test, %d later\n", rows, total["pass"], total["fail"], total["none"], total["later"]
+    if (failed != "") print substr(failed, 2)
     exit (suite != 0 || total["fail"] + total["none"] > 0)
   }
 ' tests/cases/threats.toml "$log"
