@@ -253,8 +253,12 @@ fn n49_a_head_without_end_is_an_error() {
         ] {
             let (began, before) = (Instant::now(), peak());
             let came = get(&house, &peer.url(target)).await;
+            // What announces a response again and again ends with its time. On a busy machine the
+            // guest does not get to say so before the call's own is over.
+            let announces = matches!(target, "/continue" | "/hints");
             assert!(
-                matches!(came.code(), "protocol" | "too-large" | "timeout"),
+                matches!(came.code(), "protocol" | "too-large" | "timeout")
+                    || announces && came.code() == "deadline-exceeded",
                 "{target}: {came:?}"
             );
             assert!(
