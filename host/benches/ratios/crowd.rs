@@ -26,7 +26,7 @@ const EACH: usize = 100;
 const ROUNDS: usize = 5;
 
 pub(crate) fn crowd(stage: &Stage) {
-    let test = stage.tool("test", "everything");
+    let test = stage.tool("test", "echo");
     let rogue = stage.tool("rogue", "rogue");
     let limits = "log = \"info\"\nlimits = { fuel = 10_000_000_000_000, deadline = \"1h\", concurrency = 200 }\n";
     stage.manifest("crowd", &format!("{test}{rogue}{limits}"));

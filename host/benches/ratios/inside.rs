@@ -51,7 +51,7 @@ pub(crate) fn call(stage: &Stage) {
         function: "echo",
         arguments: ECHO,
         succeeds: true,
-        component: &stage.guests.join("everything.wasm"),
+        component: &stage.guests.join("echo.wasm"),
         calls: 500,
     };
     let what = "a call in the process, against the raw call";
@@ -85,7 +85,7 @@ pub(crate) fn compare(stage: &Stage, subject: &Subject<'_>, what: &str, asked: &
         }
     });
     turns.print(what, "us", asked);
-    batches.print(&format!("  in batches of {}", subject.calls), "us", "");
+    batches.print(&format!("  in batches of {}", subject.calls), "us", asked);
 }
 
 /// Microseconds of a call through the whole host.

@@ -46,8 +46,6 @@ fn one_in_flight(
     for place in Place::ALL {
         place.during(servers, || {
             let what = format!("{door}, p50, {}", place.name());
-            // Where both have the same place; otherwise the kernel is measured, too.
-            let asked = if place.is_equal() { asked } else { "" };
             in_turns(a, b).print(&what, "us", asked);
             in_batches(a, b).print("  in batches of 500", "us", asked);
         });
@@ -92,7 +90,7 @@ pub(crate) fn http(stage: &Stage) {
         );
     }
     in_turns(&mut a, &mut b).print("HTTP, stateless, 1 in flight, p50", "us", "<= 2");
-    pairs.print("  in batches of 500", "us", "");
+    pairs.print("  in batches of 500", "us", "<= 2");
     print_one(
         "HTTP, calls beyond 35 ms (a stall has 40)",
         &stalls.to_string(),

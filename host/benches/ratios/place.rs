@@ -21,11 +21,6 @@ pub(crate) enum Place {
 impl Place {
     pub(crate) const ALL: [Self; 3] = [Self::One, Self::Two, Self::Free];
 
-    /// Whether both servers have the same.
-    pub(crate) const fn is_equal(self) -> bool {
-        !matches!(self, Self::Free)
-    }
-
     /// How it is called in the table.
     pub(crate) const fn name(self) -> &'static str {
         match self {

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 /// The host's binary.
 pub(crate) const TOOLHOST: &str = env!("CARGO_BIN_EXE_toolhost");
 
-/// A folder with a manifest that has the `test` and the `rogue` guest.
+/// A folder with a manifest of two tools: `test`, the twin of the reference's echo, and `rogue`.
 pub(crate) struct Stage {
     pub(crate) folder: PathBuf,
     pub(crate) guests: PathBuf,
@@ -29,7 +29,7 @@ impl Stage {
             "--target",
             "wasm32-wasip2",
         ]);
-        for guest in ["everything", "rogue", "types"] {
+        for guest in ["echo", "everything", "rogue", "types"] {
             cargo.args(["--package", &format!("guest-{guest}")]);
         }
         for tool in TOOLS {
@@ -42,7 +42,7 @@ impl Stage {
             folder,
             guests: target.join("wasm32-wasip2/guest"),
         };
-        let test = stage.tool("test", "everything");
+        let test = stage.tool("test", "echo");
         let rogue = stage.tool("rogue", "rogue");
         let limits =
             "limits = { fuel = 1_000_000_000_000, deadline = \"10m\", concurrency = 64 }\n";

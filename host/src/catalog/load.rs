@@ -1,7 +1,7 @@
 //! Loading: every tool of the manifest is read, compared with the lock, taken from the cache or
 //! compiled, linked, and its functions made ready. All that is wrong is said in one run.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -12,9 +12,10 @@ use sha2::{Digest, Sha256};
 
 use super::cache::Past;
 use super::docs::Docs;
+use super::idle::{idle, idle_rights};
 use super::inspect::MOST_BYTES;
 use super::{Cache, Catalog, Function, Lock, LockedTool, Tool, annotations, inspect, offer, reach};
-use crate::capability::{self, Equipment, World};
+use crate::capability::{Equipment, World};
 use crate::gate::Checks;
 use crate::manifest::{Grants, Manifest, ToolSpec};
 use crate::sandbox::{Prepared, Sandbox};
@@ -125,30 +126,6 @@ fn insert(catalog: &mut Catalog, functions: Vec<Function>, troubles: &mut Vec<Tr
     }
 }
 
-/// Rights that name a function nobody has.
-fn idle_rights(manifest: &Manifest, catalog: &Catalog, lock: &Lock) -> Vec<Trouble> {
-    let rights = manifest.callers.iter().flat_map(|caller| &caller.may);
-    rights
-        .filter_map(|right| {
-            let (tool, function) = (right.tool.as_ref()?, right.function.as_ref()?);
-            lock.tools.get(&**tool)?;
-            let id = FunctionId {
-                tool: tool.clone(),
-                function: function.clone(),
-            };
-            let known = catalog
-                .find(&id.agent_name())
-                .is_some_and(|found| found.listed.id == id);
-            (!known).then(|| Trouble {
-                line: right.line,
-                message: format!(
-                    "`{id}`: tool `{tool}` has no function `{function}`; see `toolhost list`"
-                ),
-            })
-        })
-        .collect()
-}
-
 fn load_tool(
     sandbox: &Sandbox,
     spec: &Arc<ToolSpec>,
@@ -218,15 +195,6 @@ fn load_tool(
     functions.collect()
 }
 
-/// What is said of a tool in vain: grants, sections and rules that nothing of it can use.
-#[must_use]
-pub fn idle(spec: &ToolSpec, locked: &LockedTool) -> Vec<Trouble> {
-    let mut troubles = idle_grants(spec, &locked.imports);
-    troubles.extend(idle_sections(spec, locked));
-    troubles.extend(idle_arguments(spec, locked));
-    troubles
-}
-
 /// Whether a component that does not say itself what it offers has what the lock says.
 fn agrees(spec: &ToolSpec, locked: &LockedTool, prepared: &Prepared) -> Result<(), String> {
     let same = if !spec.uses.is_empty() {
@@ -242,79 +210,6 @@ fn agrees(spec: &ToolSpec, locked: &LockedTool, prepared: &Prepared) -> Result<(
         return Ok(());
     }
     Err("its functions changed since it was locked; see what changed with `toolhost lock`".into())
-}
-
-/// Rules that compare with an argument that no function under them has: nothing passes them.
-fn idle_arguments(spec: &ToolSpec, locked: &LockedTool) -> Vec<Trouble> {
-    let mut idle: BTreeMap<(u32, &str), bool> = BTreeMap::new();
-    for function in &locked.functions {
-        let properties = function.input_schema.get("properties");
-        let rules = spec.function(&function.name).grants.http.iter();
-        for rule in rules.flat_map(|grant| &grant.allow) {
-            for name in rule.content.iter().flat_map(|content| content.arguments()) {
-                let has = properties.is_some_and(|known| known.get(&**name).is_some());
-                *idle.entry((rule.line, name)).or_default() |= has;
-            }
-        }
-    }
-    idle.into_iter()
-        .filter(|(_, has)| !has)
-        .map(|((line, argument), _)| Trouble {
-            line,
-            message: format!(
-                "tool `{}`: no function under this rule has an argument `{argument}`; \
-                 see `toolhost list --json`",
-                spec.name
-            ),
-        })
-        .collect()
-}
-
-/// Function sections for functions the tool does not have.
-fn idle_sections(spec: &ToolSpec, locked: &LockedTool) -> Vec<Trouble> {
-    spec.functions
-        .iter()
-        .filter(|(name, _)| {
-            locked
-                .functions
-                .iter()
-                .all(|function| *function.name != ***name)
-        })
-        .map(|(name, section)| Trouble {
-            line: section.line,
-            message: format!(
-                "tool `{}` has no function `{name}`; see `toolhost list`",
-                spec.name
-            ),
-        })
-        .collect()
-}
-
-/// Grants that no import of the component could use.
-fn idle_grants(spec: &ToolSpec, imports: &[String]) -> Vec<Trouble> {
-    let mut found: Vec<(u32, &str)> = Vec::new();
-    for section in std::iter::once(&spec.all).chain(spec.functions.values()) {
-        let grants = &section.grants;
-        found.extend(grants.http.iter().map(|grant| (grant.line, "http")));
-        found.extend(grants.dir.iter().map(|grant| (grant.line, "dir")));
-        found.extend(grants.env.iter().map(|grant| (grant.line, "env")));
-        found.extend(grants.kv.iter().map(|grant| (grant.line, "kv")));
-        found.extend(grants.config.iter().map(|grant| (grant.line, "config")));
-        found.extend(grants.log.iter().map(|grant| (grant.line, "log")));
-    }
-    found.sort_unstable();
-    found.dedup();
-    found
-        .into_iter()
-        .filter(|(_, kind)| !capability::usable(kind, imports))
-        .map(|(line, kind)| Trouble {
-            line,
-            message: format!(
-                "tool `{}` cannot use this {kind} grant: its component imports nothing for it",
-                spec.name
-            ),
-        })
-        .collect()
 }
 
 /// Reads one component and compiles it for the engine of this generation, also one that did not

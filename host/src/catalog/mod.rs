@@ -9,6 +9,7 @@ mod confine;
 mod define;
 mod docs;
 pub mod embedded;
+mod idle;
 mod inspect;
 mod kind;
 mod load;
@@ -27,11 +28,10 @@ pub use cache::Cache;
 pub use child::compile_child;
 pub use compile::{CompileLimits, Compiler};
 pub use docs::Docs;
+pub use idle::idle;
 pub use inspect::{Inspected, inspect};
 pub use kind::{Kind, Looked, is_component, look};
-pub use load::{
-    Loaded, Places, Trouble, idle, load, load_after, lock_path, lock_tools, open_component,
-};
+pub use load::{Loaded, Places, Trouble, load, load_after, lock_path, lock_tools, open_component};
 pub use lock::{Change, Lock, LockedTool};
 
 use crate::capability::Equipment;
