@@ -2,7 +2,7 @@
 //! beside one server and apart from the other, and keeps it so for seconds: then the ratio of two
 //! times with one call in flight says which of them was lucky. A server that wakes a second thread for
 //! every message is lucky more often: it keeps the other processor busy, and so the one that it needs is
-//! not asleep. Here both get the same place.
+//! not asleep. So both are given the same place, too.
 
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
