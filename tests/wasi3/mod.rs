@@ -56,7 +56,9 @@ async fn a_loop_is_out_of_fuel_and_one_with_fuel_to_spare_ends_at_its_deadline()
 #[tokio::test]
 async fn who_sleeps_past_the_deadline_or_waits_for_nothing_is_ended() {
     let house = house("limits = { deadline = \"200ms\" }\n");
-    assert_eq!(said(&house, "wasi3_sleep", json!({ "ms": 0 })).await, "0");
+    // It says how long it slept, which a busy machine decides.
+    let slept = said(&house, "wasi3_sleep", json!({ "ms": 0 })).await;
+    assert!(slept.parse::<u64>().is_ok_and(|ms| ms < 200), "{slept}");
     house
         .ends_with(
             "wasi3_sleep",
