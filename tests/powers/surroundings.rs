@@ -150,6 +150,11 @@ fn g02_g16_log_stdout_and_stderr_end_at_their_limit() {
     );
     assert!(ended.err.contains("log limit reached"), "{ended:?}");
 
+    let nothing = json!({ "text": "", "times": 1_000 }).to_string();
+    let ended = run(&["call", "rogue.log", &nothing]);
+    let lines = guest_lines(&ended.err).len();
+    assert!(lines <= 17, "{lines} lines of nothing");
+
     let ended = run(&["call", "rogue.babble", r#"{"mib":1}"#]);
     assert_eq!(ended.code, 0, "{ended:?}");
     assert_eq!(

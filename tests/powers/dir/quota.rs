@@ -269,3 +269,28 @@ async fn g45_open_files_are_capped_and_come_back_with_the_call() {
     let list = house.call("rogue_list", json!({ "path": "/work" })).await;
     assert_eq!(structured(&list)["result"], json!(["old.txt"]));
 }
+
+/// What the host holds for a guest is bounded in size, not only in number.
+#[tokio::test]
+async fn g45_listings_that_are_not_read_share_their_room() {
+    let site = Site::new();
+    for index in 0..20_000 {
+        site.write(&format!("many/{index}"), "");
+    }
+    let many = r#"
+[tool.rogue]
+component = "rogue.wasm"
+limits.deadline = "60s"
+[tool.rogue.dir.many]
+host = "many"
+guest = "/many"
+access = "read"
+"#;
+    let house = House::at(site, many);
+    for _ in 0..2 {
+        let begin = ["list-begin", "0"];
+        let tried: [&[&str]; 5] = [&begin, &begin, &begin, &["list-end"], &begin];
+        let came = acts(&house, &tried).await;
+        assert_eq!(came, ["ok", "ok", "insufficient-memory", "ok", "ok"]);
+    }
+}

@@ -85,7 +85,9 @@ impl HostDescriptor for Dirs<'_> {
     async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<ReaddirIterator>> {
         let work = self.listing(&fd)?;
         let listed = self.have(&fd, work).await?;
-        Ok(self.table.push(listed)?)
+        let stream = self.table.push(listed.entries)?;
+        self.state.listings.insert(stream.rep(), listed.room);
+        Ok(stream)
     }
 
     async fn sync(&mut self, fd: Fd) -> FsResult<()> {

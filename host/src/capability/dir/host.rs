@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::sync::Arc;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{HasData, Resource, ResourceTable};
 use wasmtime_wasi::filesystem::{self as wasi, Descriptor};
 use wasmtime_wasi::p2::bindings::filesystem::preopens;
@@ -15,12 +16,17 @@ use super::clerk::Clerks;
 use super::desk::Desk;
 use super::place::{Place, Places, Shelf};
 use super::stream::{Met, Source, Writer};
+use super::work::LISTED;
 use super::write::Position;
 
 /// The directories of one call.
 pub struct State {
     places: Option<Arc<Places>>,
     pub(super) origins: HashMap<u32, Origin>,
+    /// Room for entries that are listed and not read yet.
+    pub(super) room: Arc<Semaphore>,
+    /// What the guest's listings take of it.
+    pub(super) listings: HashMap<u32, OwnedSemaphorePermit>,
 }
 
 /// Where a guest's descriptor comes from.
@@ -40,6 +46,8 @@ impl State {
         Ok(Self {
             places: shelf.open()?,
             origins: HashMap::new(),
+            room: Arc::new(Semaphore::new(LISTED)),
+            listings: HashMap::new(),
         })
     }
 }
@@ -242,6 +250,7 @@ impl HostDirectoryEntryStream for Dirs<'_> {
     }
 
     fn drop(&mut self, stream: Resource<ReaddirIterator>) -> wasmtime::Result<()> {
+        self.state.listings.remove(&stream.rep());
         self.table.delete(stream)?;
         Ok(())
     }

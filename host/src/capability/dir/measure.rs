@@ -21,7 +21,8 @@ pub(super) struct Usage {
     pub(super) files: u64,
 }
 
-/// Counts, but not beyond `most` files.
+/// Counts, but not beyond `most` files: where there are so many, what the rest has in bytes is not
+/// known, and no number of them is small enough.
 pub(super) fn measure(root: &File, most: u64) -> io::Result<Usage> {
     let root = Dir::from_std_file(root.try_clone()?);
     let mut usage = Usage::default();
@@ -35,6 +36,7 @@ pub(super) fn measure(root: &File, most: u64) -> io::Result<Usage> {
         if let Some(metadata) = gone_or_closed(entry.and_then(|entry| look(&entry)))? {
             usage.files += 1;
             if usage.files >= most {
+                usage.bytes = u64::MAX;
                 break;
             }
             let (metadata, inner) = metadata;
@@ -107,7 +109,11 @@ mod tests {
                 files: 6
             }
         );
-        assert_eq!(measure(&root, 3).unwrap().files, 3);
+        let full = Usage {
+            bytes: u64::MAX,
+            files: 3,
+        };
+        assert_eq!(measure(&root, 3).unwrap(), full);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::OwnedSemaphorePermit;
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     self, ErrorCode, HostDescriptor as _, NewTimestamp, PathFlags,
@@ -15,8 +16,14 @@ use super::open::Wish;
 use super::place::Place;
 use super::write::{self, Found};
 
-/// The most entries of a directory that are listed: a listing is held in memory as a whole.
-const LISTED: usize = 50_000;
+/// The most entries that all listings of a call have together: each is held in memory as a whole.
+pub(super) const LISTED: usize = 50_000;
+
+/// A directory's entries, and the room that they take.
+pub(super) struct Listed {
+    pub(super) entries: ReaddirIterator,
+    pub(super) room: OwnedSemaphorePermit,
+}
 
 /// Work for a clerk.
 pub(super) type Work<T> = Box<dyn FnOnce() -> FsResult<T> + Send>;
@@ -50,17 +57,20 @@ impl Dirs<'_> {
         Ok(Box::new(move || write::resize(&place, &file, size)))
     }
 
-    pub(super) fn listing(&self, fd: &Fd) -> FsResult<Work<ReaddirIterator>> {
-        let dir = self.dir(fd)?;
+    pub(super) fn listing(&self, fd: &Fd) -> FsResult<Work<Listed>> {
+        let (dir, room) = (self.dir(fd)?, Arc::clone(&self.state.room));
         Ok(Box::new(move || {
             let all = cap_std::fs::Dir::from_std_file(dir.dir.try_clone()?);
-            if all.entries()?.take(LISTED + 1).count() > LISTED {
-                return Err(ErrorCode::InsufficientMemory.into());
-            }
+            let count = all.entries()?.take(LISTED + 1).count();
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            let room = room
+                .try_acquire_many_owned(count)
+                .map_err(|_| ErrorCode::InsufficientMemory)?;
             let mut desk = Desk::default();
             let fd = desk.lay(Descriptor::Dir(dir))?;
             let listed = at_once(desk.view().read_directory(fd))?;
-            Ok(desk.table.delete(listed)?)
+            let entries = desk.table.delete(listed)?;
+            Ok(Listed { entries, room })
         }))
     }
 

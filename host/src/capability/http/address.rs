@@ -57,6 +57,8 @@ pub enum Class {
     V4Translated,
     /// A door of this very host. The dialer knows them, no range does.
     OwnDoor,
+    /// On the internet, where a grant's credential would be read by everyone on the way.
+    InClear,
 }
 
 impl Class {
@@ -85,6 +87,7 @@ impl Class {
             Self::V4Compatible => "v4-compatible",
             Self::V4Translated => "v4-translated",
             Self::OwnDoor => "own-door",
+            Self::InClear => "in-clear",
         }
     }
 
@@ -94,7 +97,12 @@ impl Class {
     pub const fn can_be_granted(self) -> bool {
         !matches!(
             self,
-            Self::Metadata | Self::Unspecified | Self::Multicast | Self::Broadcast | Self::OwnDoor
+            Self::Metadata
+                | Self::Unspecified
+                | Self::Multicast
+                | Self::Broadcast
+                | Self::OwnDoor
+                | Self::InClear
         )
     }
 }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::address::{Class, may_dial};
 use super::content::Content;
 
 /// One named grant: an origin, what may be asked of it, and what the host adds.
@@ -26,6 +27,23 @@ pub struct HttpGrant {
     pub redirects: u32,
     /// How its requests leave the host.
     pub way: Way,
+}
+
+impl HttpGrant {
+    /// Says whether a connection of this grant may go to an address: a public one, or one that
+    /// `private` covers. Where a credential goes along in clear, `private` is all there is: its host
+    /// was said not to be on the internet, whatever its name resolves to today.
+    ///
+    /// # Errors
+    /// The class that forbids it.
+    pub fn may_dial(&self, ip: IpAddr) -> Result<(), Class> {
+        may_dial(ip, &self.private)?;
+        let in_clear = self.auth.is_some() && self.origin.scheme == Scheme::Http;
+        if in_clear && !self.private.iter().any(|network| network.contains(ip)) {
+            return Err(Class::InClear);
+        }
+        Ok(())
+    }
 }
 
 /// How the requests of a grant leave the host.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use http::Method;
 use url::{Host, Url, form_urlencoded};
 
-use super::address::{Class, is_localhost, is_metadata_name, loopback, may_dial};
+use super::address::{Class, is_localhost, is_metadata_name, loopback};
 use super::content::{Arguments, ContentMiss, Part, Sent};
 use super::path::CanonicalPath;
 use super::target::{Ask, Asked, TargetError};
@@ -171,7 +171,8 @@ pub fn decide(
     })
 }
 
-/// Decides on a request that a redirect asks for: it goes out without a credential.
+/// Decides on a request that a redirect asks for: it goes out without a credential. A grant whose
+/// connections show the host's own certificate has no way to go without.
 ///
 /// # Errors
 /// Why it does not go out.
@@ -180,7 +181,20 @@ pub fn follow(
     asked: &Asked,
     sent: &Sent<'_>,
 ) -> Result<Verdict, Refusal> {
-    decide(grants, asked, sent).map(|verdict| Verdict {
+    let verdict = decide(grants, asked, sent)?;
+    let grant = verdict.grant();
+    if grant.way.tls.client.is_some() {
+        return Err(Refusal {
+            kind: RefusalKind::Denied,
+            say: format!(
+                "The redirect was not followed: {} is shown the host's certificate, and somebody \
+                 else chose to go there. Ask for the place itself.",
+                grant.origin
+            ),
+            nearest: Some(Arc::clone(&grant.name)),
+        });
+    }
+    Ok(Verdict {
         followed: true,
         ..verdict
     })
@@ -258,8 +272,8 @@ fn rule_miss(rule: &Rule, asked: &Asked) -> Option<RuleMiss> {
 /// An address written as such is judged here: no resolver will ever see it.
 fn check_address(grant: &HttpGrant, asked: &Asked) -> Result<(), Refusal> {
     let judged = match &asked.origin.host {
-        Host::Ipv4(ip) => may_dial(IpAddr::V4(*ip), &grant.private),
-        Host::Ipv6(ip) => may_dial(IpAddr::V6(*ip), &grant.private),
+        Host::Ipv4(ip) => grant.may_dial(IpAddr::V4(*ip)),
+        Host::Ipv6(ip) => grant.may_dial(IpAddr::V6(*ip)),
         Host::Domain(name) if is_metadata_name(name) => Err(Class::Metadata),
         Host::Domain(name) if is_localhost(name) => loopback(&grant.private).map(drop),
         Host::Domain(_) => Ok(()),
@@ -273,6 +287,12 @@ fn check_address(grant: &HttpGrant, asked: &Asked) -> Result<(), Refusal> {
 
 /// The sentence for an address that no grant opens, here and in the dialer.
 pub(crate) fn address_denied(origin: &Origin, class: Class) -> String {
+    if class == Class::InClear {
+        return format!(
+            "{origin} was not asked: its address is on the public internet, which the host's \
+             credential does not cross in clear. Its operator should look."
+        );
+    }
     format!(
         "{origin} was not asked: its address is not on the public internet ({class}), and the \
          grant does not cover it. Another request to this host will be denied too."

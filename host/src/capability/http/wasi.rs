@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited, StreamBody};
+use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpHooks};
 
 use super::ahead::{ahead, room};
@@ -17,23 +17,36 @@ use crate::capability::frame::Pen;
 /// What a guest may write to a request's body at once, in bytes.
 const CHUNK: usize = 64 << 10;
 
+/// What the bodies of one call's requests may hold together while they are written and sent, in bytes;
+/// more where one alone may be larger.
+const BODIES: usize = 8 << 20;
+
+/// What a guest hears where there is no room for a body.
+const FULL: &str = "The request was not sent: the bodies of the requests that this call has under way are too large together. Finish some of them first.";
+
 /// How long after its call's end nothing waits for a guest any more, whatever else went wrong.
 const LATE: Duration = Duration::from_millis(100);
 
 /// Everything that `wasi:http` asks its embedder.
 pub(super) struct Hooks {
     context: Arc<HttpContext>,
-    request_body: u64,
+    /// The largest body of a request, in bytes.
+    most: usize,
+    /// For the bodies of requests.
+    bodies: Arc<Semaphore>,
     pen: Pen,
     /// For what is read ahead, once there is a response.
     room: Option<Arc<Semaphore>>,
 }
 
 impl Hooks {
-    pub(super) const fn new(context: Arc<HttpContext>, request_body: u64, pen: Pen) -> Self {
+    pub(super) fn new(context: Arc<HttpContext>, request_body: u64, pen: Pen) -> Self {
+        let most = usize::try_from(request_body).unwrap_or(usize::MAX);
+        let bodies = most.clamp(BODIES, Semaphore::MAX_PERMITS);
         Self {
             context,
-            request_body,
+            most,
+            bodies: Arc::new(Semaphore::new(bodies)),
             pen,
             room: None,
         }
@@ -64,7 +77,7 @@ impl WasiHttpHooks for Hooks {
         _sent: Trailing,
     ) -> Box<dyn Future<Output = Result<(http::Response<Body>, Trailing), Error>> + Send> {
         let context = self.context.clone();
-        let most = usize::try_from(self.request_body).unwrap_or(usize::MAX);
+        let (most, bodies) = (self.most, Arc::clone(&self.bodies));
         // Held until the exchange and its body are gone: a call's record waits for its attempts.
         let held = self.pen.hold();
         let room = Arc::clone(self.room.get_or_insert_with(room));
@@ -72,8 +85,8 @@ impl WasiHttpHooks for Hooks {
         Box::new(async move {
             let (head, body) = request.into_parts();
             // A guest of WASI 0.3 may hold its trailers back for ever. Its call ends before this does.
-            let whole = tokio::time::timeout(context.left() + LATE, collect(body, most));
-            let body = whole.await.map_err(|_| Error::ConnectionWriteTimeout)??;
+            let whole = tokio::time::timeout(context.left() + LATE, collect(body, most, bodies));
+            let (body, _room) = whole.await.map_err(|_| Error::ConnectionWriteTimeout)??;
             let asked = parts(&head, body);
             let answered = tokio::time::timeout(head_timeout, exchange(&context, asked));
             let response = answered.await.map_err(|_| Error::ConnectionReadTimeout)??;
@@ -116,17 +129,31 @@ fn timeouts(options: Option<&RequestOptions>) -> (Duration, Duration) {
     (head.min(LONGEST), bounded(options.between_bytes_timeout))
 }
 
-async fn collect(body: Body, most: usize) -> Result<Bytes, Error> {
-    match Limited::new(body, most).collect().await {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) => match error.downcast::<Error>() {
-            Ok(error) => Err(*error),
-            Err(error) if error.is::<LengthLimitError>() => {
-                Err(Error::HttpRequestBodySize(u64::try_from(most).ok()))
-            }
-            Err(error) => Err(Error::InternalError(Some(error.to_string()))),
-        },
+/// A body as a whole, and the room that it takes until it is sent.
+async fn collect(
+    mut body: Body,
+    most: usize,
+    bodies: Arc<Semaphore>,
+) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Error> {
+    let mut whole = BytesMut::new();
+    let mut taken: Option<OwnedSemaphorePermit> = None;
+    while let Some(frame) = body.frame().await.transpose()? {
+        let Ok(piece) = frame.into_data() else {
+            continue;
+        };
+        if piece.len() > most.saturating_sub(whole.len()) {
+            return Err(Error::HttpRequestBodySize(u64::try_from(most).ok()));
+        }
+        let bytes = u32::try_from(piece.len()).unwrap_or(u32::MAX);
+        let room = Arc::clone(&bodies).try_acquire_many_owned(bytes);
+        let room = room.map_err(|_| Error::InternalError(Some(FULL.to_owned())))?;
+        match &mut taken {
+            Some(taken) => taken.merge(room),
+            None => taken = Some(room),
+        }
+        whole.extend_from_slice(&piece);
     }
+    Ok((whole.freeze(), taken))
 }
 
 /// The guest's request as it said it: what it means is the judge's to find out.
@@ -170,7 +197,27 @@ impl From<HttpError> for Error {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
     use super::*;
+
+    /// A guest may begin as many requests as it has handles, and end none.
+    #[tokio::test]
+    async fn bodies_of_one_call_share_their_room() {
+        let body = |bytes: usize| {
+            let pieces = vec![Ok::<_, Error>(Frame::data(Bytes::from(vec![7; bytes])))];
+            Body::new(StreamBody::new(futures_util::stream::iter(pieces)))
+        };
+        let room = Arc::new(Semaphore::new(10));
+        let (whole, first) = collect(body(6), 8, Arc::clone(&room)).await.unwrap();
+        assert_eq!(whole, vec![7; 6]);
+        let none = collect(body(5), 8, Arc::clone(&room)).await;
+        assert!(matches!(none, Err(Error::InternalError(Some(say))) if say == FULL));
+        let large = collect(body(9), 8, Arc::clone(&room)).await;
+        assert!(matches!(large, Err(Error::HttpRequestBodySize(Some(8)))));
+        drop(first);
+        assert!(collect(body(5), 8, room).await.is_ok());
+    }
 
     #[test]
     fn no_timeout_is_zero_or_endless() {

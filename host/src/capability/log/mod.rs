@@ -19,6 +19,10 @@ use crate::terms::is_hidden;
 /// The longest message that is kept, in bytes.
 const MESSAGE: usize = 4_096;
 
+/// What a message takes of a call's limit beyond its text, in bytes: a line has a time, a level and a
+/// name of its own, also around nothing.
+const LINE: usize = 64;
+
 /// The interface's other names in the wild, of the same one function: the draft without a version,
 /// and as if it were no draft. Releases of that series would find it, too.
 pub const NAMES: [&str; 2] = ["wasi:logging/logging", "wasi:logging/logging@0.1.0"];
@@ -74,7 +78,7 @@ impl State {
         if self.level.is_none_or(|lowest| level < lowest) || self.left == 0 {
             return;
         }
-        let size = u64::try_from(context.len() + message.len()).unwrap_or(u64::MAX);
+        let size = u64::try_from(context.len() + message.len() + LINE).unwrap_or(u64::MAX);
         if size > self.left {
             self.left = 0;
             tracing::warn!(target: "guest", tool = %self.speaker, "log limit reached; the rest of this call's messages is dropped");

@@ -333,11 +333,11 @@ fn check_head(verdict: &Verdict, response: &reqwest::Response, cap: u64) -> Resu
     if let Some(peer) = response.remote_addr() {
         // It was vetted before it was dialled; this is the proof after the fact, of a connection
         // from the pool too.
-        let private: &[_] = match grant.way.proxy {
-            Some(_) => &ANYWHERE,
-            None => &grant.private,
+        let judged = match grant.way.proxy {
+            Some(_) => may_dial(peer.ip(), &ANYWHERE),
+            None => grant.may_dial(peer.ip()),
         };
-        may_dial(peer.ip(), private).map_err(|class| DialError::denied(class, verdict))?;
+        judged.map_err(|class| DialError::denied(class, verdict))?;
     }
     if response.status() == StatusCode::SWITCHING_PROTOCOLS || !within_bounds(response.headers()) {
         return Err(DialError::new(DialErrorKind::Protocol, &grant.origin, None));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{
     Destination, Source as From, StreamConsumer, StreamProducer, StreamResult, VecBuffer,
@@ -18,7 +19,7 @@ use super::End;
 use super::convert::{told_code, told_entry};
 use crate::capability::dir::clerk::Clerks;
 use crate::capability::dir::stream::{PIECE, Source};
-use crate::capability::dir::work::Work;
+use crate::capability::dir::work::{Listed, Work};
 use crate::capability::dir::write::Position;
 
 type Waiting<T> = Pin<Box<dyn Future<Output = FsResult<T>> + Send>>;
@@ -168,15 +169,15 @@ impl<D> StreamConsumer<D> for Pushing {
 
 /// A directory's entries.
 pub(super) struct Listing {
-    waiting: Option<Waiting<ReaddirIterator>>,
-    entries: Option<Entries>,
+    waiting: Option<Waiting<Listed>>,
+    entries: Option<(Entries, OwnedSemaphorePermit)>,
     told: Told,
 }
 
 type Entries = <ReaddirIterator as IntoIterator>::IntoIter;
 
 impl Listing {
-    pub(super) fn new(clerks: Arc<Clerks>, work: Work<ReaddirIterator>, end: End) -> Self {
+    pub(super) fn new(clerks: Arc<Clerks>, work: Work<Listed>, end: End) -> Self {
         Self {
             waiting: Some(Box::pin(async move { clerks.run(work).await })),
             entries: None,
@@ -226,11 +227,11 @@ impl<D> StreamProducer<D> for Listing {
             };
             this.waiting = None;
             match listed {
-                Ok(listed) => this.entries = Some(listed.into_iter()),
+                Ok(Listed { entries, room }) => this.entries = Some((entries.into_iter(), room)),
                 Err(error) => return Poll::Ready(this.told.over(error)),
             }
         }
-        let Some(entries) = &mut this.entries else {
+        let Some((entries, _room)) = &mut this.entries else {
             return Poll::Ready(Ok(StreamResult::Dropped));
         };
         let (found, ended) = some(entries, room.min(MOST));

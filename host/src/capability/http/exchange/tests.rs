@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use futures_util::StreamExt as _;
+use tokio::sync::oneshot;
 
 use super::*;
 use crate::capability::http::ahead::{ahead, room};
@@ -588,4 +589,26 @@ fn futures_and_bodies_can_be_sent() {
     }
     let _: fn(&HttpContext, Request) = given;
     let _: fn(&Body) = sent::<Body>;
+}
+
+/// Whoever waits until nothing of a call is under way finds every attempt written down.
+#[tokio::test]
+async fn what_is_read_ahead_is_written_down_before_it_is_let_go() {
+    struct Held(Arc<Mutex<Vec<Attempt>>>, Option<oneshot::Sender<usize>>);
+    impl Drop for Held {
+        fn drop(&mut self) {
+            let written = self.0.lock().unwrap().len();
+            self.1.take().unwrap().send(written).unwrap();
+        }
+    }
+    let upstream = Upstream::start(|_| ok("", &vec![7; 3 << 20])).await;
+    let call = Call::new(vec![loopback_grant(upstream.port, None)], Limits::DEFAULT);
+    let (response, written) = call.send(get(&upstream, "/a")).await.unwrap();
+    assert!(written.is_empty());
+    let (tell, told) = oneshot::channel();
+    let held = Held(Arc::clone(&call.written), Some(tell));
+    let mut pieces = Box::pin(ahead(response.body, room(), held));
+    pieces.next().await.unwrap().unwrap();
+    drop(pieces);
+    assert_eq!(told.await.unwrap(), 1);
 }

@@ -3,7 +3,7 @@
 //! It follows nothing by itself: no redirects, no proxies from the environment, no cookies, no
 //! retries.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use reqwest::tls::Version;
@@ -11,7 +11,7 @@ use url::Host;
 use zeroize::Zeroizing;
 
 use super::{CONNECT_TIMEOUT, Doors, IDLE_TIMEOUT, POOL_IDLE, POOL_SIZE};
-use crate::capability::http::{HttpGrant, MAX_HEADER_BYTES, MAX_HEADERS, Network, Scheme};
+use crate::capability::http::{Class, HttpGrant, MAX_HEADER_BYTES, MAX_HEADERS, Network, Scheme};
 use crate::capability::service::resolve::{Resolve, Unresolved, vetted};
 
 /// What TLS uses beyond the system's certificates.
@@ -137,6 +137,7 @@ pub(super) fn client(vetting: Vetting, tls: Tls) -> reqwest::Result<reqwest::Cli
 }
 
 /// Answers `reqwest` with vetted addresses only.
+#[derive(Clone)]
 pub(super) struct Vetting {
     pub(super) resolver: Arc<dyn Resolve>,
     pub(super) grant: Arc<HttpGrant>,
@@ -144,6 +145,17 @@ pub(super) struct Vetting {
 }
 
 impl Vetting {
+    /// Why this grant's requests may not go to an address that lies in the networks they may go to.
+    fn kept_off(&self, ip: IpAddr) -> Option<Class> {
+        let (port, _) = self.next_hop();
+        let own_door = self.doors.class(ip, port);
+        let in_clear = || match self.grant.way.proxy {
+            Some(_) => None,
+            None => self.grant.may_dial(ip).err(),
+        };
+        own_door.or_else(in_clear)
+    }
+
     /// Where connections go, and which networks they may go to.
     fn next_hop(&self) -> (u16, &[Network]) {
         match &self.grant.way.proxy {
@@ -155,13 +167,11 @@ impl Vetting {
 
 impl reqwest::dns::Resolve for Vetting {
     fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
-        let resolver = Arc::clone(&self.resolver);
-        let doors = self.doors.clone();
-        let (port, private) = self.next_hop();
-        let private = private.to_vec();
+        let vetting = self.clone();
         Box::pin(async move {
-            let addresses = vetted(&*resolver, name.as_str(), &private).await?;
-            if let Some(class) = addresses.iter().find_map(|ip| doors.class(*ip, port)) {
+            let (_, private) = vetting.next_hop();
+            let addresses = vetted(&*vetting.resolver, name.as_str(), private).await?;
+            if let Some(class) = addresses.iter().find_map(|ip| vetting.kept_off(*ip)) {
                 return Err(Unresolved::Denied(class).into());
             }
             // Port 0 stands for the URL's own.

@@ -336,6 +336,56 @@ async fn dial(dialer: &Dialer, grant: &Arc<HttpGrant>) -> Result<StatusCode, Dia
     }
 }
 
+/// A credential that may cross the operator's network in clear does not cross the internet, whatever
+/// the name points to today.
+#[tokio::test]
+async fn a_credential_in_clear_goes_to_the_private_network_alone() {
+    let upstream = Upstream::start(|_| ok("", b"hello")).await;
+    for (answer, auth, expected) in [
+        (
+            &["93.184.216.34"][..],
+            true,
+            Err(DialErrorKind::Denied(Class::InClear)),
+        ),
+        (
+            &["127.0.0.1", "93.184.216.34"],
+            true,
+            Err(DialErrorKind::Denied(Class::InClear)),
+        ),
+        (&["127.0.0.1"], true, Err(DialErrorKind::Credential)),
+        (&["127.0.0.1"], false, Ok(StatusCode::OK)),
+    ] {
+        let mut grant = grant("shop", "http://shop.test", &["GET /**"]);
+        grant.origin.port = upstream.port;
+        grant.private = vec![network("127.0.0.0/8")];
+        grant.auth = auth.then(|| Auth::Bearer {
+            secret: "shop".into(),
+        });
+        let dialer = Dialer::with_resolver(Answers::new(&[answer]));
+        let grant = Arc::new(grant);
+        let secret = Secret::new(b"a-secret-of-the-shop".to_vec()).unwrap();
+        let verdict = verdict(&grant, "GET", "/");
+        let secret = (expected != Err(DialErrorKind::Credential)).then_some(&secret);
+        let sent = dialer
+            .send(&verdict, Outgoing::default(), secret, CAPS)
+            .await;
+        let sent = sent
+            .map(|incoming| incoming.status)
+            .map_err(|error| error.kind);
+        assert_eq!(sent, expected, "{answer:?} {auth}");
+    }
+    assert_eq!(upstream.requests().len(), 1);
+    let mut literal = grant("shop", "http://93.184.216.34", &["GET /**"]);
+    literal.private = vec![network("10.0.0.0/8")];
+    assert_eq!(literal.may_dial("93.184.216.34".parse().unwrap()), Ok(()));
+    literal.auth = Some(Auth::Bearer {
+        secret: "shop".into(),
+    });
+    let public = literal.may_dial("93.184.216.34".parse().unwrap());
+    assert_eq!(public, Err(Class::InClear));
+    assert_eq!(literal.may_dial("10.0.0.1".parse().unwrap()), Ok(()));
+}
+
 /// N23, N24: nothing is sent to a name that points inside.
 #[tokio::test]
 async fn names_are_vetted() {

@@ -4,24 +4,20 @@ use toolhost_sdk::ToolError;
 use wasip2::clocks::wall_clock::Datetime;
 use wasip2::filesystem::preopens::get_directories;
 use wasip2::filesystem::types::{
-    Descriptor, DescriptorFlags, ErrorCode, NewTimestamp, OpenFlags, PathFlags,
-    filesystem_error_code,
+    Descriptor, DescriptorFlags, DirectoryEntryStream, ErrorCode, NewTimestamp, OpenFlags,
+    PathFlags, filesystem_error_code,
 };
 use wasip2::io::streams::{OutputStream, StreamError};
 
-/// What is open.
-pub(super) struct Desk(Vec<Option<Descriptor>>);
+/// What is open, and listings that are not read.
+pub(super) struct Desk(Vec<Option<Descriptor>>, Vec<DirectoryEntryStream>);
 
 type Did = Result<String, ErrorCode>;
 
 impl Desk {
     pub(super) fn new() -> Self {
-        Self(
-            get_directories()
-                .into_iter()
-                .map(|(dir, _)| Some(dir))
-                .collect(),
-        )
+        let given = get_directories().into_iter().map(|(dir, _)| Some(dir));
+        Self(given.collect(), Vec::new())
     }
 
     pub(super) fn all(mut self, acts: &[Vec<String>]) -> Result<Vec<String>, ToolError> {
@@ -66,6 +62,11 @@ impl Desk {
             }
             ["write" | "stream" | "append" | "zeroes", ..] => self.write(words),
             ["list", dir] => Some(self.list(dir)),
+            ["list-begin", dir] => {
+                let listing = self.fd(dir).and_then(Descriptor::read_directory);
+                Some(done(listing.map(|listing| self.1.push(listing))))
+            }
+            ["list-end"] => Some(done(self.1.pop().map(drop).ok_or(ErrorCode::BadDescriptor))),
             _ => self.at_path(words),
         }
     }

@@ -1,6 +1,7 @@
 //! Redirects that the host follows: judged anew, without credentials, counted and recorded.
 
 use super::*;
+use crate::capability::http::ClientFiles;
 
 /// Answers `/to?<where>` with a redirect there, and everything else with its path.
 async fn site() -> Upstream {
@@ -69,6 +70,28 @@ async fn n32_a_redirect_is_followed_where_the_grant_says_so_and_without_secrets(
         [step("/to", "allowed"), step("/there%3Fa", "allowed")]
     );
     assert_eq!(call.written()[0].status, Some(302));
+}
+
+/// The host's certificate is a credential, too.
+#[tokio::test]
+async fn n32_no_redirect_leads_to_who_is_shown_the_hosts_certificate() {
+    let (upstream, inner) = (site().await, site().await);
+    let mut shown = HttpGrant::clone(&loopback_grant(inner.port, None));
+    shown.way.tls.client = Some(ClientFiles {
+        certificate: "host.crt".into(),
+        key: "host.key".into(),
+    });
+    let grants = vec![following(upstream.port, 1, None), Arc::new(shown)];
+    let call = Call::new(grants, Limits::DEFAULT);
+    let place = format!("/to?http://127.0.0.1:{}/inner", inner.port);
+    let refused = call.send(get(&upstream, &place)).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Denied);
+    assert!(refused.say.contains("certificate"), "{}", refused.say);
+    assert_eq!(
+        trail(&call),
+        [step("/to", "allowed"), step("/inner", "refused")]
+    );
+    assert!(inner.requests().is_empty());
 }
 
 #[tokio::test]
