@@ -302,9 +302,9 @@ impl<'a> Record<'a> {
         Self::ended(call, closed.ending, closed.result, Some(closed.bill), kept)
     }
 
-    /// A call whose future was dropped: what it used is not known.
-    pub(super) fn cancelled(call: u64, kept: &'a Kept) -> Self {
-        Self::ended(call, Ending::Fault(Code::Cancelled), None, None, kept)
+    /// A call whose future was dropped, and why: what it used is not known.
+    pub(super) fn dropped(call: u64, why: Code, kept: &'a Kept) -> Self {
+        Self::ended(call, Ending::Fault(why), None, None, kept)
     }
 
     fn ended(

@@ -21,7 +21,7 @@ use super::folder::Folder;
 use super::links;
 use super::pen::{Draft, Health, Paper, Pen};
 use super::record::{Admitted, Closed, Header, Record, Refused, Reloaded};
-use crate::terms::Reach;
+use crate::terms::{Code, Reach};
 
 /// The number of a call's "admitted" record in its segment: it names the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -258,9 +258,14 @@ impl Drop for OpenCall {
             return;
         }
         let kept = self.attempts.take();
-        let record = Record::cancelled(self.id.0, &kept);
+        // The host's own mistake is not the caller's wish.
+        let why = match std::thread::panicking() {
+            true => Code::Internal,
+            false => Code::Cancelled,
+        };
+        let record = Record::dropped(self.id.0, why, &kept);
         if let Err(error) = self.ledger.append(&record) {
-            tracing::error!(call = %self.id, %error, "a cancelled call stays without an end in the ledger");
+            tracing::error!(call = %self.id, %error, "a dropped call stays without an end in the ledger");
         }
     }
 }

@@ -22,10 +22,10 @@ const DEADLINE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::
 const CONCURRENCY: RangeInclusive<u32> = 1..=1_000;
 /// An answer is held in memory as a whole, more than once.
 const OUTPUT: RangeInclusive<u64> = 1..=64 << 20;
-/// 80 MB of pointers.
-const TABLES: RangeInclusive<u64> = 1..=10_000_000;
-/// Language runtimes have about 14.
-const INSTANCES: RangeInclusive<u32> = 1..=1_000;
+/// The engine's pool has 64 tables of 20,000 elements for one component.
+const TABLES: RangeInclusive<u64> = 1..=64 * 20_000;
+/// Language runtimes have about 14. The engine's pool has so many for one component.
+const INSTANCES: RangeInclusive<u32> = 1..=64;
 /// The engine's own default.
 const HANDLES: RangeInclusive<u32> = 1..=100_000;
 /// Each may hold a buffer or a file of the host.

@@ -63,23 +63,29 @@ impl Meter {
     }
 }
 
+/// Whether the guest's own type lets something grow so far. Where it does not the engine refuses, but
+/// only after it has asked: what does not come about is not counted.
+fn within(maximum: Option<usize>, desired: usize) -> bool {
+    maximum.is_none_or(|most| desired <= most)
+}
+
 impl ResourceLimiter for Meter {
     fn memory_growing(
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(self.memory.grow(current, desired))
+        Ok(within(maximum, desired) && self.memory.grow(current, desired))
     }
 
     fn table_growing(
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(self.tables.grow(current, desired))
+        Ok(within(maximum, desired) && self.tables.grow(current, desired))
     }
 
     fn instances(&self) -> usize {
@@ -98,6 +104,22 @@ impl ResourceLimiter for Meter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Allocators ask for much and then for less.
+    #[test]
+    fn what_a_memory_s_own_type_forbids_is_not_counted() {
+        let mut meter = Meter::new(&Limits {
+            memory: 100,
+            table_elements: 100,
+            ..Limits::DEFAULT
+        });
+        for _ in 0..3 {
+            assert!(meter.memory_growing(0, 90, Some(50)).is_ok_and(|yes| !yes));
+            assert!(meter.table_growing(0, 90, Some(50)).is_ok_and(|yes| !yes));
+        }
+        assert!(!meter.refused() && meter.peak_memory() == 0);
+        assert!(meter.memory_growing(0, 90, Some(90)).is_ok_and(|yes| yes));
+    }
 
     #[test]
     fn memories_are_summed() {

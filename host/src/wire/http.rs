@@ -33,7 +33,7 @@ use crate::call::{Credential, Host};
 use crate::terms::{Caller, Door};
 
 /// How long a request's head or body may take to arrive, and a connection be without a request.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Headers of one request.
 const MAX_HEADERS: usize = 64;

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::door::{Kind, Listener};
 use super::frame::{Framing, INVALID_REQUEST, Refusal};
-use super::http::{Web, stranger};
+use super::http::{PATIENCE, Web, stranger};
 use super::mcp::{Known, Signals, speak};
 use super::peeking::Peeking;
 use super::unix;
@@ -170,11 +170,14 @@ impl Reception {
 
     async fn meet_unix(&self, mut stream: UnixStream) -> io::Result<()> {
         let uid = stream.peer_cred()?.uid();
-        let framing = self
-            .signals
-            .stop
-            .run_until_cancelled(unix::framing(&stream))
-            .await;
+        // A known user may keep a connection and say nothing; somebody else says at once what he wants.
+        let framing = async {
+            match self.host.identify(Credential::Uid(uid)) {
+                Some(_) => unix::framing(&stream).await,
+                None => tokio::time::timeout(PATIENCE, unix::framing(&stream)).await?,
+            }
+        };
+        let framing = self.signals.stop.run_until_cancelled(framing).await;
         match framing.transpose()?.flatten() {
             None => {}
             Some(Framing::Http) => Arc::clone(&self.web).converse(stream, Some(uid)).await,

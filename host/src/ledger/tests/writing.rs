@@ -143,6 +143,20 @@ async fn a_dropped_call_is_recorded_as_cancelled() {
     assert_eq!(call.attempts[0].get(), r#""POST /refunds""#);
 }
 
+#[tokio::test]
+async fn a_call_that_a_panic_ends_is_not_its_callers_wish() {
+    let scratch = Scratch::new();
+    let ledger = begin(&scratch.dir());
+    let call = ledger.admit(&Asked::usual().admitted(false)).await.unwrap();
+    let panicked = std::thread::spawn(move || {
+        let _call = call;
+        panic!("on purpose");
+    });
+    assert!(panicked.join().is_err());
+    let call = &calls(&scratch.dir())[0];
+    assert_eq!(call.code.as_deref(), Some("internal"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn thirty_two_callers_lose_nothing() {
     let scratch = Scratch::new();

@@ -67,7 +67,13 @@ impl Reader {
     }
 
     pub(super) fn count<E: Error>(&self) -> Result<(), E> {
-        match self.left.get().checked_sub(1) {
+        self.spend(1)
+    }
+
+    /// Counts so many values, or what takes as much room.
+    fn spend<E: Error>(&self, values: usize) -> Result<(), E> {
+        let values = u32::try_from(values).unwrap_or(u32::MAX);
+        match self.left.get().checked_sub(values) {
             Some(left) => {
                 self.left.set(left);
                 Ok(())
@@ -405,7 +411,11 @@ impl<'de> Visitor<'de> for Fields<'_> {
         for (field, (name, _)) in fields.iter().zip(&mut values) {
             match &field.shape {
                 _ if !name.is_empty() => {}
-                Shape::Option(_) => field.name.as_ref().clone_into(name),
+                // A short text may leave out much.
+                Shape::Option(_) => {
+                    reader.spend(1 + field.name.len() / 64)?;
+                    field.name.as_ref().clone_into(name);
+                }
                 _ => return Err(reader.say(format!("must have `{}`", field.name))),
             }
         }

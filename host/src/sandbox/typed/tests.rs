@@ -229,3 +229,21 @@ fn an_answer_ends_at_its_limit() {
     assert!(write::result(&Shape::String, &text, 100).is_err());
     assert!(write::result(&Shape::String, &text, 113).is_ok());
 }
+
+/// What a text leaves out takes room as well.
+#[test]
+fn fields_that_are_left_out_are_counted() {
+    let optional = |index: u32| Named {
+        name: format!("field-{index}").into(),
+        shape: Shape::Option(Box::new(Shape::Bool)),
+    };
+    let record = Shape::Record((0..100).map(optional).collect());
+    let parameters = [Named {
+        name: "rows".into(),
+        shape: Shape::List(Box::new(record)),
+    }];
+    let rows = |count: usize| format!(r#"{{"rows":[{}]}}"#, vec!["{}"; count].join(","));
+    assert!(read::arguments(&parameters, &rows(1_000)).is_ok());
+    let said = read::arguments(&parameters, &rows(11_000));
+    assert!(said.is_err_and(|said| said.contains("must be smaller")));
+}

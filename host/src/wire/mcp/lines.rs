@@ -4,7 +4,7 @@
 //! bound while answers wait, and forgets a call whose client is gone only after seconds; so this is
 //! ours. It does not know methods, only which messages are requests, answers and cancellations.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +34,9 @@ const MAX_IN_FLIGHT: usize = 128;
 /// Answers of one connection that may wait for a slow reader, in bytes. Beyond it the connection is
 /// not read.
 const MAX_BACKLOG: u64 = 4 << 20;
+
+/// Requests of one connection without an answer, in bytes. Beyond it the connection is not read.
+const MAX_WAITING: usize = 16 << 20;
 
 /// How long running calls may go on when the client has closed its sending half: it may still read.
 const AFTER_EOF: Duration = Duration::from_secs(5);
@@ -95,7 +98,7 @@ pub(in crate::wire) async fn speak<R, W>(
         reader,
         input: BytesMut::new(),
         scanned: 0,
-        in_flight: HashSet::new(),
+        in_flight: HashMap::new(),
         desk: Some(desk),
         plain: PlainCalls::new(),
         output: Arc::new(Output::new(writer)),
@@ -140,8 +143,8 @@ struct Lines<R, W> {
     input: BytesMut,
     /// Bytes of `input` that hold no end of line.
     scanned: usize,
-    /// Requests that the library is to answer.
-    in_flight: HashSet<RequestId>,
+    /// Requests that the library is to answer, and their bytes.
+    in_flight: HashMap<RequestId, usize>,
     /// For the plain calls of a session, until one is open.
     desk: Option<Desk>,
     plain: PlainCalls,
@@ -219,6 +222,7 @@ where
 
     fn is_full(&mut self) -> bool {
         self.in_flight.len() + self.plain.count() >= MAX_IN_FLIGHT
+            || self.in_flight.values().sum::<usize>() + self.plain.bytes() > MAX_WAITING
             || self.output.backlog() > MAX_BACKLOG
     }
 
@@ -231,7 +235,7 @@ where
             Ok(None)
         } else if let Some(call) = self.plain_call(line) {
             let alone = !rest.iter().skip(1).any(|byte| *byte == b'\n');
-            self.plain.begin(call, alone, &self.output).await;
+            self.plain.begin(call, length, alone, &self.output).await;
             Ok(None)
         } else {
             parse(line)
@@ -240,7 +244,7 @@ where
         if self.input.is_empty() && self.input.capacity() > KEPT {
             self.input = BytesMut::new();
         }
-        match message.and_then(|message| self.admit(message)) {
+        match message.and_then(|message| self.admit(message, length)) {
             Ok(message) => message,
             Err(refusal) => {
                 self.output.push(&refusal.to_json());
@@ -253,6 +257,7 @@ where
     fn admit(
         &mut self,
         message: Option<ClientJsonRpcMessage>,
+        bytes: usize,
     ) -> Result<Option<ClientJsonRpcMessage>, Refusal> {
         match &message {
             Some(JsonRpcMessage::Request(request)) if self.is_running(&request.id) => {
@@ -263,7 +268,7 @@ where
                 });
             }
             Some(JsonRpcMessage::Request(request)) => {
-                self.in_flight.insert(request.id.clone());
+                self.in_flight.insert(request.id.clone(), bytes);
             }
             // The library never answers what was cancelled.
             Some(JsonRpcMessage::Notification(notification)) => {
@@ -286,7 +291,7 @@ where
     }
 
     fn is_running(&self, id: &RequestId) -> bool {
-        self.in_flight.contains(id) || self.plain.has(id)
+        self.in_flight.contains_key(id) || self.plain.has(id)
     }
 
     /// Reads a line that is too long to its end, so that a client still sending it gets to read why
@@ -304,7 +309,7 @@ where
     /// latter cut off what still runs.
     async fn finish(&mut self, until: Instant) {
         self.closing.cancel();
-        if self.too_long && self.output.flush_all().await.is_ok() {
+        if self.too_long && self.flush_within(AFTER_EOF).await.is_ok() {
             // Whether it came to its end or its time is up, there is nothing more to do for it.
             let _ = tokio::time::timeout_at(until, self.skip_line()).await;
         }
@@ -318,9 +323,14 @@ where
             self.cut.cancel();
             return;
         }
-        if self.output.flush_all().await.is_err() {
+        // The answers to what was asked last may be large, and their reader slow, but not for ever.
+        if self.flush_within(AFTER_EOF).await.is_err() {
             self.cut.cancel();
         }
+    }
+
+    async fn flush_within(&mut self, time: Duration) -> io::Result<()> {
+        tokio::time::timeout(time, self.output.flush_all()).await?
     }
 }
 
@@ -449,7 +459,7 @@ where
     }
 
     async fn close(&mut self) -> io::Result<()> {
-        self.output.flush_all().await
+        self.flush_within(AFTER_EOF).await
     }
 }
 

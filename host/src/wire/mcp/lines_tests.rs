@@ -24,7 +24,7 @@ fn pair(capacity: usize) -> (Ours, BufReader<DuplexStream>) {
         reader,
         input: BytesMut::new(),
         scanned: 0,
-        in_flight: HashSet::new(),
+        in_flight: HashMap::new(),
         desk: None,
         plain: PlainCalls::new(),
         output: Arc::new(Output::new(writer)),
@@ -171,4 +171,26 @@ async fn a_stopping_host_takes_nothing_more_and_answers_what_it_took() {
     assert!(ours.receive().await.is_none());
     assert!(closing.is_cancelled());
     assert!(!ours.cut.is_cancelled());
+}
+
+/// However few they are, requests that wait are no more bytes than a host can hold of everybody.
+#[tokio::test]
+async fn x04_large_requests_without_an_answer_hold_the_connection_up() {
+    let (mut ours, mut client) = pair(64 << 20);
+    let large = "a".repeat(MAX_LINE - 200);
+    let line = |id: usize| {
+        format!(
+            "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"tools/call\",\"params\":{{\"name\":\"a\",\"arguments\":{{\"a\":\"{large}\"}}}}}}\n"
+        )
+    };
+    let most = MAX_WAITING / large.len() + 1;
+    for id in 0..most + 1 {
+        client.write_all(line(id).as_bytes()).await.unwrap();
+    }
+    for id in 0..most {
+        assert_eq!(id_of(&ours.receive().await.unwrap()), id);
+    }
+    assert!(ours.receive().now_or_never().is_none());
+    drop(ours.send(pong(&json!(0))));
+    assert_eq!(id_of(&ours.receive().await.unwrap()), most);
 }

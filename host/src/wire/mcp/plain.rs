@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
@@ -58,6 +59,24 @@ pub(super) struct PlainCalls {
     running: Running,
     /// Calls that did not end at once, and answers that a slow reader has to be waited for.
     tasks: JoinSet<()>,
+    /// The bytes of those that run.
+    bytes: Arc<AtomicUsize>,
+}
+
+/// The bytes of one call, until it is over.
+struct Carried(Arc<AtomicUsize>, usize);
+
+impl Carried {
+    fn new(all: &Arc<AtomicUsize>, bytes: usize) -> Self {
+        all.fetch_add(bytes, Ordering::Relaxed);
+        Self(Arc::clone(all), bytes)
+    }
+}
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        self.0.fetch_sub(self.1, Ordering::Relaxed);
+    }
 }
 
 impl PlainCalls {
@@ -67,6 +86,7 @@ impl PlainCalls {
             desk: None,
             running: Running::default(),
             tasks: JoinSet::new(),
+            bytes: Arc::default(),
         }
     }
 
@@ -80,13 +100,14 @@ impl PlainCalls {
         self.desk.is_some()
     }
 
-    /// Begins a call. One that is `alone` is run on until it first waits: most end there, and no
+    /// Begins a call of so many bytes. One that is `alone` is run on until it first waits: most end there, and no
     /// other thread has to hear of them. Where more is to be read, another thread takes it.
     ///
     /// Cannot be given up half way: nothing here waits.
     pub(super) async fn begin<W: Peer>(
         &mut self,
         call: PlainCall<'_>,
+        bytes: usize,
         alone: bool,
         output: &Arc<Output<W>>,
     ) {
@@ -108,8 +129,10 @@ impl PlainCalls {
         }
         let (running, output, own) = (Arc::clone(&self.running), Arc::clone(output), id.clone());
         let mut ids = lock(&self.running);
+        let carried = Carried::new(&self.bytes, bytes);
         let task = self.tasks.spawn(async move {
             let line = answer.await;
+            drop(carried);
             lock(&running).remove(&own);
             let mark = output.push(&line);
             // A reader that is gone is noticed by whoever reads from it.
@@ -136,6 +159,11 @@ impl PlainCalls {
         self.tasks.len()
     }
 
+    /// The bytes of those that are not over yet.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     /// Waits for one to be over; for ever when there is none.
     pub(super) async fn next(&mut self) {
         if self.tasks.join_next().await.is_none() {
@@ -154,10 +182,12 @@ async fn encoded(
     id: RequestId,
 ) -> Vec<u8> {
     let message = match answer.await {
-        Ok(mut result) => {
-            // Sessions are of the older era, which does not know it.
-            result.result_type = None;
-            ServerJsonRpcMessage::response(ServerResult::CallToolResult(result), id)
+        Ok(result) => {
+            // Sessions are of the older era.
+            let mut result = ServerResult::CallToolResult(result);
+            result.strip_result_type_for_legacy_peer();
+            result.strip_non_object_output_for_legacy_peer();
+            ServerJsonRpcMessage::response(result, id)
         }
         Err(error) => ServerJsonRpcMessage::error(error, Some(id)),
     };
@@ -181,6 +211,19 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
     use super::*;
+
+    /// Sessions know objects only: another value is a text, before all others.
+    #[tokio::test]
+    async fn a_result_that_is_no_object_is_a_text() {
+        let mut result = CallToolResult::success(vec![]);
+        result.structured_content = Some(serde_json::json!([1, 2]));
+        let line = encoded(async { Ok(result) }, RequestId::Number(1)).await;
+        let answer: Value = serde_json::from_slice(&line).unwrap();
+        let result = &answer["result"];
+        assert_eq!(result["content"][0]["text"], "[1,2]", "{answer}");
+        assert!(result.get("structuredContent").is_none(), "{answer}");
+        assert!(result.get("resultType").is_none(), "{answer}");
+    }
 
     #[test]
     fn only_a_call_without_extras_is_plain() {
