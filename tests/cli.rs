@@ -181,6 +181,9 @@ fn explain_names_the_rule_and_its_line() {
     assert_eq!(all.code, 0, "{all:?}");
     assert!(all.out.contains(&format!("line {line:>4}")), "{all:?}");
     assert_eq!(program.run(&["explain", "nothing"]).code, 2);
+    let typo = program.run(&["explain", "rogue.spinn"]);
+    assert_eq!(typo.code, 2);
+    assert!(typo.err.contains("no function `spinn`"), "{typo:?}");
     assert_eq!(asked("rogue.get", "nonsense").code, 2);
 }
 

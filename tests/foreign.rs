@@ -290,6 +290,34 @@ async fn answers_that_json_cannot_say_are_faults_of_the_tool() {
     assert_eq!(structured(sum), json!({ "result": 2 }));
 }
 
+/// Beyond some milliseconds' worth of work a value is checked where it keeps nobody waiting, and the
+/// answer is the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_long_to_check_is_checked_all_the_same() {
+    let house = House::new(TYPES);
+    let mut points = vec![json!({ "x": 1, "label": "a" }); 50_000];
+    let back = structured(
+        house
+            .call("t_echo_points", json!({ "points": points }))
+            .await,
+    );
+    assert_eq!(back["result"].as_array().map(Vec::len), Some(50_000));
+    points.push(json!({ "x": "one" }));
+    let (code, say) = fault(
+        house
+            .call("t_echo_points", json!({ "points": points }))
+            .await,
+    );
+    assert_eq!(code, Code::InvalidArguments);
+    assert!(say.contains("too much in them to say where"), "{say}");
+    let (_, say) = fault(
+        house
+            .call("t_echo_points", json!({ "points": [{ "x": "one" }] }))
+            .await,
+    );
+    assert!(say.contains("`/points/0/x`"), "{say}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_words_before_a_trap_are_the_operator_s() {
     let house = House::new("[tool.rogue]\ncomponent = \"rogue.wasm\"\n");

@@ -28,6 +28,10 @@ use crate::terms::{Bill, Caller, Code, Door, Fault, Listed, Outcome, Progress};
 /// waited as long.
 const LATER: u32 = 10;
 
+/// How much work a check against a schema may be, in visits of a keyword, that is done where the call
+/// is: some milliseconds.
+const SHORT: u64 = 1_000_000;
+
 /// A running host: what the doors talk to.
 pub struct Host {
     /// Who may ask for what, as of now. A call takes its function from it once.
@@ -168,9 +172,10 @@ impl Host {
         let driven = self
             .lanes
             .drive(|cancel| async move { host.run(request, &cancel).await });
-        driven
-            .await
-            .unwrap_or_else(|fault| (Err(fault), Bill::default()))
+        driven.await.unwrap_or_else(|fault| {
+            warn(&fault);
+            (Err(fault), Bill::default())
+        })
     }
 
     /// Lets no call in any more and ends the record. Calls that run are not waited for: the doors do.
@@ -195,10 +200,9 @@ impl Host {
 
         let admitted = async {
             let function = self.find(&request)?;
-            function.checks.arguments(&arguments)?;
-            let permit = self
-                .admit(&request, &function, text.clone(), asked, cancel)
+            self.check(&function, arguments, text.clone(), cancel)
                 .await?;
+            let permit = self.admit(&request, &function, text, asked, cancel).await?;
             Ok((function, permit))
         };
         let (function, permit) = match admitted.await {
@@ -228,9 +232,16 @@ impl Host {
             }),
             cancel,
         };
-        let running = self.sandbox.run(&function.tool.prepared, &permit, errand);
-        let Ran { answer, bill } = record.drive(running).await;
-        let released = answer.and_then(|answer| self.release(&function, answer));
+        let running = async {
+            let running = self.sandbox.run(&function.tool.prepared, &permit, errand);
+            let Ran { answer, bill } = running.await;
+            let released = match answer {
+                Ok(answer) => self.release(&function, answer, cancel).await,
+                Err(fault) => Err(fault),
+            };
+            (released, bill)
+        };
+        let (released, bill) = record.drive(running).await;
         let recorded = record.close(&closed(&released, bill)).map_err(unrecorded);
         (recorded.and(released), bill)
     }
@@ -288,23 +299,81 @@ impl Host {
         self.ledger.admit(&admitted).await.map_err(unrecorded)
     }
 
-    fn release(
+    async fn check(
         &self,
-        function: &Function,
+        function: &Arc<Function>,
+        arguments: Value,
+        text: Arc<str>,
+        cancel: &CancellationToken,
+    ) -> Result<(), Fault> {
+        let work = function.checks.arguments()?.work(&text);
+        let check = move |function: &Function| {
+            let schema = function.checks.arguments()?;
+            schema.check_arguments(&arguments, &text)
+        };
+        self.judge(function, work, cancel, check).await
+    }
+
+    async fn release(
+        &self,
+        function: &Arc<Function>,
         answer: Result<tools::Output, tools::ToolError>,
+        cancel: &CancellationToken,
     ) -> Result<Release, Fault> {
-        gate::release(
-            answer,
-            &Terms {
+        let structured = answer
+            .as_ref()
+            .ok()
+            .and_then(|output| output.structured.as_deref());
+        let work = match (function.checks.output()?, structured) {
+            (Some(schema), Some(text)) => schema.work(text),
+            _ => 0,
+        };
+        let release = move |function: &Function| {
+            let terms = Terms {
                 schema: function.checks.output()?,
                 most: function.spec.limits.output,
                 patterns: &function.equipment.patterns(),
-            },
-        )
+            };
+            gate::release(answer, &terms)
+        };
+        self.judge(function, work, cancel, release).await
+    }
+
+    /// Judges at once where that is short work. Long work is done in nobody's way and is waited for no
+    /// longer than the call may last: a schema is the tool's own, and a check cannot be stopped.
+    async fn judge<T: Send + 'static>(
+        &self,
+        function: &Arc<Function>,
+        work: u64,
+        cancel: &CancellationToken,
+        judge: impl FnOnce(&Function) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        if work <= SHORT {
+            return judge(function);
+        }
+        let (own, judges) = (function.clone(), function.judges.clone());
+        let judged = async move {
+            let place = judges.acquire_owned().await;
+            let judge = move || {
+                let _place = place;
+                judge(&own)
+            };
+            self.lanes.aside(judge).await?
+        };
+        tokio::select! {
+            biased;
+            judged = judged => judged,
+            () = cancel.cancelled() => Err(Fault::new(Code::Cancelled, "The call was cancelled.")),
+            () = tokio::time::sleep(function.spec.limits.deadline) => Err(Fault::new(
+                Code::DeadlineExceeded,
+                "The call was too much to check against the tool's schema in its time. Ask with less, or for less.",
+            )),
+        }
     }
 
     /// A call that does not run is recorded too, and the caller hears why.
     fn refuse(&self, request: &Request, arguments: Fingerprint, fault: Fault) -> Fault {
+        warn(&fault);
         let refused = Refused {
             caller: &request.caller,
             door: request.door,
@@ -329,6 +398,13 @@ fn unrecorded(error: LedgerError) -> Fault {
     .detail(error)
 }
 
+/// What only the operator hears.
+fn warn(fault: &Fault) {
+    if let Some(detail) = &fault.detail {
+        tracing::warn!(code = fault.code.as_str(), detail, "call ended by a fault");
+    }
+}
+
 /// How the call ended, for its record.
 fn closed(released: &Result<Release, Fault>, bill: Bill) -> Closed {
     let (ending, result) = match released {
@@ -340,9 +416,7 @@ fn closed(released: &Result<Release, Fault>, bill: Bill) -> Closed {
             Some(release.fingerprint()),
         ),
         Err(fault) => {
-            if let Some(detail) = &fault.detail {
-                tracing::warn!(code = fault.code.as_str(), detail, "call ended by a fault");
-            }
+            warn(fault);
             (Ending::Fault(fault.code), None)
         }
     };

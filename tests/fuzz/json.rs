@@ -275,7 +275,7 @@ fn schemas() {
             }
             Ok(sound) => {
                 let fits = instances.iter().map(|instance| {
-                    let checked = sound.check_arguments(instance);
+                    let checked = sound.check_arguments(instance, &instance.to_string());
                     checked.is_err_and(|fault| {
                         assert!(
                             fault.say.len() < 3_000,

@@ -157,7 +157,7 @@ fn values() {
         let sent = serde_json::from_str::<Value>(&text);
         let fits = sent
             .as_ref()
-            .is_ok_and(|sent| judge.check_arguments(sent).is_ok());
+            .is_ok_and(|sent| judge.check_arguments(sent, &text).is_ok());
         match echoed(function, &text) {
             Ok(back) => {
                 let sent = sent.expect("what is taken is JSON");
@@ -254,7 +254,7 @@ fn commands() {
         let Ok(call) = serde_json::from_slice::<Value>(bytes) else {
             return "no JSON".to_owned();
         };
-        if let Err(fault) = schema.check_arguments(&call) {
+        if let Err(fault) = schema.check_arguments(&call, &call.to_string()) {
             let words = fault.say.chars().filter(char::is_ascii_alphabetic);
             return words.take(60).collect();
         }

@@ -146,7 +146,7 @@ fn host(stage: &Stage, sandbox: Arc<Sandbox>, manifest: &str) -> Arc<Host> {
         std::time::SystemTime::now,
     )
     .unwrap();
-    let lanes = Lanes::new().unwrap();
+    let lanes = Lanes::for_many().unwrap();
     Arc::new(Host::new(
         Setup::new(Callers::new(&[], 0, None), catalog, Mode::Dev),
         Quota::new(&manifest),

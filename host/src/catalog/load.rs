@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 
 use super::cache::Past;
 use super::docs::Docs;
@@ -20,6 +21,9 @@ use crate::gate::Checks;
 use crate::manifest::{Grants, Manifest, ToolSpec};
 use crate::sandbox::{Prepared, Sandbox};
 use crate::terms::{Definition, Fault, FunctionId, Listed, Wasi};
+
+/// Long checks of one function's arguments and results that go on at once.
+const JUDGES: usize = 4;
 
 /// What is wrong with a tool, with its line in the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -177,6 +181,7 @@ fn load_tool(
         let definition = Arc::new(definition.clone());
         Ok(Function {
             checks: Checks::new(definition.clone()),
+            judges: Arc::new(Semaphore::new(JUDGES)),
             reach: reach(&spec),
             equipment: Arc::new(
                 Equipment::new(&spec.grants, places.world)

@@ -23,6 +23,8 @@ mod shape;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 pub use adapt::{adapt, adapt_here};
 pub use cache::Cache;
 pub use child::compile_child;
@@ -73,6 +75,8 @@ pub struct Function {
     pub equipment: Arc<Equipment>,
     /// Checks arguments and results.
     pub checks: Checks,
+    /// How many of its long checks may go on at once: they cannot be stopped.
+    pub judges: Arc<Semaphore>,
     /// How far its grants let it reach.
     pub reach: Reach,
 }

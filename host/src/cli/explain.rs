@@ -12,6 +12,7 @@ use super::table::{bold, green, red};
 use crate::capability::http::{
     self, Arguments, Ask, Explanation, OriginMiss, Rule, RuleMiss, Sent, Target, Way,
 };
+use crate::catalog::Lock;
 use crate::manifest::{FunctionSpec, ToolSpec};
 
 /// A request as it is typed: what a guest would send, and the call that it would answer.
@@ -39,11 +40,31 @@ pub(super) fn explain(setting: &Setting, asked: &str, typed: &Typed) -> anyhow::
         .iter()
         .find(|spec| &*spec.name == tool)
         .with_context(|| format!("the manifest has no [tool.{tool}]"))?;
+    if let Some(function) = function {
+        known(spec, &opened.lock()?, function)?;
+    }
     let sections = sections(spec, function);
     match &typed.request {
         Some(request) => judge(setting, &sections, request, typed),
         None => describe(setting, &sections),
     }
+}
+
+/// Says where a tool that is locked has no such function: a name of nothing has the tool's own rules.
+fn known(spec: &ToolSpec, lock: &Lock, function: &str) -> anyhow::Result<()> {
+    let Some(locked) = lock.tools.get(&*spec.name) else {
+        return Ok(());
+    };
+    let mut names = locked.functions.iter().map(|found| found.name.as_str());
+    if names.clone().any(|name| name == function) {
+        return Ok(());
+    }
+    let names: Vec<&str> = names.by_ref().take(20).collect();
+    bail!(
+        "the tool `{}` has no function `{function}`; it has {}",
+        spec.name,
+        names.join(", ")
+    )
 }
 
 /// What is asked about: one function's section, or the tool's and those of its functions.

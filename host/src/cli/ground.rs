@@ -29,6 +29,8 @@ pub(super) struct Kept {
     pub(super) path: PathBuf,
     /// The permissions that nobody else may have.
     pub(super) closed: u32,
+    /// Whether no tool may read it either, nor what lies in it.
+    pub(super) secret: bool,
 }
 
 impl Kept {
@@ -38,6 +40,15 @@ impl Kept {
             what: what.into(),
             path,
             closed: WRITE,
+            secret: false,
+        }
+    }
+
+    /// What others may read where its own room lets them, but no tool.
+    pub(super) fn secret(what: impl Into<String>, path: PathBuf) -> Self {
+        Self {
+            secret: true,
+            ..Self::unchanged(what, path)
         }
     }
 
@@ -45,7 +56,7 @@ impl Kept {
     pub(super) fn private(what: impl Into<String>, path: PathBuf) -> Self {
         Self {
             closed: 0o077,
-            ..Self::unchanged(what, path)
+            ..Self::secret(what, path)
         }
     }
 }
@@ -98,7 +109,10 @@ pub(super) fn inspect(kept: &[Kept], given: &[Given], owner: Owner) -> Vec<Strin
     }
     for one in given {
         match trail(&one.path) {
-            Ok(trail) => wrong.extend(given.iter().filter_map(|other| within(one, &trail, other))),
+            Ok(trail) => {
+                wrong.extend(given.iter().filter_map(|other| within(one, &trail, other)));
+                wrong.extend(kept.iter().filter_map(|kept| inside(one, &trail, kept)));
+            }
             Err(error) => wrong.push(unseen(&one.what, &one.path, &error)),
         }
     }
@@ -186,15 +200,33 @@ fn passes(trail: &[Step], folder: &Path) -> bool {
         .any(|visited| visited == identity(&folder))
 }
 
+/// Whether two paths lead to the same thing.
+fn same(one: &Path, other: &Path) -> bool {
+    let identity = |path| std::fs::metadata(path).ok().map(|found| identity(&found));
+    identity(one).is_some_and(|one| identity(other) == Some(one))
+}
+
 /// Whether a tool reaches what is the operator's, links followed: the manifest's text did not tell.
 fn reached(kept: &Kept, trail: &[Step], given: &Given) -> Option<String> {
-    let matters = given.writable || kept.closed & 0o004 != 0;
-    (matters && passes(trail, &given.path)).then(|| {
+    let matters = given.writable || kept.secret;
+    (matters && (passes(trail, &given.path) || same(&kept.path, &given.path))).then(|| {
         format!(
             "{} lies in the granted directory {} ({}): grant one that has nothing else in it",
             kept.what,
             given.what,
             given.path.display()
+        )
+    })
+}
+
+/// Whether a granted directory lies in a folder that is the host's alone.
+fn inside(given: &Given, trail: &[Step], kept: &Kept) -> Option<String> {
+    (kept.secret && passes(trail, &kept.path)).then(|| {
+        format!(
+            "the granted directory {} ({}) lies in {}: grant one that is not the host's own",
+            given.what,
+            given.path.display(),
+            kept.what
         )
     })
 }

@@ -172,6 +172,29 @@ fn what_a_tool_is_granted_is_apart_from_it_also_through_links() {
             .contains("lies in the granted")
     );
 
+    // What lies in the folder that is the host's alone, and the folder itself.
+    let state = || Kept::private("the state folder", yard.at("own"));
+    for place in ["own/dir", "alias/dir", "alias"] {
+        let said = yard.says(state(), &[given(place, false)]);
+        assert!(said.contains("lies in"), "{place}: {said}");
+    }
+    assert!(
+        !yard
+            .says(state(), &[given("open", true)])
+            .contains("lies in")
+    );
+    // Another room says who may read it; a tool may not.
+    let secret = || Kept::secret("the secret `s`", yard.at("own/manifest"));
+    assert!(
+        yard.says(secret(), &[given("alias", false)])
+            .contains("lies in the granted")
+    );
+    let socket = || Kept::unchanged("the socket's folder", yard.at("own/dir"));
+    assert!(
+        yard.says(socket(), &[given("alias/dir", true)])
+            .contains("lies in the granted")
+    );
+
     let nested = [given("alias", true), given("own/dir", false)];
     let said = inspect(&[], &nested, yard.owner()).join("\n");
     assert!(said.contains("could put a link in its place"), "{said}");

@@ -16,7 +16,8 @@ use crate::manifest::Grants;
 use crate::sandbox::Sandbox;
 use crate::terms::{Annotations, Listed};
 
-/// Everything that `serve` would refuse to start with, without serving.
+/// What `serve` would refuse to start with, without serving and without the secrets: where a manifest
+/// is checked they often are not.
 pub(super) async fn check(setting: &Setting) -> anyhow::Result<ExitCode> {
     let opened = Opened::read(setting)?;
     opened.ground()?;

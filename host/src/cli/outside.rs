@@ -64,6 +64,12 @@ pub(super) fn paths(manifest: &Manifest) -> BTreeSet<&Path> {
     all.map(PathBuf::as_path).collect()
 }
 
+/// Those of them that nobody may read.
+pub(super) fn keys(manifest: &Manifest) -> BTreeSet<&Path> {
+    let clients = files(manifest).filter_map(|(files, _)| files.client.as_ref());
+    clients.map(|client| client.key.as_path()).collect()
+}
+
 fn read(files: &TlsFiles, base: &Path) -> anyhow::Result<Tls> {
     let ca = match &files.ca {
         Some(path) => Some(pem(&base.join(path))?),

@@ -16,6 +16,7 @@ use super::start::Opened;
 use super::watch::Watch;
 use crate::call::{Credential, Host};
 use crate::capability::dir;
+use crate::sandbox::Lanes;
 use crate::wire::{self, Listener};
 
 /// How long calls that run may go on after a stop. Longer than most deadlines, shorter than what
@@ -38,7 +39,7 @@ pub(super) async fn serve(setting: &Setting, stdio: bool, watch: bool) -> anyhow
     if stdio && bridged(&opened).await? {
         return Ok(ExitCode::SUCCESS);
     }
-    let (host, world) = opened.house().await?;
+    let (host, world) = opened.house(Lanes::for_many()?).await?;
     let reloads = Reloads {
         setting: setting.clone(),
         host: host.clone(),

@@ -190,15 +190,27 @@ impl Opened {
         if let Some(folder) = self.socket().as_deref().and_then(Path::parent) {
             kept.push(Kept::unchanged("the socket's folder", folder.to_owned()));
         }
+        let keys = outside::keys(&self.manifest);
         for path in outside::paths(&self.manifest) {
             let what = "a certificate or key of `[host.egress]` or of a grant";
-            kept.push(Kept::unchanged(what, self.base.join(path)));
+            let keep = match keys.contains(path) {
+                true => Kept::secret,
+                false => Kept::unchanged,
+            };
+            kept.push(keep(what.to_owned(), self.base.join(path)));
         }
         for (name, spec) in &self.manifest.secrets {
-            if let SecretPlace::File(path) = &spec.place {
-                // Who may read it is judged when it is read.
-                let what = format!("the secret `{name}`");
-                kept.push(Kept::unchanged(what, self.base.join(path)));
+            match &spec.place {
+                // Which other users may read it is judged when it is read.
+                SecretPlace::File(path) => {
+                    let what = format!("the secret `{name}`");
+                    kept.push(Kept::secret(what, self.base.join(path)));
+                }
+                SecretPlace::Command(command) if is_path(&command.program) => {
+                    let what = format!("the program that prints the secret `{name}`");
+                    kept.push(Kept::unchanged(what, self.base.join(&command.program)));
+                }
+                SecretPlace::Command(_) | SecretPlace::Env(_) => {}
             }
         }
         kept
@@ -286,10 +298,8 @@ impl Opened {
     }
 
     fn command(&self, spec: &CommandSpec) -> CommandSource {
-        // A bare name is looked up in PATH, anything else starts at the manifest's folder.
-        let is_path = spec.program.components().count() > 1;
         CommandSource {
-            program: if is_path {
+            program: if is_path(&spec.program) {
                 self.base.join(&spec.program)
             } else {
                 spec.program.clone()
@@ -371,21 +381,20 @@ impl Opened {
         Ok(Setup::new(self.callers()?, catalog, self.mode()))
     }
 
-    /// Puts a host together, and what its tools reach.
-    pub(super) async fn house(&self) -> anyhow::Result<(Arc<Host>, World)> {
+    /// Puts a host together that runs calls on these lanes, and what its tools reach.
+    pub(super) async fn house(&self, lanes: Lanes) -> anyhow::Result<(Arc<Host>, World)> {
         self.ground()?;
         let world = self.world(self.dialer()?.clone(), self.secrets().await?);
         let sandbox = Arc::new(Sandbox::new()?);
         let setup = self.setup(&Catalog::default(), &sandbox, &world)?;
         let quota = Quota::new(&self.manifest);
-        let lanes = (sandbox, Lanes::new()?);
-        let host = Host::new(setup, quota, lanes, self.ledger()?);
+        let host = Host::new(setup, quota, (sandbox, lanes), self.ledger()?);
         Ok((Arc::new(host), world))
     }
 
-    /// Puts a host together.
+    /// Puts a host together for a command that makes its calls itself.
     pub(super) async fn host(&self) -> anyhow::Result<Arc<Host>> {
-        Ok(self.house().await?.0)
+        Ok(self.house(Lanes::for_one()?).await?.0)
     }
 
     fn ledger(&self) -> anyhow::Result<Ledger> {
@@ -413,6 +422,11 @@ impl Opened {
         said.dedup();
         anyhow::anyhow!("{}", said.join("\n\n"))
     }
+}
+
+/// A bare name is looked up in PATH, anything else starts at the manifest's folder.
+fn is_path(program: &Path) -> bool {
+    program.components().count() > 1
 }
 
 /// Makes a folder that is this user's alone, or checks that it is.

@@ -74,7 +74,24 @@ pub fn release(
     })
 }
 
-/// The digest of an answer: every part after the other, each behind its length.
+/// What a part of an answer is. The numbers are in digests: they stay what they are.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Structured = 1,
+    Text = 2,
+    Data = 3,
+    Link = 4,
+    MimeType = 5,
+    Uri = 6,
+    Name = 7,
+    Description = 8,
+    Code = 9,
+    Message = 10,
+    RetryAfter = 11,
+}
+
+/// The digest of an answer as its caller gets it: every part after the other, each behind what it is
+/// and its length.
 #[derive(Default)]
 struct Trace {
     hash: Sha256,
@@ -82,11 +99,19 @@ struct Trace {
 }
 
 impl Trace {
-    fn part(&mut self, bytes: &[u8]) {
+    fn part(&mut self, part: Part, bytes: impl AsRef<[u8]>) {
+        let bytes = bytes.as_ref();
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.hash.update([part as u8]);
         self.hash.update(length.to_be_bytes());
         self.hash.update(bytes);
         self.bytes = self.bytes.saturating_add(length);
+    }
+
+    fn field(&mut self, part: Part, field: Option<&String>) {
+        if let Some(field) = field {
+            self.part(part, field);
+        }
     }
 
     fn fingerprint(self) -> Fingerprint {
@@ -108,12 +133,13 @@ fn judge_output(
             too_large(terms).detail(format!("{size} bytes in {} pieces", output.contents.len()))
         );
     }
-    let structured = output
-        .structured
-        .map(|text| parse(&text, terms, trace))
+    let text = output.structured;
+    let structured = text
+        .as_deref()
+        .map(|text| parse(text, terms, trace))
         .transpose()?;
-    match (terms.schema, &structured) {
-        (Some(schema), Some(value)) => schema.check_output(value)?,
+    match (terms.schema, text.as_deref().zip(structured.as_ref())) {
+        (Some(schema), Some((text, value))) => schema.check_output(value, text)?,
         (Some(_), None) => {
             return Err(Fault::new(
                 Code::InvalidOutput,
@@ -167,11 +193,8 @@ fn parse(text: &str, terms: &Terms<'_>, trace: &mut Trace) -> Result<Value, Faul
         )
         .detail(error)
     })?;
-    if terms.patterns.scrub_json(&mut value, text) {
-        trace.part(value.to_string().as_bytes());
-    } else {
-        trace.part(text.as_bytes());
-    }
+    terms.patterns.scrub_json(&mut value, text);
+    trace.part(Part::Structured, value.to_string());
     Ok(value)
 }
 
@@ -182,7 +205,7 @@ fn judge_content(content: tools::Content, terms: &Terms<'_>, trace: &mut Trace) 
     match content {
         tools::Content::Text(text) => {
             let text = scrub(text);
-            trace.part(text.as_bytes());
+            trace.part(Part::Text, &text);
             Content::Text(text)
         }
         tools::Content::Blob(blob) => {
@@ -190,22 +213,28 @@ fn judge_content(content: tools::Content, terms: &Terms<'_>, trace: &mut Trace) 
                 Cow::Borrowed(_) => blob.data,
                 Cow::Owned(clean) => clean,
             };
-            trace.part(&data);
+            let (mime_type, uri) = (field(blob.mime_type), blob.uri.map(field));
+            trace.part(Part::Data, &data);
+            trace.part(Part::MimeType, &mime_type);
+            trace.field(Part::Uri, uri.as_ref());
             Content::Blob(Blob {
-                mime_type: field(blob.mime_type),
+                mime_type,
                 data,
-                uri: blob.uri.map(field),
+                uri,
             })
         }
         tools::Content::Link(link) => {
-            let uri = field(link.uri);
-            trace.part(uri.as_bytes());
-            Content::Link(Link {
-                uri,
+            let link = Link {
+                uri: field(link.uri),
                 name: field(link.name),
                 description: link.description.map(scrub),
                 mime_type: link.mime_type.map(field),
-            })
+            };
+            trace.part(Part::Link, &link.uri);
+            trace.part(Part::Name, &link.name);
+            trace.field(Part::Description, link.description.as_ref());
+            trace.field(Part::MimeType, link.mime_type.as_ref());
+            Content::Link(link)
         }
     }
 }
@@ -217,7 +246,12 @@ fn judge_error(
 ) -> Result<ToolError, Fault> {
     let mut message = terms.patterns.scrub(seen(&error.message));
     message.truncate(message.floor_char_boundary(MESSAGE));
-    trace.part(message.as_bytes());
+    let code = ToolErrorCode::parse(&error.code);
+    trace.part(Part::Code, code.as_str());
+    trace.part(Part::Message, &message);
+    if let Some(seconds) = error.retry_after {
+        trace.part(Part::RetryAfter, seconds.to_be_bytes());
+    }
     let too_long = |data: &String| u64::try_from(data.len()).unwrap_or(u64::MAX) > terms.most;
     if error.data.as_ref().is_some_and(too_long) {
         return Err(too_large(terms));
@@ -227,7 +261,7 @@ fn judge_error(
         .map(|text| parse(&text, terms, trace))
         .transpose()?;
     Ok(ToolError {
-        code: ToolErrorCode::parse(&error.code),
+        code,
         message,
         retry_after: error.retry_after,
         data,
@@ -237,4 +271,76 @@ fn judge_error(
 /// One line without control characters, for what becomes a field of the protocol.
 fn plain(text: String) -> String {
     text.chars().filter(|c| !c.is_control()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    fn digest(answer: Result<tools::Output, tools::ToolError>) -> [u8; 32] {
+        let terms = Terms {
+            schema: None,
+            most: 1_000,
+            patterns: &Patterns::default(),
+        };
+        let released = release(answer, &terms);
+        released
+            .unwrap_or_else(|fault| panic!("{fault:?}"))
+            .fingerprint()
+            .sha256
+    }
+
+    /// Whoever has an answer can see whether it is the one on record.
+    #[test]
+    fn a_digest_is_of_all_that_the_caller_gets() {
+        let structured = |text: &str| tools::Output {
+            structured: Some(text.to_owned()),
+            contents: Vec::new(),
+        };
+        let content = |content| tools::Output {
+            structured: None,
+            contents: vec![content],
+        };
+        let link = |description: Option<&str>, mime_type: Option<&str>| {
+            content(tools::Content::Link(tools::Link {
+                uri: "a".to_owned(),
+                name: "b".to_owned(),
+                description: description.map(str::to_owned),
+                mime_type: mime_type.map(str::to_owned),
+            }))
+        };
+        let blob = |mime_type: &str| {
+            content(tools::Content::Blob(tools::Blob {
+                data: b"1".to_vec(),
+                mime_type: mime_type.to_owned(),
+                uri: None,
+            }))
+        };
+        let error = |code: &str, retry_after| tools::ToolError {
+            code: code.to_owned(),
+            message: "1".to_owned(),
+            retry_after,
+            data: None,
+        };
+        let answers = [
+            Ok(structured("1")),
+            Ok(content(tools::Content::Text("1".to_owned()))),
+            Ok(blob("text/plain")),
+            Ok(blob("image/png")),
+            Ok(link(None, None)),
+            Ok(link(Some("c"), None)),
+            Ok(link(None, Some("c"))),
+            Err(error("failed", None)),
+            Err(error("not-found", None)),
+            Err(error("failed", Some(1))),
+        ];
+        let digests = answers.map(digest);
+        let different: std::collections::HashSet<_> = digests.iter().collect();
+        assert_eq!(different.len(), digests.len());
+        let spelled = [r#"{"a":1,"b":[2]}"#, "{ \"a\": 1,\n \"b\": [ 2 ] }"];
+        let [one, other] = spelled.map(|text| digest(Ok(structured(text))));
+        assert_eq!(one, other);
+    }
 }

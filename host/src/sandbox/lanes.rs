@@ -28,24 +28,50 @@ pub struct Lanes {
 }
 
 impl Lanes {
-    /// Starts the second lane: a thread a core, at the lowest priority.
+    /// For a host of many callers: the second lane is a thread a core, at the lowest priority.
     ///
     /// # Errors
     ///
     /// When the threads cannot be started.
-    pub fn new() -> Result<Self, Fault> {
+    pub fn for_many() -> Result<Self, Fault> {
+        Self::new(|| {
+            // On Linux this is per thread. Where it fails the lane works, at normal priority.
+            let _ = rustix::process::setpriority_process(None, 19);
+        })
+    }
+
+    /// For a command that makes one call and waits for it: the second lane gives way to nobody, so
+    /// that a busy machine does not turn a call that is out of fuel into one that is out of time.
+    ///
+    /// # Errors
+    ///
+    /// When the threads cannot be started.
+    pub fn for_one() -> Result<Self, Fault> {
+        Self::new(|| {})
+    }
+
+    fn new(at_start: fn()) -> Result<Self, Fault> {
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let slow = Builder::new_multi_thread()
             .worker_threads(cores)
             .thread_name("slow-lane")
-            .on_thread_start(|| {
-                // On Linux this is per thread. Where it fails the lane works, at normal priority.
-                let _ = rustix::process::setpriority_process(None, 19);
-            })
+            .on_thread_start(at_start)
             .enable_all()
             .build()
             .map_err(|error| Fault::internal(format!("the second lane cannot start: {error}")))?;
         Ok(Self { slow: Some(slow) })
+    }
+
+    /// Does long work of the host's own on a thread of the second lane, in nobody's way. It is not
+    /// stopped when nobody waits for it any more.
+    pub async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Fault> {
+        let stopped = || Fault::internal("the second lane is not there any more");
+        let slow = self.slow.as_ref().ok_or_else(stopped)?;
+        let done = slow.handle().spawn_blocking(work).await;
+        done.map_err(|error| Fault::internal(format!("work of the host's failed: {error}")))
     }
 
     /// Runs a call to its end. `make` gets the token that says that nobody waits any more.

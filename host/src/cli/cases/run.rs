@@ -187,7 +187,7 @@ impl<'a> Bench<'a> {
         };
         let folder = stage.path().join("ledger");
         let ledger = Ledger::open(&folder, &header, SystemTime::now)?;
-        let lanes = (self.workshop.sandbox.clone(), Lanes::new()?);
+        let lanes = (self.workshop.sandbox.clone(), Lanes::for_one()?);
         let setup = Setup::new(callers, catalog, Mode::Dev);
         let host = Arc::new(Host::new(setup, Quota::new(manifest), lanes, ledger));
         let request = Request {
