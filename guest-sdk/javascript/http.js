@@ -1,8 +1,8 @@
 /**
  * HTTP in one line: `http.get(url).query("fields", "state").json(order)`.
  *
- * Requests go where the manifest grants it, credentials are added by the host, redirects are not
- * followed. A status that is an error becomes a `ToolError` that an agent can act on.
+ * Requests go where the manifest grants it, credentials are added by the host, redirects are
+ * followed only where the grant says so. A status that is an error becomes a `ToolError` that an agent can act on.
  */
 import { ToolError } from "./error.js";
 import { during, outside, payload } from "./outside.js";

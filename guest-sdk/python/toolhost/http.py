@@ -1,7 +1,7 @@
 """HTTP in one line: `http.get(url).query("fields", "state").json(Order)`, or `fetch(url)`.
 
-Requests go where the manifest grants it, credentials are added by the host, redirects are not
-followed. A status that is an error becomes a `ToolError` that an agent can act on.
+Requests go where the manifest grants it, credentials are added by the host, redirects are
+followed only where the grant says so. A status that is an error becomes a `ToolError` that an agent can act on.
 """
 
 import contextlib

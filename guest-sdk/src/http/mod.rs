@@ -1,7 +1,8 @@
 //! Outgoing HTTP: one whole request, one whole response, typed JSON in one line.
 //!
 //! What the manifest does not grant is refused as `denied`. A credential that it grants is added by
-//! the host; the tool never has it. Redirects are not followed.
+//! the host; the tool never has it. Redirects are followed only where the
+//! grant says so.
 //!
 //! ```
 //! # use toolhost_sdk::{ToolError, http, http::Response};
