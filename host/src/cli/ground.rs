@@ -2,7 +2,8 @@
 //! change, nor, where it is secret, to read. Not the file alone counts: whoever can write a folder
 //! on the way to it can put another file in its place.
 //!
-//! It does not know what stands in the files.
+//! It does not know what stands in the files. The paths alone, as they are written, were judged when the
+//! manifest was read (`manifest::shelter`), so that `check` can point at the line.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;

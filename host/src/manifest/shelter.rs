@@ -1,7 +1,8 @@
 //! What no tool may be given: the host's own files.
 //!
 //! It judges the paths as they are written. What links lead to, and how a path from the root and
-//! one from the manifest's folder meet, only shows when the directories are opened.
+//! one from the manifest's folder meet, only shows when the directories are opened: `cli::ground` judges
+//! that before a start, by a list of its own. What is on one list belongs on the other.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -49,6 +49,8 @@ impl Future for Turn {
                 drop(before);
                 Poll::Pending
             }
+            // The desk is closed, and nobody waits any more. The place that the ticket may have had in
+            // the book is not given to anybody either.
             None => {
                 opened.book.forget(self.ticket, self.seat);
                 self.over = true;

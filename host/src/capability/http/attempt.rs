@@ -127,6 +127,7 @@ impl Record {
             peer: None,
             sent: 0,
             received: 0,
+            // Until it is judged: what goes before that could not be read.
             verdict: AttemptVerdict::Refused {
                 nearest: None,
                 kind: RefusalKind::Invalid,
