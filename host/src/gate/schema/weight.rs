@@ -8,8 +8,8 @@ use serde_json::Value;
 /// The most keywords of a schema, each reference counted with what it points to.
 const MOST: u64 = 100_000;
 
-/// The longest way through references within references.
-const DEPTH: usize = 100;
+/// How deep parts may stand within parts, references unfolded.
+const DEPTH: u32 = 256;
 
 /// What the heaviest regular expression counts for: it goes over a text many times.
 const PATTERN: u64 = 10_000;
@@ -39,6 +39,7 @@ impl Weight {
             known: HashMap::new(),
             open: HashSet::new(),
             turns: 0,
+            depth: 0,
         };
         scale.name(schema);
         let Sum {
@@ -139,14 +140,16 @@ impl Sum {
 
 struct Scale<'a> {
     root: &'a Value,
-    /// What has a name to refer to.
-    names: HashMap<String, &'a Value>,
+    /// What has a name to refer to; nothing where two have the same.
+    names: HashMap<String, Option<&'a Value>>,
     /// References that were unfolded.
     known: HashMap<*const Value, Sum>,
     /// References that are being unfolded.
     open: HashSet<*const Value>,
     /// The most turns of any reference.
     turns: u64,
+    /// How deep it is looked into now.
+    depth: u32,
 }
 
 impl<'a> Scale<'a> {
@@ -156,11 +159,9 @@ impl<'a> Scale<'a> {
             Value::Object(map) => {
                 for key in ["$anchor", "$dynamicAnchor"] {
                     if let Some(Value::String(name)) = map.get(key) {
-                        self.names.insert(format!("#{name}"), at);
+                        let named = self.names.entry(name.clone());
+                        named.and_modify(|found| *found = None).or_insert(Some(at));
                     }
-                }
-                if let Some(Value::String(id)) = map.get("$id") {
-                    self.names.insert(id.trim_end_matches('#').to_owned(), at);
                 }
                 map.values().for_each(|value| self.name(value));
             }
@@ -170,7 +171,26 @@ impl<'a> Scale<'a> {
     }
 
     fn weigh(&mut self, at: &'a Value) -> Result<Sum, String> {
+        if self.depth == DEPTH {
+            return Err(format!(
+                "its parts stand more than {DEPTH} deep within each other, references followed; make it flatter"
+            ));
+        }
+        self.depth += 1;
+        let sum = self.part(at);
+        self.depth -= 1;
+        sum
+    }
+
+    fn part(&mut self, at: &'a Value) -> Result<Sum, String> {
         match at {
+            // References in there would have another base.
+            Value::Object(map)
+                if map.get("$id").is_some_and(Value::is_string)
+                    && !std::ptr::eq(at, self.root) =>
+            {
+                Err("it has an `$id` within; put what has one under $defs without it, and refer to it like `#/$defs/name`".to_owned())
+            }
             Value::Object(map) => {
                 let keyword = |sum: Sum, (key, value): (&String, &'a Value)| {
                     Ok(sum.and(self.keyword(key, value)?))
@@ -222,11 +242,6 @@ impl<'a> Scale<'a> {
                 ..Sum::keywords(1)
             });
         }
-        if self.open.len() > DEPTH {
-            return Err(format!(
-                "its references lead through more than {DEPTH} others; make it flatter"
-            ));
-        }
         let sum = self.weigh(target)?;
         self.open.remove(&key);
         self.turns = self.turns.max(sum.turns);
@@ -236,18 +251,18 @@ impl<'a> Scale<'a> {
 
     fn find(&self, place: &str) -> Option<&'a Value> {
         let (base, fragment) = place.split_once('#').unwrap_or((place, ""));
-        let base = match base {
-            "" => self.root,
-            id => self.names.get(id)?,
-        };
+        let own = self.root.get("$id").and_then(Value::as_str);
+        if !base.is_empty() && own.map(|id| id.trim_end_matches('#')) != Some(base) {
+            return None;
+        }
         if fragment.is_empty() {
-            return Some(base);
+            return Some(self.root);
         }
         if fragment.starts_with('/') {
             let pointer = percent_encoding::percent_decode_str(fragment).decode_utf8();
-            return base.pointer(&pointer.ok()?);
+            return self.root.pointer(&pointer.ok()?);
         }
-        self.names.get(&format!("#{fragment}")).copied()
+        *self.names.get(fragment)?
     }
 }
 
@@ -345,6 +360,20 @@ mod tests {
         assert!(weight(&tree).work(&deep) < 10_000);
     }
 
+    /// What a reference means is what the library takes it for, or it is refused.
+    #[test]
+    fn a_reference_has_one_meaning() {
+        let own = json!({ "$id": "https://a.test/x#", "$ref": "https://a.test/x#/$defs/a", "$defs": { "a": true } });
+        assert!(Weight::of(&own).is_ok());
+        let twice =
+            json!({ "$ref": "#a", "$defs": { "b": { "$anchor": "a" }, "c": { "$anchor": "a" } } });
+        assert!(Weight::of(&twice).is_err());
+        let based = json!({ "properties": { "$id": { "$id": "https://b.test", "$ref": "#/$defs/a" } }, "$defs": { "a": true } });
+        assert!(Weight::of(&based).unwrap_err().contains("`$id` within"));
+        let referred = json!({ "$ref": "#/$defs/b", "$defs": { "b": { "$id": "b" } } });
+        assert!(Weight::of(&referred).is_err());
+    }
+
     #[test]
     fn what_is_not_in_it_or_too_far_in_is_refused() {
         for place in ["https://other.test/x.json", "#/$defs/none", "#none", "x#/a"] {
@@ -352,10 +381,10 @@ mod tests {
             assert!(said.contains("outside itself"), "{said}");
         }
         let chain = |level: u32| json!({ "$ref": format!("#/$defs/l{}", level + 1) });
-        let mut defs: Map<String, Value> = (0..300)
+        let mut defs: Map<String, Value> = (0..600)
             .map(|level| (format!("l{level}"), chain(level)))
             .collect();
-        defs.insert("l300".to_owned(), json!(true));
+        defs.insert("l600".to_owned(), json!(true));
         let schema = json!({ "$defs": defs, "$ref": "#/$defs/l0" });
         assert!(Weight::of(&schema).unwrap_err().contains("flatter"));
     }
