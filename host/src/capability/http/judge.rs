@@ -18,7 +18,7 @@ use super::address::{Class, is_localhost, is_metadata_name, loopback};
 use super::content::{Arguments, ContentMiss, Part, Sent};
 use super::path::CanonicalPath;
 use super::target::{Ask, Asked, TargetError};
-use super::{Auth, HttpGrant, Origin, Rule};
+use super::{Auth, HttpGrant, Origin, Rule, Scheme};
 
 pub use explain::{Explanation, RuleStep, Step, explain};
 
@@ -183,7 +183,7 @@ pub fn follow(
 ) -> Result<Verdict, Refusal> {
     let verdict = decide(grants, asked, sent)?;
     let grant = verdict.grant();
-    if grant.way.tls.client.is_some() {
+    if grant.origin.scheme == Scheme::Https && grant.way.tls.client.is_some() {
         return Err(Refusal {
             kind: RefusalKind::Denied,
             say: format!(

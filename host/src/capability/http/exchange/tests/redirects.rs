@@ -1,7 +1,7 @@
 //! Redirects that the host follows: judged anew, without credentials, counted and recorded.
 
 use super::*;
-use crate::capability::http::ClientFiles;
+use crate::capability::http::{ClientFiles, Scheme};
 
 /// Answers `/to?<where>` with a redirect there, and everything else with its path.
 async fn site() -> Upstream {
@@ -77,13 +77,14 @@ async fn n32_a_redirect_is_followed_where_the_grant_says_so_and_without_secrets(
 async fn n32_no_redirect_leads_to_who_is_shown_the_hosts_certificate() {
     let (upstream, inner) = (site().await, site().await);
     let mut shown = HttpGrant::clone(&loopback_grant(inner.port, None));
+    shown.origin.scheme = Scheme::Https;
     shown.way.tls.client = Some(ClientFiles {
         certificate: "host.crt".into(),
         key: "host.key".into(),
     });
     let grants = vec![following(upstream.port, 1, None), Arc::new(shown)];
     let call = Call::new(grants, Limits::DEFAULT);
-    let place = format!("/to?http://127.0.0.1:{}/inner", inner.port);
+    let place = format!("/to?https://127.0.0.1:{}/inner", inner.port);
     let refused = call.send(get(&upstream, &place)).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Denied);
     assert!(refused.say.contains("certificate"), "{}", refused.say);
