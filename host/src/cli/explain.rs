@@ -55,11 +55,11 @@ fn known(spec: &ToolSpec, lock: &Lock, function: &str) -> anyhow::Result<()> {
     let Some(locked) = lock.tools.get(&*spec.name) else {
         return Ok(());
     };
-    let mut names = locked.functions.iter().map(|found| found.name.as_str());
+    let names = locked.functions.iter().map(|found| found.name.as_str());
     if names.clone().any(|name| name == function) {
         return Ok(());
     }
-    let names: Vec<&str> = names.by_ref().take(20).collect();
+    let names: Vec<&str> = names.take(20).collect();
     bail!(
         "the tool `{}` has no function `{function}`; it has {}",
         spec.name,

@@ -7,7 +7,6 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
@@ -50,7 +49,9 @@ impl<'a> PlainCall<'a> {
     }
 }
 
-type Running = Arc<Mutex<HashMap<RequestId, AbortHandle>>>;
+/// What stops each call, and its bytes.
+type Calls = HashMap<RequestId, (AbortHandle, usize)>;
+type Running = Arc<Mutex<Calls>>;
 
 /// The plain calls of one connection. Dropping it cancels them.
 pub(super) struct PlainCalls {
@@ -59,24 +60,6 @@ pub(super) struct PlainCalls {
     running: Running,
     /// Calls that did not end at once, and answers that a slow reader has to be waited for.
     tasks: JoinSet<()>,
-    /// The bytes of those that run.
-    bytes: Arc<AtomicUsize>,
-}
-
-/// The bytes of one call, until it is over.
-struct Carried(Arc<AtomicUsize>, usize);
-
-impl Carried {
-    fn new(all: &Arc<AtomicUsize>, bytes: usize) -> Self {
-        all.fetch_add(bytes, Ordering::Relaxed);
-        Self(Arc::clone(all), bytes)
-    }
-}
-
-impl Drop for Carried {
-    fn drop(&mut self) {
-        self.0.fetch_sub(self.1, Ordering::Relaxed);
-    }
 }
 
 impl PlainCalls {
@@ -86,7 +69,6 @@ impl PlainCalls {
             desk: None,
             running: Running::default(),
             tasks: JoinSet::new(),
-            bytes: Arc::default(),
         }
     }
 
@@ -100,8 +82,8 @@ impl PlainCalls {
         self.desk.is_some()
     }
 
-    /// Begins a call of so many bytes. One that is `alone` is run on until it first waits: most end there, and no
-    /// other thread has to hear of them. Where more is to be read, another thread takes it.
+    /// Begins a call of so many bytes. One that is `alone` is run on until it first waits: most end
+    /// there, and no other thread has to hear of them. Where more is to be read, another thread takes it.
     ///
     /// Cannot be given up half way: nothing here waits.
     pub(super) async fn begin<W: Peer>(
@@ -129,21 +111,19 @@ impl PlainCalls {
         }
         let (running, output, own) = (Arc::clone(&self.running), Arc::clone(output), id.clone());
         let mut ids = lock(&self.running);
-        let carried = Carried::new(&self.bytes, bytes);
         let task = self.tasks.spawn(async move {
             let line = answer.await;
-            drop(carried);
             lock(&running).remove(&own);
             let mark = output.push(&line);
             // A reader that is gone is noticed by whoever reads from it.
             drop(output.flush(mark).await);
         });
-        ids.insert(id, task);
+        ids.insert(id, (task, bytes));
     }
 
     /// Stops a call and forgets it: what was taken back is not answered.
     pub(super) fn cancel(&mut self, id: &RequestId) {
-        if let Some(task) = lock(&self.running).remove(id) {
+        if let Some((task, _)) = lock(&self.running).remove(id) {
             task.abort();
         }
     }
@@ -159,9 +139,9 @@ impl PlainCalls {
         self.tasks.len()
     }
 
-    /// The bytes of those that are not over yet.
+    /// The bytes of those that have no answer yet.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
+        lock(&self.running).values().map(|(_, bytes)| bytes).sum()
     }
 
     /// Waits for one to be over; for ever when there is none.
@@ -172,7 +152,7 @@ impl PlainCalls {
     }
 }
 
-fn lock(running: &Running) -> MutexGuard<'_, HashMap<RequestId, AbortHandle>> {
+fn lock(running: &Running) -> MutexGuard<'_, Calls> {
     running.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
