@@ -17,7 +17,7 @@ const STOREYS: [&[&str]; 10] = [
     &["ledger", "quota"],
     &["manifest"],
     &["capability"],
-    &["terms"],
+    &["shares", "terms"],
 ];
 
 /// What a room names beyond its place, and why.

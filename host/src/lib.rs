@@ -18,4 +18,5 @@ pub mod manifest;
 
 pub mod capability;
 
+pub mod shares;
 pub mod terms;
