@@ -6,7 +6,8 @@
 //! are printed for equal places as well (see `place`).
 //!
 //! `cargo bench --bench ratios` prints all; a word after `--` chooses: call, typed, unix, http, stdio,
-//! noise, crowd, cancel, egress, start, memory; `twins` is printed only when it is chosen (see `large`).
+//! noise, crowd, cancel, egress, start, memory; `twins`, `shares` and `former` are printed only when
+//! they are chosen (see `large`, `shares` and `former`).
 
 #![allow(
     clippy::unwrap_used,
@@ -26,10 +27,12 @@ mod bare;
 mod crowd;
 mod drive;
 mod egress;
+mod former;
 mod inside;
 mod large;
 mod outside;
 mod place;
+mod shares;
 mod stage;
 mod stats;
 mod typed;
@@ -59,6 +62,12 @@ fn main() {
     }
     if words.iter().any(|word| word == "twins") {
         large::twins(&stage);
+    }
+    if words.iter().any(|word| word == "shares") {
+        shares::shares(&stage);
+    }
+    if words.iter().any(|word| word == "former") {
+        former::former(&stage);
     }
     if chosen("unix") {
         outside::unix(&stage);

@@ -8,10 +8,10 @@ use crate::place::Place;
 use crate::stage::{Served, Stage, TOOLHOST};
 use crate::stats::{Pairs, median, percentile, print_one};
 
-const ROUNDS: usize = 15;
+pub(crate) const ROUNDS: usize = 15;
 
 /// Call by call in turns: both find the processor and its caches as the other left them.
-fn in_turns(a: &mut impl Echo, b: &mut impl Echo) -> Pairs {
+pub(crate) fn in_turns(a: &mut impl Echo, b: &mut impl Echo) -> Pairs {
     let mut pairs = Pairs::default();
     for _ in 0..ROUNDS {
         let (mut ours, mut reference) = (Vec::new(), Vec::new());
@@ -25,7 +25,7 @@ fn in_turns(a: &mut impl Echo, b: &mut impl Echo) -> Pairs {
 }
 
 /// In batches: each finds its own caches warm, the more so the smaller it is.
-fn in_batches(a: &mut impl Echo, b: &mut impl Echo) -> Pairs {
+pub(crate) fn in_batches(a: &mut impl Echo, b: &mut impl Echo) -> Pairs {
     let mut pairs = Pairs::default();
     for _ in 0..ROUNDS {
         pairs.push(
@@ -37,7 +37,7 @@ fn in_batches(a: &mut impl Echo, b: &mut impl Echo) -> Pairs {
 }
 
 /// One call in flight, in turns and in batches, wherever client and servers may run.
-fn one_in_flight(
+pub(crate) fn one_in_flight(
     door: &str,
     (a, b): (&mut impl Echo, &mut impl Echo),
     servers: [u32; 2],

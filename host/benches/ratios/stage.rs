@@ -42,12 +42,17 @@ impl Stage {
             folder,
             guests: target.join("wasm32-wasip2/guest"),
         };
-        let test = stage.tool("test", "echo");
-        let rogue = stage.tool("rogue", "rogue");
+        stage.manifest("toolhost", &stage.echo_and_rogue());
+        stage
+    }
+
+    /// The two tools of most measurements.
+    pub(crate) fn echo_and_rogue(&self) -> String {
+        let test = self.tool("test", "echo");
+        let rogue = self.tool("rogue", "rogue");
         let limits =
             "limits = { fuel = 1_000_000_000_000, deadline = \"10m\", concurrency = 64 }\n";
-        stage.manifest("toolhost", &format!("{test}{rogue}{limits}"));
-        stage
+        format!("{test}{rogue}{limits}")
     }
 
     pub(crate) fn tool(&self, name: &str, guest: &str) -> String {
@@ -59,11 +64,16 @@ impl Stage {
 
     /// Writes a manifest and locks it.
     pub(crate) fn manifest(&self, name: &str, tools: &str) {
+        self.manifest_for(Path::new(TOOLHOST), name, tools);
+    }
+
+    /// The same with another build of the program.
+    pub(crate) fn manifest_for(&self, program: &Path, name: &str, tools: &str) {
         let text = format!(
             "schema = 1\n[host]\nstate = \"{name}.state\"\nagents = [\"unix:{name}.sock/agent.sock\", \"http://127.0.0.1:0\"]\nconcurrency = 256\n{tools}"
         );
         std::fs::write(self.path(name), text).unwrap();
-        let locked = Command::new(TOOLHOST)
+        let locked = Command::new(program)
             .arg("-m")
             .arg(self.path(name))
             .arg("lock")
@@ -87,7 +97,12 @@ impl Stage {
 
     /// Starts a host on its doors.
     pub(crate) fn serve(&self, name: &str) -> Served {
-        let mut child = Command::new(TOOLHOST)
+        self.serve_with(Path::new(TOOLHOST), name)
+    }
+
+    /// The same with another build of the program.
+    pub(crate) fn serve_with(&self, program: &Path, name: &str) -> Served {
+        let mut child = Command::new(program)
             .arg("-m")
             .arg(self.path(name))
             .arg("serve")
