@@ -91,6 +91,7 @@ impl State {
         Ok(Bucket {
             database: database.clone(),
             name: Arc::new(name(grant, self.caller.as_ref())),
+            owner: owner(grant, self.caller.as_ref()),
             quota: quota(grant),
             grant: at,
             deadline: self.deadline,
@@ -106,6 +107,13 @@ pub(super) fn name(grant: &KvGrant, caller: Option<&Caller>) -> Name {
         name: (*grant.name).into(),
         caller: caller.unwrap_or_default().into(),
     }
+}
+
+/// Whose jobs these are, for taking turns: a tool's flood does not delay another's jobs, nor a caller's
+/// another's.
+fn owner(grant: &KvGrant, caller: Option<&Caller>) -> Arc<str> {
+    let caller = caller.map(whose).unwrap_or_default();
+    format!("{} for {caller}", grant.owner).into()
 }
 
 /// A caller as a key. An agent's name has no `/`, so nobody can be taken for another.

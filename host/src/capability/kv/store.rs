@@ -50,6 +50,8 @@ impl Place {
 pub struct Bucket {
     pub(super) database: Arc<Database>,
     pub(super) name: Arc<Name>,
+    /// Whose jobs they are before the store's thread.
+    pub(super) owner: Arc<str>,
     pub(super) quota: Quota,
     /// Which of the function's grants it is.
     pub(super) grant: usize,
@@ -191,7 +193,7 @@ impl Bucket {
         let name = self.name.clone();
         let answer = self
             .database
-            .run(&self.name.owner, Access::Read, self.deadline, move |tx| {
+            .run(&self.owner, Access::Read, self.deadline, move |tx| {
                 work(&Look::new(tx, &name)?)
             })
             .await;
@@ -216,7 +218,7 @@ impl Bucket {
             change.close()?;
             Ok(done)
         };
-        let (owner, access) = (&self.name.owner, Access::Write);
+        let (owner, access) = (&self.owner, Access::Write);
         self.database.run(owner, access, self.deadline, job).await
     }
 }

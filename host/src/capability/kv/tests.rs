@@ -71,6 +71,7 @@ impl House {
                 name: name.into(),
                 caller: caller.into(),
             }),
+            owner: owner.into(),
             quota: Quota { bytes, keys },
             grant: 0,
             deadline: Instant::now() + Duration::from_secs(60),

