@@ -34,6 +34,8 @@ pub(super) struct Kept {
     pub(super) closed: u32,
     /// Whether no tool may read it either, nor what lies in it.
     pub(super) secret: bool,
+    /// Whether it is held against other users too, and not against tools alone.
+    pub(super) guarded: bool,
 }
 
 impl Kept {
@@ -44,6 +46,15 @@ impl Kept {
             path,
             closed: WRITE,
             secret: false,
+            guarded: true,
+        }
+    }
+
+    /// What no tool may change. What other users may do to it is known in another way.
+    pub(super) fn pinned(what: impl Into<String>, path: PathBuf) -> Self {
+        Self {
+            guarded: false,
+            ..Self::unchanged(what, path)
         }
     }
 
@@ -106,8 +117,9 @@ pub(super) fn inspect(kept: &[Kept], given: &[Given], owner: Owner) -> Vec<Strin
     for one in kept {
         match Way::to(&one.path) {
             Ok(way) => {
-                wrong.extend(way.trail.iter().filter_map(|step| owner.swapped(one, step)));
-                wrong.extend(way.trail.last().and_then(|end| owner.exposed(one, end)));
+                let steps = way.trail.iter().filter(|_| one.guarded);
+                wrong.extend(steps.clone().filter_map(|step| owner.swapped(one, step)));
+                wrong.extend(steps.last().and_then(|end| owner.exposed(one, end)));
                 kept_ways.push((one, way));
             }
             Err(error) => wrong.push(unseen(&one.what, &one.path, &error)),

@@ -27,7 +27,7 @@ mod workshop;
 pub use add::asked_section;
 pub use cases::count_cases;
 
-use std::backtrace::Backtrace;
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -180,7 +180,11 @@ pub fn run() -> ExitCode {
     }
     // Its words may be those of a guest.
     std::panic::set_hook(Box::new(|panic| {
-        tell!("{panic}\n{}", Backtrace::capture());
+        tell!("{panic}");
+        let trace = Backtrace::capture();
+        if trace.status() == BacktraceStatus::Captured {
+            tell!("{trace}");
+        }
     }));
     let log = log::to_stderr(match typed.command {
         Command::Serve { .. } => "info",

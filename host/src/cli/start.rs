@@ -195,6 +195,11 @@ impl Opened {
         if let Some(folder) = self.socket().as_deref().and_then(Path::parent) {
             kept.push(Kept::unchanged("the socket's folder", folder.to_owned()));
         }
+        // Their bytes are pinned by the lock.
+        kept.extend(self.manifest.tools.iter().map(|tool| {
+            let what = format!("the component of the tool `{}`", tool.name);
+            Kept::pinned(what, self.base.join(&tool.component))
+        }));
         let keys = outside::keys(&self.manifest);
         for path in outside::paths(&self.manifest) {
             let what = "a certificate or key of `[host.egress]` or of a grant";

@@ -158,12 +158,10 @@ fn read(file: &Path) -> anyhow::Result<Component> {
     let bytes = bounded(file, MOST_COMPONENT)?;
     let said = |fault: crate::terms::Fault| {
         let detail = fault.detail.map(|detail| format!(" ({detail})"));
-        anyhow::anyhow!(
-            "{}: {}{}",
-            file.display(),
-            fault.say,
-            detail.unwrap_or_default()
-        )
+        let detail = detail.unwrap_or_default();
+        // Names of the file's own stand in it: it stays one line.
+        let why = format!("{}{detail}", fault.say);
+        anyhow::anyhow!("{}: {}", file.display(), printable(&why))
     };
     let looked = catalog::look(&bytes).map_err(said)?;
     let adapted = matches!(looked.kind, Kind::Preview1 | Kind::World | Kind::Core);
