@@ -243,7 +243,7 @@ async fn dispatch(setting: &Setting, command: Command) -> anyhow::Result<ExitCod
 
 /// Says what is wrong with what was typed, or what was asked about it: it quotes arguments.
 fn unparsed(error: &clap::Error) -> ExitCode {
-    if !error.use_stderr() {
+    if error.exit_code() == 0 {
         // Help and version are the program's own words, with styles of clap's.
         let _ = error.print();
         return ExitCode::SUCCESS;
