@@ -117,9 +117,9 @@ pub(super) fn inspect(kept: &[Kept], given: &[Given], owner: Owner) -> Vec<Strin
     for one in kept {
         match Way::to(&one.path) {
             Ok(way) => {
-                let steps = way.trail.iter().filter(|_| one.guarded);
+                let mut steps = way.trail.iter().filter(|_| one.guarded);
                 wrong.extend(steps.clone().filter_map(|step| owner.swapped(one, step)));
-                wrong.extend(steps.last().and_then(|end| owner.exposed(one, end)));
+                wrong.extend(steps.next_back().and_then(|end| owner.exposed(one, end)));
                 kept_ways.push((one, way));
             }
             Err(error) => wrong.push(unseen(&one.what, &one.path, &error)),
