@@ -2,7 +2,7 @@
 # One host, one hostile caller that does its worst in every way at once, and one honest caller beside it
 # on every door: what the honest one's calls take quiet and beside the attacks, and what the host holds.
 # It fails when an honest call fails or when the host goes beyond a bound that tests/hostile_caller.py
-# states.
+# states; tests/hostile_attacks.py has the attacks.
 #
 #   tests/hostile_caller.sh                 # half an hour
 #   tests/hostile_caller.sh 20              # 20 seconds
@@ -24,6 +24,6 @@ fi
 guests() { cargo build --quiet --profile guest --target wasm32-wasip2 "$@"; }
 guests --package guest-everything --package guest-rogue
 guests --package guest-wasi3
-export TOOLHOST GUESTS="$target/wasm32-wasip2/guest"
+export PYTHONDONTWRITEBYTECODE=1 TOOLHOST GUESTS="$target/wasm32-wasip2/guest"
 [ $# -gt 0 ] || set -- 1800
 exec python3 "$root/tests/hostile_caller.py" "$@"
