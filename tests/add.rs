@@ -364,3 +364,86 @@ fn a_component_that_does_not_compile_changes_nothing() {
         "{ended:?}"
     );
 }
+
+/// Whatever `add` refuses its dry run refuses, with the same words, and neither leaves anything.
+#[test]
+fn x52_a_dry_run_refuses_what_add_refuses() {
+    let parsed = |text: &str| wat::parse_str(text).expect("a text");
+    let command = parsed(PROGRAM);
+    let damaged = command
+        .get(..command.len() - 9)
+        .unwrap_or_default()
+        .to_vec();
+    // Only who compiles it sees: a function's body does not fit its type.
+    let invalid = "(component (core module $m (func (export \"f\") (result i32) nop))
+        (core instance $i (instantiate $m))
+        (func (export \"f\") (result s32) (canon lift (core func $i \"f\"))))";
+    let cases: [(&str, Vec<u8>); 9] = [
+        ("nothing", Vec::new()),
+        ("text", b"(module)".to_vec()),
+        ("zip", b"PK\x03\x04 and so on".to_vec()),
+        ("a header", b"\0asm\x0d\0\x01\0".to_vec()),
+        ("another version", b"\0asm\xff\xff\x01\0".to_vec()),
+        ("no function", parsed("(component)")),
+        (
+            "an unknown import",
+            parsed("(component (import \"a:b/c\" (instance)))"),
+        ),
+        ("cut off", damaged),
+        ("unsound", parsed(invalid)),
+    ];
+    for (what, bytes) in cases {
+        let site = Site::empty();
+        site.write("made/it.wasm", bytes);
+        let program = here(site);
+        let dry = add(&program, &["--dry-run"]);
+        assert_eq!(dry.code, 2, "{what}: {dry:?}");
+        let left = std::fs::read_dir(program.site.path("here"))
+            .expect("a folder")
+            .count();
+        assert_eq!(left, 0, "{what}");
+        let real = add(&program, &[]);
+        assert_eq!((dry.code, dry.err), (real.code, real.err), "{what}");
+        assert!(!program.site.path("here/toolhost.toml").exists(), "{what}");
+        assert!(!program.site.path("here/tools").exists(), "{what}");
+    }
+}
+
+#[test]
+fn x52_a_dry_run_says_what_stands_in_the_way_of_a_write() {
+    let site = site(&guest("hello.wasm"), Some(ASKS));
+    let program = here(site);
+    program
+        .site
+        .write("here/toolhost.lock", "schema = 1\nodd = 1\n");
+    let dry = add(&program, &["--dry-run"]);
+    assert_eq!(dry.code, 2, "{dry:?}");
+    assert!(
+        dry.err.contains("odd") && dry.err.contains("lock file"),
+        "{dry:?}"
+    );
+    let real = add(&program, &[]);
+    assert_eq!((dry.code, dry.err), (real.code, real.err));
+    assert!(!program.site.path("here/toolhost.toml").exists());
+    std::fs::remove_file(program.site.path("here/toolhost.lock")).expect("a file");
+    program
+        .site
+        .write("here/tools", "a file where a folder is to be");
+    let dry = add(&program, &["--dry-run"]);
+    assert!(dry.code == 2 && dry.err.contains("here/tools"), "{dry:?}");
+}
+
+#[test]
+fn x52_no_separator_of_lines_gets_into_a_manifest() {
+    for separator in ['\u{2028}', '\u{2029}', '\u{85}', '\u{b}', '\u{c}'] {
+        let asks = format!("# It{separator}[tool.other]\n[tool.hello]\ncomponent = \"x\"\n");
+        let program = here(site(&guest("hello.wasm"), Some(&asks)));
+        let ended = add(&program, &[]);
+        assert_eq!(ended.code, 2, "{separator:?}: {ended:?}");
+        assert!(
+            ended.err.contains("a character that nobody sees"),
+            "{ended:?}"
+        );
+        assert!(untouched(&program));
+    }
+}

@@ -586,3 +586,69 @@ fn x11_a_compiled_component_that_others_could_write_is_not_run() {
         "only its own is compiled anew, and closed to others"
     );
 }
+
+/// A tool with two directories, `one` to be read and the other to be written.
+fn two_directories(other: &str) -> String {
+    let given = |name: &str, host: &str, access: &str| {
+        format!(
+            "[tool.rogue.dir.{name}]\nhost = \"{host}\"\nguest = \"/{name}\"\naccess = \"{access}\"\n"
+        )
+    };
+    format!(
+        "[tool.rogue]\ncomponent = \"rogue.wasm\"\n{}{}",
+        given("read", "one", "read"),
+        given("written", other, "read-write")
+    )
+}
+
+#[test]
+fn x51_a_link_does_not_make_what_is_read_writable() {
+    for (other, to) in [("alias", "one"), ("alias", "one/deep"), ("alias/one", ".")] {
+        let site = Site::new();
+        std::fs::create_dir_all(site.path("one/deep")).expect("folders");
+        std::os::unix::fs::symlink(to, site.path("alias")).expect("a link");
+        let program = Program::at(site, &two_directories(other));
+        for command in ["check", "lock", "serve"] {
+            let ended = program.run(&[command]);
+            assert_eq!(ended.code, 2, "{command} {other} -> {to}: {ended:?}");
+            let said = "both lead to the same files";
+            assert!(ended.err.contains(said), "{command}: {ended:?}");
+        }
+    }
+}
+
+/// In a mount namespace of its own; who may not make one cannot mount anything.
+#[test]
+fn x51_neither_does_a_mount() {
+    for (from, to) in [("one", "two"), ("one/deep", "two"), ("two", "one/deep")] {
+        let site = Site::new();
+        for folder in ["one/deep", "two"] {
+            std::fs::create_dir_all(site.path(folder)).expect("folders");
+        }
+        let program = Program::at(site, &two_directories("two"));
+        let checked = program.run(&["check"]);
+        assert_eq!(checked.code, 0, "{checked:?}");
+        let check = program.command(&["check"]);
+        let mut inside = std::process::Command::new("unshare");
+        let script = "mount --bind \"$1\" \"$2\" || exit 77; shift 2; exec \"$@\"";
+        inside
+            .current_dir(program.site.path(""))
+            .args(["-m", "sh", "-c", script, "sh", from, to])
+            .arg(check.get_program())
+            .args(check.get_args());
+        let Ok(output) = inside.output() else {
+            eprintln!("NOT TESTED: there is no `unshare` here");
+            return;
+        };
+        let ended = crate::harness::ended(&output);
+        if ended.code == 77 || ended.err.contains("unshare") {
+            eprintln!("NOT TESTED: nothing can be mounted here: {}", ended.err);
+            return;
+        }
+        assert_eq!(ended.code, 2, "{from} at {to}: {ended:?}");
+        assert!(
+            ended.err.contains("both lead to the same files"),
+            "{ended:?}"
+        );
+    }
+}

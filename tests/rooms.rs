@@ -182,7 +182,33 @@ fn what_reaches_the_world_is_named_in_one_place() {
         &["catalog/cache.rs"],
         &["unsafe {", "unsafe fn", "unsafe impl"],
     );
-    only_in(&["cli/"], &["println!", "clap::"]);
+    only_in(&["cli/"], &["clap::"]);
+}
+
+/// Foreign text reaches a person through the printer, which escapes it, or the log, whose lines pass
+/// through the printer's hands.
+#[test]
+fn x50_only_the_printer_prints() {
+    let macros = ["print!(", "println!(", "eprint!(", "eprintln!(", "dbg!("];
+    let streams = ["stdout()", "stderr()", "io::stdout", "io::stderr"];
+    let mut wrong = Vec::new();
+    for source in sources() {
+        let allowed = match source.name.as_str() {
+            "cli/out.rs" | "cli/log.rs" => continue,
+            // The program as its own child: it writes to the host, which shows what it wants of it.
+            "catalog/child.rs" => &streams[..],
+            // MCP on standard input and output: JSON, for a program.
+            name if name.starts_with("wire/") => &["io::stdout", "stdout()"],
+            _ => &[],
+        };
+        let words = macros.iter().chain(&streams);
+        let named = words.filter(|word| source.code.contains(**word) && !allowed.contains(word));
+        let named: Vec<_> = named.collect();
+        if !named.is_empty() && !is_test(&source.name) {
+            wrong.push(format!("{}: {named:?}", source.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]

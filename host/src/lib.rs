@@ -2,6 +2,12 @@
 //!
 //! The rooms, top to bottom; each names only rooms below it. `host/ARCHITECTURE.md` is the map.
 
+// Only `cli::out` prints, and not with these.
+#![cfg_attr(
+    not(test),
+    deny(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)
+)]
+
 pub mod cli;
 pub mod wire;
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use toml::Spanned;
 
 use crate::terms::{Definition, Hints};
 
@@ -40,7 +41,7 @@ struct File {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ToolEntry {
-    name: String,
+    name: Spanned<String>,
     sha256: String,
     imports: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -52,7 +53,7 @@ struct ToolEntry {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FunctionEntry {
-    name: String,
+    name: Spanned<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     title: Option<String>,
     description: String,
@@ -65,6 +66,34 @@ struct FunctionEntry {
 
 const HEADER: &str = "# Written by `toolhost lock`. It pins what each tool is and says: read its changes like code.\n\n";
 
+/// What to do about a lock file that cannot be used.
+const REMEDY: &str = "Take it back from where it is kept, or remove it and run `toolhost lock`, which shows every tool as a new one";
+
+/// The line that a name stands on, from 1.
+fn line_of(text: &str, name: &Spanned<String>) -> usize {
+    let before = text.get(..name.span().start).unwrap_or_default();
+    before.matches('\n').count() + 1
+}
+
+/// Refuses a name that stands twice: which of the two was looked at would be anybody's guess.
+fn once<'a>(
+    text: &str,
+    what: &str,
+    names: impl Iterator<Item = &'a Spanned<String>>,
+) -> Result<(), String> {
+    let mut lines = BTreeMap::new();
+    for name in names {
+        let line = line_of(text, name);
+        if let Some(first) = lines.insert(name.get_ref(), line) {
+            return Err(format!(
+                "the lock file has the {what} `{}` twice, on lines {first} and {line}. {REMEDY}",
+                name.get_ref()
+            ));
+        }
+    }
+    Ok(())
+}
+
 impl Lock {
     /// Reads a lock file's text.
     ///
@@ -72,28 +101,30 @@ impl Lock {
     ///
     /// A sentence that says what is wrong and how to make it anew.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let file: File = toml::from_str(text).map_err(|error| {
-            format!("the lock file is damaged; run `toolhost lock` to write it anew\n{error}")
-        })?;
+        let file: File = toml::from_str(text)
+            .map_err(|error| format!("the lock file is damaged. {REMEDY}\n{error}"))?;
         if file.schema != 1 {
             return Err(format!(
-                "the lock file has schema {}; this host knows 1",
+                "the lock file has schema {}; this host knows 1. {REMEDY}",
                 file.schema
             ));
         }
+        once(text, "tool", file.tools.iter().map(|entry| &entry.name))?;
         let tools = file.tools.into_iter().map(|entry| {
-            let name = entry.name.clone();
-            entry
-                .read()
-                .map(|tool| (name.clone(), tool))
-                .map_err(|error| {
-                    format!(
-                        "the lock file's entry `{name}` is damaged ({error}); run `toolhost lock`"
-                    )
-                })
+            let line = line_of(text, &entry.name);
+            let name = entry.name.get_ref().clone();
+            let functions = entry.functions.iter().map(|entry| &entry.name);
+            once(text, "function", functions)?;
+            let damaged = |error| {
+                format!(
+                    "the lock file's entry `{name}` (line {line}) is damaged: {error}. {REMEDY}"
+                )
+            };
+            let tool = entry.read().map_err(damaged)?;
+            Ok((name, tool))
         });
         Ok(Self {
-            tools: tools.collect::<Result<_, _>>()?,
+            tools: tools.collect::<Result<_, String>>()?,
         })
     }
 
@@ -234,7 +265,7 @@ impl ToolEntry {
     fn write(name: &str, tool: &LockedTool) -> Self {
         let json = |schema| serde_json::to_string_pretty(schema).unwrap_or_default();
         let functions = tool.functions.iter().map(|function| FunctionEntry {
-            name: function.name.clone(),
+            name: Spanned::new(0..0, function.name.clone()),
             title: function.title.clone(),
             description: function.description.clone(),
             input_schema: json(&function.input_schema),
@@ -242,7 +273,7 @@ impl ToolEntry {
             hints: function.hints,
         });
         Self {
-            name: name.to_owned(),
+            name: Spanned::new(0..0, name.to_owned()),
             sha256: hex::encode(tool.digest),
             imports: tool.imports.clone(),
             left_out: tool.left_out.clone(),
@@ -257,12 +288,12 @@ impl ToolEntry {
         let functions = self.functions.into_iter().map(|entry| {
             let parse = |text: &str| {
                 serde_json::from_str(text)
-                    .map_err(|error| format!("schema of `{}`: {error}", entry.name))
+                    .map_err(|error| format!("schema of `{}`: {error}", entry.name.get_ref()))
             };
             Ok(Definition {
                 input_schema: parse(&entry.input_schema)?,
                 output_schema: entry.output_schema.as_deref().map(parse).transpose()?,
-                name: entry.name,
+                name: entry.name.into_inner(),
                 title: entry.title,
                 description: entry.description,
                 hints: entry.hints,
@@ -331,6 +362,32 @@ mod tests {
                 .changes(&lock(tool(1, "old")))
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn x54_what_the_lock_does_not_know_or_has_twice_is_refused_with_its_line() {
+        let text = lock(tool(1, "says")).text().unwrap_or_default();
+        assert!(Lock::parse(&text).is_ok());
+        let body = text.split_once("[[tool]]").map_or("", |(_, body)| body);
+        let function = text.split_once("[[tool.function]]");
+        let function = function.map_or("", |(_, function)| function);
+        let twice = format!("{text}\n[[tool]]{body}");
+        let function_twice = format!("{text}\n[[tool.function]]{function}");
+        for (text, says) in [
+            (format!("odd = 1\n{text}"), "odd"),
+            (text.replace("sha256", "odd = 1\nsha256"), "odd"),
+            (text.replace("description", "odd = 1\ndescription"), "odd"),
+            (text.replace("read_only", "odd = true\nread_only"), "odd"),
+            (twice, "the tool `t` twice, on lines "),
+            (function_twice, "the function `f` twice, on lines "),
+        ] {
+            let said = Lock::parse(&text).err().unwrap_or_default();
+            assert!(
+                said.contains(says) && said.contains("line"),
+                "{said}\n{text}"
+            );
+            assert!(said.contains("remove it and run `toolhost lock`"), "{said}");
+        }
     }
 
     #[test]

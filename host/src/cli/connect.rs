@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::Setting;
 use super::start::Opened;
+use super::{Setting, out};
 
 /// Agents whose configuration is known.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -46,9 +46,9 @@ pub(super) fn connect(setting: &Setting, client: Client, http: bool) -> anyhow::
         },
     };
     if setting.json {
-        say!("{}", json!({ "place": shown.place, "text": shown.text }));
+        out::json_line(&json!({ "place": shown.place, "text": shown.text }))?;
     } else {
-        eprintln!("# {}", shown.place);
+        tell!("# {}", shown.place);
         say!("{}", shown.text);
     }
     Ok(ExitCode::SUCCESS)
@@ -159,7 +159,7 @@ impl Way {
 }
 
 fn pretty(value: &Value) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default()
+    out::json_text(value).unwrap_or_default()
 }
 
 /// A word as a shell takes it.

@@ -7,8 +7,9 @@ use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use super::Setting;
+use super::out;
 use super::start::Opened;
-use super::table::{bold, green, red};
+use super::table::{bold, green, plain, red};
 use crate::capability::http::{
     self, Arguments, Ask, Explanation, OriginMiss, Rule, RuleMiss, Sent, Target, Way,
 };
@@ -120,7 +121,7 @@ fn judge(
             .iter()
             .map(|(name, explanation)| as_json(name, explanation))
             .collect();
-        say!("{}", serde_json::to_string_pretty(&rows)?);
+        out::json(&rows)?;
     } else {
         explained
             .iter()
@@ -161,9 +162,9 @@ fn show(name: &str, explanation: &Explanation) {
     for step in &explanation.steps {
         let origin = match step.miss {
             None => green("fits"),
-            Some(OriginMiss::Host) => "another host".to_owned(),
-            Some(OriginMiss::Scheme) => "another scheme".to_owned(),
-            Some(OriginMiss::Port) => "another port".to_owned(),
+            Some(OriginMiss::Host) => plain("another host"),
+            Some(OriginMiss::Scheme) => plain("another scheme"),
+            Some(OriginMiss::Port) => plain("another port"),
         };
         say!(
             "  line {:>4}  grant {} ({}): {origin}",
@@ -174,8 +175,8 @@ fn show(name: &str, explanation: &Explanation) {
         for rule in &step.rules {
             let fits = match rule.miss {
                 None => green("allows it"),
-                Some(RuleMiss::Method) => "another method".to_owned(),
-                Some(RuleMiss::Path) => "another path".to_owned(),
+                Some(RuleMiss::Method) => plain("another method"),
+                Some(RuleMiss::Path) => plain("another path"),
                 Some(RuleMiss::Query) => red("refuses the query"),
                 Some(RuleMiss::Body) => red("refuses the body"),
             };
@@ -207,7 +208,7 @@ fn describe(setting: &Setting, sections: &[Section]) -> anyhow::Result<ExitCode>
             .iter()
             .map(|(name, section)| json!({ "section": name, "powers": powers(section) }))
             .collect();
-        say!("{}", serde_json::to_string_pretty(&rows)?);
+        out::json(&rows)?;
         return Ok(ExitCode::SUCCESS);
     }
     for (name, section) in sections {

@@ -12,6 +12,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
+use crate::capability::dir::Tree;
+
 /// How many links one path may lead through: as many as Linux follows.
 const LINKS: usize = 40;
 
@@ -32,6 +34,8 @@ pub(super) struct Kept {
     pub(super) closed: u32,
     /// Whether no tool may read it either, nor what lies in it.
     pub(super) secret: bool,
+    /// Whether it is held against other users too, and not against tools alone.
+    pub(super) guarded: bool,
 }
 
 impl Kept {
@@ -42,6 +46,15 @@ impl Kept {
             path,
             closed: WRITE,
             secret: false,
+            guarded: true,
+        }
+    }
+
+    /// What no tool may change. What other users may do to it is known in another way.
+    pub(super) fn pinned(what: impl Into<String>, path: PathBuf) -> Self {
+        Self {
+            guarded: false,
+            ..Self::unchanged(what, path)
         }
     }
 
@@ -71,6 +84,8 @@ pub(super) struct Given {
     pub(super) path: PathBuf,
     /// Whether the tool may change what is in it.
     pub(super) writable: bool,
+    /// The sections that have it, each with a number of its own: what one guest sees at once.
+    pub(super) sections: Vec<usize>,
 }
 
 /// Whose ground it is.
@@ -98,23 +113,35 @@ impl Owner {
 /// Everything that is wrong with the ground; each says what to do.
 pub(super) fn inspect(kept: &[Kept], given: &[Given], owner: Owner) -> Vec<String> {
     let mut wrong = Vec::new();
+    let mut kept_ways = Vec::new();
     for one in kept {
-        match trail(&one.path) {
-            Ok(trail) => {
-                wrong.extend(trail.iter().filter_map(|step| owner.swapped(one, step)));
-                wrong.extend(trail.last().and_then(|end| owner.exposed(one, end)));
-                wrong.extend(given.iter().filter_map(|given| reached(one, &trail, given)));
+        match Way::to(&one.path) {
+            Ok(way) => {
+                let mut steps = way.trail.iter().filter(|_| one.guarded);
+                wrong.extend(steps.clone().filter_map(|step| owner.swapped(one, step)));
+                wrong.extend(steps.next_back().and_then(|end| owner.exposed(one, end)));
+                kept_ways.push((one, way));
             }
             Err(error) => wrong.push(unseen(&one.what, &one.path, &error)),
         }
     }
+    let mut given_ways = Vec::new();
     for one in given {
-        match trail(&one.path) {
-            Ok(trail) => {
-                wrong.extend(given.iter().filter_map(|other| within(one, &trail, other)));
-                wrong.extend(kept.iter().filter_map(|kept| inside(one, &trail, kept)));
-            }
+        match Way::to(&one.path) {
+            Ok(way) => given_ways.push((one, way)),
             Err(error) => wrong.push(unseen(&one.what, &one.path, &error)),
+        }
+    }
+    for (at, (one, way)) in given_ways.iter().enumerate() {
+        let kept = kept_ways.iter();
+        wrong.extend(kept.filter_map(|(kept, to_kept)| reached((kept, to_kept), (one, way))));
+        for (other_at, (other, to_other)) in given_ways.iter().enumerate() {
+            if other_at != at {
+                wrong.extend(within((one, way), (other, to_other)));
+            }
+            if other_at < at {
+                wrong.extend(twofold((one, way), (other, to_other)));
+            }
         }
     }
     let mut said: Vec<String> = Vec::new();
@@ -186,43 +213,55 @@ impl Owner {
     }
 }
 
-fn identity(metadata: &Metadata) -> (u64, u64) {
-    (metadata.dev(), metadata.ino())
+/// How a path leads to what it leads to, and what that is.
+struct Way {
+    trail: Vec<Step>,
+    /// None where there is nothing yet.
+    tree: Option<Tree>,
 }
 
-/// Whether a way leads through a folder.
-fn passes(trail: &[Step], folder: &Path) -> bool {
-    let Ok(folder) = std::fs::metadata(folder) else {
-        return false;
-    };
-    let inner = trail.iter().filter_map(|step| step.folder.as_ref());
-    inner
-        .map(|(_, metadata)| identity(metadata))
-        .any(|visited| visited == identity(&folder))
-}
+impl Way {
+    fn to(path: &Path) -> io::Result<Self> {
+        let trail = trail(path)?;
+        let tree = match Tree::at(path) {
+            Ok(tree) => Some(tree),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Self { trail, tree })
+    }
 
-/// Whether two paths lead to the same thing.
-fn same(one: &Path, other: &Path) -> bool {
-    let identity = |path| std::fs::metadata(path).ok().map(|found| identity(&found));
-    identity(one).is_some_and(|one| identity(other) == Some(one))
+    /// Whether it leads through a folder, links followed.
+    fn passes(&self, folder: &Way) -> bool {
+        let Some(tree) = &folder.tree else {
+            return false;
+        };
+        let mut folders = self.trail.iter().filter_map(|step| step.folder.as_ref());
+        folders.any(|(_, passed)| tree.is(passed))
+    }
+
+    /// Whether both trees are there, and so to each other.
+    fn and(&self, other: &Self, so: impl FnOnce(&Tree, &Tree) -> bool) -> bool {
+        let both = self.tree.as_ref().zip(other.tree.as_ref());
+        both.is_some_and(|(one, other)| so(one, other))
+    }
 }
 
 /// Whether a tool reaches what is the operator's, links followed: the manifest's text did not tell.
-fn reached(kept: &Kept, trail: &[Step], given: &Given) -> Option<String> {
-    let matters = given.writable || kept.secret;
-    (matters && (passes(trail, &given.path) || same(&kept.path, &given.path))).then(|| {
-        format!(
+fn reached((kept, to_kept): (&Kept, &Way), (given, to_given): (&Given, &Way)) -> Option<String> {
+    if !(given.writable || kept.secret) {
+        return None;
+    }
+    if to_kept.passes(to_given) || to_kept.and(to_given, Tree::lies_in) {
+        return Some(format!(
             "{} lies in the granted directory {} ({}): grant one that has nothing else in it",
             kept.what,
             given.what,
             given.path.display()
-        )
-    })
-}
-
-/// Whether a granted directory lies in a folder that is the host's alone.
-fn inside(given: &Given, trail: &[Step], kept: &Kept) -> Option<String> {
-    (kept.secret && passes(trail, &kept.path)).then(|| {
+        ));
+    }
+    // What is in a folder that is the host's alone is its own too.
+    (kept.secret && (to_given.passes(to_kept) || to_given.and(to_kept, Tree::meets))).then(|| {
         format!(
             "the granted directory {} ({}) lies in {}: grant one that is not the host's own",
             given.what,
@@ -234,13 +273,35 @@ fn inside(given: &Given, trail: &[Step], kept: &Kept) -> Option<String> {
 
 /// Whether the way to a granted directory leads through one that a tool may change: the tool could
 /// put a link there, to anywhere.
-fn within(given: &Given, trail: &[Step], other: &Given) -> Option<String> {
-    (other.writable && passes(trail, &other.path)).then(|| {
+fn within((given, way): (&Given, &Way), (other, to_other): (&Given, &Way)) -> Option<String> {
+    let within = way.passes(to_other) || way.and(to_other, Tree::lies_below);
+    (other.writable && within).then(|| {
         format!(
             "the granted directory {} lies in {}, where a tool could put a link in its place: grant directories that are apart",
             given.what, other.what
         )
     })
+}
+
+/// Whether one guest could change through one grant what it may only read through another: the
+/// manifest's text did not tell that they are one tree.
+fn twofold((one, way): (&Given, &Way), (other, to_other): (&Given, &Way)) -> Option<String> {
+    let at_once = one.sections.iter().any(|one| other.sections.contains(one));
+    if one.writable == other.writable || !at_once || !way.and(to_other, Tree::meets) {
+        return None;
+    }
+    let (read, written) = if one.writable {
+        (other, one)
+    } else {
+        (one, other)
+    };
+    Some(format!(
+        "{} ({}) is granted to be read, and {} ({}) to be written, and both lead to the same files: what may only be read could be changed. Grant separate directories",
+        read.what,
+        read.path.display(),
+        written.what,
+        written.path.display()
+    ))
 }
 
 /// One name on the way to something: a folder, a link, or the end.

@@ -159,6 +159,7 @@ fn what_a_tool_is_granted_is_apart_from_it_also_through_links() {
         what: "`d` of the tool `t`".to_owned(),
         path: yard.at(name),
         writable,
+        sections: vec![0],
     };
     let manifest = || Kept::unchanged("the manifest", yard.at("own/manifest"));
     let token = || Kept::private("the token", yard.at("own/manifest"));
@@ -204,4 +205,42 @@ fn what_a_tool_is_granted_is_apart_from_it_also_through_links() {
         given("own/dir", true),
     ];
     assert_eq!(inspect(&[], &apart, yard.owner()), Vec::<String>::new());
+}
+
+#[test]
+fn x51_one_tree_is_not_granted_to_be_read_and_to_be_written() {
+    let yard = Yard::new();
+    symlink("own", yard.at("alias")).unwrap();
+    symlink("alias/dir", yard.at("deep")).unwrap();
+    let given = |name: &str, writable: bool, section: usize| Given {
+        what: format!("`{name}` of the tool `t`"),
+        path: yard.at(name),
+        writable,
+        sections: vec![section],
+    };
+    let says = |one: Given, other: Given| {
+        let said = inspect(&[], &[one, other], yard.owner()).join("\n");
+        said.contains("both lead to the same files")
+    };
+    for (read, written) in [
+        ("own", "alias"),
+        ("alias", "own"),
+        ("own", "deep"),
+        ("alias", "deep"),
+        ("own/dir", "deep"),
+        ("own", "open/../own/dir"),
+    ] {
+        assert!(
+            says(given(read, false, 0), given(written, true, 0)),
+            "{read} {written}"
+        );
+        assert!(
+            says(given(written, true, 0), given(read, false, 0)),
+            "{read} {written}"
+        );
+    }
+    assert!(!says(given("own", false, 0), given("open", true, 0)));
+    assert!(!says(given("own/dir", false, 0), given("deep", false, 0)));
+    // Two guests that never see each other's: what the one writes the other is to read.
+    assert!(!says(given("own", false, 0), given("alias", true, 1)));
 }

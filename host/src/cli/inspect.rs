@@ -8,14 +8,14 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::Setting;
 use super::table::{bold, green, red, size, table};
 use super::workshop::{MOST_COMPONENT, Workshop, bounded};
+use super::{Setting, out};
 use crate::capability;
 use crate::catalog::{self, Compiler, Kind, Looked, embedded};
-use crate::ledger::printable;
 use crate::manifest;
 use crate::sandbox::LeftOut;
+use crate::terms::printable;
 use crate::terms::{Definition, Fault, Wasi};
 
 /// All that is known of a file.
@@ -40,10 +40,7 @@ pub(super) async fn inspect(setting: &Setting, file: &Path) -> anyhow::Result<Ex
         Err(fault) => report.refused.push(said(&fault)),
     }
     if setting.json {
-        say!(
-            "{}",
-            serde_json::to_string_pretty(&report.json(file, &bytes))?
-        );
+        out::json(&report.json(file, &bytes))?;
     } else {
         report.print(file, &bytes);
     }
@@ -238,17 +235,17 @@ impl Report {
             );
         }
         for note in &self.notes {
-            eprintln!("{} {note}", green("note"));
+            tell!("{} {note}", green("note"));
         }
         for why in &self.refused {
-            eprintln!("{} {}", red("refused"), printable(why));
+            tell!("{} {}", red("refused"), printable(why));
         }
         if !self.functions.is_empty() {
             let count = match self.functions.len() {
                 1 => "1 function; --json has its schemas".to_owned(),
                 more => format!("{more} functions; --json has their schemas"),
             };
-            eprintln!("{} {count}", green("ok"));
+            tell!("{} {count}", green("ok"));
         }
     }
 }

@@ -5,10 +5,11 @@ use std::time::SystemTime;
 
 use anyhow::Context;
 
-use super::Setting;
 use super::start::Opened;
-use super::table::{green, grouped, numbers, red, short, size, table};
-use crate::ledger::{self, Call, End, Filter, Report, State, printable};
+use super::table::{Table, green, grouped, numbers, red, short, size, table};
+use super::{Setting, out};
+use crate::ledger::{self, Call, End, Filter, Report, State};
+use crate::terms::printable;
 
 #[derive(clap::Subcommand)]
 pub(super) enum LedgerCommand {
@@ -47,7 +48,7 @@ pub(super) fn ledger(setting: &Setting, command: LedgerCommand) -> anyhow::Resul
             let report = ledger::verify(&folder)
                 .with_context(|| format!("cannot verify {}", folder.display()))?;
             if setting.json {
-                say!("{}", serde_json::to_string_pretty(&report)?);
+                out::json(&report)?;
             } else {
                 show_report(&report);
             }
@@ -78,7 +79,7 @@ pub(super) fn ledger(setting: &Setting, command: LedgerCommand) -> anyhow::Resul
             let shown = ledger::show(&folder, &filter)
                 .with_context(|| format!("cannot read {}", folder.display()))?;
             if setting.json {
-                say!("{}", serde_json::to_string_pretty(&shown)?);
+                out::json(&shown)?;
             } else {
                 say!("{}", calls_table(&shown.calls));
                 if attempts {
@@ -90,10 +91,10 @@ pub(super) fn ledger(setting: &Setting, command: LedgerCommand) -> anyhow::Resul
                     } else {
                         &format!("{} times", shown.reloads)
                     };
-                    eprintln!("the manifest was loaded anew {times}");
+                    tell!("the manifest was loaded anew {times}");
                 }
                 if shown.unreadable > 0 {
-                    eprintln!(
+                    tell!(
                         "{} lines are no records; `toolhost ledger verify` says more",
                         shown.unreadable
                     );
@@ -115,7 +116,7 @@ pub(super) fn show_report(report: &Report) {
             _ => format!("open, {} calls without an end", segment.dangling.len()),
         };
         shown.add_row([
-            segment.name.clone(),
+            printable(&segment.name).into_owned(),
             segment.records.to_string(),
             segment.tally.admitted.to_string(),
             segment.tally.closed.to_string(),
@@ -127,7 +128,9 @@ pub(super) fn show_report(report: &Report) {
     numbers(&mut shown, &[1, 2, 3, 4, 5]);
     say!("{shown}");
     for problem in &report.problems {
-        say!("{} {problem}", red("broken"));
+        // A record's words, and a file's name.
+        let problem = problem.to_string();
+        say!("{} {}", red("broken"), printable(&problem));
     }
     if report.intact() {
         say!(
@@ -138,14 +141,14 @@ pub(super) fn show_report(report: &Report) {
 }
 
 /// Calls as a table: who, what, how it ended, what it used.
-pub(super) fn calls_table(calls: &[Call]) -> comfy_table::Table {
+pub(super) fn calls_table(calls: &[Call]) -> Table {
     let mut shown = table(&[
         "time", "caller", "function", "outcome", "fuel", "memory", "wall", "egress", "attempts",
     ]);
     for call in calls {
         let bill = call.bill.as_ref();
         shown.add_row([
-            call.time.clone(),
+            printable(&call.time).into_owned(),
             printable(&call.agent).into_owned(),
             printable(&call.function).into_owned(),
             outcome(call),
@@ -176,7 +179,7 @@ fn outcome(call: &Call) -> String {
 
 fn show_attempts(calls: &[Call]) {
     for call in calls.iter().filter(|call| !call.attempts.is_empty()) {
-        say!("{} {}", call.time, printable(&call.function));
+        say!("{} {}", printable(&call.time), printable(&call.function));
         for attempt in &call.attempts {
             say!("  {}", printable(attempt.get()));
         }

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use serde_json::json;
 
-use super::Setting;
 use super::start::{Bar, Opened};
 use super::table::{bold, green, table};
+use super::{Setting, out};
 use crate::capability;
 use crate::catalog::{self, Catalog, Places, Tool};
 use crate::gate::Callers;
@@ -35,15 +35,12 @@ pub(super) async fn check(setting: &Setting) -> anyhow::Result<ExitCode> {
                 (&*tool.spec.name, json!({ "imports": tool.imports, "granted": grants, "imported_not_granted": idle }))
             })
             .collect();
-        say!(
-            "{}",
-            serde_json::to_string_pretty(&json!({
-                "ok": true,
-                "mode": opened.mode(),
-                "landlock": capability::dir::landlock_is_here(),
-                "tools": tools,
-            }))?
-        );
+        out::json(&json!({
+            "ok": true,
+            "mode": opened.mode(),
+            "landlock": capability::dir::landlock_is_here(),
+            "tools": tools,
+        }))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut shown = table(&[
@@ -73,7 +70,7 @@ pub(super) async fn check(setting: &Setting) -> anyhow::Result<ExitCode> {
         ]);
     }
     say!("{shown}");
-    eprintln!(
+    tell!(
         "{} manifest, lock and {} tools are sound",
         green("ok"),
         rows.len()
@@ -151,7 +148,7 @@ pub(super) async fn list(setting: &Setting, caller: Option<&str>) -> anyhow::Res
                 })
             })
             .collect();
-        say!("{}", serde_json::to_string_pretty(&rows)?);
+        out::json(&rows)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut shown = table(&["function", "marks", "what it does"]);
@@ -227,7 +224,7 @@ pub(super) async fn lock(setting: &Setting) -> anyhow::Result<ExitCode> {
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     if setting.json {
-        say!("{}", serde_json::to_string_pretty(&changes)?);
+        out::json(&changes)?;
         return Ok(ExitCode::SUCCESS);
     }
     for change in &changes {
@@ -238,12 +235,12 @@ pub(super) async fn lock(setting: &Setting) -> anyhow::Result<ExitCode> {
         .unwrap_or(path.as_os_str())
         .to_string_lossy();
     match changes.len() {
-        0 => eprintln!(
+        0 => tell!(
             "{} nothing changed; {} tools are locked",
             green("ok"),
             new.tools.len()
         ),
-        count => eprintln!(
+        count => tell!(
             "{} {count} tools changed; {} is written: look at it before you commit it",
             green("ok"),
             bold(&shown)

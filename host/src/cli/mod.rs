@@ -13,6 +13,7 @@ mod explain;
 mod ground;
 mod inspect;
 mod ledger;
+mod log;
 mod look;
 mod one_call;
 mod outside;
@@ -26,7 +27,7 @@ mod workshop;
 pub use add::asked_section;
 pub use cases::count_cases;
 
-use std::io::{self, IsTerminal};
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -169,12 +170,23 @@ struct Setting {
 /// Runs the program. 0: it did what was asked; 1: the answer is no; 2: it could not.
 #[must_use]
 pub fn run() -> ExitCode {
-    let typed = Typed::parse();
+    let typed = match Typed::try_parse() {
+        Ok(typed) => typed,
+        Err(error) => return unparsed(&error),
+    };
     // Before there is a second thread: walls are put around this one.
     if let Command::CompileChild { cpu, memory, wasi } = typed.command {
         return catalog::compile_child(cpu, memory, wasi);
     }
-    log_to_stderr(match typed.command {
+    // Its words may be those of a guest.
+    std::panic::set_hook(Box::new(|panic| {
+        tell!("{panic}");
+        let trace = Backtrace::capture();
+        if trace.status() == BacktraceStatus::Captured {
+            tell!("{trace}");
+        }
+    }));
+    let log = log::to_stderr(match typed.command {
         Command::Serve { .. } => "info",
         // What is refused on purpose is shown in its tables.
         Command::Demo | Command::Test(_) => "error",
@@ -194,10 +206,11 @@ pub fn run() -> ExitCode {
             runtime.shutdown_background();
             done
         });
+    log.finish();
     match done {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("{error:#}");
+            tell!("{error:#}");
             ExitCode::from(2)
         }
     }
@@ -228,33 +241,13 @@ async fn dispatch(setting: &Setting, command: Command) -> anyhow::Result<ExitCod
     }
 }
 
-/// Logs go to stderr. `TOOLHOST_LOG` chooses what (the syntax of `tracing`'s filters, by target and
-/// level). Libraries that print requests, arguments and all, are held back whatever it says.
-///
-/// One filter, with a highest level that is known beforehand: events below it cost nothing. A filter
-/// that decides event by event made every call three times as dear.
-fn log_to_stderr(default: &str) {
-    use tracing_subscriber::EnvFilter;
-
-    let asked = std::env::var("TOOLHOST_LOG").unwrap_or_else(|_| default.to_owned());
-    // A directive for a span would reach the events of held back libraries inside it.
-    let plain = |directive: &&str| {
-        !directive.contains('[') && !directive.trim().starts_with(crate::wire::UNLOGGED)
-    };
-    let mut directives: Vec<&str> = asked.split(',').filter(plain).collect();
-    let unlogged = format!("{}=off", crate::wire::UNLOGGED);
-    directives.extend([
-        unlogged.as_str(),
-        "hyper=warn",
-        "hyper_util=warn",
-        "h2=warn",
-        "reqwest=warn",
-        "rustls=warn",
-    ]);
-    // Only the first subscriber of a process counts: in tests there may be one already.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::builder().parse_lossy(directives.join(",")))
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .try_init();
+/// Says what is wrong with what was typed, or what was asked about it: it quotes arguments.
+fn unparsed(error: &clap::Error) -> ExitCode {
+    if error.exit_code() == 0 {
+        // Help and version are the program's own words, with styles of clap's.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    tell!("{}", error.render().to_string().trim_end());
+    ExitCode::from(2)
 }

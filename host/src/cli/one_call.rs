@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
-use super::Setting;
 use super::start::Opened;
-use super::table::{grouped, numbers, red, short, size, table};
+use super::table::{Table, grouped, numbers, red, short, size, table};
+use super::{Setting, out};
 use crate::call::Request;
 use crate::terms::{Bill, Content, Door, Fault, Outcome, ToolError};
 
@@ -44,9 +44,9 @@ pub(super) async fn call(
     if setting.json {
         print_json(&outcome, used)?;
     } else {
-        print_for_people(&outcome);
+        print_for_people(&outcome)?;
         if bill {
-            eprintln!("{}", bill_table(&used));
+            tell!("{}", bill_table(&used));
         }
     }
     Ok(if matches!(outcome, Ok(Outcome::Output(_))) {
@@ -81,7 +81,7 @@ fn print_json(outcome: &Result<Outcome, Fault>, bill: Bill) -> anyhow::Result<()
     };
     let mut value = value;
     value["bill"] = serde_json::to_value(bill)?;
-    say!("{}", serde_json::to_string_pretty(&value)?);
+    out::json(&value)?;
     Ok(())
 }
 
@@ -98,19 +98,16 @@ fn content_json(content: &Content) -> Value {
     }
 }
 
-fn print_for_people(outcome: &Result<Outcome, Fault>) {
+fn print_for_people(outcome: &Result<Outcome, Fault>) -> anyhow::Result<()> {
     match outcome {
         Ok(Outcome::Output(output)) => {
             if let Some(structured) = &output.structured {
-                say!(
-                    "{}",
-                    serde_json::to_string_pretty(structured).unwrap_or_default()
-                );
+                out::json(structured)?;
             }
             for content in &output.contents {
                 match content {
                     Content::Text(text) => say!("{text}"),
-                    Content::Blob(blob) => eprintln!(
+                    Content::Blob(blob) => tell!(
                         "({}, {}; --json prints it)",
                         blob.mime_type,
                         size(blob.data.len() as u64)
@@ -120,19 +117,20 @@ fn print_for_people(outcome: &Result<Outcome, Fault>) {
             }
         }
         Ok(Outcome::Error(ToolError { code, message, .. })) => {
-            eprintln!("{} {code}: {message}", red("tool error"))
+            tell!("{} {code}: {message}", red("tool error"))
         }
         Err(fault) => {
-            eprintln!("{} {}: {}", red("refused"), fault.code.as_str(), fault.say);
+            tell!("{} {}: {}", red("refused"), fault.code.as_str(), fault.say);
             if let Some(detail) = &fault.detail {
-                eprintln!("  {detail}");
+                tell!("  {detail}");
             }
         }
     }
+    Ok(())
 }
 
 /// A bill as a table of one row.
-pub(super) fn bill_table(bill: &Bill) -> comfy_table::Table {
+pub(super) fn bill_table(bill: &Bill) -> Table {
     let mut shown = table(&["fuel", "peak memory", "wall", "requests", "egress"]);
     shown.add_row([
         grouped(bill.fuel),

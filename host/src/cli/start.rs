@@ -1,7 +1,7 @@
 //! From files to a host: the manifest and its lock are read, the state folder is made, secrets are
 //! fetched, and the rooms are put together.
 
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 
 use super::ground::{self, Given, Kept, Owner};
-use super::{Setting, outside};
+use super::{Setting, out, outside};
 use crate::call::{Host, Setup};
 use crate::capability::service::dial::Dialer;
 use crate::capability::service::secret::{
@@ -25,6 +25,7 @@ use crate::ledger::{Header, Ledger, Mode};
 use crate::manifest::{self, CallerSpec, CommandSpec, Manifest, SecretPlace};
 use crate::quota::Quota;
 use crate::sandbox::{Lanes, Sandbox};
+use crate::terms::printable;
 use crate::wire::Audience;
 
 /// A manifest that was read and is sound in itself.
@@ -53,10 +54,9 @@ impl Opened {
         let name = setting.manifest.display().to_string();
         let manifest = match manifest::parse(&name, &text) {
             Ok(manifest) => manifest,
-            Err(problems) if setting.json => bail!(
-                "{}",
-                serde_json::to_string_pretty(&problems.iter().collect::<Vec<_>>())?
-            ),
+            Err(problems) if setting.json => {
+                bail!("{}", out::json_text(&problems.iter().collect::<Vec<_>>())?)
+            }
             Err(problems) => bail!("{problems}"),
         };
         let base = path.parent().unwrap_or(Path::new("/")).to_owned();
@@ -138,6 +138,11 @@ impl Opened {
     /// made, so that nobody else makes it.
     pub(super) fn ground(&self) -> anyhow::Result<()> {
         private_folder(&self.state())?;
+        self.safe_ground()
+    }
+
+    /// The same where nothing may be made.
+    pub(super) fn safe_ground(&self) -> anyhow::Result<()> {
         let owner = Owner {
             user: rustix::process::geteuid().as_raw(),
             group: (self.mode() == Mode::Dev).then(|| rustix::process::getegid().as_raw()),
@@ -190,6 +195,11 @@ impl Opened {
         if let Some(folder) = self.socket().as_deref().and_then(Path::parent) {
             kept.push(Kept::unchanged("the socket's folder", folder.to_owned()));
         }
+        // Their bytes are pinned by the lock.
+        kept.extend(self.manifest.tools.iter().map(|tool| {
+            let what = format!("the component of the tool `{}`", tool.name);
+            Kept::pinned(what, self.base.join(&tool.component))
+        }));
         let keys = outside::keys(&self.manifest);
         for path in outside::paths(&self.manifest) {
             let what = "a certificate or key of `[host.egress]` or of a grant";
@@ -219,17 +229,27 @@ impl Opened {
     /// What tools are granted.
     fn given(&self) -> Vec<Given> {
         let mut given: Vec<Given> = Vec::new();
-        for tool in &self.manifest.tools {
+        let tools = self.manifest.tools.iter();
+        let sections = tools.flat_map(|tool| {
             let sections = std::iter::once(&tool.all).chain(tool.functions.values());
-            for grant in sections.flat_map(|section| &section.grants.dir) {
-                let one = Given {
-                    what: format!("`{}` of the tool `{}`", grant.name, tool.name),
-                    path: self.base.join(&grant.host),
-                    writable: grant.access == dir::Access::ReadWrite,
-                };
-                let known = |known: &Given| known.what == one.what && known.path == one.path;
-                if !given.iter().any(known) {
-                    given.push(one);
+            sections.map(move |section| (tool, section))
+        });
+        for (number, (tool, section)) in sections.enumerate() {
+            for grant in &section.grants.dir {
+                let what = format!("`{}` of the tool `{}`", grant.name, tool.name);
+                let path = self.base.join(&grant.host);
+                let writable = grant.access == dir::Access::ReadWrite;
+                let known = given.iter_mut().find(|known| {
+                    known.what == what && known.path == path && known.writable == writable
+                });
+                match known {
+                    Some(known) => known.sections.push(number),
+                    None => given.push(Given {
+                        what,
+                        path,
+                        writable,
+                        sections: vec![number],
+                    }),
                 }
             }
         }
@@ -461,7 +481,7 @@ pub(super) struct Bar(ProgressBar);
 
 impl Bar {
     pub(super) fn new(what: &'static str, steps: usize) -> Self {
-        if !io::stderr().is_terminal() || steps < 2 {
+        if !out::is_watched() || steps < 2 {
             return Self(ProgressBar::hidden());
         }
         let bar = ProgressBar::new(u64::try_from(steps).unwrap_or(0)).with_prefix(what);
@@ -473,7 +493,7 @@ impl Bar {
     }
 
     pub(super) fn step(&self, done: &str) {
-        self.0.set_message(done.to_owned());
+        self.0.set_message(printable(done).into_owned());
         self.0.inc(1);
     }
 }

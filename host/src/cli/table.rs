@@ -1,55 +1,69 @@
-//! Aligned tables for people.
+//! Aligned tables for people, and how numbers are shown in them.
 
-use std::io::{self, IsTerminal};
+use std::fmt;
 
 use comfy_table::presets::NOTHING;
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+use comfy_table::{Cell, CellAlignment, ContentArrangement};
+
+use super::out::Painted;
+use crate::terms::printable_lines;
+
+/// Rows under a header.
+pub(super) struct Table(comfy_table::Table);
 
 /// A table without lines: columns aligned, the header in capitals.
 pub(super) fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
+    let mut table = comfy_table::Table::new();
     table
         .load_style(NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header.iter().map(|name| Cell::new(name.to_uppercase())));
-    table
+    Table(table)
+}
+
+impl Table {
+    /// One more row. Its texts are escaped before they are measured, so that columns stay aligned; a
+    /// text of several lines takes as many.
+    pub(super) fn add_row<I: IntoIterator<Item: AsRef<str>>>(&mut self, row: I) {
+        let cells = row.into_iter();
+        let cells = cells.map(|text| printable_lines(text.as_ref()).into_owned());
+        self.0.add_row(cells);
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 /// Makes these columns right-aligned: numbers.
 pub(super) fn numbers(table: &mut Table, columns: &[usize]) {
     for column in columns {
-        if let Some(column) = table.column_mut(*column) {
+        if let Some(column) = table.0.column_mut(*column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
 }
 
-/// Whether people look at stdout.
-pub(super) fn terminal() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+/// A word that something went well, in colour where a terminal shows it.
+pub(super) fn green(word: &str) -> Painted<'_> {
+    Painted::new(word, "32")
 }
 
-/// A word in colour, where a terminal shows it.
-pub(super) fn green(word: &str) -> String {
-    paint(word, "32")
+/// A word that something did not, in colour where a terminal shows it.
+pub(super) fn red(word: &str) -> Painted<'_> {
+    Painted::new(word, "31")
 }
 
-/// A word in colour, where a terminal shows it.
-pub(super) fn red(word: &str) -> String {
-    paint(word, "31")
+/// A word as every other.
+pub(super) fn plain(word: &str) -> Painted<'_> {
+    Painted::new(word, "0")
 }
 
 /// A word in bold, where a terminal shows it.
-pub(super) fn bold(word: &str) -> String {
-    paint(word, "1")
-}
-
-fn paint(word: &str, code: &str) -> String {
-    if terminal() {
-        format!("\u{1b}[{code}m{word}\u{1b}[0m")
-    } else {
-        word.to_owned()
-    }
+pub(super) fn bold(word: &str) -> Painted<'_> {
+    Painted::new(word, "1")
 }
 
 /// A number with thin groups, so that a billion is seen as one.

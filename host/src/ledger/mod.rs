@@ -36,7 +36,5 @@ pub use clock::Clock;
 pub use error::LedgerError;
 pub use record::{Admitted, Closed, Ending, Fingerprint, Header, Mode, Refused, Reloaded, Tally};
 pub use show::{Call, End, Filter, Shown, show};
-pub use text::printable;
-
 pub use verify::{Flaw, Problem, Report, Segment, State, verify};
 pub use writer::{CallId, Ledger, OpenCall};

@@ -57,7 +57,7 @@ pub struct Shown {
     pub unreadable: u64,
 }
 
-/// One call. Its texts come from agents and guests: pass them through [`super::printable`] on their
+/// One call. Its texts come from agents and guests: pass them through [`crate::terms::printable`] on their
 /// way to a terminal.
 #[derive(Debug, Serialize)]
 pub struct Call {

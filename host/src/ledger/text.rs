@@ -1,4 +1,4 @@
-//! What guests and agents wrote, made fit for a record and for a terminal: short, and no more than text.
+//! What guests and agents wrote, made fit for a record: short.
 
 use std::borrow::Cow;
 
@@ -63,29 +63,6 @@ pub(super) fn cap_texts(value: Value) -> Value {
     }
 }
 
-/// A text for a terminal: what could move the cursor, colour or reorder text is shown escaped.
-#[must_use]
-pub fn printable(text: &str) -> Cow<'_, str> {
-    if !text.contains(acts_on_a_terminal) {
-        return Cow::Borrowed(text);
-    }
-    let mut shown = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if acts_on_a_terminal(c) {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-    }
-    Cow::Owned(shown)
-}
-
-/// Control characters, line and paragraph separators, and Unicode's marks of direction.
-fn acts_on_a_terminal(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,14 +95,5 @@ mod tests {
         let written = value.to_string();
         assert!(written.len() < 3 * (TEXT_MAX + 16), "{written}");
         assert_eq!(value["a"][1], 7);
-    }
-
-    #[test]
-    fn nothing_acts_on_a_terminal() {
-        assert_eq!(printable("Größe 🦀"), "Größe 🦀");
-        assert_eq!(
-            printable("a\u{1b}[2Jb\nc\u{202e}d"),
-            "a\\u{1b}[2Jb\\nc\\u{202e}d"
-        );
     }
 }

@@ -49,6 +49,7 @@ pub struct Definition {
 
 /// What a function promises about itself; `None` is no promise.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Hints {
     /// It changes nothing anywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]

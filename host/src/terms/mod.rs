@@ -14,7 +14,7 @@ pub use definition::{Annotations, Definition, FunctionId, Hints, Listed};
 pub use fault::{Blame, Code, Fault};
 pub use limits::Limits;
 pub use outcome::{Blob, Content, Link, Outcome, Output, Progress, ToolError, ToolErrorCode};
-pub use text::{is_hidden, seen};
+pub use text::{acts, is_hidden, printable, printable_lines, seen};
 pub use wasi::Wasi;
 
 /// Who asked: an agent, and where it is known the user it acts for.

@@ -15,6 +15,7 @@ mod open;
 mod p3;
 mod place;
 mod stream;
+mod tree;
 mod wall;
 mod work;
 mod write;
@@ -23,6 +24,7 @@ pub use grant::{Access, DirGrant, Quota};
 pub use host::{Dirs, State};
 pub(super) use p3::link as link_p3;
 pub use place::{Folders, Shelf};
+pub use tree::Tree;
 pub use wall::landlock_is_here;
 
 use wasmtime::component::Linker;

@@ -16,6 +16,7 @@ use wasmtime_wasi::{FsPerms, OpenMode};
 use super::account::{Account, Descriptors, Identity, identity};
 use super::clerk::Clerks;
 use super::grant::{Access, DirGrant};
+use super::tree::Tree;
 
 /// Where relative `host` paths of the grants begin, and what all granted directories share.
 #[derive(Clone)]
@@ -126,6 +127,23 @@ impl Place {
     }
 }
 
+/// Refuses directories of one function that are one tree to the kernel, but are granted to be read
+/// and to be written: a start judged that, and another may stand at a path by now.
+fn apart(all: &[Arc<Place>]) -> io::Result<()> {
+    for (at, one) in all.iter().enumerate() {
+        let others = all.iter().skip(at + 1);
+        for other in others.filter(|other| other.grant.access != one.grant.access) {
+            if Tree::of(&*one.root.dir)?.meets(&Tree::of(&*other.root.dir)?) {
+                return Err(io::Error::other(format!(
+                    "granted directories `{}` and `{}` are one tree with two kinds of access",
+                    one.grant.name, other.grant.name
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
 fn unopened(grant: &DirGrant, path: &Path, error: &io::Error) -> io::Error {
     io::Error::other(format!(
         "granted directory `{}` ({}): {error}",
@@ -195,6 +213,7 @@ impl Shelf {
         let all: Vec<_> = all
             .map(|grant| Place::open(grant, &self.folders).map(Arc::new))
             .collect::<io::Result<_>>()?;
+        apart(&all)?;
         let clerks = self.folders.clerks(&all)?;
         let places = Arc::new(Places { all, clerks });
         *open = Some(Arc::clone(&places));

@@ -14,18 +14,21 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
+use rustix::fs::{Access, access};
 use serde_json::json;
 
 use self::asks::{Asked, Section};
 use self::place::Place;
-use super::Setting;
 use super::start::Opened;
 use super::table::{bold, green, table};
 use super::workshop::{MOST_COMPONENT, bounded, name_of};
-use crate::catalog::{self, Change, Compiler, Kind, Lock, LockedTool, Looked, Places, embedded};
-use crate::ledger::printable;
+use super::{Setting, out};
+use crate::catalog::{
+    self, Cache, Change, Compiler, Kind, Lock, LockedTool, Looked, Places, embedded,
+};
 use crate::manifest::{self, Manifest};
 use crate::sandbox::Sandbox;
+use crate::terms::printable;
 
 /// What was typed behind `add`.
 #[derive(clap::Args)]
@@ -96,18 +99,13 @@ pub(super) async fn add(setting: &Setting, typed: &Typed) -> anyhow::Result<Exit
     if !setting.json {
         show(&section, &component);
     }
-    if typed.dry_run {
-        if setting.json {
-            say!(
-                "{}",
-                serde_json::to_string_pretty(&told(&section, &place, &[]))?
-            );
-        }
-        eprintln!("nothing was written (--dry-run)");
-        return Ok(ExitCode::SUCCESS);
-    }
-    opened.ground()?;
-    let beside = place.bring(&component.bytes)?;
+    // Before anything is written, and so also where nothing will be: what refuses the one refuses the
+    // other.
+    let old = opened.lock()?;
+    opened.safe_ground()?;
+    let lock_file = opened.lock_path();
+    let mut files = [&*path, &lock_file].into_iter().chain(place.new_file());
+    files.try_for_each(writable)?;
     // A program has no functions before somebody has described them.
     let described = opened
         .manifest
@@ -116,20 +114,25 @@ pub(super) async fn add(setting: &Setting, typed: &Typed) -> anyhow::Result<Exit
         .any(|tool| *tool.name == *name && !tool.uses.is_empty());
     let pinned = component.looked.kind != Kind::Command || described;
     let locked = match pinned {
-        true => Some(lock(&opened, &section, beside.path())?),
+        true => Some(lock(&opened, &section, &component.bytes, typed.dry_run)?),
         false => None,
     };
-    beside.keep()?;
+    if typed.dry_run {
+        if setting.json {
+            out::json(&told(&section, &place, &[]))?;
+        }
+        tell!("nothing was written (--dry-run)");
+        return Ok(ExitCode::SUCCESS);
+    }
+    opened.ground()?;
+    place.bring(&component.bytes)?.keep()?;
     before.append(&path, &section.text)?;
     let changes = match locked {
-        Some(locked) => relock(&opened, &name, locked)?,
+        Some(locked) => relock(&opened, &name, old, locked)?,
         None => Vec::new(),
     };
     if setting.json {
-        say!(
-            "{}",
-            serde_json::to_string_pretty(&told(&section, &place, &changes))?
-        );
+        out::json(&told(&section, &place, &changes))?;
         return Ok(ExitCode::SUCCESS);
     }
     for change in &changes {
@@ -137,12 +140,12 @@ pub(super) async fn add(setting: &Setting, typed: &Typed) -> anyhow::Result<Exit
     }
     let manifest = setting.manifest.display();
     match pinned {
-        false => eprintln!(
+        false => tell!(
             "{} {} is in {manifest}; it is a program: say there what its functions are, then run `toolhost lock`",
             green("ok"),
             bold(&name)
         ),
-        true => eprintln!(
+        true => tell!(
             "{} {} is in {manifest}, and locked; look at its section before you serve it",
             green("ok"),
             bold(&name)
@@ -155,12 +158,10 @@ fn read(file: &Path) -> anyhow::Result<Component> {
     let bytes = bounded(file, MOST_COMPONENT)?;
     let said = |fault: crate::terms::Fault| {
         let detail = fault.detail.map(|detail| format!(" ({detail})"));
-        anyhow::anyhow!(
-            "{}: {}{}",
-            file.display(),
-            fault.say,
-            detail.unwrap_or_default()
-        )
+        let detail = detail.unwrap_or_default();
+        // Names of the file's own stand in it: it stays one line.
+        let why = format!("{}{detail}", fault.say);
+        anyhow::anyhow!("{}: {}", file.display(), printable(&why))
     };
     let looked = catalog::look(&bytes).map_err(said)?;
     let adapted = matches!(looked.kind, Kind::Preview1 | Kind::World | Kind::Core);
@@ -312,15 +313,50 @@ fn consent(typed: &Typed, section: &Section, before: &Before) -> anyhow::Result<
     }
 }
 
-/// What the component is and offers, asked before anything of it is in its place.
-fn lock(opened: &Opened, section: &Section, component: &Path) -> anyhow::Result<LockedTool> {
+/// Whether a file could be written, told without writing.
+fn writable(file: &Path) -> anyhow::Result<()> {
+    let there = file
+        .ancestors()
+        .find(|path| path.symlink_metadata().is_ok());
+    let there = there.unwrap_or(Path::new("/"));
+    let cannot = || format!("cannot write {}", file.display());
+    let asked = match there == file {
+        true => Access::WRITE_OK,
+        false => Access::WRITE_OK | Access::EXEC_OK,
+    };
+    access(there, asked).with_context(cannot)?;
+    ensure!(
+        there == file || there.is_dir(),
+        "{}: {} is not a folder",
+        cannot(),
+        there.display()
+    );
+    Ok(())
+}
+
+/// What the component is and offers, asked before anything of it is in its place. A `passing` answer
+/// leaves nothing in the state folder.
+fn lock(
+    opened: &Opened,
+    section: &Section,
+    component: &[u8],
+    passing: bool,
+) -> anyhow::Result<LockedTool> {
+    let aside = tempfile::tempdir().context("cannot make a folder for what is asked")?;
+    let file = aside.path().join("component.wasm");
+    fs::write(&file, component).with_context(|| format!("cannot write {}", file.display()))?;
     let mut manifest = opened.manifest.clone();
     manifest.tools.retain(|tool| *tool.name == *section.name);
     for tool in &mut manifest.tools {
-        Arc::make_mut(tool).component = component.to_owned();
+        Arc::make_mut(tool).component = file.clone();
     }
     let sandbox = Sandbox::new()?;
-    let (cache, world) = (opened.cache()?, opened.bare_world());
+    let cache = match passing {
+        true => Cache::open(aside.path().join("compiled"), Compiler::this_program())
+            .context("cannot open a folder of compiled components")?,
+        false => opened.cache()?,
+    };
+    let world = opened.bare_world();
     let runtime = tokio::runtime::Handle::current();
     let locked = tokio::task::block_in_place(|| {
         let places = Places {
@@ -344,8 +380,12 @@ fn lock(opened: &Opened, section: &Section, component: &Path) -> anyhow::Result<
 }
 
 /// Pins the tool, and says what changed.
-fn relock(opened: &Opened, name: &str, locked: LockedTool) -> anyhow::Result<Vec<Change>> {
-    let old: Lock = opened.lock()?;
+fn relock(
+    opened: &Opened,
+    name: &str,
+    old: Lock,
+    locked: LockedTool,
+) -> anyhow::Result<Vec<Change>> {
     let mut new = old.clone();
     new.tools.insert(name.to_owned(), locked);
     let path = opened.lock_path();
@@ -366,10 +406,10 @@ fn told(section: &Section, place: &Place, changes: &[Change]) -> serde_json::Val
 
 fn show(section: &Section, component: &Component) {
     if component.adapted {
-        eprintln!("it is a core module; a component is made of it");
+        tell!("it is a core module; a component is made of it");
     }
     if section.rows.is_empty() {
-        eprintln!("{} asks for nothing", bold(&section.name));
+        tell!("{} asks for nothing", bold(&section.name));
     } else {
         let mut shown = table(&["for", section.heading, "because"]);
         for row in &section.rows {

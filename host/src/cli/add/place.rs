@@ -59,6 +59,11 @@ impl Place {
         })
     }
 
+    /// The file that will be written; none where the component lies in its place already.
+    pub(super) fn new_file(&self) -> Option<&Path> {
+        self.elsewhere.then_some(&*self.file)
+    }
+
     /// Brings the component, under a name that nobody uses.
     pub(super) fn bring(&self, bytes: &[u8]) -> anyhow::Result<Beside> {
         if !self.elsewhere {
@@ -83,10 +88,6 @@ impl Place {
 }
 
 impl Beside {
-    pub(super) fn path(&self) -> &Path {
-        &self.now
-    }
-
     /// Gives it its name.
     pub(super) fn keep(mut self) -> anyhow::Result<()> {
         match self.then.take() {

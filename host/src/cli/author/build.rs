@@ -28,7 +28,7 @@ pub(super) async fn once(setting: &Setting, folder: &Path) -> anyhow::Result<Exi
     match build_and_show(setting, folder).await {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) if error.is::<Refused>() => {
-            eprintln!("{} {error}", red("not built:"));
+            tell!("{} {error}", red("not built:"));
             Ok(ExitCode::FAILURE)
         }
         Err(error) => Err(error),

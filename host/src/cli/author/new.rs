@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use serde_json::json;
 
-use super::super::Setting;
 use super::super::table::{bold, green};
+use super::super::{Setting, out};
 use super::Language;
 use super::kit;
 use crate::manifest;
@@ -38,18 +38,15 @@ pub(in super::super) fn new(
             .iter()
             .map(|path| path.display().to_string())
             .collect();
-        say!(
-            "{}",
-            serde_json::to_string_pretty(&json!({
-                "folder": std::path::absolute(&folder)?.display().to_string(),
-                "language": language.word(),
-                "files": files,
-                "next": next,
-            }))?
-        );
+        out::json(&json!({
+            "folder": std::path::absolute(&folder)?.display().to_string(),
+            "language": language.word(),
+            "files": files,
+            "next": next,
+        }))?;
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!(
+    tell!(
         "{} {} is a tool in {}. Next:",
         green("ok"),
         bold(name),

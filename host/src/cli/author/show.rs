@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::super::Setting;
 use super::super::table::{green, size, table};
+use super::super::{Setting, out};
 use super::check::Built;
 use super::project::Project;
 use crate::capability;
@@ -18,9 +18,7 @@ pub(super) fn show(setting: &Setting, project: &Project, built: &Built) -> anyho
     }
     if setting.json {
         let functions: Vec<_> = built.tool.functions.iter().collect();
-        say!(
-            "{}",
-            json!({
+        out::json_line(&json!({
                 "tool": built.name,
                 "component": built.component.display().to_string(),
                 "language": project.language.word(),
@@ -28,8 +26,7 @@ pub(super) fn show(setting: &Setting, project: &Project, built: &Built) -> anyho
                 "sha256": hex::encode(built.tool.digest),
                 "imports": imports,
                 "functions": functions,
-            })
-        );
+        }))?;
         return Ok(());
     }
     let file = built.component.file_name().unwrap_or_default();
@@ -52,9 +49,9 @@ pub(super) fn show(setting: &Setting, project: &Project, built: &Built) -> anyho
         shown.add_row([format!("{}.{}", built.name, function.name), first]);
     }
     say!("{shown}");
-    eprintln!("{} {file}", green("built"));
+    tell!("{} {file}", green("built"));
     if project.wishes.is_none() {
-        eprintln!("There is no tool.toml: operators are not told what the tool needs, and why.");
+        tell!("There is no tool.toml: operators are not told what the tool needs, and why.");
     }
     Ok(())
 }

@@ -35,16 +35,16 @@ pub(super) async fn watch(setting: &Setting, folder: &Path) -> anyhow::Result<Ex
             sources.listen();
             let before = sources.digest()?;
             if let Err(error) = once(setting, &folder).await {
-                eprintln!("{} {error:#}", red("not built:"));
+                tell!("{} {error:#}", red("not built:"));
             }
-            eprintln!("{} {} (Ctrl-C ends it)", bold("watching"), folder.display());
+            tell!("{} {} (Ctrl-C ends it)", bold("watching"), folder.display());
             loop {
                 sources.heard().await;
                 if sources.digest()? != before {
                     break;
                 }
             }
-            eprintln!("\n{}", bold("changed"));
+            tell!("\n{}", bold("changed"));
         }
     };
     tokio::select! {
@@ -93,7 +93,7 @@ impl<'a> Sources<'a> {
         for folder in folders {
             if let Err(error) = self.watcher.watch(&folder, RecursiveMode::NonRecursive) {
                 let folder = folder.display();
-                eprintln!("changes in {folder} are not noticed: it cannot be watched: {error}");
+                tell!("changes in {folder} are not noticed: it cannot be watched: {error}");
             }
         }
     }

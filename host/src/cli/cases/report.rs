@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::super::Setting;
-use super::super::table::{bold, green, grouped, numbers, red, short, size, table};
-use crate::ledger::printable;
+use super::super::table::{Table, bold, green, grouped, numbers, red, short, size, table};
+use super::super::{Setting, out};
+use crate::terms::printable;
 
 use super::file::Case;
 use super::find::Found;
@@ -50,17 +50,17 @@ pub(super) fn report(
             "failed": failed,
             "section": asked,
         });
-        say!("{}", serde_json::to_string_pretty(&shown)?);
+        out::json(&shown)?;
     } else {
         say!("{}", bills(cases, done));
         differences(cases, done);
         if let Some(asked) = asked.filter(|_| failed == 0) {
-            eprintln!("there is no tool.toml; this one grants what the cases need:\n");
+            tell!("there is no tool.toml; this one grants what the cases need:\n");
             say!("{}", asked.trim_end());
         }
         match failed {
-            0 => eprintln!("{} {} cases passed", green("ok"), done.len()),
-            _ => eprintln!("{} {failed} of {} cases", red("failed"), done.len()),
+            0 => tell!("{} {} cases passed", green("ok"), done.len()),
+            _ => tell!("{} {failed} of {} cases", red("failed"), done.len()),
         }
     }
     Ok(match failed {
@@ -69,7 +69,7 @@ pub(super) fn report(
     })
 }
 
-fn bills(cases: &[Case], done: &[Done]) -> comfy_table::Table {
+fn bills(cases: &[Case], done: &[Done]) -> Table {
     let mut shown = table(&[
         "",
         "function",
@@ -83,7 +83,7 @@ fn bills(cases: &[Case], done: &[Done]) -> comfy_table::Table {
     for (case, done) in cases.iter().zip(done) {
         let passed = done.differences.is_empty();
         let mut row = vec![
-            if passed { green("ok") } else { red("failed") },
+            if passed { "ok" } else { "failed" }.to_owned(),
             printable(&case.function).to_string(),
             printable(&case.name).to_string(),
         ];

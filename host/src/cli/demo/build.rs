@@ -22,7 +22,7 @@ pub(super) fn checkout() -> anyhow::Result<PathBuf> {
 
 /// Builds the tools; gives the components' paths.
 pub(super) async fn tools(checkout: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    eprintln!(
+    tell!(
         "{}",
         bold("building the tools (the first time takes a minute or two)")
     );

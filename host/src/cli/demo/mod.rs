@@ -36,7 +36,7 @@ pub(super) async fn demo(setting: &Setting) -> anyhow::Result<ExitCode> {
     let upstream = upstream::start().await?;
     let stage = Stage::set(&components, upstream)?;
 
-    eprintln!("{}", bold("toolhost lock: what the tools are and offer"));
+    tell!("{}", bold("toolhost lock: what the tools are and offer"));
     look::lock(&stage.setting()).await?;
 
     let opened = Opened::read(&stage.setting())?;
@@ -52,7 +52,7 @@ pub(super) async fn demo(setting: &Setting) -> anyhow::Result<ExitCode> {
         stop.clone(),
         Duration::from_secs(5),
     ));
-    eprintln!("serving MCP at http://{address}/mcp; every call below is a tools/call over HTTP\n");
+    tell!("serving MCP at http://{address}/mcp; every call below is a tools/call over HTTP\n");
 
     let (support, intern) = (Agent::new(address, SUPPORT), Agent::new(address, INTERN));
     let outcome = script::play(
@@ -79,7 +79,7 @@ pub(super) async fn demo(setting: &Setting) -> anyhow::Result<ExitCode> {
             red("failed")
         );
     }
-    eprintln!("{} everything ended as it should", green("ok"));
+    tell!("{} everything ended as it should", green("ok"));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::agent::{Agent, Answer};
 use crate::cli::ledger::calls_table;
-use crate::cli::table::{bold, green, red, table};
+use crate::cli::out;
+use crate::cli::table::{bold, table};
 use crate::ledger::{self, Filter};
 
 /// One call and how it should end: with a result that holds a text, or with a code.
@@ -44,7 +45,7 @@ pub(super) async fn play(
         },
     )?;
     if json {
-        say!("{}", serde_json::to_string(&bills)?);
+        out::json_line(&bills)?;
     } else {
         say!(
             "\n{}\n{}\n",
@@ -83,19 +84,14 @@ async fn run(agent: &Agent, steps: &[Step], json: bool) -> anyhow::Result<usize>
         let answer = agent.call(step.tool, &step.arguments).await?;
         let expected = as_expected(step, &answer);
         unexpected += usize::from(!expected);
-        let mark = if expected {
-            green("ok")
-        } else {
-            red("UNEXPECTED")
-        };
+        let mark = if expected { "ok" } else { "UNEXPECTED" };
         if json {
-            say!(
-                "{}",
-                json!({ "call": step.tool, "why": step.why, "as_expected": expected, "code": answer.code, "text": answer.text })
-            );
+            out::json_line(
+                &json!({ "call": step.tool, "why": step.why, "as_expected": expected, "code": answer.code, "text": answer.text }),
+            )?;
         }
         shown.add_row([
-            mark,
+            mark.to_owned(),
             step.tool.to_owned(),
             step.why.to_owned(),
             summary(&answer, !expected),

@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
@@ -10,17 +9,17 @@ use anyhow::{Context, bail};
 use tokio::process::Command;
 
 use super::super::refused;
+use crate::cli::out;
 use crate::cli::table::bold;
 
 /// A program, to be run in a folder.
 pub(super) fn program(name: impl AsRef<OsStr>, folder: &Path) -> Command {
     let mut command = Command::new(name);
     // Standard output is for data: what a tool prints there is shown on standard error.
-    let shown = io::stderr().as_fd().try_clone_to_owned();
     command
         .current_dir(folder)
         .stdin(Stdio::null())
-        .stdout(shown.map_or_else(|_| Stdio::null(), Stdio::from))
+        .stdout(out::shown_with_ours())
         // Who stops waiting stops it.
         .kill_on_drop(true);
     command
@@ -35,7 +34,7 @@ pub(super) async fn step(
     failed: &str,
     missing: &str,
 ) -> anyhow::Result<Vec<u8>> {
-    eprintln!("{} {what}", bold("build"));
+    tell!("{} {what}", bold("build"));
     let ended = ended(command, missing).await?;
     if ended.status.success() {
         return Ok(ended.stdout);

@@ -1,0 +1,29 @@
+//! One hostile caller that does everything at once, and an honest one beside it: a short run of the
+//! script that people run for half an hour. What has to hold stands in the script.
+
+use std::process::Command;
+
+use crate::harness::{checkout, guest, v03_guest};
+
+/// How long the attacks go on, in seconds.
+const SECONDS: &str = "20";
+
+#[test]
+fn x55_an_honest_caller_is_served_beside_a_hostile_one() {
+    let guests = guest("everything.wasm");
+    // Both generations are built into one folder.
+    let _ = v03_guest("wasi3.wasm");
+    let run = Command::new("python3")
+        .arg(checkout().join("tests/hostile_caller.py"))
+        .arg(SECONDS)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("TOOLHOST", env!("CARGO_BIN_EXE_toolhost"))
+        .env("GUESTS", guests.parent().expect("a folder"))
+        .env_remove("TOOLHOST_LOG")
+        .output()
+        .expect("python3");
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (said(&run.stdout), said(&run.stderr));
+    assert!(run.status.success(), "{out}{err}");
+    assert!(out.contains("SIGTERM to its end"), "{out}{err}");
+}
