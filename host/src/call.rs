@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 pub use crate::gate::{Credential, Release};
 pub use setup::{ListWatch, Setup};
 
+use crate::capability::service::secret::Redactions;
 use crate::capability::{Pen, tools};
 use crate::catalog::Function;
 use crate::gate::{self, Permit, Terms};
@@ -21,7 +22,7 @@ use crate::ledger::{
 };
 use crate::manifest::Manifest;
 use crate::quota::Quota;
-use crate::sandbox::{Errand, Lanes, Ran, Sandbox};
+use crate::sandbox::{Errand, Lanes, Ran, Sandbox, guessing};
 use crate::terms::{Bill, Caller, Code, Door, Fault, Listed, Outcome, Progress};
 
 /// When a call that found no place within its deadline may come again, in seconds: others have
@@ -221,22 +222,24 @@ impl Host {
         };
         let attempts = record.attempts().clone();
         let equipment = function.equipment.clone();
+        let pen = Pen::new(move |mut attempt| {
+            // What a guest asked for stands in it: it is scrubbed like all that leaves a call.
+            let text = attempt.to_string();
+            equipment.patterns().scrub_json(&mut attempt, &text);
+            attempts.keep(&attempt);
+        });
+        let redactions = pen.redactions().clone();
         let errand = Errand {
             equipment: &function.equipment,
             progress: request.progress.take(),
-            pen: Pen::new(move |mut attempt| {
-                // What a guest asked for stands in it: it is scrubbed like all that leaves a call.
-                let text = attempt.to_string();
-                equipment.patterns().scrub_json(&mut attempt, &text);
-                attempts.keep(&attempt);
-            }),
+            pen,
             cancel,
         };
         let running = async {
             let running = self.sandbox.run(&function.tool.prepared, &permit, errand);
             let Ran { answer, bill } = running.await;
             let released = match answer {
-                Ok(answer) => self.release(&function, answer, cancel).await,
+                Ok(answer) => self.release(&function, answer, &redactions, cancel).await,
                 Err(fault) => Err(fault),
             };
             (released, bill)
@@ -318,6 +321,7 @@ impl Host {
         &self,
         function: &Arc<Function>,
         answer: Result<tools::Output, tools::ToolError>,
+        redactions: &Redactions,
         cancel: &CancellationToken,
     ) -> Result<Release, Fault> {
         let structured = answer
@@ -328,15 +332,21 @@ impl Host {
             (Some(schema), Some(text)) => schema.work(text),
             _ => 0,
         };
+        let counted = redactions.clone();
         let release = move |function: &Function| {
             let terms = Terms {
                 schema: function.checks.output()?,
                 most: function.spec.limits.output,
-                patterns: &function.equipment.patterns(),
+                patterns: &function.equipment.patterns().counting(&counted),
             };
             gate::release(answer, &terms)
         };
-        self.judge(function, work, cancel, release).await
+        let released = self.judge(function, work, cancel, release).await;
+        // What the guest said last counts, too.
+        match redactions.are_too_many() {
+            true => Err(guessing()),
+            false => released,
+        }
     }
 
     /// Judges at once where that is short work. Long work is done in nobody's way and is waited for no
@@ -390,7 +400,8 @@ impl Host {
 
 /// What is not recorded does not happen.
 fn unrecorded(error: LedgerError) -> Fault {
-    tracing::error!(%error, "the ledger cannot be written");
+    // The ledger says it once, aloud: callers could fill the log with this.
+    tracing::debug!(%error, "the ledger cannot be written");
     Fault::new(
         Code::LedgerFailed,
         "The host cannot record calls now and so runs none. Its operator should look.",

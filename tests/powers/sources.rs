@@ -31,6 +31,7 @@ async fn a_secret_that_cannot_be_had_is_named_at_the_start() {
             "failed (exit status: 7)",
         ),
         ("h", "command = [\"no-such-program\"]", "does not start"),
+        ("i", "file = \"short\"", "write `accept_short = true`"),
     ];
     let mut text = "[tool.rogue]\ncomponent = \"rogue.wasm\"\n".to_owned();
     for (name, source, _) in sources {
@@ -43,6 +44,7 @@ async fn a_secret_that_cannot_be_had_is_named_at_the_start() {
     for (name, value, mode) in [
         ("open", "hunter2-hunter2".to_owned(), 0o604),
         ("empty", "\n".to_owned(), 0o600),
+        ("short", "hunter2-hunter2\n".to_owned(), 0o600),
         ("long", "hunter2-".repeat(1025), 0o600),
         ("lines", "hunter2\nhunter2\n".to_owned(), 0o600),
         (
@@ -68,13 +70,35 @@ async fn a_secret_that_cannot_be_had_is_named_at_the_start() {
     assert!(!said.contains("hunter2"), "{said}");
 }
 
+/// A value that tries can find out is taken where the operator says so, and not otherwise.
+#[tokio::test]
+async fn n91_a_short_secret_is_taken_only_where_it_is_accepted() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let up = Upstream::echo().await;
+    let arguments = json!({ "url": up.url("/a") }).to_string();
+    for (accept, taken) in [("", false), ("accept_short = true", true)] {
+        let text = format!(
+            "[secret.key]\nfile = \"short\"\n{accept}\n[tool.rogue]\ncomponent = \"rogue.wasm\"\n{}",
+            grant("get", &up, r#"auth = { bearer = "key" }"#)
+        );
+        let program = Program::new(&text);
+        program.site.write("short", "fifteen-letters");
+        let mode = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(program.site.path("short"), mode).expect("a mode");
+        let (out, err) = run(&program, &["call", "rogue.get", &arguments]).await;
+        assert_eq!(out.contains("[redacted]"), taken, "{out} {err}");
+        assert_eq!(err.contains("fewer than 16 bytes"), !taken, "{err}");
+        assert!(!err.contains("fifteen-letters"), "{err}");
+    }
+}
+
 #[tokio::test]
 async fn a_command_prints_a_secret_and_no_shell_reads_it() {
     let up = Upstream::echo().await;
     let text = format!(
         r#"
 [secret.key]
-command = ["printf", "%s\n", "$KEY `id`; 'a'"]
+command = ["printf", "%s\n", "$KEY `id`; 'a' and more"]
 timeout = "30s"
 ttl = "1h"
 [tool.rogue]
@@ -88,7 +112,7 @@ component = "rogue.wasm"
     assert!(out.contains("[redacted]"), "{out} {err}");
     assert_eq!(
         up.next().await.header("authorization"),
-        Some("Bearer $KEY `id`; 'a'")
+        Some("Bearer $KEY `id`; 'a' and more")
     );
 }
 
@@ -109,7 +133,10 @@ component = "rogue.wasm"
         grant("get", &up, r#"auth = { bearer = "key" }"#)
     );
     let program = Program::new(&text);
-    for (version, value) in [("..1", "first-token\n"), ("..2", "second-token\n")] {
+    for (version, value) in [
+        ("..1", "first-value-token\n"),
+        ("..2", "second-value-token\n"),
+    ] {
         let name = format!("secrets/{version}/token");
         program.site.write(&name, value);
         let mode = std::fs::Permissions::from_mode(0o400);
@@ -134,7 +161,7 @@ component = "rogue.wasm"
             .expect("a credential")
             .to_owned()
     };
-    assert_eq!(ask().await, "Bearer first-token");
+    assert_eq!(ask().await, "Bearer first-value-token");
     symlink("..2", program.site.path("secrets/..new")).expect("a link");
     let (new, data) = (
         program.site.path("secrets/..new"),
@@ -143,7 +170,7 @@ component = "rogue.wasm"
     std::fs::rename(new, data).expect("exchanged");
     // The file is looked at once a second.
     let began = std::time::Instant::now();
-    while ask().await != "Bearer second-token" {
+    while ask().await != "Bearer second-value-token" {
         assert!(began.elapsed().as_secs() < 60, "it was not read anew");
     }
     drop(serving);

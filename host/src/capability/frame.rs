@@ -14,7 +14,7 @@ use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use super::service::database::{Database, OpenError};
 use super::service::dial::Dialer;
-use super::service::secret::{Patterns, PatternsError, Secrets};
+use super::service::secret::{Patterns, PatternsError, Redactions, Secrets};
 use super::{clock, command, config, dir, env, http, kv, log, progress, random, tools};
 use crate::terms::{Caller, Fault, Limits, Progress, Wasi};
 
@@ -98,12 +98,6 @@ impl Equipment {
     pub fn patterns(&self) -> Patterns {
         self.outlet.patterns()
     }
-
-    /// A text without the credentials that these grants use.
-    #[must_use]
-    pub fn scrub(&self, text: String) -> String {
-        self.patterns().scrub(text)
-    }
 }
 
 /// What one call gets; the guest's powers are built from nothing else.
@@ -145,7 +139,7 @@ impl Powers {
     /// When a granted directory cannot be opened, or the call's arguments make no command line.
     pub fn new(charter: Charter<'_>, pen: &Pen) -> Result<Self, Fault> {
         let equipment = charter.equipment;
-        let log = log::State::new(&charter);
+        let log = log::State::new(&charter, pen);
         let mut wasi = WasiCtx::builder();
         clock::grant(&mut wasi);
         random::grant(&mut wasi);
@@ -168,7 +162,7 @@ impl Powers {
             kv,
             equipment: equipment.clone(),
             log,
-            progress: progress::State::new(charter.progress, equipment.clone()),
+            progress: progress::State::new(charter.progress, equipment.clone(), pen),
             command,
         })
     }
@@ -280,6 +274,7 @@ struct Writing {
     requests: AtomicU32,
     bytes: AtomicU64,
     open: TaskTracker,
+    redactions: Redactions,
 }
 
 impl Pen {
@@ -290,6 +285,7 @@ impl Pen {
             requests: AtomicU32::new(0),
             bytes: AtomicU64::new(0),
             open: TaskTracker::new(),
+            redactions: Redactions::default(),
         }))
     }
 
@@ -302,6 +298,12 @@ impl Pen {
         }
         // An attempt is plain data; one that cannot be written is recorded as such, not lost.
         (self.0.record)(serde_json::to_value(attempt).unwrap_or(serde_json::Value::Null));
+    }
+
+    /// How often a credential was taken out of what the call brought back.
+    #[must_use]
+    pub fn redactions(&self) -> &Redactions {
+        &self.0.redactions
     }
 
     /// Held by an attempt that is not written down yet.

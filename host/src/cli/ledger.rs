@@ -14,7 +14,12 @@ use crate::terms::printable;
 #[derive(clap::Subcommand)]
 pub(super) enum LedgerCommand {
     /// Check every record's number, hash and place.
-    Verify,
+    Verify {
+        /// A hash that an earlier `verify` gave and that was kept elsewhere: a record has to have it.
+        /// Can be repeated.
+        #[arg(long, value_name = "HASH")]
+        expect: Vec<String>,
+    },
     /// The newest calls, newest last.
     Show {
         /// Only of this caller.
@@ -44,8 +49,8 @@ pub(super) enum LedgerCommand {
 pub(super) fn ledger(setting: &Setting, command: LedgerCommand) -> anyhow::Result<ExitCode> {
     let folder = Opened::read(setting)?.state().join("ledger");
     match command {
-        LedgerCommand::Verify => {
-            let report = ledger::verify(&folder)
+        LedgerCommand::Verify { expect } => {
+            let report = ledger::verify_expecting(&folder, &expect)
                 .with_context(|| format!("cannot verify {}", folder.display()))?;
             if setting.json {
                 out::json(&report)?;
@@ -127,10 +132,30 @@ pub(super) fn show_report(report: &Report) {
     }
     numbers(&mut shown, &[1, 2, 3, 4, 5]);
     say!("{shown}");
+    if let Some(head) = &report.head {
+        say!(
+            "head {head}: keep it elsewhere, `ledger verify --expect` holds the record against it"
+        );
+    }
     for problem in &report.problems {
         // A record's words, and a file's name.
         let problem = problem.to_string();
         say!("{} {}", red("broken"), printable(&problem));
+    }
+    for expected in &report.expected {
+        match &expected.found {
+            Some(place) => say!(
+                "{} {} has the hash that was kept",
+                green("ok"),
+                printable(place)
+            ),
+            None => say!(
+                "{} no record has the hash {}: the record was written anew, its end was cut off, or a \
+                 segment is missing",
+                red("broken"),
+                printable(&expected.hash)
+            ),
+        }
     }
     if report.intact() {
         say!(
@@ -148,7 +173,8 @@ pub(super) fn calls_table(calls: &[Call]) -> Table {
     for call in calls {
         let bill = call.bill.as_ref();
         shown.add_row([
-            printable(&call.time).into_owned(),
+            // Of several calls the first one's.
+            printable(call.since.as_ref().unwrap_or(&call.time)).into_owned(),
             printable(&call.agent).into_owned(),
             printable(&call.function).into_owned(),
             outcome(call),
@@ -171,9 +197,13 @@ fn outcome(call: &Call) -> String {
         End::Fault => "stopped",
         End::Refused => "refused",
     };
+    let times = match call.calls {
+        1 => String::new(),
+        calls => format!(" ({} times within a moment)", grouped(calls)),
+    };
     match &call.code {
-        Some(code) => format!("{word}: {}", printable(code)),
-        None => word.to_owned(),
+        Some(code) => format!("{word}: {}{times}", printable(code)),
+        None => format!("{word}{times}"),
     }
 }
 

@@ -16,13 +16,13 @@ use super::{Setting, out, outside};
 use crate::call::{Host, Setup};
 use crate::capability::service::dial::Dialer;
 use crate::capability::service::secret::{
-    CommandSource, EnvSource, FileSource, SecretSource, Secrets,
+    CommandSource, EnvSource, FileSource, SecretSource, Secrets, ShortAccepted,
 };
 use crate::capability::{World, dir, kv};
 use crate::catalog::{self, Cache, Catalog, Compiler, Lock, Places, Trouble, once};
 use crate::gate::Callers;
 use crate::ledger::{Header, Ledger, Mode};
-use crate::manifest::{self, CallerSpec, CommandSpec, Manifest, SecretPlace};
+use crate::manifest::{self, CallerSpec, CommandSpec, Manifest, SecretPlace, SecretSpec};
 use crate::quota::Quota;
 use crate::sandbox::{Lanes, Sandbox};
 use crate::terms::printable;
@@ -298,7 +298,7 @@ impl Opened {
         let secrets = &self.manifest.secrets;
         let sources = secrets
             .iter()
-            .map(|(name, spec)| (name.clone(), self.source(&spec.place)));
+            .map(|(name, spec)| (name.clone(), self.source(spec)));
         let loaded = Secrets::load(sources.collect()).await;
         loaded.map_err(|unloaded| {
             let said = unloaded.iter().map(|one| {
@@ -309,11 +309,15 @@ impl Opened {
         })
     }
 
-    fn source(&self, place: &SecretPlace) -> Box<dyn SecretSource> {
-        match place {
+    fn source(&self, spec: &SecretSpec) -> Box<dyn SecretSource> {
+        let source: Box<dyn SecretSource> = match &spec.place {
             SecretPlace::Env(variable) => Box::new(EnvSource::new(variable.clone())),
             SecretPlace::File(path) => Box::new(FileSource::new(self.base.join(path))),
             SecretPlace::Command(spec) => Box::new(self.command(spec)),
+        };
+        match spec.accept_short {
+            true => Box::new(ShortAccepted(source)),
+            false => source,
         }
     }
 

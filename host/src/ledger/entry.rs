@@ -12,15 +12,22 @@ use super::record::{Link, Tally};
 pub(super) struct Entry<'a> {
     pub seq: u64,
     pub kind: Kind,
+    /// When it was written.
+    #[serde(borrow)]
+    pub time: Option<Cow<'a, str>>,
     /// "open": the version of the shapes.
     pub schema: Option<u32>,
     /// "open": the file's own name.
     #[serde(borrow)]
     pub segment: Option<Cow<'a, str>>,
-    /// "open": the ends of other segments.
+    /// "open": one more than any segment's before it.
+    pub number: Option<u64>,
+    /// "open", "names": the ends of other segments.
     pub earlier: Option<Vec<Link>>,
     /// "closed": the call it ends.
     pub call: Option<u64>,
+    /// "refused": how many calls, where it is not one.
+    pub calls: Option<u64>,
     /// "seal": how many there are.
     pub records: Option<Tally>,
 }
@@ -39,6 +46,8 @@ pub(super) enum Kind {
     Refused,
     /// What the host goes by was loaded anew.
     Reload,
+    /// The beginning goes on: more ends of other segments.
+    Names,
     /// The segment ends.
     Seal,
 }
@@ -57,6 +66,8 @@ pub(super) struct CallEntry<'a> {
     #[serde(default)]
     pub writes: bool,
     pub call: Option<u64>,
+    pub calls: Option<u64>,
+    pub since: Option<String>,
     pub outcome: Option<String>,
     pub code: Option<String>,
     pub bill: Option<BillEntry>,

@@ -27,9 +27,10 @@ pub enum LedgerError {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// An earlier write failed. Nothing is written any more, so that a record can not follow a gap.
+    /// An earlier write failed. Nothing more is written in this segment, so that a record cannot follow
+    /// a gap; the host tries to begin another one.
     #[error(
-        "the ledger cannot be written: {0}; free or repair the disk, then start the host again"
+        "the ledger cannot be written: {0}; free or repair the disk, the host goes on when it can"
     )]
     Failed(Arc<str>),
     /// The segment has its last record.

@@ -4,16 +4,47 @@ use std::fs::{DirBuilder, File};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 
 use super::LedgerError;
 use super::clock::file_stamp;
 
 const SUFFIX: &str = ".jsonl";
+
+/// By what a file is known to be the same: device and inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity(u64, u64);
+
+impl Identity {
+    /// The identity of an open file.
+    pub(super) fn of(file: &File) -> io::Result<Self> {
+        let meta = file.metadata()?;
+        Ok(Self(meta.dev(), meta.ino()))
+    }
+}
+
+/// What a disk has, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    pub free: u64,
+    pub total: u64,
+}
+
+/// Held by whoever begins a segment; dropped, it is another one's turn.
+pub(super) struct Turn<'a>(Option<&'a OwnedFd>);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Some(dir) = self.0 {
+            // It goes with the process anyway.
+            let _ = rustix::fs::flock(dir, FlockOperation::Unlock);
+        }
+    }
+}
 
 /// The folder, held open: a segment is reached through it and not by its path.
 #[derive(Debug)]
@@ -92,7 +123,46 @@ impl Folder {
         }
     }
 
-    /// The segments' names, oldest first.
+    /// Waits for the turn to begin a segment, but not for ever: a process that was stopped in its turn,
+    /// or a file system that knows no locks, keeps nobody from starting.
+    pub(super) fn turn(&self, most: Duration) -> Turn<'_> {
+        const STEP: Duration = Duration::from_millis(2);
+        let until = Instant::now() + most;
+        loop {
+            match rustix::fs::flock(&self.dir, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Turn(Some(&self.dir)),
+                Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => {
+                    std::thread::sleep(STEP);
+                }
+                Err(_) => return Turn(None),
+            }
+        }
+    }
+
+    /// Takes a segment away that has no record.
+    pub(super) fn remove(&self, name: &str) {
+        if let Err(error) = rustix::fs::unlinkat(&self.dir, name, AtFlags::empty()) {
+            tracing::warn!(segment = name, %error, "an empty segment of the ledger stays");
+        }
+    }
+
+    /// Which file is found under a name.
+    pub(super) fn identity(&self, name: &str) -> Option<Identity> {
+        let found = rustix::fs::statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        Some(Identity(found.st_dev, found.st_ino))
+    }
+
+    /// What the disk has, where it says so.
+    pub(super) fn room(&self) -> Option<Room> {
+        let disk = rustix::fs::fstatvfs(&self.dir).ok()?;
+        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+        Some(Room {
+            free: bytes(disk.f_bavail),
+            total: bytes(disk.f_blocks),
+        })
+    }
+
+    /// The segments' names, in the order of the alphabet.
     pub(super) fn segments(&self) -> Result<Vec<String>, LedgerError> {
         let list = || -> io::Result<Vec<String>> {
             let mut names = Vec::new();
@@ -147,7 +217,7 @@ pub(super) fn is_running(segment: &File) -> bool {
     !free
 }
 
-/// Names sort by the time their segments began. The random part is for processes of one number in
+/// Names say when their segments began, for people. The random part is for processes of one number in
 /// different containers over one folder.
 fn segment_name(now: SystemTime) -> String {
     let random = RandomState::new().build_hasher().finish();

@@ -1,4 +1,9 @@
-//! Where the segments before a new one end: what it has to name, so that they can not be cut or taken away unseen.
+//! What segments say of each other: where the ones before a new one end, so that they cannot be cut or
+//! taken away unseen, and in which order they were begun.
+//!
+//! Neither a name nor a clock decides anything here. Each segment says its number, which is one more
+//! than any other's when it begins; and it names every segment that no other one has named, however
+//! many there are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -6,84 +11,120 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use super::LedgerError;
 use super::chain::{self, Hash, LINE_MAX};
-use super::entry::Entry;
+use super::entry::{Entry, Kind};
 use super::folder::{Folder, is_running};
 use super::lines::{Found, Lines};
 use super::record::Link;
 
-/// How many of the newest segments are looked at. Older ones are too while a newer one says that
-/// they are being written: a host runs for months while short-lived processes come and go. It keeps
-/// the start of a process cheap, and the first record within its line.
-const NEWEST: usize = 64;
+/// So many ends are named in one record; more of them take more records. A file's name has at most 255
+/// bytes, so they fit a line.
+pub(super) const IN_A_LINE: usize = 128;
 
-/// The ends of earlier segments that no segment names yet, and of all that are being written.
-pub(super) fn ends(folder: &Folder) -> Result<Vec<Link>, LedgerError> {
-    let mut names = folder.segments()?;
-    let newest = names.split_off(names.len().saturating_sub(NEWEST));
-    let mut seen = Seen::default();
-    for name in &newest {
-        seen.look_at(folder, name);
-    }
-    let older: Vec<String> = seen
-        .running
-        .iter()
-        .filter(|name| names.binary_search(name).is_ok())
-        .take(NEWEST)
-        .cloned()
-        .collect();
-    for name in &older {
-        seen.look_at(folder, name);
-    }
-    Ok(seen.unnamed())
+/// What a new segment has to say of those before it.
+#[derive(Debug, Default)]
+pub(super) struct Past {
+    /// Its own number.
+    pub next: u64,
+    /// The ends of segments that no segment names yet, and of all that are being written.
+    pub unnamed: Vec<Link>,
 }
 
-#[derive(Default)]
-struct Seen {
-    ends: Vec<Link>,
-    named: BTreeMap<String, u64>,
-    running: BTreeSet<String>,
+/// What the beginning of a segment says, as far as it is genuine.
+#[derive(Debug, Default)]
+pub(super) struct Beginning {
+    /// Its number; 0 of a segment from before there were numbers, none where it does not begin as a
+    /// segment does.
+    pub number: Option<u64>,
+    /// When it began, by the clock of then.
+    pub time: String,
+    /// The ends it names.
+    pub earlier: Vec<Link>,
 }
 
-impl Seen {
-    /// A segment that cannot be read is no reason not to start: verifying will say what is wrong with it.
-    fn look_at(&mut self, folder: &Folder, name: &str) {
-        let looked = folder.read(name).and_then(|mut file| {
-            let running = is_running(&file);
-            let path = folder.path().join(name);
-            let end = last_line(&mut file).map_err(LedgerError::file("read", path.clone()))?;
-            let begin = earlier(file).map_err(LedgerError::file("read", path))?;
-            Ok((running, end, begin))
-        });
-        let (running, end, earlier) = match looked {
-            Ok(found) => found,
-            Err(error) => {
-                tracing::warn!(segment = name, %error, "an earlier segment of the ledger is not named in this one");
-                return;
-            }
-        };
-        for link in earlier {
-            let known = self.named.entry(link.segment.clone()).or_default();
+/// Looks at the beginning of every segment, and at the end of each that is not named for good.
+pub(super) fn past(folder: &Folder) -> Result<Past, LedgerError> {
+    let names = folder.segments()?;
+    let mut past = Past {
+        next: 1,
+        ..Past::default()
+    };
+    let mut named: BTreeMap<String, u64> = BTreeMap::new();
+    let mut running = BTreeSet::new();
+    for name in &names {
+        let begun = beginning(folder, name);
+        past.next = past.next.max(begun.number.unwrap_or(0).saturating_add(1));
+        for link in begun.earlier {
+            let known = named.entry(link.segment.clone()).or_default();
             *known = link.seq.max(*known);
             if link.running {
-                self.running.insert(link.segment);
+                running.insert(link.segment);
             }
         }
-        if let Some((seq, hash)) = end {
-            self.ends.push(Link {
-                segment: name.to_owned(),
-                seq,
-                hash: hash.as_str().to_owned(),
-                running,
-            });
+    }
+    for name in names {
+        let known = named.get(&name).copied();
+        if known.is_some() && !running.contains(&name) {
+            continue;
+        }
+        // What was written when it was named may have grown since.
+        match end(folder, &name) {
+            Ok(Some(link)) if link.running || known.is_none_or(|known| known < link.seq) => {
+                past.unnamed.push(link);
+            }
+            Ok(_) => {}
+            // No reason not to start: verifying will say what is wrong with it.
+            Err(error) => {
+                tracing::warn!(segment = name, %error, "an earlier segment of the ledger is not named in this one");
+            }
         }
     }
+    Ok(past)
+}
 
-    fn unnamed(self) -> Vec<Link> {
-        let Self { ends, named, .. } = self;
-        ends.into_iter()
-            .filter(|end| end.running || named.get(&end.segment).is_none_or(|&seq| seq < end.seq))
-            .collect()
+/// The segments in the order in which they were begun, each with a time before which it ended, where
+/// that is known: when the one that names its end began. By its own clock it may be later.
+pub(super) fn in_order(folder: &Folder) -> Result<Vec<(String, Option<String>)>, LedgerError> {
+    let names = folder.segments()?.into_iter();
+    let mut begun: Vec<(String, Beginning)> = names
+        .map(|name| {
+            let begun = beginning(folder, &name);
+            (name, begun)
+        })
+        .collect();
+    begun.sort_by(|(a, one), (b, other)| (one.number, a).cmp(&(other.number, b)));
+    let mut ends: BTreeMap<String, String> = BTreeMap::new();
+    for (name, begun) in begun.iter().rev() {
+        let own = ends.get(name).filter(|end| **end < begun.time);
+        let time = own.unwrap_or(&begun.time).clone();
+        for link in begun.earlier.iter().filter(|link| !link.running) {
+            let end = ends
+                .entry(link.segment.clone())
+                .or_insert_with(|| time.clone());
+            if time < *end {
+                end.clone_from(&time);
+            }
+        }
     }
+    let names = begun.into_iter().map(|(name, _)| name);
+    Ok(names
+        .map(|name| {
+            let end = ends.remove(&name);
+            (name, end)
+        })
+        .collect())
+}
+
+/// Where a segment ends, if it has a record.
+fn end(folder: &Folder, name: &str) -> Result<Option<Link>, LedgerError> {
+    let mut file = folder.read(name)?;
+    let running = is_running(&file);
+    let last = last_line(&mut file).map_err(LedgerError::file("read", folder.path().join(name)))?;
+    Ok(last.map(|(seq, hash)| Link {
+        segment: name.to_owned(),
+        seq,
+        hash: hash.as_str().to_owned(),
+        running,
+    }))
 }
 
 /// Number and hash of the last whole line, if it is a record.
@@ -103,20 +144,35 @@ fn last_line(file: &mut File) -> io::Result<Option<(u64, Hash)>> {
     Ok(seq.ok().zip(chain::claimed(line)))
 }
 
-/// What a segment's first record names.
-fn earlier(mut file: File) -> io::Result<Vec<Link>> {
-    file.rewind()?;
-    let mut lines = Lines::new(BufReader::new(file));
-    Ok(match lines.next()? {
-        Some((_, Found::Line(line))) => first_links(line),
-        _ => Vec::new(),
-    })
+/// How a segment begins. One that cannot be read says nothing.
+pub(super) fn beginning(folder: &Folder, name: &str) -> Beginning {
+    let file = folder.read(name);
+    let begun = file.map(|file| read_beginning(BufReader::with_capacity(1 << 12, file)));
+    begun.unwrap_or_default()
 }
 
-/// What a first line names, if it is genuine.
-pub(super) fn first_links(line: &[u8]) -> Vec<Link> {
-    chain::check(line, Hash::NONE)
-        .and_then(|_| serde_json::from_slice::<Entry<'_>>(line).ok())
-        .and_then(|entry| entry.earlier)
-        .unwrap_or_default()
+/// The first record, and those that follow and name more.
+pub(super) fn read_beginning(segment: impl io::BufRead) -> Beginning {
+    let mut begun = Beginning::default();
+    let mut lines = Lines::new(segment);
+    let mut last = Hash::NONE;
+    while let Ok(Some((_, Found::Line(line)))) = lines.next() {
+        let (Some(hash), Ok(entry)) = (
+            chain::check(line, last),
+            serde_json::from_slice::<Entry<'_>>(line),
+        ) else {
+            break;
+        };
+        match (entry.kind, begun.number) {
+            (Kind::Open, None) => {
+                begun.number = Some(entry.number.unwrap_or(0));
+                begun.time = entry.time.unwrap_or_default().into_owned();
+            }
+            (Kind::Names, Some(_)) => {}
+            _ => break,
+        }
+        begun.earlier.extend(entry.earlier.unwrap_or_default());
+        last = hash;
+    }
+    begun
 }

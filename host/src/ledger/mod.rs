@@ -1,14 +1,16 @@
 //! What happened: an append-only, hash-chained record of every call and every reload, in JSON lines.
 //!
-//! Each process writes one segment of its own; a segment is chained in itself and named in the
+//! Each process writes one segment at a time; a segment is chained in itself and named in the
 //! segments that begin after it. A record is in the kernel before the call it is about goes on, so
 //! a killed process loses nothing it has acknowledged; where a call can change the outside, its
-//! record is on the disk before the guest runs.
+//! record is on the disk before the guest runs. Only of callers who are turned away again and again
+//! a number is kept instead of records, and a killed process may lose a second of that.
 //!
-//! What the chain shows: a record changed, removed, added or moved in a segment that is sealed or
-//! named by a later one, and damage anywhere. What it cannot show by itself: that the newest end of
-//! the newest segment was cut off, or that somebody who owns the folder wrote all of it anew. For
-//! that the last hash has to be known elsewhere.
+//! What the chain shows by itself: damage anywhere, and a record changed, removed, added or moved in a
+//! segment that a later one names, by somebody who does not change the later ones too. What it cannot
+//! show: that the end of a segment was cut off which no other one names yet, or that somebody who owns
+//! the folder wrote all of it anew. For that a hash has to be kept elsewhere, and given to
+//! [`verify_expecting`]: what stands before it is then as it was.
 //!
 //! This room does not know what an attempt at the outside means, who may do what, or any protocol.
 
@@ -19,10 +21,13 @@ mod entry;
 mod error;
 mod flush;
 mod folder;
+mod keeper;
 mod lines;
 mod links;
 mod pen;
 mod record;
+mod refusals;
+mod segment;
 mod show;
 mod text;
 mod verify;
@@ -36,5 +41,5 @@ pub use clock::Clock;
 pub use error::LedgerError;
 pub use record::{Admitted, Closed, Ending, Fingerprint, Header, Mode, Refused, Reloaded, Tally};
 pub use show::{Call, End, Filter, Shown, show};
-pub use verify::{Flaw, Problem, Report, Segment, State, verify};
+pub use verify::{Expected, Flaw, Problem, Report, Segment, State, verify, verify_expecting};
 pub use writer::{CallId, Ledger, OpenCall};

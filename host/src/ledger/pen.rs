@@ -1,4 +1,4 @@
-//! Appending one line after the other to a segment, and stopping for good at the first failure. It does not know what a record means.
+//! Appending one line after the other to a segment, which ends for good at the first failure. It does not know what a record means.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -21,14 +21,14 @@ impl Paper for File {
     }
 }
 
-/// Whether the ledger can be trusted to keep what it is given. The first failure stays.
+/// Whether a segment can be trusted to keep what it is given. The first failure stays.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Health(Arc<OnceLock<Arc<str>>>);
 
 impl Health {
     pub(super) fn failed(&self, doing: &str, error: &io::Error) -> LedgerError {
         let reason = self.0.get_or_init(|| format!("{doing}: {error}").into());
-        tracing::error!(%reason, "the ledger failed: no call is admitted any more");
+        tracing::error!(%reason, "the ledger failed: no call is admitted until a new segment can be begun");
         LedgerError::Failed(Arc::clone(reason))
     }
 
@@ -48,10 +48,10 @@ pub(super) struct Draft {
 
 #[derive(Clone, Copy)]
 enum Kind {
-    Open,
+    Begin,
     Admitted,
     Closed,
-    Refused,
+    Refused(u64),
     Reload,
     Seal,
 }
@@ -63,10 +63,10 @@ impl Draft {
         // The braces are the line's: what the chain adds stands within them too.
         members.pop();
         let kind = match record {
-            Record::Open(_) => Kind::Open,
+            Record::Open(_) | Record::Names { .. } => Kind::Begin,
             Record::Admitted(_) => Kind::Admitted,
             Record::Closed(_) => Kind::Closed,
-            Record::Refused(_) => Kind::Refused,
+            Record::Refused(refused) => Kind::Refused(refused.calls.unwrap_or(1)),
             Record::Reload(_) => Kind::Reload,
             Record::Seal { .. } => Kind::Seal,
         };
@@ -84,6 +84,8 @@ pub(super) struct Pen {
     next: u64,
     last: Hash,
     length: u64,
+    /// The last record that the kernel has.
+    written: Option<(u64, Hash)>,
     tally: Tally,
     sealed: bool,
 }
@@ -98,6 +100,7 @@ impl Pen {
             next: 0,
             last: Hash::NONE,
             length: 0,
+            written: None,
             tally: Tally::default(),
             sealed: false,
         }
@@ -136,6 +139,7 @@ impl Pen {
         }
         self.length += u64::try_from(self.lines.len()).unwrap_or(u64::MAX);
         self.lines.clear();
+        self.written = self.next.checked_sub(1).map(|seq| (seq, self.last));
         Ok(())
     }
 
@@ -168,13 +172,18 @@ impl Pen {
 
     const fn count(&mut self, kind: Kind) {
         match kind {
-            Kind::Open => {}
+            Kind::Begin => {}
             Kind::Admitted => self.tally.admitted += 1,
             Kind::Closed => self.tally.closed += 1,
-            Kind::Refused => self.tally.refused += 1,
+            Kind::Refused(calls) => self.tally.refused = self.tally.refused.saturating_add(calls),
             Kind::Reload => self.tally.reloads += 1,
             Kind::Seal => self.sealed = true,
         }
+    }
+
+    /// Number and hash of the last record that the kernel has.
+    pub(super) const fn written(&self) -> Option<(u64, Hash)> {
+        self.written
     }
 
     /// How many records of each kind there are.

@@ -9,8 +9,8 @@ use super::attempts::Kept;
 use super::text::{Capped, capped};
 use crate::terms::{Bill, Caller, Code, Door, Fault, FunctionId, Outcome, Reach, ToolErrorCode};
 
-/// The version of these shapes; the first record of each segment says it.
-pub(super) const SCHEMA: u32 = 1;
+/// The version of these shapes; the first record of each segment says it. 1 had no numbers of segments and no counted refusals.
+pub(super) const SCHEMA: u32 = 2;
 
 /// What the first record of a segment says of the process that writes it, as it begins. What a
 /// reload changes of it stands in that reload's record.
@@ -94,6 +94,19 @@ pub struct Refused<'a> {
     pub arguments: Fingerprint,
     /// Why.
     pub code: Code,
+}
+
+/// Calls that were turned away, too many to have a record each.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CountedRefusals<'a> {
+    pub caller: &'a Caller,
+    pub door: Door,
+    /// What the first of them asked for.
+    pub function: &'a str,
+    pub code: Code,
+    /// When the first of them came.
+    pub since: &'a str,
+    pub calls: u64,
 }
 
 /// What the host goes by was loaded anew.
@@ -190,13 +203,20 @@ pub(super) enum Record<'a> {
     Closed(ClosedRecord<'a>),
     Refused(RefusedRecord<'a>),
     Reload(ReloadRecord<'a>),
-    Seal { records: Tally },
+    /// More ends than the first record holds.
+    Names {
+        earlier: &'a [Link],
+    },
+    Seal {
+        records: Tally,
+    },
 }
 
 #[derive(Debug, Serialize)]
 pub(super) struct OpenRecord<'a> {
     schema: u32,
     segment: &'a str,
+    number: u64,
     host: Capped<'a>,
     pid: u32,
     mode: Mode,
@@ -223,8 +243,14 @@ pub(super) struct RefusedRecord<'a> {
     user: Option<Capped<'a>>,
     door: Door,
     function: Capped<'a>,
-    arguments: Fingerprint,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arguments: Option<Fingerprint>,
     code: Code,
+    /// Where it is about several calls: how many, and since when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) calls: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -255,10 +281,16 @@ const fn is_zero(n: &u64) -> bool {
 }
 
 impl<'a> Record<'a> {
-    pub(super) fn open(header: &Header<'a>, segment: &'a str, earlier: &'a [Link]) -> Self {
+    pub(super) fn open(
+        header: &Header<'a>,
+        segment: &'a str,
+        number: u64,
+        earlier: &'a [Link],
+    ) -> Self {
         Self::Open(OpenRecord {
             schema: SCHEMA,
             segment,
+            number,
             host: Capped(header.host_version),
             pid: std::process::id(),
             mode: header.mode,
@@ -285,8 +317,23 @@ impl<'a> Record<'a> {
             user: call.caller.user.as_deref().map(Capped),
             door: call.door,
             function: Capped(call.function),
-            arguments: call.arguments,
+            arguments: Some(call.arguments),
             code: call.code,
+            calls: None,
+            since: None,
+        })
+    }
+
+    pub(super) fn counted(refused: &CountedRefusals<'a>) -> Self {
+        Self::Refused(RefusedRecord {
+            agent: Capped(&refused.caller.agent),
+            user: None,
+            door: refused.door,
+            function: Capped(refused.function),
+            arguments: None,
+            code: refused.code,
+            calls: Some(refused.calls),
+            since: Some(refused.since),
         })
     }
 

@@ -14,6 +14,7 @@ use super::entry::{CallEntry, Kind};
 use super::error::LedgerError;
 use super::folder::Folder;
 use super::lines::{Found, Lines};
+use super::links::in_order;
 use crate::terms::Bill;
 
 /// Which calls to show. What is `None` or false lets all pass.
@@ -79,6 +80,10 @@ pub struct Call {
     pub writes: bool,
     /// How it ended.
     pub end: End,
+    /// How many calls this is about: more than one where they were turned away and counted.
+    pub calls: u64,
+    /// When the first of several calls came.
+    pub since: Option<String>,
     /// Why, unless it went well.
     pub code: Option<String>,
     /// What it used, where that is known.
@@ -107,7 +112,8 @@ pub enum End {
 
 /// The newest calls that pass the filter, each joined with its end.
 ///
-/// Within a segment they are in the order of their records; segments are interleaved by time.
+/// Within a segment they are in the order of their records; segments that were written at the same time
+/// are interleaved by time, others are in the order in which they were begun.
 ///
 /// # Errors
 /// The folder or a segment cannot be read.
@@ -116,9 +122,10 @@ pub fn show(dir: &Path, filter: &Filter) -> Result<Shown, LedgerError> {
     let since = filter.since.map(stamp);
     let mut newest = Vec::new();
     let (mut reloads, mut unreadable) = (0, 0);
-    for name in folder.segments()? {
+    for (name, end) in in_order(&folder)? {
         let lines = Lines::new(BufReader::with_capacity(1 << 17, folder.read(&name)?));
         let mut reader = Reader::new(&name, filter, since.as_deref());
+        reader.end = end.map(Into::into);
         reader
             .read(lines)
             .map_err(LedgerError::file("read", folder.path().join(&name)))?;
@@ -146,6 +153,8 @@ struct Reader<'a> {
     filter: &'a Filter,
     since: Option<&'a str>,
     latest: Latest,
+    /// It ended before this, whatever its own clock said.
+    end: Option<Latest>,
     open: BTreeMap<u64, (Latest, Call)>,
     newest: BTreeMap<u64, (Latest, Call)>,
     reloads: u64,
@@ -159,6 +168,7 @@ impl<'a> Reader<'a> {
             filter,
             since,
             latest: Arc::default(),
+            end: None,
             open: BTreeMap::new(),
             newest: BTreeMap::new(),
             reloads: 0,
@@ -186,7 +196,7 @@ impl<'a> Reader<'a> {
 
     fn entry(&mut self, entry: CallEntry<'_>) {
         match entry.kind {
-            Kind::Open | Kind::Seal => {}
+            Kind::Open | Kind::Names | Kind::Seal => {}
             Kind::Admitted | Kind::Refused => self.begin(entry),
             Kind::Closed => self.end(entry),
             Kind::Reload if self.since.is_none_or(|since| *entry.time >= *since) => {
@@ -213,13 +223,16 @@ impl<'a> Reader<'a> {
             door: entry.door.unwrap_or_default(),
             function: entry.function.unwrap_or_default(),
             writes: entry.writes,
+            calls: entry.calls.unwrap_or(1),
+            since: entry.since,
             end: if refused { End::Refused } else { End::Open },
             code: entry.code,
             bill: None,
             attempts: Vec::new(),
             attempts_dropped: 0,
         };
-        let call = (Arc::clone(&self.latest), call);
+        let ended = self.end.as_ref().filter(|end| **end < self.latest);
+        let call = (Arc::clone(ended.unwrap_or(&self.latest)), call);
         if refused {
             self.keep(call);
         } else {

@@ -11,7 +11,7 @@ use super::entry::{Entry, Kind};
 use super::error::LedgerError;
 use super::folder::{Folder, is_running};
 use super::lines::{Found, Lines};
-use super::links::first_links;
+use super::links::{Beginning, beginning};
 use super::record::{SCHEMA, Tally};
 
 /// Calls without an end that a report names one by one, in each segment.
@@ -24,14 +24,29 @@ pub struct Report {
     pub segments: Vec<Segment>,
     /// What is wrong: at most the first problem of each segment, and what is missing.
     pub problems: Vec<Problem>,
+    /// The last hash of the newest segment that has a record. Kept elsewhere, it shows later whether what
+    /// is here now is still there, unchanged: all of that segment, and of what it and those before it
+    /// name. Of other segments that were being written it shows what was there when it began.
+    pub head: Option<String>,
+    /// The hashes that were asked for.
+    pub expected: Vec<Expected>,
+}
+
+/// A hash that a record has to have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Expected {
+    /// The hash, in hex.
+    pub hash: String,
+    /// The segment and the number of the record that has it, if there is one.
+    pub found: Option<String>,
 }
 
 impl Report {
     /// Nothing is wrong. A process that was killed, and half a line at the end that this can leave,
     /// are not wrong: the segment's state says so.
     #[must_use]
-    pub const fn intact(&self) -> bool {
-        self.problems.is_empty()
+    pub fn intact(&self) -> bool {
+        self.problems.is_empty() && self.expected.iter().all(|hash| hash.found.is_some())
     }
 }
 
@@ -44,8 +59,10 @@ pub struct Segment {
     pub records: u64,
     /// What they are.
     pub tally: Tally,
-    /// The last of these records' hash: keep it elsewhere, and nobody can change what is before it
-    /// unseen. Empty if there is none.
+    /// The number that it says it has: segments that began later have higher ones. 0 of a segment from
+    /// before there were numbers.
+    pub number: u64,
+    /// The last of these records' hash. Empty if there is none.
     pub hash: String,
     /// How it ends.
     pub state: State,
@@ -121,7 +138,7 @@ pub enum Flaw {
     Changed,
     /// The first record is another's.
     #[error(
-        "a segment has to begin with one \"open\" record that names its own file, in schema {SCHEMA}"
+        "a segment has to begin with one \"open\" record that names its own file, in schema 1 to {SCHEMA}"
     )]
     WrongBegin,
     /// A record follows the last one.
@@ -156,18 +173,53 @@ pub enum Flaw {
 /// # Errors
 /// The folder cannot be read. A segment that cannot be is a problem in the report.
 pub fn verify(dir: &Path) -> Result<Report, LedgerError> {
+    verify_expecting(dir, &[])
+}
+
+/// As [`verify`], and each of these hashes has to be a genuine record's: hashes that were kept elsewhere.
+///
+/// # Errors
+/// As for [`verify`].
+pub fn verify_expecting(dir: &Path, hashes: &[String]) -> Result<Report, LedgerError> {
     let folder = Folder::open(dir)?;
-    let mut seen = sightings(&folder, &folder.segments()?);
+    let mut beginnings = BTreeMap::new();
+    for name in folder.segments()? {
+        let begun = beginning(&folder, &name);
+        beginnings.insert(name, begun);
+    }
+    let mut seen = sightings(&beginnings);
     // Listed anew: what a segment names was there before it, but a listing during which both appear
     // may have the later one only.
-    let names = folder.segments()?;
+    let mut names: Vec<(u64, String)> = Vec::new();
+    for name in folder.segments()? {
+        let begun = beginnings.remove(&name);
+        let begun = begun.unwrap_or_else(|| beginning(&folder, &name));
+        // What does not begin as a segment has no place among them.
+        names.push((begun.number.unwrap_or(u64::MAX), name));
+    }
+    names.sort_unstable();
+    let expected = hashes.iter().map(|hash| Expected {
+        hash: hash.trim().to_ascii_lowercase(),
+        found: None,
+    });
     let mut report = Report {
         segments: Vec::with_capacity(names.len()),
         problems: Vec::new(),
+        head: None,
+        expected: expected.collect(),
     };
-    for name in names {
+    for (number, name) in names {
         let sightings = seen.remove(&name).unwrap_or_default();
-        let (segment, problem) = examine(&folder, name, &sightings);
+        let mut check = Check::new(&name, &sightings);
+        check.expected = std::mem::take(&mut report.expected);
+        let (mut segment, problem) = examine(&folder, &mut check);
+        report.expected = check.expected;
+        if number != u64::MAX {
+            segment.number = number;
+            if !segment.hash.is_empty() {
+                report.head = Some(segment.hash.clone());
+            }
+        }
         report.segments.push(segment);
         report.problems.extend(problem);
     }
@@ -179,14 +231,13 @@ pub fn verify(dir: &Path) -> Result<Report, LedgerError> {
 /// who changed it and who names it makes them contradict each other.
 type Sightings = BTreeMap<u64, BTreeMap<String, String>>;
 
-fn sightings(folder: &Folder, names: &[String]) -> BTreeMap<String, Sightings> {
+fn sightings(beginnings: &BTreeMap<String, Beginning>) -> BTreeMap<String, Sightings> {
     let mut seen: BTreeMap<String, Sightings> = BTreeMap::new();
-    for by in names {
-        let first = first_line(folder, by).unwrap_or_default();
-        for link in first_links(&first) {
-            let of = seen.entry(link.segment).or_default();
+    for (by, begun) in beginnings {
+        for link in &begun.earlier {
+            let of = seen.entry(link.segment.clone()).or_default();
             let at = of.entry(link.seq).or_default();
-            at.entry(link.hash).or_insert_with(|| by.clone());
+            at.entry(link.hash.clone()).or_insert_with(|| by.clone());
         }
     }
     seen
@@ -203,19 +254,10 @@ fn missing((segment, sightings): (String, Sightings)) -> Option<Problem> {
     })
 }
 
-fn first_line(folder: &Folder, name: &str) -> Option<Vec<u8>> {
-    let mut lines = Lines::new(BufReader::new(folder.read(name).ok()?));
-    match lines.next().ok()?? {
-        (_, Found::Line(line)) => Some(line.to_owned()),
-        _ => None,
-    }
-}
-
-fn examine(folder: &Folder, name: String, seen: &Sightings) -> (Segment, Option<Problem>) {
-    let mut check = Check::new(&name, seen);
+fn examine(folder: &Folder, check: &mut Check<'_>) -> (Segment, Option<Problem>) {
     let mut running = false;
     let end = folder
-        .read(&name)
+        .read(check.name)
         .map_err(|error| Flaw::Unreadable(error.to_string()))
         .and_then(|file| {
             running = is_running(&file);
@@ -237,7 +279,8 @@ fn examine(folder: &Folder, name: String, seen: &Sightings) -> (Segment, Option<
         },
         state,
         dangling: check.open.iter().take(DANGLING_NAMED).copied().collect(),
-        name,
+        name: check.name.to_owned(),
+        number: 0,
     };
     let problem = flaw.map(|flaw| Problem {
         segment: segment.name.clone(),
@@ -258,7 +301,10 @@ struct Check<'a> {
     last: Hash,
     open: BTreeSet<u64>,
     tally: Tally,
+    /// A record came that is not of the segment's beginning.
+    begun: bool,
     sealed: bool,
+    expected: Vec<Expected>,
 }
 
 impl<'a> Check<'a> {
@@ -276,7 +322,9 @@ impl<'a> Check<'a> {
                 refused: 0,
                 reloads: 0,
             },
+            begun: false,
             sealed: false,
+            expected: Vec::new(),
         }
     }
 
@@ -318,6 +366,11 @@ impl<'a> Check<'a> {
         if let Some((_, by)) = seen.find(|(other, _)| *other != hash.as_str()) {
             return Err(Flaw::Replaced(by.clone()));
         }
+        for expected in &mut self.expected {
+            if expected.hash == hash.as_str() {
+                expected.found = Some(format!("record {} of {}", self.next, self.name));
+            }
+        }
         self.tally = tally;
         self.offset += u64::try_from(line.len() + 1).unwrap_or(u64::MAX);
         self.last = hash;
@@ -331,9 +384,13 @@ impl<'a> Check<'a> {
         if (entry.kind == Kind::Open) != (self.next == 0) {
             return Err(Flaw::WrongBegin);
         }
+        if entry.kind == Kind::Names && self.begun {
+            return Err(Flaw::NotARecord("names behind the beginning".to_owned()));
+        }
+        self.begun = !matches!(entry.kind, Kind::Open | Kind::Names);
         match entry.kind {
             Kind::Open if !self.is_own(entry) => return Err(Flaw::WrongBegin),
-            Kind::Open => {}
+            Kind::Open | Kind::Names => {}
             Kind::Admitted => {
                 self.open.insert(entry.seq);
                 tally.admitted += 1;
@@ -347,7 +404,10 @@ impl<'a> Check<'a> {
                 }
                 tally.closed += 1;
             }
-            Kind::Refused => tally.refused += 1,
+            Kind::Refused => {
+                let calls = entry.calls.unwrap_or(1);
+                tally.refused = tally.refused.saturating_add(calls);
+            }
             Kind::Reload => tally.reloads += 1,
             Kind::Seal if entry.records != Some(tally) => return Err(Flaw::WrongCount),
             Kind::Seal => self.sealed = true,
@@ -356,7 +416,10 @@ impl<'a> Check<'a> {
     }
 
     fn is_own(&self, open: &Entry<'_>) -> bool {
-        open.schema == Some(SCHEMA) && open.segment.as_deref() == Some(self.name)
+        let known = open
+            .schema
+            .is_some_and(|schema| (1..=SCHEMA).contains(&schema));
+        known && open.segment.as_deref() == Some(self.name)
     }
 }
 

@@ -4,23 +4,26 @@
 //! `write`: some microseconds, less than handing it to another thread and being woken. It is made
 //! and serialised before. Only syncs go to another thread. (The kernel may hold up a `write` when it
 //! throttles everybody who fills its cache; a thread between would then hold up all calls as well.)
+//!
+//! A segment that failed is not gone on with. A new one is begun when that is possible, and names the
+//! end of the one before; calls that are in the old one stay without an end in it.
 
 use std::fmt;
-use std::fs::File;
 use std::future::poll_fn;
 use std::io;
 use std::path::Path;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
 
 use super::attempts::Attempts;
 use super::clock::Clock;
 use super::error::LedgerError;
-use super::flush::Flusher;
 use super::folder::Folder;
-use super::links;
-use super::pen::{Draft, Health, Paper, Pen};
-use super::record::{Admitted, Closed, Header, Record, Refused, Reloaded};
+use super::keeper::{Bell, keep};
+use super::record::{Admitted, Closed, Header, Link, Mode, Record, Refused, Reloaded};
+use super::refusals::{Place, Refusals};
+use super::segment::Segment;
 use crate::terms::{Code, Reach};
 
 /// The number of a call's "admitted" record in its segment: it names the call.
@@ -33,16 +36,35 @@ impl fmt::Display for CallId {
     }
 }
 
-/// This process's segment of the ledger. Clones write the same segment.
+/// This process's record. Clones write the same segment.
 #[derive(Debug, Clone)]
-pub struct Ledger(Arc<Shared>);
+pub struct Ledger(pub(super) Arc<Inner>);
 
-struct Shared {
-    segment: String,
-    pen: Mutex<Pen>,
-    health: Health,
-    flusher: Flusher,
+#[derive(Debug)]
+pub(super) struct Inner {
+    current: RwLock<Arc<Segment>>,
+    pub(super) refusals: Refusals,
+    /// Segments of this process that were taken away while it wrote them.
+    lost: Mutex<Vec<Link>>,
+    site: Option<Site>,
+    bell: Arc<Bell>,
 }
+
+/// Where new segments are begun, and what they say of this process.
+#[derive(Debug)]
+struct Site {
+    folder: Folder,
+    clock: Clock,
+    host_version: String,
+    /// They change with a reload.
+    goes_by: Mutex<(Mode, String)>,
+}
+
+/// What of the disk is not spent on refusals, in bytes, where the disk is large.
+const RESERVE: u64 = 64 << 20;
+
+/// A new segment is not begun on a disk with less room than this, in bytes: it would fail at once.
+const LEAST: u64 = 256 << 10;
 
 impl Ledger {
     /// Begins a segment in a folder, which is made if it is missing, and names the ends of the
@@ -54,31 +76,40 @@ impl Ledger {
     /// The folder cannot be made, is not this user's alone, or cannot be written.
     pub fn open(dir: &Path, header: &Header<'_>, clock: Clock) -> Result<Self, LedgerError> {
         let folder = Folder::make(dir)?;
-        let earlier = links::ends(&folder)?;
-        let (segment, file) = folder.create(clock())?;
-        let path = folder.path().join(&segment);
-        let sync = syncing(&folder, &file).map_err(LedgerError::file("open", &path))?;
-        let ledger = Self::on(Box::new(file), sync, segment, clock)
-            .map_err(LedgerError::file("start the thread that syncs", &path))?;
-        let open = Record::open(header, ledger.segment(), &earlier);
-        ledger.0.append(&open)?;
+        let segment = Segment::begin(&folder, header, &[], clock)?;
+        let site = Site {
+            folder,
+            clock,
+            host_version: header.host_version.to_owned(),
+            goes_by: Mutex::new((header.mode, header.manifest.to_owned())),
+        };
+        let ledger = Self::with(segment, Some(site));
+        ledger.0.look_at_the_disk();
+        keep(Arc::downgrade(&ledger.0), Arc::clone(&ledger.0.bell))
+            .map_err(LedgerError::file("start the thread that looks after", dir))?;
         Ok(ledger)
     }
 
-    /// A ledger on any paper.
+    /// A ledger on any paper, which nobody looks after.
+    #[cfg(test)]
     pub(super) fn on(
-        paper: Box<dyn Paper>,
+        paper: Box<dyn super::pen::Paper>,
         sync: impl FnMut() -> io::Result<()> + Send + 'static,
         segment: String,
         clock: Clock,
     ) -> io::Result<Self> {
-        let health = Health::default();
-        Ok(Self(Arc::new(Shared {
-            segment,
-            pen: Mutex::new(Pen::new(paper, clock, health.clone())),
-            flusher: Flusher::start(sync, health.clone())?,
-            health,
-        })))
+        let segment = Segment::on(paper, sync, segment, clock)?;
+        Ok(Self::with(segment, None))
+    }
+
+    fn with(segment: Segment, site: Option<Site>) -> Self {
+        Self(Arc::new(Inner {
+            current: RwLock::new(Arc::new(segment)),
+            refusals: Refusals::default(),
+            lost: Mutex::default(),
+            site,
+            bell: Arc::default(),
+        }))
     }
 
     /// Records that a call may run. When this is done the record is in the kernel, so that a killed
@@ -89,30 +120,39 @@ impl Ledger {
     /// # Errors
     /// The record could not be kept: the call must not run.
     pub async fn admit(&self, call: &Admitted<'_>) -> Result<OpenCall, LedgerError> {
+        let segment = self.0.current();
         let record = Record::admitted(call);
         let seq = match call.reach {
-            Reach::Nothing => self.0.hold(&record)?,
-            Reach::Reads | Reach::Writes => self.0.append(&record)?,
+            Reach::Nothing => segment.hold(&record)?,
+            Reach::Reads | Reach::Writes => segment.append(&record)?,
         };
         let open = OpenCall {
-            ledger: Arc::clone(&self.0),
+            segment,
             id: CallId(seq),
             attempts: Arc::default(),
             held: call.reach == Reach::Nothing,
             closed: false,
         };
         if call.reach == Reach::Writes {
-            self.0.flusher.flushed().await?;
+            open.segment.flusher.flushed().await?;
         }
         Ok(open)
     }
 
-    /// Records that a call was turned away. When this is done the record is in the kernel.
+    /// Records that a call was turned away. When this is done the record is in the kernel; where the
+    /// caller is turned away again and again, or the disk is nearly full, it is counted and the count
+    /// is written within a second, or when there is room.
     ///
     /// # Errors
     /// The record could not be kept.
     pub fn refuse(&self, call: &Refused<'_>) -> Result<(), LedgerError> {
-        self.0.append(&Record::refused(call)).map(drop)
+        let segment = self.0.current();
+        segment.health.check()?;
+        match self.0.refusals.take(call, Instant::now(), || segment.now()) {
+            Place::Record => segment.append(&Record::refused(call)).map(drop),
+            Place::Counted => Ok(()),
+            Place::Sealed => Err(LedgerError::Sealed),
+        }
     }
 
     /// Records that what the host goes by was loaded anew. When this is done the record is on the disk,
@@ -121,20 +161,27 @@ impl Ledger {
     /// # Errors
     /// The record could not be kept: what was loaded must not be used.
     pub async fn reload(&self, reload: &Reloaded<'_>) -> Result<(), LedgerError> {
-        self.0.append(&Record::reloaded(reload))?;
-        self.0.flusher.flushed().await
+        let segment = self.0.current();
+        segment.append(&Record::reloaded(reload))?;
+        segment.flusher.flushed().await?;
+        if let Some(site) = &self.0.site {
+            let mut goes_by = site.goes_by.lock().unwrap_or_else(PoisonError::into_inner);
+            *goes_by = (reload.mode, reload.manifest.to_owned());
+        }
+        Ok(())
     }
 
-    /// False from the first failure on: no call is admitted any more.
+    /// False while nothing can be recorded, so that no call is admitted; and for ever once a segment of
+    /// this process was taken away or exchanged while it was written.
     #[must_use]
     pub fn healthy(&self) -> bool {
-        self.0.health.check().is_ok()
+        !self.0.has_failed() && self.0.lost().is_empty()
     }
 
-    /// The segment's file name.
+    /// The file name of the segment that is written.
     #[must_use]
-    pub fn segment(&self) -> &str {
-        &self.0.segment
+    pub fn segment(&self) -> String {
+        self.0.current().name.clone()
     }
 
     /// Ends the segment with its counts and brings it onto the disk. Calls that are still open after
@@ -143,58 +190,113 @@ impl Ledger {
     /// # Errors
     /// The record could not be kept, or the segment is sealed already.
     pub async fn seal(&self) -> Result<(), LedgerError> {
-        self.0.seal()?;
-        self.0.flusher.flushed().await
+        self.0.bell.ring();
+        self.0.refusals.seal();
+        self.0.refusals.disk_is_scarce(false);
+        self.0.write_counted();
+        let segment = self.0.current();
+        segment.seal()?;
+        segment.flusher.flushed().await
     }
 }
 
-/// What brings a new segment onto the disk: its name in the folder once, then its data.
-fn syncing(folder: &Folder, segment: &File) -> io::Result<impl FnMut() -> io::Result<()> + use<>> {
-    let (folder, segment) = (folder.handle()?, segment.try_clone()?);
-    let mut named = false;
-    Ok(move || {
-        if !named {
-            folder.sync_all()?;
-            named = true;
+impl Inner {
+    pub(super) fn current(&self) -> Arc<Segment> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&current)
+    }
+
+    fn lost(&self) -> MutexGuard<'_, Vec<Link>> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.current().health.check().is_err()
+    }
+
+    /// Whether there is room on the disk for more than calls that run. The last part is theirs.
+    pub(super) fn look_at_the_disk(&self) {
+        let Some(room) = self.site.as_ref().and_then(|site| site.folder.room()) else {
+            return;
+        };
+        let scarce = room.free < RESERVE.min(room.total / 4);
+        if scarce && !self.refusals.is_scarce() {
+            tracing::warn!(
+                free = room.free,
+                "the disk of the ledger is nearly full: refusals are only counted, the rest is for calls"
+            );
         }
-        segment.sync_data()
-    })
+        self.refusals.disk_is_scarce(scarce);
+    }
+
+    /// A segment that is not found under its name any more cannot be read by anybody: it failed.
+    pub(super) fn look_for_the_segment(&self) {
+        let Some(site) = &self.site else { return };
+        let segment = self.current();
+        if segment.health.check().is_err() || segment.is_in(&site.folder) {
+            return;
+        }
+        let gone = io::Error::other("somebody removed or exchanged the segment");
+        segment.health.failed("keeping the ledger", &gone);
+        self.lost().extend(segment.end());
+    }
+
+    /// Begins a new segment; whether there is one.
+    pub(super) fn begin_anew(&self) -> bool {
+        let Some(site) = &self.site else { return false };
+        if site.folder.room().is_some_and(|room| room.free < LEAST) {
+            return false;
+        }
+        let (mode, manifest) = {
+            let goes_by = site.goes_by.lock().unwrap_or_else(PoisonError::into_inner);
+            goes_by.clone()
+        };
+        let header = Header {
+            host_version: &site.host_version,
+            mode,
+            manifest: &manifest,
+        };
+        let lost = self.lost().clone();
+        match Segment::begin(&site.folder, &header, &lost, site.clock) {
+            Ok(segment) => {
+                tracing::warn!(
+                    segment = segment.name,
+                    "the ledger goes on in a new segment"
+                );
+                let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+                let old = std::mem::replace(&mut *current, Arc::new(segment));
+                drop(current);
+                // It may wait for a sync, and nobody waits for that.
+                drop(old);
+                true
+            }
+            Err(error) => {
+                tracing::debug!(%error, "no new segment of the ledger can be begun yet");
+                false
+            }
+        }
+    }
+
+    /// Writes down how many refusals were counted. What cannot be written is counted on.
+    pub(super) fn write_counted(&self) {
+        if self.refusals.is_scarce() {
+            return;
+        }
+        let segment = self.current();
+        for counted in self.refusals.counted() {
+            let record = Record::counted(&counted.as_record());
+            if segment.health.check().is_err() || segment.append(&record).is_err() {
+                self.refusals.give_back(counted);
+            }
+        }
+    }
 }
 
-impl Shared {
-    fn append(&self, record: &Record<'_>) -> Result<u64, LedgerError> {
-        let draft = Draft::new(record).map_err(|e| self.health.failed("making a record", &e))?;
-        self.pen()?.append(&draft)
-    }
-
-    fn hold(&self, record: &Record<'_>) -> Result<u64, LedgerError> {
-        let draft = Draft::new(record).map_err(|e| self.health.failed("making a record", &e))?;
-        self.pen()?.hold(&draft)
-    }
-
-    fn seal(&self) -> Result<(), LedgerError> {
-        let mut pen = self.pen()?;
-        let records = pen.tally();
-        let draft = Draft::new(&Record::Seal { records })
-            .map_err(|e| self.health.failed("making a record", &e))?;
-        pen.append(&draft).map(drop)
-    }
-
-    /// A thread that panicked with the pen in hand may have left half a line.
-    fn pen(&self) -> Result<MutexGuard<'_, Pen>, LedgerError> {
-        self.pen.lock().map_err(|_| {
-            let panicked = io::Error::other("a thread panicked while writing");
-            self.health.failed("writing a record", &panicked)
-        })
-    }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ledger")
-            .field("segment", &self.segment)
-            .field("health", &self.health)
-            .finish_non_exhaustive()
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.bell.ring();
+        self.refusals.disk_is_scarce(false);
+        self.write_counted();
     }
 }
 
@@ -203,7 +305,7 @@ impl fmt::Debug for Shared {
 #[derive(Debug)]
 #[must_use = "dropping it records the call as cancelled"]
 pub struct OpenCall {
-    ledger: Arc<Shared>,
+    segment: Arc<Segment>,
     id: CallId,
     attempts: Arc<Attempts>,
     /// Its first record may be held back.
@@ -232,7 +334,7 @@ impl OpenCall {
             let polled = call.as_mut().poll(context);
             if polled.is_pending() && std::mem::take(&mut self.held) {
                 // A failure stays: the call's end cannot be recorded either, and says so.
-                let _ = self.ledger.pen().and_then(|mut pen| pen.write_out());
+                let _ = self.segment.pen().and_then(|mut pen| pen.write_out());
             }
             polled
         })
@@ -248,7 +350,7 @@ impl OpenCall {
         self.closed = true;
         let kept = self.attempts.take();
         let record = Record::closed(self.id.0, closed, &kept);
-        self.ledger.append(&record).map(drop)
+        self.segment.append(&record).map(drop)
     }
 }
 
@@ -264,7 +366,7 @@ impl Drop for OpenCall {
             false => Code::Cancelled,
         };
         let record = Record::dropped(self.id.0, why, &kept);
-        if let Err(error) = self.ledger.append(&record) {
+        if let Err(error) = self.segment.append(&record) {
             tracing::error!(call = %self.id, %error, "a dropped call stays without an end in the ledger");
         }
     }

@@ -34,14 +34,34 @@ pub(super) fn read(sections: Vec<Entry<'_>>) -> Secrets {
         secrets
             .spans
             .insert(Arc::clone(&name), section.key.span.clone());
-        let Some(table) = section.table() else {
+        let Some(mut table) = section.table() else {
             continue;
         };
         let line = table.line();
+        let accept_short = accept_short(&mut table);
         let place = place(table).unwrap_or(SecretPlace::Env(String::new()));
-        secrets.specs.insert(name, SecretSpec { line, place });
+        let spec = SecretSpec {
+            line,
+            place,
+            accept_short,
+        };
+        secrets.specs.insert(name, spec);
     }
     secrets
+}
+
+/// Whether the operator accepts a value that can be guessed. `false` would say nothing.
+fn accept_short(table: &mut Table<'_>) -> bool {
+    let Some(entry) = table.take("accept_short") else {
+        return false;
+    };
+    let accepts = entry.flag();
+    if accepts == Some(false) {
+        let message = "`accept_short = false` changes nothing: a short secret is refused anyway";
+        let finding = Finding::at(&entry.key.span, message);
+        entry.page.report(finding.hint("leave it out"));
+    }
+    accepts.unwrap_or(false)
 }
 
 /// The ways to say where a secret is.

@@ -48,6 +48,8 @@ pub struct SecretSpec {
     pub line: u32,
     /// Where its value comes from.
     pub place: SecretPlace,
+    /// Whether a value is accepted that is short enough to be guessed.
+    pub accept_short: bool,
 }
 
 /// Where a secret's value comes from.

@@ -171,6 +171,7 @@ fn secrets_are_places() {
             ttl: Duration::from_secs(900),
         })
     );
+    assert!(!secrets.values().any(|spec| spec.accept_short));
     let github = secrets.get("github").unwrap();
     assert_eq!(github.line, line(EVERYTHING, "[secret.github]"));
 }

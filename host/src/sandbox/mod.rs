@@ -11,5 +11,5 @@ mod typed;
 
 pub use engine::{Prepared, Sandbox, compiling_engine};
 pub use lanes::Lanes;
-pub use run::{Errand, Ran};
+pub use run::{Errand, Ran, guessing};
 pub use typed::{Function, LeftOut, Origin, Typed};

@@ -15,6 +15,7 @@ use super::engine::{Prepared, Sandbox, TICK};
 use super::entry::Entry;
 use super::meter::Meter;
 use super::state::Running;
+use crate::capability::service::secret::MOST_REDACTIONS;
 use crate::capability::{Charter, Equipment, Pen, Powers, tools};
 use crate::gate::Permit;
 use crate::terms::{Bill, Code, Fault, Limits, Progress};
@@ -83,6 +84,7 @@ impl Sandbox {
         let ended = tokio::select! {
             biased;
             () = errand.cancel.cancelled() => Ended::Cancelled,
+            () = pen.redactions().too_many() => Ended::Guessing,
             ended = AssertUnwindSafe(prepared.entry.call(&mut store, permit)).catch_unwind() => Ended::Returned(ended),
             () = tokio::time::sleep_until(deadline.into()) => Ended::Late,
         };
@@ -209,6 +211,8 @@ enum Ended<T> {
     Returned(Result<wasmtime::Result<T>, Box<dyn std::any::Any + Send>>),
     Late,
     Cancelled,
+    /// A credential was taken out of what came back too often.
+    Guessing,
 }
 
 impl<T> Ended<T> {
@@ -231,8 +235,21 @@ impl<T> Ended<T> {
             ))),
             Self::Late => Err(late(limits)),
             Self::Cancelled => Err(Fault::new(Code::Cancelled, "The call was cancelled.")),
+            Self::Guessing => Err(guessing()),
         }
     }
+}
+
+/// The end of a call in which a credential showed too often.
+pub fn guessing() -> Fault {
+    Fault::new(
+        Code::Trapped,
+        format!(
+            "The call was ended: {MOST_REDACTIONS} times a credential of the tool had to be taken out \
+             of what it read or said. Ask for something that does not repeat credentials; the tool's \
+             operator should look at what the other side sends back."
+        ),
+    )
 }
 
 fn late(limits: &Limits) -> Fault {

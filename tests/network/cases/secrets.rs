@@ -55,18 +55,17 @@ fn assert_clean(text: &str) {
     }
 }
 
-/// All forms, one in a line.
-fn echo() -> String {
+/// Each form. One answer has one of them: a call in which many are taken out is ended.
+fn echoes() -> [String; 6] {
     let percent = percent();
-    let lines = [
+    [
         SECRET.to_owned(),
         percent,
         json!(SECRET).to_string(),
         STANDARD.encode(SECRET),
         STANDARD.encode(format!("a{SECRET}")),
         STANDARD.encode(format!("ab{SECRET}")),
-    ];
-    lines.join("\n")
+    ]
 }
 
 /// An answer in chunks of a size.
@@ -86,32 +85,38 @@ fn in_chunks(body: &str, size: usize) -> Vec<Step> {
 fn n60_n71_an_echo_in_pieces_of_any_size_is_scrubbed_before_it_is_read() {
     case(async |world| {
         let peer = world
-            .inner(
-                |request| match request.target().trim_start_matches('/').parse() {
-                    Ok(size) => in_chunks(&echo(), size),
+            .inner(|request| {
+                let target = request.target().trim_start_matches('/').to_owned();
+                let (size, form) = target.split_once('/').expect("a size and a form");
+                let form = form.parse::<usize>().expect("a number");
+                let echo = format!("line\n{}\nline", echoes()[form]);
+                match size.parse() {
+                    Ok(size) => in_chunks(&echo, size),
                     Err(_) => vec![Step::response(
                         "200 OK",
                         &format!("x-echo: {SECRET}\r\n"),
-                        echo(),
+                        echo,
                     )],
-                },
-            )
+                }
+            })
             .await;
         let other = world.inner(|_| vec![Step::ok("arrived")]).await;
         let house = house_of(&world, &peer, &other, r#"{ bearer = "key" }"#);
         for size in [1, 2, 3, 5, 7, 11, 16, 31, 64, 1000] {
-            let url = peer.url(&format!("/{size}"));
-            for came in [get(&house, &url).await, wasi(&house, &url, json!({})).await] {
-                assert!(came.body().contains("[redacted]"), "{came:?}");
-                assert_clean(came.body());
+            for form in 0..echoes().len() {
+                let url = peer.url(&format!("/{size}/{form}"));
+                for came in [get(&house, &url).await, wasi(&house, &url, json!({})).await] {
+                    assert!(came.body().contains("[redacted]"), "{came:?}");
+                    assert_clean(came.body());
+                }
             }
         }
-        let url = peer.url("/whole");
+        let url = peer.url("/whole/1");
         for came in [get(&house, &url).await, wasi(&house, &url, json!({})).await] {
             assert_clean(&came.answer().to_string());
         }
         // What a guest has read it may send on: there is nothing left in it.
-        for target in ["/1", "/7", "/whole"] {
+        for target in ["/1/0", "/7/3", "/whole/2"] {
             let relay = json!({ "from": peer.url(target), "to": other.url("/a") });
             let end = house.call("rogue_relay", relay).await;
             assert_eq!(came(&end).body(), "arrived");

@@ -24,7 +24,9 @@ use super::{Auth, HttpGrant, Secrets, leak};
 use crate::capability::service::dial::{
     Caps, DialError, DialErrorKind, Dialer, Incoming, IncomingBody, Outgoing,
 };
-use crate::capability::service::secret::{Patterns, PatternsError, Scrubber, Sought, Watch};
+use crate::capability::service::secret::{
+    Patterns, PatternsError, Redactions, Scrubber, Sought, Watch,
+};
 use crate::terms::Limits;
 
 /// The shortest time a guest can ask to wait; less is a mistake that would only ever fail.
@@ -48,6 +50,7 @@ pub struct HttpContext {
     pen: Pen,
     arguments: Arguments,
     attempts: AtomicU32,
+    redactions: Redactions,
 }
 
 /// A request as a guest gives it.
@@ -159,7 +162,28 @@ impl HttpContext {
             pen,
             arguments,
             attempts: AtomicU32::new(0),
+            redactions: Redactions::default(),
         }
+    }
+
+    /// The same, whose credentials that are taken out of what comes back are counted here.
+    #[must_use]
+    pub fn counting(self, redactions: &Redactions) -> Self {
+        Self {
+            redactions: redactions.clone(),
+            ..self
+        }
+    }
+
+    /// What has to be taken out of what comes back, counted for this call.
+    pub(super) fn patterns(&self) -> Patterns {
+        self.outlet.patterns().counting(&self.redactions)
+    }
+
+    /// Notes that a request was refused because it holds a credential: that shows as much of a guess
+    /// as a credential that is taken out.
+    pub(super) fn leaked(&self) {
+        self.redactions.note(1);
     }
 
     /// The way out that this call shares with others.
@@ -233,7 +257,7 @@ pub async fn exchange(context: &HttpContext, request: Request) -> Result<Respons
     let asked = Asked::parse(&ask);
     let mut record = Record::begin(&context.pen, &request.method, asked.as_ref().ok());
     let kept = match context.count(&mut record) {
-        Ok(()) => leak::check(&context.outlet, &request, &context.limits, &mut record).await,
+        Ok(()) => leak::check(context, &request, &context.limits, &mut record).await,
         beyond => beyond,
     };
     let planned = kept.and_then(|()| {
@@ -253,12 +277,12 @@ pub async fn exchange(context: &HttpContext, request: Request) -> Result<Respons
     };
     let mut leg = context.send(verdict, outgoing, until, record).await?;
     for _ in 0..most {
-        let Some(place) = follow::place(&context.outlet, &leg) else {
+        let Some(place) = follow::place(context, &leg) else {
             break;
         };
         leg = follow::on(context, &place, along.clone(), until, leg).await?;
     }
-    Ok(respond(&context.outlet, leg))
+    Ok(respond(&context.patterns(), leg))
 }
 
 /// Everything that is decided before anything leaves the host.
@@ -372,7 +396,7 @@ impl HttpContext {
     }
 }
 
-fn respond(outlet: &Outlet, leg: Leg) -> Response {
+fn respond(patterns: &Patterns, leg: Leg) -> Response {
     let Leg {
         verdict,
         incoming,
@@ -385,14 +409,16 @@ fn respond(outlet: &Outlet, leg: Leg) -> Response {
         peer,
     } = incoming;
     filter_response(&mut headers, verdict.grant().auth.as_ref());
-    let patterns = outlet.patterns();
     patterns.scrub_headers(&mut headers);
     if !patterns.is_empty() {
         // Taking a credential out changes the length.
         headers.remove(http::header::CONTENT_LENGTH);
     }
     record.answered(status, peer);
-    let scrubber = patterns.scrubber();
+    let scrubber = match is_lines(&headers) {
+        true => patterns.line_scrubber(),
+        false => patterns.scrubber(),
+    };
     Response {
         status,
         headers,
@@ -403,6 +429,22 @@ fn respond(outlet: &Outlet, leg: Leg) -> Response {
             ended: false,
         },
     }
+}
+
+/// What is read line by line as it comes, and so cannot wait for its end.
+const OF_LINES: [&str; 5] = [
+    "text/event-stream",
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "application/json-seq",
+];
+
+fn is_lines(headers: &HeaderMap) -> bool {
+    let value = headers.get(http::header::CONTENT_TYPE);
+    let text = value.and_then(|value| value.to_str().ok()).unwrap_or("");
+    let essence = text.split(';').next().unwrap_or("").trim();
+    OF_LINES.iter().any(|of| of.eq_ignore_ascii_case(essence))
 }
 
 impl Body {

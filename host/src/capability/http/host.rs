@@ -34,13 +34,14 @@ impl State {
         });
         let outlet = charter.equipment.outlet.clone();
         let deadline = charter.deadline.into();
-        let context = Arc::new(HttpContext::new(
+        let context = HttpContext::new(
             outlet,
             *charter.limits,
             deadline,
             Arguments::new(charter.arguments.clone()),
             pen_of_attempts,
-        ));
+        );
+        let context = Arc::new(context.counting(pen.redactions()));
         let mut wasi = WasiHttpCtx::new();
         wasi.set_field_size_limit(FIELDS);
         let hooks = Hooks::new(context.clone(), charter.limits.request_body, pen.clone());

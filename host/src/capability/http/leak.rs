@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::attempt::Record;
 use super::judge::{Refusal, RefusalKind};
-use super::{Outlet, Request, RequestTarget, Secrets};
+use super::{HttpContext, Outlet, Request, RequestTarget, Secrets};
 use crate::capability::service::secret::Leak;
 use crate::terms::Limits;
 
@@ -19,12 +19,17 @@ const AT_ONCE: usize = 256 << 10;
 /// # Errors
 /// Where it is and what it resembles, without a letter of it.
 pub(super) async fn check(
-    outlet: &Outlet,
+    context: &HttpContext,
     request: &Request,
     limits: &Limits,
     record: &mut Record,
 ) -> Result<(), Refusal> {
+    let outlet = context.outlet();
     let secrets = outlet.secrets();
+    let refusal = |leak, place| {
+        context.leaked();
+        refusal(leak, place)
+    };
     if let Some(leak) = in_target(secrets, request) {
         // The URL is what the ledger would keep.
         record.conceal(|text| secrets.keepable(text));

@@ -12,7 +12,8 @@ use wasmtime::component::{HasData, Linker};
 use wasmtime_wasi::WasiCtxBuilder;
 
 use super::bindings::wasi::logging::logging;
-use super::frame::{Charter, Equipment, Holder};
+use super::frame::{Charter, Equipment, Holder, Pen};
+use super::service::secret::{Patterns, Redactions};
 use super::sink::{End, Sink};
 use crate::terms::is_hidden;
 
@@ -30,6 +31,7 @@ pub const NAMES: [&str; 2] = ["wasi:logging/logging", "wasi:logging/logging@0.1.
 /// The log of one call.
 pub(crate) struct State {
     equipment: Arc<Equipment>,
+    redactions: Redactions,
     level: Option<Level>,
     speaker: Arc<str>,
     /// Bytes that may still be kept.
@@ -40,9 +42,10 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(super) fn new(charter: &Charter<'_>) -> Self {
+    pub(super) fn new(charter: &Charter<'_>, pen: &Pen) -> Self {
         Self {
             equipment: charter.equipment.clone(),
+            redactions: pen.redactions().clone(),
             level: charter.equipment.grants.log.map(|grant| grant.level),
             speaker: charter.speaker.clone(),
             left: charter.limits.log,
@@ -51,9 +54,13 @@ impl State {
         }
     }
 
+    fn patterns(&self) -> Patterns {
+        self.equipment.patterns().counting(&self.redactions)
+    }
+
     /// The guest's last words on stderr that the log does not have, for the operator.
     pub(super) fn last_words(&self) -> String {
-        let said = self.equipment.scrub(self.last.taker().text());
+        let said = self.patterns().scrub(self.last.taker().text());
         visible(&said, MESSAGE)
     }
 
@@ -63,7 +70,7 @@ impl State {
         // Streams have no levels: they count as `info`.
         if self.level.is_some_and(|lowest| lowest <= Level::Info) {
             let sink = |name| {
-                let scrubber = self.equipment.patterns().scrubber();
+                let scrubber = self.patterns().line_scrubber();
                 let lines = stdio::Lines::new(name, self.speaker.clone(), self.quota, scrubber);
                 Sink::new(lines)
             };
@@ -86,7 +93,7 @@ impl State {
         }
         self.left -= size;
         // Before it is cut: what is left of a credential would not be known for one.
-        let patterns = self.equipment.patterns();
+        let patterns = self.patterns();
         let message = visible(&patterns.scrub_text(message), MESSAGE);
         let context = visible(&patterns.scrub_text(context), 256);
         emit(level, &self.speaker, &context, &message);

@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 use wasmtime::component::{HasData, Linker};
 
 use super::bindings::toolhost::tool::progress;
-use super::frame::{Equipment, Holder};
+use super::frame::{Equipment, Holder, Pen};
+use super::service::secret::Redactions;
 use crate::terms::{Progress, is_hidden};
 
 /// Reports closer together than this are dropped: nobody reads more than ten a second. The first
@@ -21,14 +22,20 @@ const MESSAGE: usize = 1_024;
 /// The progress of one call.
 pub(crate) struct State {
     equipment: Arc<Equipment>,
+    redactions: Redactions,
     agent: Option<mpsc::Sender<Progress>>,
     last: Option<(Instant, f64)>,
 }
 
 impl State {
-    pub(super) fn new(agent: Option<mpsc::Sender<Progress>>, equipment: Arc<Equipment>) -> Self {
+    pub(super) fn new(
+        agent: Option<mpsc::Sender<Progress>>,
+        equipment: Arc<Equipment>,
+        pen: &Pen,
+    ) -> Self {
         Self {
             equipment,
+            redactions: pen.redactions().clone(),
             agent,
             last: None,
         }
@@ -48,7 +55,10 @@ impl State {
         let _ = agent.try_send(Progress {
             done,
             total,
-            message: message.map(|text| shorten(self.equipment.scrub(text))),
+            message: message.map(|text| {
+                let patterns = self.equipment.patterns().counting(&self.redactions);
+                shorten(patterns.scrub(text))
+            }),
         });
     }
 }

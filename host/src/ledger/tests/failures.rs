@@ -70,9 +70,10 @@ fn on(disk: &SmallDisk, sync: impl FnMut() -> io::Result<()> + Send + 'static) -
 
 /// Refuses until the disk is full; says how many were kept.
 fn fill(ledger: &Ledger) -> usize {
-    let asked = Asked::usual();
+    // Each by another caller: who is refused again and again is counted.
+    let asked = |n| Asked::of(&format!("agent-{n}"), "github", "search_issues");
     (0..1_000)
-        .take_while(|_| ledger.refuse(&asked.refused("a.b")).is_ok())
+        .take_while(|n| ledger.refuse(&asked(*n).refused("a.b")).is_ok())
         .count()
 }
 
@@ -86,7 +87,7 @@ async fn x16_a_full_disk_admits_nobody_and_keeps_whole_lines() {
     assert!(disk.text().ends_with("\"}\n"));
     assert_eq!(disk.text().lines().count(), 1 + refused);
 
-    // Room again is no way back: what was not kept meanwhile would be a gap.
+    // Room again is no way back for this segment: what was not kept meanwhile would be a gap.
     disk.bytes.lock().unwrap().clear();
     let failed = ledger.admit(&Asked::usual().admitted(false)).await;
     assert!(matches!(&failed, Err(LedgerError::Failed(_))), "{failed:?}");

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod failures;
+mod order;
 mod processes;
+mod recovery;
 mod segments;
 mod writing;
 

@@ -53,10 +53,10 @@ fn keep_lines(path: &Path, n: usize) {
 async fn each_segment_names_the_one_before() {
     let (_scratch, paths) = three().await;
     let named = |of: &Path| {
-        let text = fs::read_to_string(of).unwrap();
-        let line = text.lines().next().unwrap().as_bytes().to_owned();
-        let links = links::first_links(&line).into_iter();
-        links
+        let begun = links::read_beginning(&fs::read(of).unwrap()[..]);
+        begun
+            .earlier
+            .into_iter()
             .map(|l| (l.segment, l.seq, l.running))
             .collect::<Vec<_>>()
     };
@@ -99,8 +99,9 @@ async fn x13_a_segment_under_another_name_is_found() {
     fs::rename(&paths[1], &paths[0]).unwrap();
     fs::rename(&aside, &paths[1]).unwrap();
     let found = problems(&scratch);
-    assert_eq!(found[0], (name(&paths[0]), 0, Flaw::WrongBegin));
-    assert_eq!(found[1], (name(&paths[1]), 0, Flaw::WrongBegin));
+    for path in &paths[..2] {
+        assert!(found.contains(&(name(path), 0, Flaw::WrongBegin)));
+    }
 }
 
 /// A chain proves nothing against somebody who makes it anew; what other segments say of it does.

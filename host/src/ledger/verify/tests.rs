@@ -156,9 +156,14 @@ fn a_well_chained_segment_has_to_make_sense_too() {
             Flaw::WrongBegin,
         ),
         (
-            &[r#""kind":"open","schema":2,"segment":"me""#],
+            &[r#""kind":"open","schema":3,"segment":"me""#],
             0,
             Flaw::WrongBegin,
+        ),
+        (
+            &[OPEN, ADMITTED, r#""kind":"names","earlier":[]"#],
+            2,
+            Flaw::NotARecord("names behind the beginning".to_owned()),
         ),
         (&[OPEN, CLOSED_1], 1, Flaw::NotOpen(1)),
         (&[OPEN, ADMITTED, CLOSED_1, CLOSED_1], 3, Flaw::NotOpen(1)),

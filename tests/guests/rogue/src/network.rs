@@ -17,6 +17,8 @@ pub(crate) struct Answer {
     headers: Vec<(String, String)>,
     /// The body as text.
     body: String,
+    /// The bytes of each piece in which the body came, where it came in pieces.
+    pieces: Vec<usize>,
 }
 
 /// Asks for a URL.
@@ -180,6 +182,7 @@ fn answer(request: http::Request) -> Result<Answer, ToolError> {
     Ok(Answer {
         status: response.status,
         body: response.text().into_owned(),
+        pieces: Vec::new(),
         headers: response
             .headers
             .into_iter()

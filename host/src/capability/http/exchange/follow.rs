@@ -9,7 +9,7 @@ use http::header::{ACCEPT, ACCEPT_LANGUAGE, LOCATION, RANGE};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use tokio::time::Instant;
 
-use super::{HttpContext, Leg, Outlet, Record};
+use super::{HttpContext, Leg, Record};
 use crate::capability::http::HttpError;
 use crate::capability::http::content::Sent;
 use crate::capability::http::judge::{self, Verdict, unreadable};
@@ -41,7 +41,7 @@ pub(super) fn kept(headers: &HeaderMap, most: u32) -> HeaderMap {
 
 /// Where a response redirects to, if it does and its `Location` has one reading. One that repeats a
 /// credential is not followed.
-pub(super) fn place(outlet: &Outlet, leg: &Leg) -> Option<String> {
+pub(super) fn place(context: &HttpContext, leg: &Leg) -> Option<String> {
     if !matches!(
         leg.incoming.status,
         StatusCode::MOVED_PERMANENTLY
@@ -56,7 +56,7 @@ pub(super) fn place(outlet: &Outlet, leg: &Leg) -> Option<String> {
     let (location, None) = (locations.next()?.to_str().ok()?, locations.next()) else {
         return None;
     };
-    if outlet.patterns().scrub_text(location) != location {
+    if context.patterns().scrub_text(location) != location {
         return None;
     }
     let mut place = leg.verdict.url().join(location).ok()?;

@@ -501,7 +501,7 @@ async fn n61_a_credential_goes_to_its_own_grant_only() {
 async fn a_credential_that_is_refused_is_asked_for_anew() {
     let upstream = Upstream::start(|request| {
         if request.contains("the-second-value") {
-            ok("", b"the-first-value, the-second-value")
+            ok("", b"the-former-value, the-second-value")
         } else {
             raw("HTTP/1.1 401 No\r\ncontent-length: 0\r\n\r\n")
         }

@@ -1,44 +1,17 @@
 //! Undoes the escapes of URLs and of JSON in any text, and knows where each byte came from.
 //!
-//! A credential can come back with any of its characters escaped, in either case. Those forms are too
-//! many to be listed, so the text is brought to one form instead. Pure; it searches for nothing.
-
-use std::ops::Range;
+//! A credential can come back with any of its characters escaped, in either case, and escaped again.
+//! Those forms are too many to be listed, so the text is brought to one form instead: escapes are
+//! undone until there are none, and backslashes that are left go. What was undone once is not undone
+//! differently the next time: the result of the result is itself. Pure; it searches for nothing.
 
 use memchr::memchr2;
 
 /// A text with its escapes undone.
 pub(super) struct Decoded {
     pub(super) bytes: Vec<u8>,
-    escapes: Vec<Escape>,
-    /// So many of the bytes are before an escape that the end of the text cuts off: what comes
-    /// later decides what the others say.
-    certain: Option<usize>,
-    /// Whether the escapes are kept.
-    mapped: bool,
-    length: usize,
-}
-
-/// One escape: what of the decoded text it stands for, and where it is written.
-struct Escape {
-    plain: Range<usize>,
-    raw: Range<usize>,
-}
-
-/// What begins with a `%` or a `\`.
-enum Read {
-    /// An escape of so many bytes, and what it stands for.
-    Escape(usize, Undone),
-    /// Nothing but itself.
-    Itself,
-    /// The beginning of an escape, perhaps.
-    CutOff,
-}
-
-/// A byte or a character.
-enum Undone {
-    Byte(u8),
-    Char(char),
+    /// Where each byte is written, beginning and end.
+    written: Vec<(u32, u32)>,
 }
 
 /// Whether there is anything to undo.
@@ -48,168 +21,196 @@ pub(super) fn has_escape(raw: &[u8]) -> bool {
 
 /// Undoes percent-encoding and the escapes of JSON's strings, and keeps where each was.
 pub(super) fn decode(raw: &[u8]) -> Decoded {
-    undo(raw, true)
+    let mut undoing = Undoing {
+        bytes: Vec::with_capacity(raw.len()),
+        written: Some(Vec::with_capacity(raw.len())),
+        quiet: QUIET,
+    };
+    undoing.all(raw);
+    Decoded {
+        bytes: undoing.bytes,
+        written: undoing.written.unwrap_or_default(),
+    }
 }
 
 /// Undoes them. However many there are, the result takes no more memory than the text.
 pub(super) fn undone(raw: &[u8]) -> Vec<u8> {
-    undo(raw, false).bytes
-}
-
-fn undo(raw: &[u8], mapped: bool) -> Decoded {
-    let mut decoded = Decoded {
-        mapped,
+    let mut undoing = Undoing {
         bytes: Vec::with_capacity(raw.len()),
-        escapes: Vec::new(),
-        certain: None,
-        length: raw.len(),
+        written: None,
+        quiet: QUIET,
     };
-    let mut at = 0;
-    while let Some(rest) = raw.get(at..).filter(|rest| !rest.is_empty()) {
-        let run = memchr2(b'%', b'\\', rest).unwrap_or(rest.len());
-        let (plain, rest) = rest.split_at_checked(run).unwrap_or((rest, &[]));
-        decoded.bytes.extend_from_slice(plain);
-        at += plain.len();
-        at += decoded.take(rest, at);
-    }
-    decoded
+    undoing.all(raw);
+    undoing.bytes
 }
 
 impl Decoded {
-    /// Takes what begins with a `%` or a `\`, and says how long it is.
-    fn take(&mut self, rest: &[u8], at: usize) -> usize {
-        let Some(&first) = rest.first() else { return 0 };
-        match read(rest) {
-            Read::Escape(length, undone) => {
-                let before = self.bytes.len();
-                match undone {
-                    Undone::Byte(byte) => self.bytes.push(byte),
-                    Undone::Char(c) => {
-                        let text = &mut [0; 4];
-                        self.bytes.extend_from_slice(c.encode_utf8(text).as_bytes());
-                    }
-                }
-                if self.mapped {
-                    self.escapes.push(Escape {
-                        plain: before..self.bytes.len(),
-                        raw: at..at + length,
-                    });
-                }
-                return length;
-            }
-            Read::CutOff => {
-                self.certain.get_or_insert(self.bytes.len());
-            }
-            Read::Itself => {}
-        }
-        self.bytes.push(first);
-        1
-    }
-
-    /// What more of the text does not change any more, where that is not all of it.
-    pub(super) fn certain(&self) -> Option<&[u8]> {
-        self.bytes.get(..self.certain?)
-    }
-
-    /// Where the byte at `plain` is written.
-    fn origin(&self, plain: usize) -> Range<usize> {
-        let after = self.escapes.partition_point(|e| e.plain.start <= plain);
-        let before = after.checked_sub(1).and_then(|i| self.escapes.get(i));
-        match before {
-            None => plain..plain + 1,
-            Some(escape) if escape.plain.contains(&plain) => escape.raw.clone(),
-            Some(escape) => {
-                let raw = escape.raw.end + (plain - escape.plain.end);
-                raw..raw + 1
-            }
-        }
-    }
-
     /// Where a part of the decoded text is written.
-    pub(super) fn written(&self, plain: &Range<usize>) -> Range<usize> {
-        let last = plain.end.saturating_sub(1).max(plain.start);
-        self.origin(plain.start).start..self.origin(last).end
+    pub(super) fn written(&self, plain: &std::ops::Range<usize>) -> std::ops::Range<usize> {
+        let at = |index: usize| self.written.get(index).copied().unwrap_or_default();
+        let place = |offset: u32| usize::try_from(offset).unwrap_or(usize::MAX);
+        let (begin, _) = at(plain.start);
+        let (_, end) = at(plain.end.saturating_sub(1));
+        place(begin)..place(end)
+    }
+}
+
+/// What was undone so far. Only its end can become an escape by what comes next.
+struct Undoing {
+    bytes: Vec<u8>,
+    written: Option<Vec<(u32, u32)>>,
+    /// So many bytes at its end begin no escape, at least.
+    quiet: usize,
+}
+
+/// No escape is longer.
+const QUIET: usize = 12;
+
+/// The end of the text so far is an escape of so many bytes, and what it stands for.
+struct Escape {
+    length: usize,
+    plain: char,
+    /// A `%` escapes a byte, which need not be a character of its own.
+    byte: bool,
+}
+
+impl Undoing {
+    fn all(&mut self, raw: &[u8]) {
+        let mut at = 0;
+        while let Some(rest) = raw.get(at..).filter(|rest| !rest.is_empty()) {
+            if self.quiet >= QUIET {
+                let run = memchr2(b'%', b'\\', rest).unwrap_or(rest.len());
+                self.copy(rest.get(..run).unwrap_or(rest), at);
+                at += run;
+                self.quiet = 0;
+                continue;
+            }
+            self.copy(rest.get(..1).unwrap_or(rest), at);
+            at += 1;
+            self.quiet += 1;
+            // Each turn makes the text shorter by a byte at least.
+            while let Some(escape) = self.escape() {
+                self.undo(&escape);
+            }
+            if let Some(b'%' | b'\\') = self.bytes.last() {
+                self.quiet = 0;
+            }
+        }
+        self.drop_backslashes();
     }
 
-    /// Where what begins at `plain` is written; the end of the text for its end.
-    pub(super) fn place(&self, plain: usize) -> usize {
-        if plain >= self.bytes.len() {
-            self.length
-        } else {
-            self.origin(plain).start
+    /// Takes bytes as they are.
+    fn copy(&mut self, bytes: &[u8], at: usize) {
+        self.bytes.extend_from_slice(bytes);
+        if let Some(written) = &mut self.written {
+            let begin = u32::try_from(at).unwrap_or(u32::MAX);
+            let places = (begin..).take(bytes.len());
+            written.extend(places.map(|begin| (begin, begin.saturating_add(1))));
         }
     }
 
-    /// The nearest place at or before `raw` that is not within an escape.
-    pub(super) fn floor(&self, raw: usize) -> usize {
-        let after = self.escapes.partition_point(|e| e.raw.start < raw);
-        let before = after.checked_sub(1).and_then(|i| self.escapes.get(i));
-        before
-            .filter(|escape| raw < escape.raw.end)
-            .map_or(raw, |escape| escape.raw.start)
+    fn undo(&mut self, escape: &Escape) {
+        let begin = self.bytes.len().saturating_sub(escape.length);
+        self.bytes.truncate(begin);
+        self.quiet = 0;
+        let mut text = [0; 4];
+        let plain = if escape.byte {
+            text[0] = u8::try_from(u32::from(escape.plain)).unwrap_or(b'?');
+            &text[..1]
+        } else {
+            escape.plain.encode_utf8(&mut text).as_bytes()
+        };
+        self.bytes.extend_from_slice(plain);
+        if let Some(written) = &mut self.written {
+            let first = written.get(begin).map_or(0, |place| place.0);
+            let end = written.last().map_or(0, |place| place.1);
+            written.truncate(begin);
+            written.resize(begin + plain.len(), (first, end));
+        }
     }
-}
 
-fn read(rest: &[u8]) -> Read {
-    match rest {
-        [b'%', high, low, ..] => match (digit(*high), digit(*low)) {
-            (Some(high), Some(low)) => Read::Escape(3, Undone::Byte(high << 4 | low)),
-            _ => Read::Itself,
-        },
-        [b'%', high] if digit(*high).is_none() => Read::Itself,
-        [b'%', ..] | [b'\\'] => Read::CutOff,
-        [b'\\', b'u', digits @ ..] => unicode(digits),
-        [b'\\', letter, ..] => match letter {
-            b'"' | b'\\' | b'/' => Read::Escape(2, Undone::Byte(*letter)),
-            b'b' => Read::Escape(2, Undone::Byte(8)),
-            b'f' => Read::Escape(2, Undone::Byte(12)),
-            b'n' => Read::Escape(2, Undone::Byte(b'\n')),
-            b'r' => Read::Escape(2, Undone::Byte(b'\r')),
-            b't' => Read::Escape(2, Undone::Byte(b'\t')),
-            _ => Read::Itself,
-        },
-        _ => Read::Itself,
+    /// The escape that the text ends in, if it does.
+    fn escape(&self) -> Option<Escape> {
+        match *self.bytes.as_slice() {
+            // What is escaped a second time is an escape again once it is complete; `u` and `%` wait
+            // for what follows.
+            [.., b'\\', letter @ b' '..=b'~'] if !matches!(letter, b'u' | b'%') => Some(Escape {
+                length: 2,
+                plain: char::from(letter),
+                byte: false,
+            }),
+            [.., b'%', high, low] => {
+                let byte = digit(high)? << 4 | digit(low)?;
+                Some(Escape {
+                    length: 3,
+                    plain: char::from(byte),
+                    byte: true,
+                })
+            }
+            [.., b'}'] => self.braced(),
+            [.., b'\\', b'u', a, b, c, d] => self.unicode(unit([a, b, c, d])?),
+            _ => None,
+        }
     }
-}
 
-/// What follows `\u`.
-fn unicode(rest: &[u8]) -> Read {
-    let first = match unit(rest) {
-        Ok(unit) => unit,
-        Err(read) => return read,
-    };
-    if let Some(c) = char::from_u32(first) {
-        return Read::Escape(6, Undone::Char(c));
+    /// The text ends in `\u` and four digits. Half of a character beyond the first 65,536 is none
+    /// before its other half.
+    fn unicode(&self, unit_here: u32) -> Option<Escape> {
+        let whole = |length, plain| Escape {
+            length,
+            plain,
+            byte: false,
+        };
+        if let Some(c) = char::from_u32(unit_here) {
+            return Some(whole(6, c));
+        }
+        let [.., b'\\', b'u', a, b, c, d, _, _, _, _, _, _] = *self.bytes.as_slice() else {
+            return None;
+        };
+        let first = unit([a, b, c, d])?;
+        let both = (0xd800..0xdc00).contains(&first) && (0xdc00..0xe000).contains(&unit_here);
+        let point = both.then(|| 0x1_0000 + ((first - 0xd800) << 10) + (unit_here - 0xdc00))?;
+        char::from_u32(point).map(|c| whole(12, c))
     }
-    // Half of a character beyond the first 65,536: the other half follows.
-    let second = match rest.get(4..).unwrap_or_default() {
-        [] | [b'\\'] => Err(Read::CutOff),
-        [b'\\', b'u', digits @ ..] => unit(digits),
-        _ => Err(Read::Itself),
-    };
-    let second = match second {
-        Ok(second) => second,
-        Err(read) => return read,
-    };
-    let both = (0xd800..0xdc00).contains(&first) && (0xdc00..0xe000).contains(&second);
-    let whole = both.then(|| 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00));
-    match whole.and_then(char::from_u32) {
-        Some(c) => Read::Escape(12, Undone::Char(c)),
-        None => Read::Itself,
+
+    /// `\u{...}`, with up to six digits.
+    fn braced(&self) -> Option<Escape> {
+        let text = self.bytes.split_last()?.1;
+        let digits = text.iter().rev().take(7);
+        let digits = digits.take_while(|byte| digit(**byte).is_some()).count();
+        let (before, digits) = text.split_at_checked(text.len() - digits)?;
+        if !(1..=6).contains(&digits.len()) || !before.ends_with(b"\\u{") {
+            return None;
+        }
+        let point = digits
+            .iter()
+            .try_fold(0, |value, byte| Some(value << 4 | u32::from(digit(*byte)?)))?;
+        char::from_u32(point).map(|plain| Escape {
+            length: digits.len() + 4,
+            plain,
+            byte: false,
+        })
+    }
+
+    /// A secret's own backslash is written alone, doubled or escaped, and what follows it too: by the
+    /// backslash nothing can be told.
+    fn drop_backslashes(&mut self) {
+        if memchr::memchr(b'\\', &self.bytes).is_none() {
+            return;
+        }
+        if let Some(written) = &mut self.written {
+            let mut bytes = self.bytes.iter();
+            written.retain(|_| bytes.next() != Some(&b'\\'));
+        }
+        self.bytes.retain(|byte| *byte != b'\\');
     }
 }
 
 /// Four digits.
-fn unit(rest: &[u8]) -> Result<u32, Read> {
-    let digits = rest.get(..4).unwrap_or(rest);
-    let value = digits
+fn unit(digits: [u8; 4]) -> Option<u32> {
+    digits
         .iter()
-        .try_fold(0, |value, byte| Some(value << 4 | u32::from(digit(*byte)?)));
-    match value {
-        Some(value) if digits.len() == 4 => Ok(value),
-        Some(_) => Err(Read::CutOff),
-        None => Err(Read::Itself),
-    }
+        .try_fold(0, |value, byte| Some(value << 4 | u32::from(digit(*byte)?)))
 }
 
 fn digit(byte: u8) -> Option<u8> {
@@ -237,53 +238,59 @@ mod tests {
             ("plain", "plain"),
             ("%41%2f%2F", "A//"),
             ("100% sure %zz %4", "100% sure %zz %4"),
-            (r#"\"\\\/\n\u0041\u00e9\u00E9"#, "\"\\/\nAéé"),
+            (r#"\"\/\u0041\u00e9\u00E9"#, "\"/Aéé"),
+            (r"\u{41}\u{1F600}\u{}\u{1234567}", "A😀u{}u{1234567}"),
             (r"\ud83d\ude00", "😀"),
-            (
-                r"\ud83d\u0041 \ude00 \ud83dx \u00g0",
-                r"\ud83dA \ude00 \ud83dx \u00g0",
-            ),
-            (r"\x \", r"\x \"),
+            (r"\ud83dx \u00g0", "ud83dx u00g0"),
+            (r"\x \", "x "),
             ("%c3%bc", "ü"),
+            // Twice, and one within the other.
+            (
+                "%2541 %25%34%31 \\u005cu0041 \\\\u0041 %5cu0041",
+                "A A A A A",
+            ),
         ] {
             assert_eq!(text(raw), plain, "{raw}");
         }
     }
 
     #[test]
-    fn an_escape_that_is_cut_off_is_known() {
-        for (raw, whole) in [
-            ("ab%", 2),
-            ("ab%4", 2),
-            ("ab\\", 2),
-            ("ab\\u", 2),
-            ("ab\\u00e", 2),
-            ("ab\\ud83d", 2),
-            ("ab\\ud83d\\", 2),
-            ("ab\\ud83d\\ude0", 2),
-            ("ab%zz", 5),
-            ("ab%z", 4),
-            ("ab%41", 3),
-        ] {
+    fn the_result_of_the_result_is_itself() {
+        let parts = [
+            "%", "\\", "u", "{", "}", "25", "5c", "00", "41", "d83d", "n", "\"",
+        ];
+        let mut state = 7_u64;
+        let mut random = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            usize::try_from(state >> 33).unwrap() % parts.len()
+        };
+        for _ in 0..50_000 {
+            let raw: String = (0..8).map(|_| parts[random()]).collect();
+            let once = undone(raw.as_bytes());
             let decoded = decode(raw.as_bytes());
-            let certain = decoded.certain().unwrap_or(&decoded.bytes);
-            assert_eq!(certain.len(), whole, "{raw}");
+            assert_eq!(once, decoded.bytes, "{raw}");
+            // A backslash that was dropped may have stood between the parts of an escape.
+            if !raw.contains('\\') {
+                assert_eq!(undone(&once), once, "{raw}");
+            }
         }
     }
 
     #[test]
     fn every_byte_knows_where_it_is_written() {
-        let decoded = decode(br"a%41b\u00e9c");
-        assert_eq!(decoded.bytes, "aAbéc".as_bytes());
-        assert_eq!(decoded.written(&(0..1)), 0..1);
-        assert_eq!(decoded.written(&(1..2)), 1..4);
-        assert_eq!(decoded.written(&(1..3)), 1..5);
-        assert_eq!(decoded.written(&(3..4)), 5..11);
-        assert_eq!(decoded.written(&(4..6)), 5..12);
-        assert_eq!((decoded.place(5), decoded.place(6)), (11, 12));
-        assert_eq!(
-            (decoded.floor(2), decoded.floor(4), decoded.floor(6)),
-            (1, 4, 5)
-        );
+        let decoded = decode(br"a%41b\u00e9c%2541");
+        assert_eq!(decoded.bytes, "aAbécA".as_bytes());
+        for (plain, raw) in [
+            (0..1, 0..1),
+            (1..2, 1..4),
+            (1..3, 1..5),
+            (3..4, 5..11),
+            (4..6, 5..12),
+            (6..7, 12..17),
+        ] {
+            assert_eq!(decoded.written(&plain), raw);
+        }
     }
 }

@@ -1,5 +1,8 @@
 //! The forms in which a credential can come back, once escapes are undone: plain, base64, hex.
 //!
+//! Each form is the whole of the secret: of base64 it also has the characters that the secret shares
+//! with its neighbours, bit by bit. What resembles a form and is none is not found.
+//!
 //! Pure bytes to bytes; it does not search and does not replace.
 
 use std::ops::Range;
@@ -40,37 +43,29 @@ impl Edge {
 }
 
 impl Form {
-    /// Whether this byte may stand before the form and belong to it.
-    pub(super) fn leads(&self, byte: u8) -> bool {
-        let lead = self.edges.and_then(|edges| edges.lead);
-        lead.is_some_and(|lead| lead.fits(byte))
-    }
-
-    /// The form where it was found, with the characters at its edges that it shares.
-    pub(super) fn around(&self, text: &[u8], found: Range<usize>) -> Range<usize> {
+    /// The form where it was found, with the characters at its edges that it shares; nothing where
+    /// those do not fit, so that what is found is the whole of a secret, to its last bit.
+    pub(super) fn around(&self, text: &[u8], found: Range<usize>) -> Option<Range<usize>> {
         let Some(edges) = self.edges else {
-            return found;
+            return Some(found);
         };
-        let before = found.start.checked_sub(1).and_then(|at| text.get(at));
-        let start = found.start - usize::from(before.is_some_and(|byte| self.leads(*byte)));
-        let mut end = found.end;
-        let next = |at| text.get(at).copied();
-        if let Some(tail) = edges.tail {
-            end += usize::from(next(end).is_some_and(|byte| tail.fits(byte)));
-        }
-        while end < found.end + Self::AFTER && next(end) == Some(b'=') {
+        let fits = |edge: Option<Edge>, at: Option<usize>| match edge {
+            None => Some(0),
+            Some(edge) => {
+                let byte = at.and_then(|at| text.get(at));
+                byte.is_some_and(|byte| edge.fits(*byte)).then_some(1)
+            }
+        };
+        let start = found.start - fits(edges.lead, found.start.checked_sub(1))?;
+        let mut end = found.end + fits(edges.tail, Some(found.end))?;
+        while end < found.end + Self::AFTER && text.get(end) == Some(&b'=') {
             end += 1;
         }
-        start..end
+        Some(start..end)
     }
 
     /// How many bytes behind a form can belong to it: a shared one and the padding.
     const AFTER: usize = 3;
-
-    /// Whether bytes that are still to come may belong to the form that was found.
-    pub(super) fn is_open(&self, text: &[u8], found: &Range<usize>) -> bool {
-        self.edges.is_some() && found.end + Self::AFTER > text.len()
-    }
 }
 
 /// Every form of a secret that an upstream plausibly echoes, each once.
@@ -88,7 +83,9 @@ pub(super) fn forms(secret: &[u8]) -> Vec<Form> {
     add(undone(secret), None);
     // Forms write a space as `+`.
     let plus = |byte: &u8| if *byte == b' ' { b'+' } else { *byte };
-    add(secret.iter().map(plus).collect(), None);
+    let form: Vec<u8> = secret.iter().map(plus).collect();
+    add(undone(&form), None);
+    add(form, None);
     add(hex::encode(secret).into_bytes(), None);
     add(hex::encode_upper(secret).into_bytes(), None);
     for shift in 0..3 {

@@ -1,29 +1,43 @@
 //! Takes credentials out of what comes back, before the guest or anybody else reads it.
 //!
 //! It finds a credential in the forms of `forms`, in texts, headers, JSON and streams, whichever of
-//! its characters are escaped, and across chunks. It knows nothing of requests. What it cannot find: a
-//! credential that was hashed, encrypted, reversed, broken into lines or spread over fields. The first
+//! its characters are escaped (percent, `\uXXXX`, `\u{...}`, a backslash; also one in the other), and
+//! across chunks. It knows nothing of requests. What it cannot find: a credential that was hashed,
+//! encrypted, reversed, broken into lines, spread over fields, in base64 twice or in hex with spaces; one
+//! that itself spells `\u` and four digits, with the `u` escaped and the backslash not; and one behind a
+//! `%` or `\u` that takes its first characters for digits while others of it are escaped. The first
 //! defence is that a credential goes to one origin only.
+//!
+//! Nobody learns from it how close a guess comes. A stream is held back by a constant number of bytes
+//! whatever is in it, what is handed on depends on how much came and on line breaks alone, and the
+//! search takes the same time for all texts (see `search`). Only the whole of a secret shows, by being
+//! taken out; that is counted (see `redactions`).
 
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
-use zeroize::Zeroizing;
 
 use super::decode::{decode, has_escape, undone};
 use super::forms::{Form, forms};
+use super::redactions::Redactions;
+use super::search::{MOST_FORMS, Search};
+use super::value::MAX_SECRET;
 
 /// What stands in the place of a credential.
 pub const REDACTED: &str = "[redacted]";
 
-/// So many bytes of forms are few: a table for them takes some 100 KiB.
-const SMALL: usize = 2 << 10;
+/// How many bytes of a stream are held back, until its end. It is the same for every secret and every
+/// tool: the longest secret with each byte written as `\uXXXX`, or in hex with each digit as `%XX`, and
+/// what may belong to it at its edges.
+pub const LAG: usize = 6 * MAX_SECRET + 64;
+
+/// So much of what was handed on is looked at again: an escape may go across.
+const CONTEXT: usize = 64;
 
 /// How much of a text that holds a credential is looked at in one piece.
 const PIECE: usize = 64 << 10;
@@ -32,72 +46,62 @@ const PIECE: usize = 64 << 10;
 ///
 /// Without credentials it costs nothing: everything passes through uncopied.
 #[derive(Clone, Default)]
-pub struct Patterns(Option<Arc<Search>>);
-
-struct Search {
-    machine: AhoCorasick,
-    /// The same forms in their order, to see whether a chunk ends within one.
-    forms: Vec<Form>,
-    /// The bytes that forms begin with.
-    first: [bool; 256],
-    /// The bytes that may stand before a form and belong to it.
-    leads: [bool; 256],
-    longest: usize,
+pub struct Patterns {
+    search: Option<Arc<Search>>,
+    /// Who counts what is taken out, if anybody.
+    redactions: Option<Redactions>,
 }
 
-/// Where credentials are in a text, and from where on more of the text could change that.
-struct Found {
-    places: Vec<Range<usize>>,
-    open: usize,
-}
-
-/// There are too many credentials, or too long ones, to be searched for.
+/// There are too many credentials to be searched for.
 #[derive(Debug, thiserror::Error)]
-#[error("the secrets cannot be searched for: {0}")]
-pub struct PatternsError(#[from] aho_corasick::BuildError);
+#[error(
+    "the secrets cannot be searched for: they have {0} forms together, and {MOST_FORMS} is the most; let the function use fewer secrets"
+)]
+pub struct PatternsError(usize);
 
 impl Patterns {
     /// Prepares to take out these credentials.
     ///
     /// # Errors
-    /// The forms of all credentials together are larger than a search can be.
+    /// There are too many of them.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, PatternsError> {
-        let mut forms: Vec<Form> = secrets.into_iter().flat_map(forms).collect();
-        forms.sort_by(|a, b| a.bytes.cmp(&b.bytes));
-        let Some(longest) = forms.iter().map(|form| form.bytes.len()).max() else {
-            return Ok(Self::default());
-        };
-        let states: usize = forms.iter().map(|form| form.bytes.len()).sum();
-        let machine = AhoCorasick::builder()
-            // All matches are wanted, also those that overlap.
-            .match_kind(MatchKind::Standard)
-            // By default it is a table of all states by all bytes: fast, and too large for a long
-            // secret.
-            .kind((states > SMALL).then_some(AhoCorasickKind::ContiguousNFA))
-            .build(forms.iter().map(|form| form.bytes.as_slice()))?;
-        let table = |is: &dyn Fn(&Form, u8) -> bool| {
-            let bytes: [u8; 256] = std::array::from_fn(|byte| u8::try_from(byte).unwrap_or(0));
-            bytes.map(|byte| forms.iter().any(|form| is(form, byte)))
-        };
-        Ok(Self(Some(Arc::new(Search {
-            first: table(&|form, byte| form.bytes.first() == Some(&byte)),
-            leads: table(&Form::leads),
-            machine,
-            forms,
-            longest,
-        }))))
+        let forms: Vec<Form> = secrets.into_iter().flat_map(forms).collect();
+        if forms.len() > MOST_FORMS {
+            return Err(PatternsError(forms.len()));
+        }
+        Ok(Self {
+            search: (!forms.is_empty()).then(|| Arc::new(Search::new(forms))),
+            redactions: None,
+        })
+    }
+
+    /// The same, with somebody who counts what is taken out.
+    #[must_use]
+    pub fn counting(self, redactions: &Redactions) -> Self {
+        Self {
+            redactions: Some(redactions.clone()),
+            ..self
+        }
+    }
+
+    fn note(&self, times: usize) {
+        if let Some(redactions) = &self.redactions {
+            redactions.note(u32::try_from(times).unwrap_or(u32::MAX));
+        }
     }
 
     /// Whether there is nothing to take out.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_none()
+        self.search.is_none()
     }
 
     /// Whether there is a credential in bytes that are complete.
     #[must_use]
     pub fn finds(&self, bytes: &[u8]) -> bool {
-        self.0.as_ref().is_some_and(|search| search.finds(bytes))
+        self.search
+            .as_ref()
+            .is_some_and(|search| search.finds(bytes))
     }
 
     /// Takes credentials out of a text.
@@ -141,6 +145,7 @@ impl Patterns {
         }
         let telling = |name: &&HeaderName| self.finds(name.as_str().as_bytes());
         let telling: Vec<HeaderName> = headers.keys().filter(telling).cloned().collect();
+        self.note(telling.len());
         for name in telling {
             headers.remove(name);
         }
@@ -167,6 +172,7 @@ impl Patterns {
             self.finds(text.as_bytes())
         };
         if across {
+            self.note(1);
             *value = REDACTED.into();
         }
         changed || across
@@ -178,6 +184,7 @@ impl Patterns {
             Value::Number(number) => {
                 let found = self.finds(number.to_string().as_bytes());
                 if found {
+                    self.note(1);
                     *value = REDACTED.into();
                 }
                 found
@@ -215,8 +222,20 @@ impl Patterns {
     pub fn scrubber(&self) -> Scrubber {
         Scrubber {
             patterns: self.clone(),
-            held: Zeroizing::default(),
-            covered: 0,
+            held: Held::default(),
+            given: 0,
+            masked: false,
+            lines: false,
+        }
+    }
+
+    /// Starts on a stream of lines: what stands before the last line break is handed on at once. No form
+    /// of a secret holds a line break.
+    #[must_use]
+    pub fn line_scrubber(&self) -> Scrubber {
+        Scrubber {
+            lines: true,
+            ..self.scrubber()
         }
     }
 }
@@ -229,78 +248,91 @@ impl fmt::Debug for Patterns {
 
 impl Search {
     fn finds(&self, raw: &[u8]) -> bool {
-        self.machine.is_match(raw) || (has_escape(raw) && self.machine.is_match(&undone(raw)))
+        let has = |text: &[u8]| {
+            let mut found = false;
+            self.places(text, &mut |_| {
+                found = true;
+                false
+            });
+            found
+        };
+        has(raw) || (has_escape(raw) && has(&undone(raw)))
     }
 
-    /// Looks at a text as it is written and, where it has escapes, at what it says. Both matter: a
-    /// `%` before a secret can make an escape of its first letters.
-    fn examine(&self, raw: &[u8]) -> Found {
-        let mut found = self.look(raw);
+    /// Where credentials are in a text, in order. It looks at the text as it is written and, where it
+    /// has escapes, at what it says. Both matter: a `%` before a secret can make an escape of its first
+    /// letters.
+    fn examine(&self, raw: &[u8]) -> Vec<Range<usize>> {
+        let mut places = Vec::new();
+        self.places(raw, &mut |place| {
+            places.push(place);
+            true
+        });
         if has_escape(raw) {
             let decoded = decode(raw);
-            let within = self.look(&decoded.bytes);
-            let places = within.places.iter().map(|place| decoded.written(place));
-            found.places.extend(places);
-            let certain = decoded.certain().map(|text| self.look(text).open);
-            let open = decoded.place(certain.unwrap_or(within.open));
-            // An escape is never cut in two.
-            found.open = decoded.floor(found.open.min(open));
+            self.places(&decoded.bytes, &mut |place| {
+                places.push(decoded.written(&place));
+                true
+            });
         }
-        found.places.sort_by_key(|place| place.start);
-        found
-    }
-
-    fn look(&self, text: &[u8]) -> Found {
-        let mut places = Vec::new();
-        let mut open = self.undecided(text);
-        for found in self.machine.find_overlapping_iter(text) {
-            let Some(form) = self.forms.get(found.pattern().as_usize()) else {
-                continue;
-            };
-            let place = form.around(text, found.range());
-            if form.is_open(text, &found.range()) {
-                open = open.min(place.start);
-            }
-            places.push(place);
-        }
-        let before = open.checked_sub(1).and_then(|at| text.get(at));
-        open -= usize::from(before.is_some_and(|byte| holds(&self.leads, *byte)));
-        Found { places, open }
-    }
-
-    /// Where the first bytes are that later ones could make into a form, or into a longer one.
-    fn undecided(&self, text: &[u8]) -> usize {
-        let first = (text.len() + 1).saturating_sub(self.longest);
-        let tails = (first..text.len()).filter_map(|at| text.get(at..));
-        let begins = |tail: &&[u8]| {
-            tail.first().is_some_and(|byte| holds(&self.first, *byte)) && self.begins_form(tail)
-        };
-        let mut tails = tails.filter(begins);
-        text.len() - tails.next().map_or(0, <[u8]>::len)
-    }
-
-    /// Whether a form begins so and goes on. The forms are in their order: the first one behind
-    /// `tail` begins with it if any does.
-    fn begins_form(&self, tail: &[u8]) -> bool {
-        let behind = self
-            .forms
-            .partition_point(|form| form.bytes.as_slice() <= tail);
-        let next = self.forms.get(behind);
-        next.is_some_and(|form| form.bytes.starts_with(tail))
+        places.sort_by_key(|place| place.start);
+        places
     }
 }
 
-fn holds(table: &[bool; 256], byte: u8) -> bool {
-    table.get(usize::from(byte)).copied().unwrap_or_default()
-}
-
-/// Takes credentials out of a stream. It holds back only what may turn out to be one.
+/// Takes credentials out of a stream. It holds back the last [`LAG`] bytes, whatever they are.
 pub struct Scrubber {
     patterns: Patterns,
-    /// What is not decided yet.
-    held: Zeroizing<Vec<u8>>,
-    /// So many bytes of it are of a credential that was taken out already.
-    covered: usize,
+    /// What came and is kept: what is held back, and some of what was handed on before it.
+    held: Held,
+    /// So many bytes of it were handed on, or belong to a credential that was taken out.
+    given: usize,
+    /// The last of those bytes belong to a credential.
+    masked: bool,
+    /// What stands before a line break is handed on.
+    lines: bool,
+}
+
+/// Bytes that came in one piece, or were put together.
+#[derive(Default)]
+enum Held {
+    #[default]
+    Nothing,
+    Piece(Bytes),
+    Pieces(BytesMut),
+}
+
+impl Held {
+    fn len(&self) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::Piece(piece) => piece.len(),
+            Self::Pieces(pieces) => pieces.len(),
+        }
+    }
+
+    /// One piece is kept as it is; a second one has both copied, so that no small piece keeps a large
+    /// buffer of the network alive.
+    fn add(&mut self, piece: Bytes) {
+        match self {
+            Self::Nothing => *self = Self::Piece(piece),
+            Self::Piece(first) => {
+                let mut pieces = BytesMut::with_capacity(2 * LAG.min(first.len() + piece.len()));
+                pieces.extend_from_slice(first);
+                pieces.extend_from_slice(&piece);
+                *self = Self::Pieces(pieces);
+            }
+            Self::Pieces(pieces) => pieces.extend_from_slice(&piece),
+        }
+    }
+
+    fn take(&mut self) -> Bytes {
+        match std::mem::take(self) {
+            Self::Nothing => Bytes::new(),
+            Self::Piece(piece) => piece,
+            Self::Pieces(pieces) => pieces.freeze(),
+        }
+    }
 }
 
 impl fmt::Debug for Scrubber {
@@ -310,63 +342,89 @@ impl fmt::Debug for Scrubber {
 }
 
 impl Scrubber {
-    /// Takes the next chunk and gives what is decided so far, which may be nothing.
+    /// Takes the next chunk and gives what may be handed on, which may be nothing.
     #[must_use]
-    pub fn push(&mut self, mut chunk: Bytes) -> Bytes {
-        let Some(search) = self.patterns.0.clone() else {
+    pub fn push(&mut self, chunk: Bytes) -> Bytes {
+        let Some(search) = self.patterns.search.clone() else {
             return chunk;
         };
-        if !self.held.is_empty() {
-            let held = std::mem::take(&mut self.held);
-            return self.settle(&search, &[&held, &*chunk].concat());
+        let before = self.held.len();
+        let line_break = match self.lines {
+            true => memchr::memrchr(b'\n', &chunk),
+            false => None,
+        };
+        self.held.add(chunk);
+        let line = line_break.map_or(0, |at| before + at + 1);
+        let length = self.held.len();
+        // Twice the lag, so that each byte is looked at twice at most, however small the chunks are.
+        if length - line >= 2 * LAG {
+            self.hand_on(&search, length - LAG, length)
+        } else if line > 0 {
+            // No credential goes across a line break.
+            self.hand_on(&search, line, line)
+        } else {
+            Bytes::new()
         }
-        let found = search.examine(&chunk);
-        if !found.places.is_empty() {
-            return self.settle(&search, &chunk);
-        }
-        // Nothing is in it: it goes on uncopied.
-        self.held = Zeroizing::new(chunk.split_off(found.open).to_vec());
-        chunk
     }
 
     /// Ends the stream and gives what was held back.
     #[must_use]
     pub fn finish(&mut self) -> Bytes {
-        let held = std::mem::take(&mut self.held);
-        let Some(search) = &self.patterns.0 else {
+        let Some(search) = self.patterns.search.clone() else {
             return Bytes::new();
         };
-        let found = search.examine(&held);
-        let end = held.len();
-        self.give(&held, &found.places, end)
+        let length = self.held.len();
+        self.hand_on(&search, length, length)
     }
 
-    /// Gives what is decided of `buffer` and holds the rest.
-    fn settle(&mut self, search: &Search, buffer: &[u8]) -> Bytes {
-        let found = search.examine(buffer);
-        let out = self.give(buffer, &found.places, found.open);
-        self.held = Zeroizing::new(buffer.get(found.open..).unwrap_or_default().to_vec());
+    /// Gives what comes before `cut`, by what is found before `end`. Credentials that overlap are one.
+    fn hand_on(&mut self, search: &Search, cut: usize, end: usize) -> Bytes {
+        let held = self.held.take();
+        let places = search.examine(held.get(..end).unwrap_or(&held));
+        let is_new = |place: &Range<usize>| place.end > self.given && place.start < cut;
+        let out = if places.iter().any(is_new) {
+            self.without(&held, &places, cut)
+        } else {
+            let out = held.slice(self.given.min(cut)..cut);
+            self.masked &= self.given > cut;
+            self.given = self.given.max(cut);
+            out
+        };
+        let kept = cut.saturating_sub(CONTEXT);
+        self.given -= kept;
+        if kept < held.len() {
+            self.held.add(held.slice(kept..));
+        }
         out
     }
 
-    /// What goes out of `buffer` up to `end`. Credentials that overlap are one.
-    fn give(&mut self, buffer: &[u8], places: &[Range<usize>], end: usize) -> Bytes {
-        let mut out = Vec::with_capacity(buffer.len());
-        let mut done = self.covered;
-        for place in places.iter().take_while(|place| place.start < end) {
-            if place.start < done {
-                done = done.max(place.end);
+    /// What goes out of `held` up to `cut`, without what is at these places.
+    fn without(&mut self, held: &Bytes, places: &[Range<usize>], cut: usize) -> Bytes {
+        let mut out = BytesMut::with_capacity(held.len());
+        let (mut done, mut masked, mut times) = (self.given, self.masked, 0);
+        for place in places.iter().filter(|place| place.start < cut) {
+            if place.end <= done {
                 continue;
             }
-            out.extend_from_slice(buffer.get(done..place.start).unwrap_or_default());
-            out.extend_from_slice(REDACTED.as_bytes());
-            done = place.end;
+            if place.start >= done || !masked {
+                let plain = done..place.start.max(done);
+                out.extend_from_slice(held.get(plain).unwrap_or_default());
+                out.extend_from_slice(REDACTED.as_bytes());
+                times += 1;
+            }
+            (done, masked) = (place.end, true);
         }
-        out.extend_from_slice(buffer.get(done..end).unwrap_or_default());
-        self.covered = done.saturating_sub(end);
-        out.into()
+        if done < cut {
+            out.extend_from_slice(held.get(done..cut).unwrap_or_default());
+            (done, masked) = (cut, false);
+        }
+        (self.given, self.masked) = (done, masked);
+        self.patterns.note(times);
+        out.freeze()
     }
 }
 
+#[cfg(test)]
+mod guesses;
 #[cfg(test)]
 mod tests;

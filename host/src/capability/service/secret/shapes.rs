@@ -98,7 +98,10 @@ pub(super) fn find(text: &[u8]) -> Option<&'static str> {
         let shape = SHAPES.get(found.pattern().as_usize())?;
         let before = found.start().checked_sub(1).and_then(|at| text.get(at));
         let rest = text.get(found.end()..)?;
-        let apart = before.is_none_or(|byte| !byte.is_ascii_alphanumeric());
+        // JSON writes a line break as a letter.
+        let head = text.get(..found.start()).unwrap_or_default();
+        let escape = matches!(head, [.., b'\\', b'b' | b'f' | b'n' | b'r' | b't']);
+        let apart = escape || before.is_none_or(|byte| !byte.is_ascii_alphanumeric());
         (apart && shape.goes_on(rest)).then_some(shape.what)
     })
 }

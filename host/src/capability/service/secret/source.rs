@@ -25,6 +25,29 @@ pub trait SecretSource: fmt::Debug + Send + Sync {
 
     /// Asks for the value. It may take its time but ends by itself, and it blocks no thread.
     fn read(&self) -> Reading<'_>;
+
+    /// Whether the operator accepts a value that is short enough to be guessed.
+    fn accepts_short(&self) -> bool {
+        false
+    }
+}
+
+/// A place whose value may be short: the operator accepted that it can be guessed.
+#[derive(Debug)]
+pub struct ShortAccepted(pub Box<dyn SecretSource>);
+
+impl SecretSource for ShortAccepted {
+    fn holds(&self) -> Option<Duration> {
+        self.0.holds()
+    }
+
+    fn read(&self) -> Reading<'_> {
+        self.0.read()
+    }
+
+    fn accepts_short(&self) -> bool {
+        true
+    }
 }
 
 /// Why there is no value. The texts never hold one.

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use super::source::{SecretSource, SourceError};
-use super::value::Secret;
+use super::value::{LONG_ENOUGH, Secret};
 use super::watch::{Sought, Watch};
 
 /// A source that failed, or whose value an upstream did not take, is not asked more often.
@@ -21,8 +21,9 @@ const REMEMBERED: Duration = Duration::from_secs(3600);
 /// How many replaced values of a secret are remembered.
 const MOST_REMEMBERED: usize = 16;
 
-/// A secret this short is not looked for in what goes out: it stands in ordinary text.
-const LEAST_GUARDED: usize = 12;
+/// A shorter secret is not looked for in what goes out: it stands in ordinary text, and that a request
+/// is refused would tell any tool that it guessed another one's.
+const LEAST_GUARDED: usize = LONG_ENOUGH;
 
 /// The secrets of a host, by their names in the manifest.
 #[derive(Debug)]
@@ -183,7 +184,7 @@ impl FromIterator<(Arc<str>, Secret)> for Secrets {
 
 async fn first(source: &dyn SecretSource) -> Result<Secret, SourceError> {
     let value = source.read().await?.unwrap_or_default();
-    Ok(Secret::new(value)?)
+    Ok(Secret::checked(value, source.accepts_short())?)
 }
 
 impl Slot {
@@ -250,7 +251,8 @@ impl Slot {
             return;
         }
         let read = source.read().await;
-        let value = read.and_then(|value| Ok(value.map(Secret::new).transpose()?));
+        let secret = |value| Secret::checked(value, source.accepts_short());
+        let value = read.and_then(|value| Ok(value.map(secret).transpose()?));
         let failed = value.as_ref().err().map(ToString::to_string);
         let changed = self.take(value.unwrap_or_default(), failed.is_some(), source.holds());
         let secret = &*self.name;

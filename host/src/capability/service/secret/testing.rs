@@ -17,10 +17,10 @@ pub(crate) struct Scripted {
 }
 
 impl Scripted {
-    /// It says `the-first-value`, which holds so long.
+    /// It says `the-former-value`, which holds so long.
     pub(crate) fn new(holds: Duration) -> Self {
         Self {
-            says: Arc::new(Mutex::new(Some("the-first-value"))),
+            says: Arc::new(Mutex::new(Some("the-former-value"))),
             asked: Arc::default(),
             holds,
         }

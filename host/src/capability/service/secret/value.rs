@@ -10,11 +10,15 @@ use zeroize::Zeroizing;
 /// The fewest bytes of a secret. Shorter ones would be found, and taken out, in any answer.
 pub const MIN_SECRET: usize = 4;
 
+/// The fewest bytes of a secret that nobody has to accept: a guess that is right shows, so what can be
+/// guessed in a few calls is no secret.
+pub const LONG_ENOUGH: usize = 16;
+
 /// The most bytes of a secret. What is longer does not fit a header.
 pub const MAX_SECRET: usize = 8 << 10;
 
 /// One credential. Its memory is wiped when its last holder is dropped; the copies inside the HTTP
-/// client, and inside the machine that searches for it, are not.
+/// client are not.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<Zeroizing<Vec<u8>>>);
 
@@ -27,6 +31,12 @@ pub enum SecretError {
     /// Fewer than [`MIN_SECRET`] bytes.
     #[error("a secret needs at least {MIN_SECRET} bytes, or it could not be told from other text")]
     TooShort,
+    /// Fewer than [`LONG_ENOUGH`] bytes, and nobody accepted that.
+    #[error(
+        "it has fewer than {LONG_ENOUGH} bytes, and a tool can find out by trying what is so short; \
+         use a longer one, or write `accept_short = true` in its section"
+    )]
+    Guessable,
     /// More than [`MAX_SECRET`] bytes.
     #[error("a secret has at most {MAX_SECRET} bytes, or it would not fit a header")]
     TooLong,
@@ -55,6 +65,21 @@ impl Secret {
             return Err(SecretError::Control);
         }
         Ok(Self(Arc::new(bytes)))
+    }
+
+    /// The same, which has to be long enough where nobody accepted a short one.
+    ///
+    /// # Errors
+    /// It is none, or too short.
+    pub(super) fn checked(
+        bytes: impl Into<Zeroizing<Vec<u8>>>,
+        accepts_short: bool,
+    ) -> Result<Self, SecretError> {
+        let secret = Self::new(bytes)?;
+        if secret.expose().len() < LONG_ENOUGH && !accepts_short {
+            return Err(SecretError::Guessable);
+        }
+        Ok(secret)
     }
 
     /// The credential itself. Whoever calls this answers for where it goes.
@@ -94,6 +119,20 @@ mod tests {
         ] {
             let found = Secret::new(bytes.as_bytes().to_vec()).err();
             assert_eq!(found, expected, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn n91_a_secret_that_can_be_guessed_is_accepted_by_name_only() {
+        for (length, accepted, expected) in [
+            (LONG_ENOUGH, false, None),
+            (LONG_ENOUGH - 1, false, Some(SecretError::Guessable)),
+            (LONG_ENOUGH - 1, true, None),
+            (MIN_SECRET, true, None),
+            (MIN_SECRET - 1, true, Some(SecretError::TooShort)),
+        ] {
+            let found = Secret::checked(vec![b'x'; length], accepted).err();
+            assert_eq!(found, expected, "{length} {accepted}");
         }
     }
 

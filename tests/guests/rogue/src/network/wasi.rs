@@ -142,21 +142,27 @@ fn read(response: &IncomingResponse) -> Result<Answer, ToolError> {
         .map(|(name, value)| (name, String::from_utf8_lossy(&value).into_owned()))
         .collect();
     let body = response.consume().map_err(|()| malformed("response"))?;
-    let bytes = drain(&body)?;
+    let (bytes, pieces) = drain(&body)?;
     Ok(Answer {
         status: response.status(),
         headers,
         body: String::from_utf8_lossy(&bytes).into_owned(),
+        pieces,
     })
 }
 
-fn drain(body: &IncomingBody) -> Result<Vec<u8>, ToolError> {
+/// The body, and the bytes of each of its pieces.
+fn drain(body: &IncomingBody) -> Result<(Vec<u8>, Vec<usize>), ToolError> {
     let stream: InputStream = body.stream().map_err(|()| malformed("response"))?;
-    let mut bytes = Vec::new();
+    let (mut bytes, mut pieces) = (Vec::new(), Vec::new());
     loop {
         match stream.blocking_read(64 << 10) {
-            Ok(piece) => bytes.extend(piece),
-            Err(StreamError::Closed) => return Ok(bytes),
+            Ok(piece) if piece.is_empty() => {}
+            Ok(piece) => {
+                pieces.push(piece.len());
+                bytes.extend(piece);
+            }
+            Err(StreamError::Closed) => return Ok((bytes, pieces)),
             Err(StreamError::LastOperationFailed(error)) => {
                 return Err(refused("wasi", error.to_debug_string()));
             }

@@ -1,0 +1,98 @@
+//! What the ledger does by itself, once a second: it writes down how many refusals were counted, looks
+//! whether its segment is still there and its disk has room, and begins a new segment where the last
+//! one failed.
+//!
+//! It does not know what a record means. It ends with the ledger.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::refusals::SECOND;
+use super::writer::Inner;
+
+/// The longest time between two tries to begin a new segment.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A segment that held as long was no accident: after it, the next try comes soon again.
+const HELD: Duration = Duration::from_secs(60);
+
+/// Says when it is over.
+#[derive(Debug, Default)]
+pub(super) struct Bell {
+    over: Mutex<bool>,
+    rung: Condvar,
+}
+
+impl Bell {
+    pub(super) fn ring(&self) {
+        *self.over.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.rung.notify_all();
+    }
+
+    /// Waits for so long, or until it is over; whether it is.
+    fn wait(&self, time: Duration) -> bool {
+        let over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.rung.wait_timeout_while(over, time, |over| !*over);
+        waited.map_or(true, |(over, _)| *over)
+    }
+}
+
+/// Starts to look after a ledger.
+///
+/// # Errors
+/// There is no thread to be had.
+pub(super) fn keep(ledger: Weak<Inner>, bell: Arc<Bell>) -> std::io::Result<()> {
+    let keep = move || {
+        let mut pace = Pace::new();
+        while !bell.wait(SECOND) {
+            let Some(ledger) = ledger.upgrade() else {
+                return;
+            };
+            tend(&ledger, &mut pace);
+        }
+    };
+    let thread = thread::Builder::new().name("ledger-keep".to_owned());
+    thread.spawn(keep).map(drop)
+}
+
+/// When to try again.
+struct Pace {
+    next: Instant,
+    wait: Duration,
+    began: Instant,
+}
+
+impl Pace {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            next: now,
+            wait: SECOND,
+            began: now,
+        }
+    }
+
+    /// Whether it is time for a try. Each comes later than the one before, until a segment holds.
+    fn is_due(&mut self, now: Instant) -> bool {
+        if now < self.next {
+            return false;
+        }
+        if now.duration_since(self.began) > HELD {
+            self.wait = SECOND;
+        }
+        self.next = now + self.wait;
+        self.wait = (self.wait * 2).min(PATIENCE);
+        true
+    }
+}
+
+fn tend(ledger: &Inner, pace: &mut Pace) {
+    ledger.look_at_the_disk();
+    ledger.look_for_the_segment();
+    let now = Instant::now();
+    if ledger.has_failed() && pace.is_due(now) && ledger.begin_anew() {
+        pace.began = now;
+    }
+    ledger.write_counted();
+}
