@@ -3,6 +3,7 @@
 mod bombs;
 mod http;
 mod refusals;
+mod shared;
 mod stdio;
 mod unix;
 

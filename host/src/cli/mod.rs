@@ -20,6 +20,7 @@ mod outside;
 mod reload;
 mod serve;
 mod start;
+mod stop;
 mod table;
 mod watch;
 mod workshop;

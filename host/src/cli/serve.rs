@@ -1,22 +1,22 @@
 //! `serve`: the doors are opened, and stay open until somebody says stop.
 
-use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Setting;
 use super::reload::Reloads;
 use super::start::Opened;
+use super::stop::stop_on_signal;
 use super::watch::Watch;
 use crate::call::{Credential, Host};
 use crate::capability::dir;
 use crate::sandbox::Lanes;
+use crate::shares;
 use crate::wire::{self, Listener};
 
 /// How long calls that run may go on after a stop. Longer than most deadlines, shorter than what
@@ -24,6 +24,8 @@ use crate::wire::{self, Listener};
 const GRACE: Duration = Duration::from_secs(20);
 
 pub(super) async fn serve(setting: &Setting, stdio: bool, watch: bool) -> anyhow::Result<ExitCode> {
+    // Before anybody takes a part of them.
+    shares::raise();
     // From here on a signal waits until it can be followed, and what changes is noticed.
     let hangup = signal(SignalKind::hangup())?;
     let mut watch = watch.then(Watch::new).transpose()?;
@@ -62,7 +64,7 @@ async fn on_stdio(host: &Arc<Host>, reloads: Reloads, hangup: Signal) -> anyhow:
             "no caller of the manifest may use standard input; add `stdio = true` to one of its [caller.*]"
         );
     }
-    let stop = stop_on_signal()?;
+    let stop = stop_on_signal(GRACE)?;
     let reloading = AbortOnDropHandle::new(tokio::spawn(reloads.run(hangup)));
     let served = wire::serve_stdio(host.clone(), stop, GRACE).await;
     drop(reloading);
@@ -79,7 +81,7 @@ async fn on_doors(host: &Arc<Host>, reloads: Reloads, hangup: Signal) -> anyhow:
         tracing::info!("agents' door: {}", listener.place());
     }
     // Before anybody is told that it runs: a stop must be in order from then on.
-    let stop = stop_on_signal()?;
+    let stop = stop_on_signal(GRACE)?;
     announce(&reloads.opened, host);
     let reloading = AbortOnDropHandle::new(tokio::spawn(reloads.run(hangup)));
     wire::serve(host.clone(), listeners, stop, GRACE).await;
@@ -132,25 +134,4 @@ fn announce(opened: &Opened, host: &Arc<Host>) {
         );
     }
     opened.warn_of_agents();
-}
-
-/// Trips on the first SIGINT or SIGTERM; the second one ends the process at once.
-fn stop_on_signal() -> io::Result<CancellationToken> {
-    let stop = CancellationToken::new();
-    let (mut interrupt, mut terminate) = (
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::terminate())?,
-    );
-    let tripped = stop.clone();
-    tokio::spawn(async move {
-        for round in 0.. {
-            tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
-            if round > 0 {
-                std::process::exit(130);
-            }
-            tracing::info!("stopping: calls that run may finish; a second signal ends them");
-            tripped.cancel();
-        }
-    });
-    Ok(stop)
 }

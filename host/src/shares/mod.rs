@@ -7,6 +7,7 @@
 //! It does not know what is shared, nor who the owners are.
 
 mod account;
+mod descriptors;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -15,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 pub use account::{Account, Exceeded, Holding};
+pub use descriptors::{Descriptors, raise};
 
 /// Who holds something: cheap to copy, compared often.
 pub trait Owner: Clone + Ord + Send + 'static {}

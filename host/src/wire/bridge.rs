@@ -12,6 +12,8 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
 
+use super::budget::Budget;
+use super::deadline::Deadlined;
 use super::mcp::{self, Known, Signals, speak};
 use crate::call::{Credential, Host};
 use crate::terms::Door;
@@ -37,9 +39,11 @@ pub async fn serve_stdio(
         )
     })?;
     let known = Known {
+        allowance: Arc::new(Budget::new()).of(&caller),
         caller,
         by: Credential::Stdio,
         door: Door::Stdio,
+        seat: None,
     };
     let signals = Signals {
         stop: stop.clone(),
@@ -75,7 +79,8 @@ pub async fn bridge(socket: &Path) -> io::Result<bool> {
         }
     };
     let (mut from_host, mut to_host) = stream.into_split();
-    let (mut input, mut output) = mcp::stdio();
+    let (mut input, output) = mcp::stdio();
+    let mut output = Deadlined::new(output);
     let ask = async {
         tokio::io::copy(&mut input, &mut to_host).await?;
         // The host sees the end of the input, answers what it was asked, and closes.

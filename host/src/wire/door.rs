@@ -3,10 +3,8 @@
 //! It does not know what is spoken on a connection.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-
-use tokio::net::TcpListener;
 
 use super::unix::{Audience, UnixDoor};
 
@@ -24,7 +22,7 @@ pub(super) enum Kind {
 
 impl Listener {
     /// Binds a Unix socket, 0600 in a folder of 0700 that is made where it is missing. The socket
-    /// goes away with the listener. Needs a runtime.
+    /// goes away with the listener.
     ///
     /// # Errors
     ///
@@ -45,7 +43,7 @@ impl Listener {
         })
     }
 
-    /// Binds HTTP on loopback; port 0 takes a free one. Needs a runtime.
+    /// Binds HTTP on loopback; port 0 takes a free one.
     ///
     /// # Errors
     ///
@@ -59,7 +57,7 @@ impl Listener {
                 ),
             ));
         }
-        let listener = TcpListener::bind(address).await.map_err(|error| {
+        let listener = bind(address).map_err(|error| {
             let hint = match error.kind() {
                 io::ErrorKind::AddrInUse => {
                     " Another process listens there: stop it or choose another port."
@@ -87,7 +85,6 @@ impl Listener {
     }
 
     /// Where agents find it: the socket's path as `unix:...`, or the endpoint's URL.
-    /// Where agents find it: the socket's path as `unix:...`, or the endpoint's URL.
     #[must_use]
     pub fn place(&self) -> String {
         match &self.kind {
@@ -95,4 +92,15 @@ impl Listener {
             Kind::Http(_, address) => format!("http://{address}/mcp"),
         }
     }
+}
+
+/// Connections that the system keeps for a moment until they are taken in.
+const BACKLOG: i32 = 1_024;
+
+/// What connections are taken from, in whatever runtime.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    rustix::net::listen(&listener, BACKLOG)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
 }

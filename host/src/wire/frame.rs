@@ -23,6 +23,8 @@ pub(super) const MAX_DEPTH: usize = 127;
 pub(super) const PARSE_ERROR: i32 = -32700;
 /// JSON-RPC's "invalid request".
 pub(super) const INVALID_REQUEST: i32 = -32600;
+/// There is no room now. JSON-RPC leaves this code to servers.
+pub(super) const BUSY: i32 = -32000;
 /// JSON-RPC's "internal error".
 pub(super) const INTERNAL_ERROR: i32 = -32603;
 
@@ -83,11 +85,7 @@ impl Envelope<'_> {
 
     /// What to say when the message is not what its method asks for.
     pub(super) fn malformed(&self) -> Refusal {
-        Refusal {
-            code: INVALID_REQUEST,
-            id: self.id(),
-            say: "This is not a JSON-RPC 2.0 message: expected \"jsonrpc\": \"2.0\", a \"method\", a string or integer \"id\" for a request, and \"params\" that are an object.".into(),
-        }
+        Refusal::malformed(self.id())
     }
 }
 
@@ -109,6 +107,36 @@ impl Refusal {
             code,
             id: None,
             say: say.into(),
+        }
+    }
+
+    /// A message is not what its method asks for.
+    pub(super) fn malformed(id: Option<Value>) -> Self {
+        Self {
+            code: INVALID_REQUEST,
+            id,
+            say: "This is not a JSON-RPC 2.0 message: expected \"jsonrpc\": \"2.0\", a \"method\", a string or integer \"id\" for a request, and \"params\" that are an object.".into(),
+        }
+    }
+
+    /// There is no room for a message that takes so many bytes when it is read.
+    pub(super) fn busy(id: Option<Value>, bytes: u64) -> Self {
+        Self {
+            code: BUSY,
+            id,
+            say: format!(
+                "There is no room for this message, which takes {bytes} bytes when it is read, beside this caller's others. Wait for their answers and send it again, or send it in parts."
+            )
+            .into(),
+        }
+    }
+
+    /// A request's id is still in use.
+    pub(super) fn still_running(id: Option<Value>) -> Self {
+        Self {
+            code: INVALID_REQUEST,
+            id,
+            say: "A request with this id is still running. Give each its own.".into(),
         }
     }
 

@@ -1,33 +1,34 @@
 //! HTTP/1 in front of the protocol: which requests are let through to it, and for whom. The same
 //! on TCP and on the Unix socket.
 //!
-//! It does not know the protocol's methods, except that `initialize` wants a session.
+//! It does not know the protocol's methods, except that `initialize` wants a session and
+//! `subscriptions/listen` a stream.
 
-use std::borrow::Cow;
 use std::convert::Infallible;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::header::{
-    ALLOW, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, RETRY_AFTER,
-    WWW_AUTHENTICATE,
-};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::body::{Frame, Incoming, SizeHint};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
+use zeroize::Zeroizing;
 
-use super::frame::{self, INTERNAL_ERROR, INVALID_REQUEST, MAX_BODY, Refusal};
-use super::guard::{self, Claim, Foreign};
-use super::mcp::{Endpoint, Signals};
+use super::body::{Body, Until, collect, counted};
+use super::budget::{Allowance, Budget, FREE, Held};
+use super::deadline::Deadlined;
+use super::denial::{Denial, json};
+use super::frame::{INTERNAL_ERROR, Refusal};
+use super::guard::{self, Claim};
+use super::health::Health;
+use super::mcp::{Asked, Endpoint, Signals, read_aside};
+use super::seats::{Owner, Seat};
 use super::serve::{Begun, Work};
 use crate::call::{Credential, Host};
 use crate::terms::{Caller, Door};
@@ -41,47 +42,89 @@ const MAX_HEADERS: usize = 64;
 /// A request's head, in bytes.
 const MAX_HEAD: usize = 64 << 10;
 
-type Body = BoxBody<Bytes, Infallible>;
+/// What a caller hears whose connections are as many as they may be.
+pub(super) const NO_ROOM: &str = "This caller has as many connections open as the others leave it, and none of them is silent. Close one, and connect again.";
 
 /// HTTP at one door.
 pub(super) struct Web {
     host: Arc<Host>,
     endpoint: Endpoint,
+    health: Arc<Health>,
+    budget: Arc<Budget>,
     signals: Signals,
     work: Work,
 }
 
+/// What a request was known by, for as long as its answer takes.
+pub(super) enum Shown {
+    Token(Zeroizing<String>),
+    Uid(u32),
+}
+
+impl Shown {
+    fn credential(&self) -> Credential<'_> {
+        match self {
+            Self::Token(token) => Credential::Token(token),
+            Self::Uid(uid) => Credential::Uid(*uid),
+        }
+    }
+
+    /// Waits until it stands for another caller, or for none.
+    async fn dismissed(self, host: Arc<Host>, caller: Caller) {
+        host.dismissed(self.credential(), &caller).await;
+    }
+}
+
+/// A request that is let through, without its body.
+struct Admitted {
+    caller: Caller,
+    allowance: Allowance,
+    shown: Shown,
+}
+
 impl Web {
     /// HTTP at one door, until the signals say otherwise.
-    pub(super) fn new(host: Arc<Host>, door: Door, signals: Signals, work: Work) -> Self {
-        let endpoint = Endpoint::new(Arc::clone(&host), door, signals.clone());
+    pub(super) fn new(
+        host: Arc<Host>,
+        door: Door,
+        (health, budget): (Arc<Health>, Arc<Budget>),
+        signals: Signals,
+        work: Work,
+    ) -> Self {
+        let own = (Arc::clone(&host), Arc::clone(&budget));
         Self {
+            endpoint: Endpoint::new(own, door, signals.clone()),
             host,
-            endpoint,
+            health,
+            budget,
             signals,
             work,
         }
     }
 
     /// Serves one connection to its end. `uid` is the peer's, where the door knows it.
-    pub(super) async fn converse<S>(self: Arc<Self>, stream: S, uid: Option<u32>)
+    pub(super) async fn converse<S>(self: Arc<Self>, stream: S, uid: Option<u32>, seat: Arc<Seat>)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let service = service_fn(|request| {
-            let web = Arc::clone(&self);
-            async move { Ok::<_, Infallible>(web.respond(request, uid).await) }
+            let (web, seat) = (Arc::clone(&self), Arc::clone(&seat));
+            async move { Ok::<_, Infallible>(web.respond(request, uid, seat).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(PATIENCE)
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_HEAD)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Deadlined::new(stream)), service);
         let mut connection = pin!(connection);
         let end = tokio::select! {
             end = connection.as_mut() => end,
             () = self.signals.stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+            () = seat.gives_way() => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
@@ -91,52 +134,21 @@ impl Web {
         }
     }
 
-    async fn respond(&self, request: Request<Incoming>, uid: Option<u32>) -> Response<Body> {
+    async fn respond(
+        &self,
+        request: Request<Incoming>,
+        uid: Option<u32>,
+        seat: Arc<Seat>,
+    ) -> Response<Body> {
         let Some(working) = self.work.begin() else {
-            return Denial::new(StatusCode::SERVICE_UNAVAILABLE, "The host is stopping.").into();
+            return Denial::busy("The host is stopping.").into();
         };
-        // A stream of notifications has no end of its own, so a stopping host does not wait for it.
-        let has_an_end = request.method() != Method::GET;
-        let response = self
-            .admit(request, uid)
-            .await
-            .unwrap_or_else(Response::from);
-        if !has_an_end {
-            return response;
-        }
-        response.map(|body| {
-            Counted {
-                body,
-                _until_its_last_byte: working,
-            }
-            .boxed()
+        seat.is_busy();
+        let answered = self.admit(request, uid, &seat, working).await;
+        answered.unwrap_or_else(|denial| {
+            seat.is_silent(Instant::now());
+            denial.into()
         })
-    }
-
-    /// Whether calls can run: what cannot be recorded does not run.
-    fn health(&self, method: &Method) -> Result<Response<Body>, Denial> {
-        if method != Method::GET {
-            let say = "Only GET /health is answered.";
-            return Err(Denial::new(StatusCode::METHOD_NOT_ALLOWED, say));
-        }
-        let (status, word) = if self.host.ledger.healthy() {
-            (StatusCode::OK, "ok")
-        } else {
-            (StatusCode::SERVICE_UNAVAILABLE, "unready")
-        };
-        let mut state = serde_json::json!({
-            "status": word,
-            // "dev" where agents may run under the host's own user: they could write its files.
-            "mode": self.host.setup().mode,
-            "name": "toolhost",
-            "version": env!("CARGO_PKG_VERSION"),
-        });
-        // Why is in the log: anybody on this machine may ask here.
-        if let Some(since) = self.host.stale_since() {
-            let since = humantime::format_rfc3339_seconds(since);
-            state["reload_failed_since"] = since.to_string().into();
-        }
-        Ok(json(status, state.to_string().into_bytes()))
     }
 
     /// Everything that is checked before the protocol sees a request, cheapest first.
@@ -144,46 +156,53 @@ impl Web {
         &self,
         request: Request<Incoming>,
         uid: Option<u32>,
+        seat: &Arc<Seat>,
+        working: Begun,
     ) -> Result<Response<Body>, Denial> {
         let (mut head, body) = request.into_parts();
         guard::meant_for_us(&head.uri, &head.headers)?;
         match head.uri.path() {
             "/mcp" => {}
-            "/health" => return self.health(&head.method),
+            "/health" => {
+                seat.is_silent(Instant::now());
+                return health(&self.health, &head.method).await;
+            }
             _ => {
                 let say = "There is nothing here. The endpoint is /mcp.";
                 return Err(Denial::new(StatusCode::NOT_FOUND, say));
             }
         }
-        let caller = self.identify(&head.headers, uid)?;
+        let (caller, shown) = self.identify(&head.headers, uid)?;
+        seat.belongs_to(Owner::Caller(Arc::clone(&caller.agent)))
+            .map_err(|_| Denial::busy(NO_ROOM))?;
         // The protocol has no use for it, and what is not there cannot be printed.
         head.headers.remove(AUTHORIZATION);
+        let admitted = Admitted {
+            allowance: self.budget.of(&caller),
+            caller,
+            shown,
+        };
         if head.method == Method::POST {
-            self.post(&caller, head, body).await
+            self.post(admitted, head, body, (seat, working)).await
         } else {
-            let is_delete = head.method == Method::DELETE;
-            let request = Request::from_parts(head, Full::default());
-            let mut response = self.endpoint.answer(&caller, request).await;
-            // The session is gone already, not merely soon, and clients warn of a 202.
-            if is_delete && response.status() == StatusCode::ACCEPTED {
-                *response.status_mut() = StatusCode::NO_CONTENT;
-            }
-            Ok(response)
+            self.other(admitted, head, (seat, working)).await
         }
     }
 
     /// A token, where there is one, decides alone: an agent on the Unix socket may be another than
     /// the user it runs as.
-    fn identify(&self, headers: &HeaderMap, uid: Option<u32>) -> Result<Caller, Denial> {
+    fn identify(&self, headers: &HeaderMap, uid: Option<u32>) -> Result<(Caller, Shown), Denial> {
         let unauthorized = |say| Denial::new(StatusCode::UNAUTHORIZED, say);
         match (guard::claim(headers), uid) {
             (Claim::Token(token), _) => self
                 .host
                 .identify(Credential::Token(token))
+                .map(|caller| (caller, Shown::Token(Zeroizing::new(token.to_owned()))))
                 .ok_or_else(|| unauthorized("The bearer token is not one of this host's callers.")),
             (Claim::None, Some(uid)) => self
                 .host
                 .identify(Credential::Uid(uid))
+                .map(|caller| (caller, Shown::Uid(uid)))
                 .ok_or_else(|| Denial::new(StatusCode::FORBIDDEN, stranger(uid))),
             (Claim::None, None) => Err(unauthorized(
                 "A bearer token is needed: send \"Authorization: Bearer <token>\".",
@@ -194,8 +213,13 @@ impl Web {
         }
     }
 
-    /// What to say when the library has no answer: it was cut off, or its session just ended.
-    fn failed(&self, id: Option<serde_json::Value>) -> Denial {
+    /// What to say when the library has no answer: it was cut off, its id is in use, or its session
+    /// just ended.
+    fn failed(&self, caller: &Caller, head: &HeaderMap, asked: &Asked) -> Denial {
+        let id = asked.id();
+        if self.endpoint.is_running(caller, head, id.as_ref()) {
+            return Refusal::still_running(id).into();
+        }
         let (status, say) = if self.signals.cut.is_cancelled() {
             (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -219,99 +243,172 @@ impl Web {
 
     async fn post(
         &self,
-        caller: &Caller,
+        admitted: Admitted,
         head: Parts,
         body: Incoming,
+        (seat, working): (&Arc<Seat>, Begun),
     ) -> Result<Response<Body>, Denial> {
+        let Admitted {
+            caller,
+            allowance,
+            shown,
+        } = admitted;
         check_type(&head.headers)?;
-        let body = collect(&head.headers, body).await?;
-        let envelope = frame::examine(&body)?;
-        if envelope.method() == Some("initialize") && !self.endpoint.make_room(caller).await {
+        // Before the call, so that it is not made for nothing.
+        drop(allowance.answer(FREE).map_err(|_| Denial::busy(UNREAD))?);
+        let (body, held) = collect(&head.headers, body, &allowance).await?;
+        let (asked, held) = match held {
+            None => (Asked::read(&body)?, None),
+            Some(_) => {
+                let (asked, held) = read_aside(&self.host, &body, &allowance).await?;
+                (asked, Some(held))
+            }
+        };
+        if asked.is_for_a_session() && !self.endpoint.make_room(&caller).await {
             let say = "All places for sessions are taken. Close one with DELETE, wait, or use protocol version 2026-07-28, which needs none.";
-            return Err(Denial::new(StatusCode::SERVICE_UNAVAILABLE, say));
+            return Err(Denial::busy(say));
         }
-        let request = Request::from_parts(head, Full::new(body.clone()));
-        let response = self.endpoint.answer(caller, request).await;
+        let stream = asked
+            .is_for_a_stream()
+            .then(|| stream(&allowance))
+            .transpose()?;
+        let headers = head.headers.clone();
+        let request = Request::from_parts(head, Full::new(body));
+        let response = match held {
+            None => self.endpoint.answer(&caller, request).await,
+            Some(_) => {
+                let answering = self.endpoint.answer_large(&caller, request, &allowance);
+                answering.await?
+            }
+        };
         match response.status() {
             // The type was right, so it is the message that the library could not make out.
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => Err(envelope.malformed().into()),
-            StatusCode::INTERNAL_SERVER_ERROR => Err(self.failed(envelope.id())),
-            _ => Ok(response),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => return Err(asked.malformed().into()),
+            StatusCode::INTERNAL_SERVER_ERROR => {
+                return Err(self.failed(&caller, &headers, &asked));
+            }
+            _ => {}
         }
-    }
-}
-
-/// A body that counts as work until it is sent or given up.
-struct Counted {
-    body: Body,
-    _until_its_last_byte: Begun,
-}
-
-impl hyper::body::Body for Counted {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// A request that the protocol never sees.
-#[derive(Debug)]
-struct Denial {
-    status: StatusCode,
-    refusal: Refusal,
-}
-
-impl Denial {
-    fn new(status: StatusCode, say: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            status,
-            refusal: Refusal::new(INVALID_REQUEST, say),
+        if asked.is_for_a_session() {
+            let dismissed = shown.dismissed(Arc::clone(&self.host), caller.clone());
+            self.endpoint.ends_with(&caller, &response, dismissed);
+            return counted(response, until(seat, allowance, working, None, held));
         }
+        let over = stream.is_some().then(|| (shown, caller));
+        let held = stream.or(held);
+        counted(
+            response,
+            self.until_over(seat, allowance, working, over, held),
+        )
     }
-}
 
-impl From<Refusal> for Denial {
-    fn from(refusal: Refusal) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            refusal,
+    /// Streams of events, ends of sessions, and methods that there are not.
+    async fn other(
+        &self,
+        admitted: Admitted,
+        head: Parts,
+        (seat, working): (&Arc<Seat>, Begun),
+    ) -> Result<Response<Body>, Denial> {
+        let Admitted {
+            caller,
+            allowance,
+            shown,
+        } = admitted;
+        let is_stream = head.method == Method::GET;
+        let is_delete = head.method == Method::DELETE;
+        let held = is_stream.then(|| stream(&allowance)).transpose()?;
+        let request = Request::from_parts(head, Full::default());
+        let mut response = self.endpoint.answer(&caller, request).await;
+        // The session is gone already, not merely soon, and clients warn of a 202.
+        if is_delete && response.status() == StatusCode::ACCEPTED {
+            *response.status_mut() = StatusCode::NO_CONTENT;
         }
+        let over = is_stream.then_some((shown, caller));
+        counted(
+            response,
+            self.until_over(seat, allowance, working, over, held),
+        )
     }
-}
 
-impl From<Foreign> for Denial {
-    fn from(foreign: Foreign) -> Self {
-        let status = match foreign {
-            Foreign::BadHost => StatusCode::BAD_REQUEST,
-            Foreign::Host | Foreign::Origin => StatusCode::FORBIDDEN,
+    /// Until when an answer counts: a stream of events until its caller is none any more or the
+    /// connection gives way. It has no end of its own, so a stopping host does not wait for it.
+    fn until_over(
+        &self,
+        seat: &Arc<Seat>,
+        allowance: Allowance,
+        working: Begun,
+        stream: Option<(Shown, Caller)>,
+        held: Option<Held>,
+    ) -> Until {
+        let Some((shown, caller)) = stream else {
+            return until(seat, allowance, working, None, held);
         };
-        Self::new(status, foreign.say())
+        let dismissed = shown.dismissed(Arc::clone(&self.host), caller);
+        let gives_way = seat.giving_way();
+        let over = async move {
+            tokio::select! {
+                // The connection was its caller's, too.
+                () = dismissed => gives_way.cancel(),
+                () = gives_way.cancelled() => {}
+            }
+        };
+        let over: Over = Box::pin(over);
+        Until {
+            working: None,
+            ..until(seat, allowance, working, Some(over), held)
+        }
     }
 }
 
-impl From<Denial> for Response<Body> {
-    fn from(denial: Denial) -> Self {
-        let response = json(denial.status, denial.refusal.to_json());
-        match denial.status {
-            StatusCode::UNAUTHORIZED => with(response, WWW_AUTHENTICATE, "Bearer"),
-            StatusCode::SERVICE_UNAVAILABLE => with(response, RETRY_AFTER, "30"),
-            StatusCode::METHOD_NOT_ALLOWED => with(response, ALLOW, "GET"),
-            _ => response,
-        }
+type Over = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+fn until(
+    seat: &Arc<Seat>,
+    allowance: Allowance,
+    working: Begun,
+    over: Option<Over>,
+    held: Option<Held>,
+) -> Until {
+    Until {
+        seat: Arc::clone(seat),
+        allowance,
+        working: Some(working),
+        over,
+        held,
     }
+}
+
+const UNREAD: &str = "This caller leaves as many bytes of answers unread as the host keeps for it. Read them, or close their connections, and send the request again.";
+
+fn stream(allowance: &Allowance) -> Result<Held, Denial> {
+    let say = "This caller has as many streams of events open as the others leave it. Close one, and open this one again.";
+    allowance.stream().map_err(|_| Denial::busy(say))
+}
+
+/// Answers `/health`, and nothing else.
+pub(super) async fn health_only(own: &Health, head: Parts) -> Response<Body> {
+    let answer = async {
+        guard::meant_for_us(&head.uri, &head.headers)?;
+        if head.uri.path() != "/health" {
+            let say = "There is nothing here. The endpoint is /mcp.";
+            return Err(Denial::new(StatusCode::NOT_FOUND, say));
+        }
+        health(own, &head.method).await
+    };
+    answer.await.unwrap_or_else(Response::from)
+}
+
+async fn health(health: &Health, method: &Method) -> Result<Response<Body>, Denial> {
+    if method != Method::GET {
+        let say = "Only GET /health is answered.";
+        return Err(Denial::new(StatusCode::METHOD_NOT_ALLOWED, say));
+    }
+    let (ready, state) = health.ask().await;
+    let status = match ready {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    Ok(json(status, state.to_string().into_bytes()))
 }
 
 /// What to tell a peer that no caller stands for.
@@ -338,39 +435,4 @@ fn check_type(headers: &HeaderMap) -> Result<(), Denial> {
         return Ok(());
     };
     Err(Denial::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, say))
-}
-
-async fn collect(headers: &HeaderMap, body: Incoming) -> Result<Bytes, Denial> {
-    let too_large = || {
-        let say = format!("The body is larger than {MAX_BODY} bytes. Send a smaller message.");
-        Denial::new(StatusCode::PAYLOAD_TOO_LARGE, say)
-    };
-    let announced = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > MAX_BODY) {
-        return Err(too_large());
-    }
-    match tokio::time::timeout(PATIENCE, Limited::new(body, MAX_BODY).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Refusal::new(INVALID_REQUEST, "The body ended before its end.").into()),
-        Err(_) => Err(Denial::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "The body took longer than 30 seconds to arrive.",
-        )),
-    }
-}
-
-fn json(status: StatusCode, body: Vec<u8>) -> Response<Body> {
-    let mut response = Response::new(Full::new(Bytes::from(body)).boxed());
-    *response.status_mut() = status;
-    with(response, CONTENT_TYPE, "application/json")
-}
-
-fn with(mut response: Response<Body>, name: HeaderName, value: &'static str) -> Response<Body> {
-    response
-        .headers_mut()
-        .insert(name, HeaderValue::from_static(value));
-    response
 }

@@ -5,18 +5,25 @@
 //! looks like. Only the folder `mcp` knows the library that speaks the protocol.
 //!
 //! ```text
-//! door ──> connection ──> HTTP ────┐
-//!              └────────> lines ───┴─> mcp ──> call::Host
+//! front (a thread) ──> connection ──> HTTP ────┐
+//!    └── /health            └───────> lines ───┴─> mcp ──> call::Host
 //! ```
 
 mod answer;
+mod body;
 mod bridge;
+mod budget;
+mod deadline;
+mod denial;
 mod door;
 mod frame;
+mod front;
 mod guard;
+mod health;
 mod http;
 mod mcp;
 mod peeking;
+mod seats;
 mod serve;
 mod unix;
 

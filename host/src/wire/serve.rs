@@ -1,34 +1,30 @@
-//! All listeners of a host: takes connections in, hands each to the framing it speaks, and ends
-//! them in good order.
+//! All doors of a host: what their connections share, and how they end in good order.
 //!
-//! It does not know the protocol.
+//! It does not know the protocol, nor how connections are taken in.
 
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinSet;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use super::door::{Kind, Listener};
-use super::frame::{Framing, INVALID_REQUEST, Refusal};
-use super::http::{PATIENCE, Web, stranger};
+use super::budget::Budget;
+use super::door::Listener;
+use super::frame::Framing;
+use super::front::{self, Handed};
+use super::health::Health;
+use super::http::Web;
 use super::mcp::{Known, Signals, speak};
 use super::peeking::Peeking;
-use super::unix;
+use super::seats::{Seat, Seats};
 use crate::call::{Credential, Host};
+use crate::shares::Descriptors;
 use crate::terms::Door;
-
-/// Connections at one listener. Beyond it they wait in the system's own queue.
-const MAX_CONNECTIONS: usize = 512;
-
-/// How long to wait before taking connections in again when the system refuses, for example for
-/// want of file descriptors.
-const BREATHER: Duration = Duration::from_millis(100);
 
 /// How long connections may take to close once nothing runs any more.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -63,12 +59,19 @@ pub async fn serve(
         cut: CancellationToken::new(),
     };
     let _cut_when_given_up = signals.cut.clone().drop_guard();
+    let closed = CancellationToken::new();
+    let _closed_when_given_up = closed.clone().drop_guard();
     let (working, mut all_done) = mpsc::channel(1);
-    let mut doors = JoinSet::new();
-    for listener in listeners {
-        let work = Work(working.downgrade());
-        doors.spawn(keep(listener, Arc::clone(&host), signals.clone(), work));
-    }
+    let work = Work(working.downgrade());
+    let reception = Arc::new(Reception::new(host, signals.clone(), closed.clone(), work));
+    let connections = reception.connections.clone();
+    let front = match front::open(listeners, reception) {
+        Ok(front) => front,
+        Err(error) => {
+            tracing::error!(%error, "the doors cannot be opened");
+            return;
+        }
+    };
     signals.stop.cancelled().await;
     drop(working);
     if tokio::time::timeout(grace, all_done.recv()).await.is_err() {
@@ -78,127 +81,114 @@ pub async fn serve(
         );
     }
     signals.cut.cancel();
-    let closed = async { while doors.join_next().await.is_some() {} };
-    if tokio::time::timeout(LAST_WORDS, closed).await.is_err() {
+    let over = async {
+        // It says nothing: it is over when its other end is dropped.
+        let _ = front.await;
+        connections.close();
+        connections.wait().await;
+    };
+    if tokio::time::timeout(LAST_WORDS, over).await.is_err() {
         tracing::debug!("connections were still open and were dropped");
     }
 }
 
-/// Keeps one listener, and its connections to their ends.
-async fn keep(listener: Listener, host: Arc<Host>, signals: Signals, work: Work) {
-    let reception = Arc::new(Reception::new(&listener, host, signals.clone(), work));
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let mut connections = JoinSet::new();
-    let take_in = async {
-        loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-                return;
-            };
-            match accept(&listener.kind).await {
-                Ok(stream) => {
-                    let reception = Arc::clone(&reception);
-                    connections.spawn(async move {
-                        reception.meet(stream).await;
-                        drop(place);
-                    });
-                    while connections.try_join_next().is_some() {}
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be taken in");
-                    tokio::time::sleep(BREATHER).await;
-                }
-            }
-        }
-    };
-    signals.stop.run_until_cancelled(take_in).await;
-    drop(listener);
-    while connections.join_next().await.is_some() {}
-}
-
-enum Stream {
-    Unix(UnixStream),
-    Tcp(TcpStream),
-}
-
-async fn accept(kind: &Kind) -> io::Result<Stream> {
-    match kind {
-        Kind::Unix(door) => door.accept().await.map(Stream::Unix),
-        Kind::Http(listener, _) => {
-            let (stream, _) = listener.accept().await?;
-            // A small answer must not wait for the acknowledgement of the one before: 40 ms.
-            stream.set_nodelay(true)?;
-            Ok(Stream::Tcp(stream))
-        }
-    }
-}
-
-/// What every connection of a listener needs.
-struct Reception {
-    host: Arc<Host>,
-    web: Arc<Web>,
-    signals: Signals,
+/// What every connection needs.
+pub(super) struct Reception {
+    pub(super) host: Arc<Host>,
+    pub(super) seats: Arc<Seats>,
+    pub(super) health: Arc<Health>,
+    pub(super) signals: Signals,
+    /// Where connections are served.
+    pub(super) workers: Handle,
+    pub(super) connections: TaskTracker,
+    /// Nothing is open any longer.
+    pub(super) closed: CancellationToken,
+    budget: Arc<Budget>,
+    on_unix: Arc<Web>,
+    on_tcp: Arc<Web>,
     work: Work,
 }
 
 impl Reception {
-    fn new(listener: &Listener, host: Arc<Host>, signals: Signals, work: Work) -> Self {
-        let door = match &listener.kind {
-            Kind::Unix(_) => Door::Unix,
-            Kind::Http(..) => Door::Http,
+    fn new(host: Arc<Host>, signals: Signals, closed: CancellationToken, work: Work) -> Self {
+        let workers = Handle::current();
+        let health = Arc::new(Health::new(Arc::clone(&host), workers.clone()));
+        let budget = Arc::new(Budget::new());
+        let web = |door| {
+            let shared = (Arc::clone(&health), Arc::clone(&budget));
+            let web = Web::new(
+                Arc::clone(&host),
+                door,
+                shared,
+                signals.clone(),
+                work.clone(),
+            );
+            Arc::new(web)
         };
-        let web = Web::new(Arc::clone(&host), door, signals.clone(), work.clone());
         Self {
+            on_unix: web(Door::Unix),
+            on_tcp: web(Door::Http),
+            seats: Arc::new(Seats::new(Descriptors::now().doors)),
+            connections: TaskTracker::new(),
             host,
-            web: Arc::new(web),
+            health,
             signals,
+            workers,
+            closed,
+            budget,
             work,
         }
     }
 
-    async fn meet(&self, stream: Stream) {
-        let result = match stream {
-            Stream::Tcp(stream) => {
-                Arc::clone(&self.web).converse(stream, None).await;
-                Ok(())
+    /// Serves one connection to its end.
+    pub(super) async fn serve(self: Arc<Self>, stream: Handed, framing: Framing, seat: Arc<Seat>) {
+        let closed = self.closed.clone();
+        let served = async {
+            let end = match stream {
+                Handed::Tcp(stream) => self.serve_tcp(stream, seat).await,
+                Handed::Unix(stream, uid) => self.serve_unix(stream, uid, framing, seat).await,
+            };
+            if let Err(error) = end {
+                tracing::debug!(%error, "a connection ended badly");
             }
-            Stream::Unix(stream) => self.meet_unix(stream).await,
         };
-        if let Err(error) = result {
-            tracing::debug!(%error, "a connection ended badly");
-        }
+        closed.run_until_cancelled(served).await;
     }
 
-    async fn meet_unix(&self, mut stream: UnixStream) -> io::Result<()> {
-        let uid = stream.peer_cred()?.uid();
-        // A known user may keep a connection and say nothing; somebody else says at once what he wants.
-        let framing = async {
-            match self.host.identify(Credential::Uid(uid)) {
-                Some(_) => unix::framing(&stream).await,
-                None => tokio::time::timeout(PATIENCE, unix::framing(&stream)).await?,
-            }
-        };
-        let framing = self.signals.stop.run_until_cancelled(framing).await;
-        match framing.transpose()?.flatten() {
-            None => {}
-            Some(Framing::Http) => Arc::clone(&self.web).converse(stream, Some(uid)).await,
-            Some(Framing::Lines) => {
-                let (Some(caller), Some(_working)) =
-                    (self.host.identify(Credential::Uid(uid)), self.work.begin())
-                else {
-                    let mut line = Refusal::new(INVALID_REQUEST, stranger(uid)).to_json();
-                    line.push(b'\n');
-                    return stream.write_all(&line).await;
-                };
-                let (reader, writer) = stream.into_split();
-                let halves = (Peeking::new(reader), writer);
-                let known = Known {
-                    caller,
-                    by: Credential::Uid(uid),
-                    door: Door::Unix,
-                };
-                speak(Arc::clone(&self.host), known, halves, self.signals.clone()).await;
-            }
+    async fn serve_tcp(&self, stream: std::net::TcpStream, seat: Arc<Seat>) -> io::Result<()> {
+        let stream = TcpStream::from_std(stream)?;
+        Arc::clone(&self.on_tcp).converse(stream, None, seat).await;
+        Ok(())
+    }
+
+    async fn serve_unix(
+        &self,
+        stream: std::os::unix::net::UnixStream,
+        uid: u32,
+        framing: Framing,
+        seat: Arc<Seat>,
+    ) -> io::Result<()> {
+        let stream = UnixStream::from_std(stream)?;
+        if framing == Framing::Http {
+            let web = Arc::clone(&self.on_unix);
+            web.converse(stream, Some(uid), seat).await;
+            return Ok(());
         }
+        // Who it is was seen at the front door; a reload may have come between.
+        let caller = self.host.identify(Credential::Uid(uid));
+        let (Some(caller), Some(_working)) = (caller, self.work.begin()) else {
+            return Ok(());
+        };
+        let (reader, writer) = stream.into_split();
+        let halves = (Peeking::new(reader), writer);
+        let known = Known {
+            allowance: self.budget.of(&caller),
+            caller,
+            by: Credential::Uid(uid),
+            door: Door::Unix,
+            seat: Some(seat),
+        };
+        speak(Arc::clone(&self.host), known, halves, self.signals.clone()).await;
         Ok(())
     }
 }

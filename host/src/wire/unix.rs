@@ -1,5 +1,4 @@
-//! The Unix socket: who may be in its folder, who is at its other end, and which of the two
-//! framings is spoken.
+//! The Unix socket: who may be in its folder, and whether somebody is at its other end.
 //!
 //! It does not know what is said.
 
@@ -8,15 +7,14 @@ use std::io;
 use std::os::unix::fs::{
     DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _,
 };
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
-use rustix::net::{RecvFlags, SendFlags};
-use tokio::io::Interest;
+use rustix::net::SendFlags;
+use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
-use tokio::net::{UnixListener, UnixStream};
 
-use super::frame::Framing;
 use super::mcp::Peer;
 
 /// The longest path of a Unix socket, in bytes: `sun_path` of Linux, less the final zero.
@@ -90,6 +88,7 @@ impl UnixDoor {
         remove_stale(path)?;
         let listener = UnixListener::bind(path)
             .map_err(|error| refuse(path, &format!("cannot be bound: {error}.")))?;
+        listener.set_nonblocking(true)?;
         std::fs::set_permissions(path, Permissions::from_mode(audience.socket()))?;
         let metadata = std::fs::symlink_metadata(path)?;
         Ok(Self {
@@ -104,9 +103,9 @@ impl UnixDoor {
         &self.path
     }
 
-    /// The next connection.
-    pub(super) async fn accept(&self) -> io::Result<UnixStream> {
-        self.listener.accept().await.map(|(stream, _)| stream)
+    /// What connections are taken from, in whatever runtime.
+    pub(super) fn listener(&self) -> io::Result<UnixListener> {
+        self.listener.try_clone()
     }
 }
 
@@ -196,16 +195,6 @@ fn remove_stale(path: &Path) -> io::Result<()> {
             &format!("is in doubt: {error}. Remove it if no host runs."),
         )),
     }
-}
-
-/// Looks at a connection's first byte without taking it; `None` when there will be none.
-pub(super) async fn framing(stream: &UnixStream) -> io::Result<Option<Framing>> {
-    let peek = || {
-        let mut first = [0_u8; 1];
-        let (_, count) = rustix::net::recv(stream, &mut first[..], RecvFlags::PEEK)?;
-        Ok((count > 0).then_some(Framing::of(first[0])))
-    };
-    stream.async_io(Interest::READABLE, peek).await
 }
 
 impl Peer for OwnedWriteHalf {

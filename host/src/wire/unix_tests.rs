@@ -1,4 +1,4 @@
-//! The socket's folder, the socket that was there before, and the first byte.
+//! The socket's folder, and the socket that was there before.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -90,25 +90,6 @@ async fn what_is_not_ours_alone_is_refused() {
 
     assert!(refusal(Path::new("agent.sock")).contains("no folder"));
     assert!(refusal(&home.0.join("x".repeat(200))).contains("107 bytes"));
-}
-
-#[tokio::test]
-async fn the_first_byte_is_looked_at_and_left() {
-    for (sent, expected) in [
-        (&b"POST / HTTP/1.1"[..], Framing::Http),
-        (b"{\"a\":1}", Framing::Lines),
-        (b"\n{", Framing::Lines),
-    ] {
-        let (mut near, far) = UnixStream::pair().unwrap();
-        near.write_all(sent).await.unwrap();
-        assert_eq!(framing(&far).await.unwrap(), Some(expected));
-        let mut read = vec![0; sent.len()];
-        assert_eq!(far.try_read(&mut read).unwrap(), sent.len());
-        assert_eq!(read, sent);
-    }
-    let (near, far) = UnixStream::pair().unwrap();
-    drop(near);
-    assert_eq!(framing(&far).await.unwrap(), None);
 }
 
 #[tokio::test]

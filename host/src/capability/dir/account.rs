@@ -17,6 +17,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
 use super::grant::Quota;
 use super::measure::{Usage, measure};
+use crate::shares;
 
 /// Device and inode.
 pub(super) type Identity = (u64, u64);
@@ -66,13 +67,11 @@ pub(super) struct Descriptors {
 }
 
 impl Descriptors {
-    /// Half of what the process may open: the host has files and sockets of its own.
+    /// The part of the process's descriptors that is the guests' files'.
     pub(super) fn new() -> Self {
-        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-        let half = limit.current.unwrap_or(u64::MAX) / 2;
         Self {
             open: AtomicU32::new(0),
-            most: u32::try_from(half).unwrap_or(u32::MAX),
+            most: u32::try_from(shares::Descriptors::now().files).unwrap_or(u32::MAX),
         }
     }
 }

@@ -27,6 +27,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::resolve::{Resolve, SystemResolver};
 use crate::capability::http::{HttpGrant, Secret, TlsFiles, Verdict, may_dial, within_bounds};
+use crate::shares::Descriptors;
 
 pub use body::IncomingBody;
 use body::Places;
@@ -280,12 +281,9 @@ impl std::fmt::Debug for Dialer {
     }
 }
 
-/// Connections that tools may have open at once: half of the files that this process may have, so
-/// that doors, ledger and directories always find some.
+/// Connections that tools may have open at once: their part of the descriptors.
 fn of_all() -> usize {
-    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let half = files.and_then(|files| usize::try_from(files / 2).ok());
-    half.unwrap_or(OF_ALL).clamp(AT_ONCE, OF_ALL)
+    Descriptors::now().upstreams.clamp(AT_ONCE, OF_ALL)
 }
 
 fn build(

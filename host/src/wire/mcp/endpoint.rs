@@ -8,29 +8,39 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use futures_util::FutureExt as _;
+use http::{HeaderMap, Request, Response};
 use http_body_util::Full;
 use http_body_util::combinators::BoxBody;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use tokio::sync::Semaphore;
+use serde_json::Value;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::agent::{Agent, Desk};
-use super::lines::Signals;
-use super::sessions::{MAX_SESSIONS, Sessions};
+use super::connection::Signals;
+use super::intake::in_turn;
+use super::sessions::Sessions;
 use crate::call::Host;
 use crate::terms::{Caller, Door};
-use crate::wire::frame::MAX_BODY;
+use crate::wire::budget::{Allowance, Budget};
+use crate::wire::frame::{MAX_BODY, Refusal};
 
 /// Callers whose services are kept. Beyond it those without a session are made anew when needed.
 const MAX_CALLERS: usize = 1024;
 
+/// The header that names a session.
+const SESSION: &str = "mcp-session-id";
+
+/// The body of an answer.
+type Answer = BoxBody<Bytes, Infallible>;
+
 /// All callers' services at one door.
 pub(in crate::wire) struct Endpoint {
     host: Arc<Host>,
+    budget: Arc<Budget>,
     door: Door,
     signals: Signals,
-    room: Arc<Semaphore>,
     services: Mutex<HashMap<Caller, Arc<Service>>>,
 }
 
@@ -41,13 +51,16 @@ struct Service {
 
 impl Endpoint {
     /// An endpoint behind one door. Streams end at `signals.stop`, sessions at `signals.cut`.
-    pub(in crate::wire) fn new(host: Arc<Host>, door: Door, signals: Signals) -> Self {
-        let room = Arc::new(Semaphore::new(MAX_SESSIONS));
+    pub(in crate::wire) fn new(
+        (host, budget): (Arc<Host>, Arc<Budget>),
+        door: Door,
+        signals: Signals,
+    ) -> Self {
         Self {
             host,
+            budget,
             door,
             signals,
-            room,
             services: Mutex::default(),
         }
     }
@@ -63,9 +76,61 @@ impl Endpoint {
         &self,
         caller: &Caller,
         request: Request<Full<Bytes>>,
-    ) -> Response<BoxBody<Bytes, Infallible>> {
+    ) -> Response<Answer> {
         let service = self.service(caller);
         service.http.handle(request).await
+    }
+
+    /// The same for a large request. The library reads it in the first step that it takes, so that one
+    /// is made aside.
+    pub(in crate::wire) async fn answer_large(
+        &self,
+        caller: &Caller,
+        request: Request<Full<Bytes>>,
+        allowance: &Allowance,
+    ) -> Result<Response<Answer>, Refusal> {
+        let service = self.service(caller);
+        let mut answering = Box::pin(async move { service.http.handle(request).await });
+        let runtime = Handle::current();
+        let first_step = move || {
+            // What it starts belongs to the workers.
+            let _inside = runtime.enter();
+            let step = (&mut answering).now_or_never();
+            (answering, step)
+        };
+        let (answering, step) = in_turn(Some(&self.host), allowance, first_step).await?;
+        Ok(match step {
+            Some(response) => response,
+            // Polled anew, it wakes this task from now on.
+            None => answering.await,
+        })
+    }
+
+    /// Whether a request with this id runs in the session that the headers name.
+    pub(in crate::wire) fn is_running(
+        &self,
+        caller: &Caller,
+        headers: &HeaderMap,
+        id: Option<&Value>,
+    ) -> bool {
+        let session = headers.get(SESSION).and_then(|id| id.to_str().ok());
+        let (Some(session), Some(id)) = (session, id) else {
+            return false;
+        };
+        self.service(caller).sessions.is_running(session, id)
+    }
+
+    /// Ends the session that a response opened, if it did, as soon as `dismissed` is over.
+    pub(in crate::wire) fn ends_with<B>(
+        &self,
+        caller: &Caller,
+        response: &Response<B>,
+        dismissed: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let session = response.headers().get(SESSION);
+        if let Some(session) = session.and_then(|id| id.to_str().ok()) {
+            self.service(caller).sessions.end_with(session, dismissed);
+        }
     }
 
     fn service(&self, caller: &Caller) -> Arc<Service> {
@@ -84,7 +149,7 @@ impl Endpoint {
     fn open(&self, caller: &Caller) -> Service {
         let desk = Desk::new(Arc::clone(&self.host), caller.clone(), self.door);
         let closing: CancellationToken = self.signals.stop.clone();
-        let sessions = Arc::new(Sessions::new(Arc::clone(&self.room)));
+        let sessions = Arc::new(Sessions::new(self.budget.of(caller)));
         // Host and Origin are checked before anybody comes here, on the Unix socket by other rules.
         let config = StreamableHttpServerConfig::default()
             .disable_allowed_hosts()

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
@@ -16,17 +17,22 @@ use rmcp::model::{
     ServerResult,
 };
 use rmcp::transport::Transport;
-use tokio::io::{AsyncReadExt as _, AsyncWrite};
+use tokio::io::AsyncReadExt as _;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::agent::{Agent, Desk};
+use super::agent::Desk;
 use super::awake::{Awake, Source};
+use super::connection::Peer;
+use super::intake::{self, Aside, LARGE, Ticket, rough_weight};
+use super::message;
 use super::output::{KEPT, Output};
-use super::plain::{PlainCall, PlainCalls};
-use crate::call::{Credential, Host};
-use crate::terms::{Caller, Door};
+use super::plain::PlainCalls;
+use crate::call::Host;
+use crate::wire::budget::{Allowance, FREE, Held};
+use crate::wire::deadline::Deadlined;
 use crate::wire::frame::{self, INVALID_REQUEST, MAX_LINE, Refusal};
+use crate::wire::seats::Seat;
 
 /// Requests of one connection that may be without an answer. Beyond it the connection is not read.
 const MAX_IN_FLIGHT: usize = 128;
@@ -35,8 +41,19 @@ const MAX_IN_FLIGHT: usize = 128;
 /// not read.
 const MAX_BACKLOG: u64 = 4 << 20;
 
-/// Requests of one connection without an answer, in bytes. Beyond it the connection is not read.
-const MAX_WAITING: usize = 16 << 20;
+/// Requests of one connection without an answer, in bytes that they take when they are read. Beyond
+/// it the connection is not read.
+const MAX_WAITING: u64 = 64 << 20;
+
+/// A line that is longer than small ones comes in pieces of this size, which are held for it before
+/// they are read, in bytes.
+const PIECE: usize = 256 << 10;
+
+/// Lines up to here are always taken, in bytes: there are no more of them than requests in flight.
+const SHORT: usize = 512;
+
+/// How long a line may take from the moment when it is no small one any more.
+const LINE_TIME: Duration = Duration::from_secs(30);
 
 /// How long running calls may go on when the client has closed its sending half: it may still read.
 const AFTER_EOF: Duration = Duration::from_secs(5);
@@ -47,124 +64,51 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Room for one read, in bytes: an ordinary message comes in one.
 const READ: usize = 4 << 10;
 
-const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";
-
-/// The other side of a connection.
-pub(in crate::wire) trait Peer: AsyncWrite + Send + Unpin + 'static {
-    /// Whether it is certainly gone, so that nobody will read an answer.
-    fn is_gone(&self) -> bool {
-        false
-    }
-}
-
-/// Who is at the other end of a connection.
-#[derive(Debug, Clone)]
-pub(in crate::wire) struct Known {
-    /// The caller it is.
-    pub(in crate::wire) caller: Caller,
-    /// By what.
-    pub(in crate::wire) by: Credential<'static>,
-    /// Through which door it came.
-    pub(in crate::wire) door: Door,
-}
-
-/// How a connection is told to end.
-#[derive(Debug, Clone)]
-pub(in crate::wire) struct Signals {
-    /// No more requests are taken; what runs may end.
-    pub(in crate::wire) stop: CancellationToken,
-    /// Nothing may run any longer.
-    pub(in crate::wire) cut: CancellationToken,
-}
-
-/// Speaks the protocol on a byte stream until either side ends it, or the other one is no caller any
-/// more: then no more requests are taken, and what runs may end.
-pub(in crate::wire) async fn speak<R, W>(
-    host: Arc<Host>,
-    Known { caller, by, door }: Known,
-    (reader, writer): (R, W),
-    signals: Signals,
-) where
-    R: Source,
-    W: Peer,
-{
-    let cut = signals.cut.child_token();
-    let closing = CancellationToken::new();
-    let _ends_with_this_future = cut.clone().drop_guard();
-    let stop = signals.stop.child_token();
-    let desk = Desk::new(Arc::clone(&host), caller.clone(), door).known_by(by);
-    let agent = Agent::new(desk.clone(), closing.clone());
-    let lines = Lines {
-        reader,
-        input: BytesMut::new(),
-        scanned: 0,
-        in_flight: HashMap::new(),
-        desk: Some(desk),
-        plain: PlainCalls::new(),
-        output: Arc::new(Output::new(writer)),
-        ending: None,
-        awake: Awake::default(),
-        too_long: false,
-        stop: stop.clone(),
-        closing,
-        cut: cut.clone(),
-    };
-    let dismissed = async {
-        host.dismissed(by, &caller).await;
-        tracing::info!(agent = %caller.agent, "a connection ends: it is not this caller's any more");
-        stop.cancel();
-        std::future::pending().await
-    };
-    tokio::select! {
-        () = converse(agent, lines, cut) => {}
-        () = dismissed => {}
-    }
-}
-
-async fn converse<R, W>(agent: Agent, lines: Lines<R, W>, cut: CancellationToken)
-where
-    R: Source,
-    W: Peer,
-{
-    match rmcp::service::serve_server_with_ct(agent, lines, cut).await {
-        Ok(service) => {
-            if let Err(error) = service.waiting().await {
-                tracing::error!(%error, "a connection's task failed");
-            }
-        }
-        Err(error) => tracing::debug!(%error, "a connection ended before it began"),
-    }
-}
-
-/// One connection. The library polls `receive` anew after everything it sends, so the state that
-/// `receive` waits for may change only between two polls and needs no lock.
-struct Lines<R, W> {
+/// The messages of a connection. The library polls `receive` anew after everything it sends, so the
+/// state that `receive` waits for may change only between two polls and needs no lock.
+pub(super) struct Lines<R, W> {
     reader: R,
     input: BytesMut,
     /// Bytes of `input` that hold no end of line.
     scanned: usize,
-    /// Requests that the library is to answer, and their bytes.
-    in_flight: HashMap<RequestId, usize>,
+    /// What is held for `input`, a lease for each piece beyond what is small.
+    coming: Vec<Held>,
+    /// When the line that is coming has to be there.
+    due: Option<Instant>,
+    /// A large line that is being read elsewhere.
+    aside: Option<Aside>,
+    /// Requests that the library is to answer, and what they hold.
+    in_flight: HashMap<RequestId, Ticket>,
+    /// What all requests without an answer weigh, in bytes.
+    waiting: Arc<AtomicU64>,
+    /// Where large lines are read aside.
+    host: Option<Arc<Host>>,
+    allowance: Allowance,
     /// For the plain calls of a session, until one is open.
     desk: Option<Desk>,
     plain: PlainCalls,
-    output: Arc<Output<W>>,
+    output: Arc<Output<Deadlined<W>>>,
+    /// There is a refusal to flush, which nobody else does.
+    unsaid: bool,
     /// Nothing more is read, and running calls end by this moment.
     ending: Option<Instant>,
     awake: Awake,
-    /// The last line read was longer than lines may be.
-    too_long: bool,
+    seat: Option<Arc<Seat>>,
+    /// What comes after a refusal is read and forgotten, so that the refusal is heard.
+    reads_on: bool,
     stop: CancellationToken,
     closing: CancellationToken,
     cut: CancellationToken,
 }
 
 /// What reading came to.
-enum Read {
+enum Step {
     /// A line of this length, without its end, is at the front of the input.
     Line(usize),
     /// The line is longer than lines may be.
     TooLong,
+    /// The line does not come to its end.
+    TooSlow,
     /// The other side sends nothing more, or nothing more is to be taken.
     End,
 }
@@ -174,104 +118,291 @@ where
     R: Source,
     W: Peer,
 {
+    /// The messages that `reader` sends and `output` gets.
+    pub(super) fn new(
+        (reader, output): (R, Arc<Output<Deadlined<W>>>),
+        (host, desk, allowance): (Arc<Host>, Desk, Allowance),
+        seat: Option<Arc<Seat>>,
+        (stop, closing, cut): (CancellationToken, CancellationToken, CancellationToken),
+    ) -> Self {
+        Self {
+            host: Some(host),
+            desk: Some(desk),
+            seat,
+            ..Self::bare((reader, output), allowance, (stop, closing, cut))
+        }
+    }
+
+    /// Without a host: no calls.
+    fn bare(
+        (reader, output): (R, Arc<Output<Deadlined<W>>>),
+        allowance: Allowance,
+        (stop, closing, cut): (CancellationToken, CancellationToken, CancellationToken),
+    ) -> Self {
+        Self {
+            reader,
+            input: BytesMut::new(),
+            scanned: 0,
+            coming: Vec::new(),
+            due: None,
+            aside: None,
+            in_flight: HashMap::new(),
+            waiting: Arc::default(),
+            host: None,
+            allowance,
+            desk: None,
+            plain: PlainCalls::new(),
+            output,
+            unsaid: false,
+            ending: None,
+            awake: Awake::default(),
+            seat: None,
+            reads_on: false,
+            stop,
+            closing,
+            cut,
+        }
+    }
+
     /// Reads on until there is a whole line. Given up at any await, it goes on where it was.
-    async fn read(&mut self) -> Read {
+    async fn read(&mut self) -> Step {
         loop {
             if self.stop.is_cancelled() {
-                return Read::End;
+                return Step::End;
             }
             if self.is_full() {
                 // Where the library makes room it polls anew.
+                let is_behind = self.output.backlog() > MAX_BACKLOG;
                 tokio::select! {
                     () = self.stop.cancelled() => {}
                     () = self.plain.next() => continue,
+                    end = self.output.flush_all(), if is_behind || self.unsaid => {
+                        self.unsaid = false;
+                        if end.is_ok() {
+                            continue;
+                        }
+                    }
                     () = gone(&self.output) => self.cut.cancel(),
                 }
-                return Read::End;
+                return Step::End;
             }
             let fresh = self.input.get(self.scanned..).unwrap_or_default();
             if let Some(end) = fresh.iter().position(|byte| *byte == b'\n') {
                 let length = self.scanned + end;
-                self.scanned = 0;
+                (self.scanned, self.due) = (0, None);
                 return if length > MAX_LINE {
-                    Read::TooLong
+                    Step::TooLong
                 } else {
-                    Read::Line(length)
+                    Step::Line(length)
                 };
             }
             self.scanned = self.input.len();
             if self.scanned > MAX_LINE {
-                return Read::TooLong;
+                return Step::TooLong;
+            }
+            if self.scanned > LARGE {
+                self.due.get_or_insert_with(|| Instant::now() + LINE_TIME);
             }
             self.input.reserve(READ);
+            if self.input.capacity() > KEPT && !self.hold_what_comes().await {
+                return Step::End;
+            }
             let asked = Instant::now();
             // What runs needs this thread.
-            if self.in_flight.is_empty() && self.plain.count() == 0 {
+            let is_idle = self.in_flight.is_empty() && self.plain.count() == 0;
+            self.tell(is_idle, asked);
+            if is_idle {
                 self.awake.wait(&mut self.reader);
             }
             let count = tokio::select! {
                 count = self.reader.read_buf(&mut self.input) => count,
-                () = self.stop.cancelled() => return Read::End,
+                () = self.stop.cancelled() => return Step::End,
+                // One that was given up half way.
+                end = self.output.flush_all(), if self.unsaid => {
+                    self.unsaid = false;
+                    match end {
+                        Ok(()) => continue,
+                        Err(_) => return Step::End,
+                    }
+                }
+                () = until(self.due) => return Step::TooSlow,
             };
             self.awake.note(asked.elapsed());
             if !matches!(count, Ok(1..)) {
-                return Read::End;
+                return Step::End;
             }
         }
+    }
+
+    /// Tells whether something runs here.
+    fn tell(&self, is_idle: bool, now: Instant) {
+        match &self.seat {
+            Some(seat) if is_idle => seat.is_silent(now.into_std()),
+            Some(seat) => seat.is_busy(),
+            None => {}
+        }
+    }
+
+    /// Holds the buffer of a line that is no small one, before more is read into it. False where the
+    /// connection ends instead.
+    async fn hold_what_comes(&mut self) -> bool {
+        while self.coming.len() < pieces(&self.input) {
+            let piece = u64::try_from(PIECE).unwrap_or(u64::MAX);
+            tokio::select! {
+                held = self.allowance.request_in_turn(piece) => match held {
+                    Ok(held) => self.coming.push(held),
+                    Err(_) => return false,
+                },
+                () = self.stop.cancelled() => return false,
+                () = gone(&self.output) => {
+                    self.cut.cancel();
+                    return false;
+                }
+            }
+        }
+        true
     }
 
     fn is_full(&mut self) -> bool {
         self.in_flight.len() + self.plain.count() >= MAX_IN_FLIGHT
-            || self.in_flight.values().sum::<usize>() + self.plain.bytes() > MAX_WAITING
+            || self.waiting.load(Ordering::Relaxed) > MAX_WAITING
             || self.output.backlog() > MAX_BACKLOG
     }
 
     /// Takes a line off the input: a message for the library, or a refusal for the client. A plain
-    /// call is begun here, and neither.
+    /// call is begun here, and neither. A large line is only sent to be read.
     async fn take(&mut self, length: usize) -> Option<ClientJsonRpcMessage> {
+        let in_session = self.plain.is_open();
+        if length > LARGE {
+            let line = self.input.split_to(length);
+            let coming = self.after_line(0);
+            let (host, allowance) = (self.host.clone(), self.allowance.clone());
+            let aside = intake::read_line_aside(host, line, in_session, allowance, coming);
+            self.aside = Some(aside);
+            return None;
+        }
         let (line, rest) = self.input.split_at_checked(length).unwrap_or_default();
-        let line = content(line);
-        let message = if line.is_empty() {
-            Ok(None)
-        } else if let Some(call) = self.plain_call(line) {
-            let alone = !rest.iter().skip(1).any(|byte| *byte == b'\n');
-            self.plain.begin(call, length, alone, &self.output).await;
-            Ok(None)
-        } else {
-            parse(line)
+        let line = message::content(line);
+        let alone = !rest.iter().skip(1).any(|byte| *byte == b'\n');
+        let read = match self.ticket(line) {
+            _ if line.is_empty() => Ok(None),
+            Ok(ticket) => intake::read(line, in_session).map(|read| Some((read, ticket))),
+            Err(refusal) => Err(refusal),
         };
+        drop(self.after_line(length));
+        match read {
+            Ok(None) => None,
+            Ok(Some((read, ticket))) => self.follow(read, ticket, alone).await,
+            Err(refusal) => self.refuse(&refusal),
+        }
+    }
+
+    /// What a small message holds: nothing of its caller's, as long as all of its connection are few.
+    fn ticket(&self, line: &[u8]) -> Result<Ticket, Refusal> {
+        let weight = rough_weight(line);
+        let held = if self.waiting.load(Ordering::Relaxed) + weight > FREE {
+            self.allowance.request(weight).ok()
+        } else {
+            return Ok(Ticket::new(weight, &self.waiting, None));
+        };
+        // What takes something back has to be heard.
+        if held.is_none() && line.len() > SHORT {
+            let id = frame::examine(line).ok().and_then(|it| it.id());
+            return Err(Refusal::busy(id, weight));
+        }
+        Ok(Ticket::new(weight, &self.waiting, held))
+    }
+
+    /// Takes so many bytes and the end of the line off the input. Gives what was held for the line.
+    fn after_line(&mut self, length: usize) -> Vec<Held> {
         self.input.advance((length + 1).min(self.input.len()));
         if self.input.is_empty() && self.input.capacity() > KEPT {
             self.input = BytesMut::new();
         }
-        match message.and_then(|message| self.admit(message, length)) {
-            Ok(message) => message,
-            Err(refusal) => {
-                self.output.push(&refusal.to_json());
+        self.coming
+            .split_off(pieces(&self.input).min(self.coming.len()))
+    }
+
+    /// Does what a line asks for.
+    async fn follow(
+        &mut self,
+        read: intake::Read,
+        ticket: Ticket,
+        alone: bool,
+    ) -> Option<ClientJsonRpcMessage> {
+        match read {
+            intake::Read::Nothing => None,
+            intake::Read::Plain(call) if self.is_running(&call.id) => {
+                let id = serde_json::to_value(&call.id).ok();
+                self.refuse(&Refusal::still_running(id))
+            }
+            intake::Read::Plain(call) => {
+                self.plain.begin(call, ticket, alone, &self.output).await;
                 None
             }
+            intake::Read::Message(message) => match self.admit(message, ticket) {
+                Ok(message) => Some(message),
+                Err(refusal) => self.refuse(&refusal),
+            },
+        }
+    }
+
+    fn refuse<T>(&mut self, refusal: &Refusal) -> Option<T> {
+        self.output.push(&refusal.to_json());
+        self.unsaid = true;
+        None
+    }
+
+    /// Writes refusals. Given up half way, it goes on where the next line is read.
+    async fn say(&mut self) -> bool {
+        let end = self.output.flush_all().await;
+        self.unsaid = false;
+        end.is_ok()
+    }
+
+    /// Refuses, and takes nothing more from this connection.
+    fn end_with(&mut self, say: String) {
+        let _: Option<()> = self.refuse(&Refusal::new(INVALID_REQUEST, say));
+        self.reads_on = true;
+        self.ending = Some(Instant::now() + AFTER_EOF);
+    }
+
+    /// Waits for a large line to be read.
+    async fn read_aside(&mut self) -> Option<ClientJsonRpcMessage> {
+        let aside = self.aside.as_mut()?;
+        let read = tokio::select! {
+            read = aside => read,
+            () = self.stop.cancelled() => {
+                self.aside = None;
+                return None;
+            }
+        };
+        self.aside = None;
+        match read {
+            Ok((read, held)) => {
+                let ticket = Ticket::new(held.amount(), &self.waiting, Some(held));
+                self.follow(read, ticket, false).await
+            }
+            Err(refusal) => self.refuse(&refusal),
         }
     }
 
     /// Keeps count of who waits for an answer.
     fn admit(
         &mut self,
-        message: Option<ClientJsonRpcMessage>,
-        bytes: usize,
-    ) -> Result<Option<ClientJsonRpcMessage>, Refusal> {
+        message: ClientJsonRpcMessage,
+        ticket: Ticket,
+    ) -> Result<ClientJsonRpcMessage, Refusal> {
         match &message {
-            Some(JsonRpcMessage::Request(request)) if self.is_running(&request.id) => {
-                return Err(Refusal {
-                    code: INVALID_REQUEST,
-                    id: serde_json::to_value(&request.id).ok(),
-                    say: "A request with this id is still running. Give each its own.".into(),
-                });
+            JsonRpcMessage::Request(request) if self.is_running(&request.id) => {
+                let id = serde_json::to_value(&request.id).ok();
+                return Err(Refusal::still_running(id));
             }
-            Some(JsonRpcMessage::Request(request)) => {
-                self.in_flight.insert(request.id.clone(), bytes);
+            JsonRpcMessage::Request(request) => {
+                self.in_flight.insert(request.id.clone(), ticket);
             }
             // The library never answers what was cancelled.
-            Some(JsonRpcMessage::Notification(notification)) => {
+            JsonRpcMessage::Notification(notification) => {
                 if let ClientNotification::CancelledNotification(cancelled) =
                     &notification.notification
                     && let Some(id) = &cancelled.params.request_id
@@ -283,11 +414,6 @@ where
             _ => {}
         }
         Ok(message)
-    }
-
-    fn plain_call<'a>(&self, line: &'a [u8]) -> Option<PlainCall<'a>> {
-        let call = self.plain.is_open().then(|| PlainCall::read(line))?;
-        call.filter(|call| !self.is_running(&call.id))
     }
 
     fn is_running(&self, id: &RequestId) -> bool {
@@ -309,7 +435,7 @@ where
     /// latter cut off what still runs.
     async fn finish(&mut self, until: Instant) {
         self.closing.cancel();
-        if self.too_long && self.flush_within(AFTER_EOF).await.is_ok() {
+        if self.reads_on && self.flush_within(AFTER_EOF).await.is_ok() {
             // Whether it came to its end or its time is up, there is nothing more to do for it.
             let _ = tokio::time::timeout_at(until, self.skip_line()).await;
         }
@@ -334,56 +460,23 @@ where
     }
 }
 
+/// How many pieces are to be held for a buffer.
+fn pieces(input: &BytesMut) -> usize {
+    input.capacity().saturating_sub(KEPT).div_ceil(PIECE)
+}
+
+/// Waits for a moment, or for ever where there is none.
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Waits until nobody will read an answer.
 async fn gone<W: Peer>(output: &Output<W>) {
     while !output.check(Peer::is_gone) {
         tokio::time::sleep(LOOK).await;
-    }
-}
-
-/// A line without what may stand around a message.
-fn content(line: &[u8]) -> &[u8] {
-    line.strip_prefix(UTF8_BOM).unwrap_or(line).trim_ascii()
-}
-
-/// What a connection makes of a line.
-#[derive(Debug)]
-pub enum Line {
-    /// A message for the protocol: a request or notification of this method, or an answer.
-    Message(Option<String>),
-    /// A notification that nobody here knows.
-    Ignored,
-    /// No message; this is what the other side hears, as JSON.
-    Refused(Vec<u8>),
-}
-
-/// Reads one line, without its end, as connections do: the whole of what an agent's bytes meet before
-/// the protocol. Lines longer than 4 MiB do not come this far.
-#[must_use]
-pub fn read_line(line: &[u8]) -> Line {
-    let line = content(line);
-    let method = |line| Some(frame::examine(line).ok()?.method()?.to_owned());
-    match parse(line) {
-        Ok(Some(_)) => Line::Message(method(line)),
-        Ok(None) => Line::Ignored,
-        Err(refusal) => Line::Refused(refusal.to_json()),
-    }
-}
-
-/// Whether a connection with an open session begins this line's call by itself. Every such line is
-/// one that [`read_line`] takes for a `tools/call`, too.
-#[must_use]
-pub fn is_plain_call(line: &[u8]) -> bool {
-    PlainCall::read(content(line)).is_some()
-}
-
-/// A message the library reads, nothing for a notification that nobody here knows, or a refusal.
-fn parse(line: &[u8]) -> Result<Option<ClientJsonRpcMessage>, Refusal> {
-    let envelope = frame::examine(line)?;
-    match serde_json::from_slice(line) {
-        Ok(message) => Ok(Some(message)),
-        Err(_) if envelope.is_notification() => Ok(None),
-        Err(_) => Err(envelope.malformed()),
     }
 }
 
@@ -416,15 +509,13 @@ where
         }
         let output = Arc::clone(&self.output);
         // Written down here and not in the future: what was said first goes out first.
-        let mark = serde_json::to_vec(&message).map(|line| output.push(&line));
-        let cut = self.cut.clone();
-        async move {
-            let written = output.flush(mark?).await;
-            if written.is_err() {
-                cut.cancel();
-            }
-            written
-        }
+        let id = match &message {
+            JsonRpcMessage::Response(response) => Some(&response.id),
+            JsonRpcMessage::Error(error) => error.id.as_ref(),
+            _ => None,
+        };
+        let mark = serde_json::to_vec(&message).map(|line| output.answer(&line, id));
+        async move { output.flush(mark?).await }
     }
 
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
@@ -433,27 +524,29 @@ where
                 self.finish(until).await;
                 return None;
             }
+            if self.aside.is_some() {
+                if let Some(message) = self.read_aside().await {
+                    return Some(message);
+                }
+                continue;
+            }
             match self.read().await {
-                Read::Line(length) => {
+                Step::Line(length) => {
                     if let Some(message) = self.take(length).await {
                         return Some(message);
                     }
-                    // A refusal. Given up half way, the rest goes out with the next message.
-                    if self.output.flush_all().await.is_err() {
-                        self.cut.cancel();
+                    if self.unsaid && !self.say().await {
                         return None;
                     }
                 }
-                Read::TooLong => {
-                    let say = format!(
-                        "The line is longer than {MAX_LINE} bytes. The connection ends here: send a smaller message on a new one."
-                    );
-                    self.output
-                        .push(&Refusal::new(INVALID_REQUEST, say).to_json());
-                    self.too_long = true;
-                    self.ending = Some(Instant::now() + AFTER_EOF);
-                }
-                Read::End => self.ending = Some(Instant::now() + AFTER_EOF),
+                Step::TooLong => self.end_with(format!(
+                    "The line is longer than {MAX_LINE} bytes. The connection ends here: send a smaller message on a new one."
+                )),
+                Step::TooSlow => self.end_with(format!(
+                    "The line did not come to its end in {} seconds. The connection ends here: send whole lines on a new one.",
+                    LINE_TIME.as_secs()
+                )),
+                Step::End => self.ending = Some(Instant::now() + AFTER_EOF),
             }
         }
     }

@@ -10,6 +10,8 @@ use tokio::io::{
 };
 
 use super::*;
+use crate::terms::Caller;
+use crate::wire::budget::Budget;
 
 impl Peer for WriteHalf<DuplexStream> {}
 impl Source for ReadHalf<DuplexStream> {}
@@ -20,21 +22,18 @@ type Ours = Lines<ReadHalf<DuplexStream>, WriteHalf<DuplexStream>>;
 fn pair(capacity: usize) -> (Ours, BufReader<DuplexStream>) {
     let (near, far) = tokio::io::duplex(capacity);
     let (reader, writer) = tokio::io::split(near);
-    let lines = Lines {
-        reader,
-        input: BytesMut::new(),
-        scanned: 0,
-        in_flight: HashMap::new(),
-        desk: None,
-        plain: PlainCalls::new(),
-        output: Arc::new(Output::new(writer)),
-        ending: None,
-        awake: Awake::default(),
-        too_long: false,
-        stop: CancellationToken::new(),
-        closing: CancellationToken::new(),
-        cut: CancellationToken::new(),
-    };
+    let allowance = Arc::new(Budget::new()).of(&Caller {
+        agent: "ada".into(),
+        user: None,
+    });
+    let token = CancellationToken::new;
+    let cut = token();
+    let output = Output::new(Deadlined::new(writer), allowance.clone(), cut.clone());
+    let lines = Lines::bare(
+        (reader, Arc::new(output)),
+        allowance,
+        (token(), token(), cut),
+    );
     (lines, BufReader::new(far))
 }
 
@@ -183,7 +182,8 @@ async fn x04_large_requests_without_an_answer_hold_the_connection_up() {
             "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"tools/call\",\"params\":{{\"name\":\"a\",\"arguments\":{{\"a\":\"{large}\"}}}}}}\n"
         )
     };
-    let most = MAX_WAITING / large.len() + 1;
+    let weight = rough_weight(line(0).as_bytes());
+    let most = usize::try_from(MAX_WAITING / weight).unwrap() + 1;
     for id in 0..most + 1 {
         client.write_all(line(id).as_bytes()).await.unwrap();
     }

@@ -6,18 +6,23 @@
 
 mod agent;
 mod awake;
+mod connection;
 mod encode;
 mod endpoint;
+mod intake;
 mod lines;
+mod message;
 mod output;
 mod plain;
 mod sessions;
 mod tools;
 
 pub(super) use awake::Source;
+pub(super) use connection::{Known, Peer, Signals, speak};
 pub(super) use endpoint::Endpoint;
-pub(super) use lines::{Known, Peer, Signals, speak};
-pub use lines::{Line, is_plain_call, read_line};
+pub(super) use intake::{Asked, LARGE, read_aside};
+
+pub use message::{Line, is_plain_call, read_line};
 
 /// Standard input and output, without a thread between them and the runtime where both are pipes,
 /// as they are for a client that starts this process.

@@ -1,5 +1,5 @@
 //! The writing half of a connection of lines. Messages queue in the order in which they were
-//! said, and whoever writes first writes all that has gathered.
+//! said, and whoever writes first writes all that has gathered. What waits counts as its caller's.
 //!
 //! It does not know what the messages are.
 
@@ -7,10 +7,22 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::{Buf as _, BytesMut};
+use rmcp::model::RequestId;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use tokio_util::sync::CancellationToken;
+
+use crate::wire::body::unread;
+use crate::wire::budget::{Allowance, FREE, Held};
+use crate::wire::frame::{BUSY, Refusal};
 
 /// Memory that a connection keeps between two messages, in bytes.
 pub(super) const KEPT: usize = 64 << 10;
+
+/// A connection on which so much waits is given no more large answers, in bytes. One may be larger.
+const MAX_UNREAD: u64 = 32 << 20;
+
+/// Messages up to here are always taken, in bytes: there are no more of them than requests.
+const SHORT: usize = 4 << 10;
 
 /// A queue of bytes before a writer.
 #[derive(Debug)]
@@ -18,6 +30,9 @@ pub(super) struct Output<W> {
     queue: Mutex<Queue>,
     /// The writer, and what is on its way: a write given up half way goes on with the next.
     writer: tokio::sync::Mutex<(W, BytesMut)>,
+    allowance: Allowance,
+    /// Fires when something cannot be written: the connection is of no use any more.
+    cut: CancellationToken,
 }
 
 #[derive(Debug, Default)]
@@ -26,51 +41,97 @@ struct Queue {
     /// Bytes ever queued and ever written: their difference is the backlog.
     queued: u64,
     written: u64,
+    /// What is held for the backlog beyond what is free.
+    held: Option<Held>,
 }
 
 impl<W: AsyncWrite + Unpin> Output<W> {
-    /// An empty queue before `writer`.
-    pub(super) fn new(writer: W) -> Self {
+    /// An empty queue before `writer`, for whom this is allowed. What cannot be written trips `cut`.
+    pub(super) fn new(writer: W, allowance: Allowance, cut: CancellationToken) -> Self {
         Self {
             queue: Mutex::default(),
             writer: tokio::sync::Mutex::new((writer, BytesMut::new())),
+            allowance,
+            cut,
         }
     }
 
-    /// Queues a line and says how far to flush for it to be written.
+    /// Queues a line of the host's own and says how far to flush for it to be written.
     pub(super) fn push(&self, line: &[u8]) -> u64 {
+        self.queue().push(line)
+    }
+
+    /// Queues the answer to a request, or the refusal to keep it where too much is unread already.
+    pub(super) fn answer(&self, line: &[u8], id: Option<&RequestId>) -> u64 {
         let mut queue = self.queue();
-        queue.waiting.extend_from_slice(line);
-        queue.waiting.extend_from_slice(b"\n");
-        queue.queued += length(line.len() + 1);
-        queue.queued
+        let then = queue.backlog() + length(line.len() + 1);
+        if then <= FREE || self.keep(&mut queue, then) || line.len() <= SHORT {
+            return queue.push(line);
+        }
+        let others = self.allowance.unread().max(queue.backlog());
+        let refusal = Refusal {
+            code: BUSY,
+            id: id.and_then(|id| serde_json::to_value(id).ok()),
+            say: unread(length(line.len()), others).into(),
+        };
+        queue.push(&refusal.to_json())
+    }
+
+    /// Holds what a backlog of so many bytes takes.
+    fn keep(&self, queue: &mut Queue, backlog: u64) -> bool {
+        if queue.backlog() > MAX_UNREAD {
+            return false;
+        }
+        let wanted = backlog - FREE;
+        match &mut queue.held {
+            Some(held) => held.grow(wanted.saturating_sub(held.amount())).is_ok(),
+            none => match self.allowance.answer(wanted) {
+                Ok(held) => {
+                    *none = Some(held);
+                    true
+                }
+                Err(_) => false,
+            },
+        }
     }
 
     /// Bytes that are not written yet.
     pub(super) fn backlog(&self) -> u64 {
-        let queue = self.queue();
-        queue.queued - queue.written
+        self.queue().backlog()
     }
 
     /// Writes at least up to `mark`. May be given up at any point and called again.
     pub(super) async fn flush(&self, mark: u64) -> io::Result<()> {
+        let end = self.write(mark).await;
+        if end.is_err() {
+            self.cut.cancel();
+        }
+        end
+    }
+
+    async fn write(&self, mark: u64) -> io::Result<()> {
         let mut guard = self.writer.lock().await;
         let (writer, current) = &mut *guard;
-        while self.queue().written < mark {
-            if current.is_empty() {
-                *current = std::mem::take(&mut self.queue().waiting);
-            }
+        loop {
+            // What is on its way goes first, whoever's it is.
             while current.has_remaining() {
                 let count = writer.write_buf(current).await?;
                 if count == 0 {
                     return Err(io::ErrorKind::WriteZero.into());
                 }
-                self.queue().written += length(count);
+                self.queue().wrote(length(count));
             }
+            let mut queue = self.queue();
+            if queue.written >= mark {
+                break;
+            }
+            if queue.waiting.is_empty() {
+                return Err(io::Error::other("bytes that were queued are not there"));
+            }
+            std::mem::swap(current, &mut queue.waiting);
         }
-        writer.flush().await?;
         self.give_back(current);
-        Ok(())
+        writer.flush().await
     }
 
     /// Writes everything.
@@ -84,11 +145,13 @@ impl<W: AsyncWrite + Unpin> Output<W> {
         self.writer.try_lock().is_ok_and(|guard| is_gone(&guard.0))
     }
 
-    /// Keeps the buffer for the next message, unless it is large or another has taken its place.
+    /// Keeps a buffer that is empty for the next message, unless it is large or another has taken its
+    /// place.
     fn give_back(&self, spent: &mut BytesMut) {
         let mut spent = std::mem::take(spent);
         let mut queue = self.queue();
-        if queue.waiting.capacity() == 0 && spent.try_reclaim(1) && spent.capacity() <= KEPT {
+        let is_wanted = spent.is_empty() && queue.waiting.capacity() == 0;
+        if is_wanted && spent.try_reclaim(1) && spent.capacity() <= KEPT {
             queue.waiting = spent;
         }
     }
@@ -98,52 +161,35 @@ impl<W: AsyncWrite + Unpin> Output<W> {
     }
 }
 
+impl Queue {
+    fn push(&mut self, line: &[u8]) -> u64 {
+        self.waiting.extend_from_slice(line);
+        self.waiting.extend_from_slice(b"\n");
+        self.queued += length(line.len() + 1);
+        self.queued
+    }
+
+    const fn backlog(&self) -> u64 {
+        self.queued - self.written
+    }
+
+    fn wrote(&mut self, bytes: u64) {
+        self.written += bytes;
+        let Some(held) = &mut self.held else {
+            return;
+        };
+        let wanted = (self.queued - self.written).saturating_sub(FREE);
+        held.shrink(held.amount().saturating_sub(wanted));
+        if wanted == 0 {
+            self.held = None;
+        }
+    }
+}
+
 fn length(bytes: usize) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-    use std::pin::pin;
-
-    use futures_util::FutureExt as _;
-    use tokio::io::AsyncReadExt as _;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_flush_given_up_half_way_loses_nothing() {
-        let (near, mut far) = tokio::io::duplex(4);
-        let output = Output::new(near);
-        let mark = output.push(b"first line");
-        {
-            let mut flush = pin!(output.flush(mark));
-            assert!(
-                flush.as_mut().now_or_never().is_none(),
-                "four bytes held eleven"
-            );
-        }
-        let mark = output.push(b"second");
-        assert_eq!(output.backlog(), 11 + 7 - 4);
-        let mut read = [0; 18];
-        let (flushed, got) = tokio::join!(output.flush(mark), far.read_exact(&mut read));
-        flushed.unwrap();
-        got.unwrap();
-        assert_eq!(&read, b"first line\nsecond\n");
-        assert_eq!(output.backlog(), 0);
-    }
-
-    #[tokio::test]
-    async fn a_closed_reader_is_an_error() {
-        let (near, far) = tokio::io::duplex(4);
-        drop(far);
-        let output = Output::new(near);
-        let mark = output.push(b"x");
-        assert_eq!(
-            output.flush(mark).await.unwrap_err().kind(),
-            io::ErrorKind::BrokenPipe
-        );
-    }
-}
+#[path = "output_tests.rs"]
+mod tests;

@@ -17,22 +17,30 @@ use serde_json::{Map, Value};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::agent::Desk;
-use super::lines::Peer;
+use super::connection::Peer;
+use super::intake::Ticket;
 use super::output::Output;
 
 /// A `tools/call` that says which function and with what, and nothing that the library would have
 /// to look at, such as a token for progress.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PlainCall<'a> {
-    jsonrpc: &'a str,
+#[derive(Debug)]
+pub(super) struct PlainCall {
     pub(super) id: RequestId,
+    name: String,
+    arguments: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Message<'a> {
+    jsonrpc: &'a str,
+    id: RequestId,
     method: &'a str,
     #[serde(borrow)]
     params: Params<'a>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Params<'a> {
     #[serde(borrow)]
@@ -41,16 +49,25 @@ struct Params<'a> {
     arguments: Map<String, Value>,
 }
 
-impl<'a> PlainCall<'a> {
+impl PlainCall {
     /// Reads a line, if it is one. A line that is not is the library's to read, or to refuse.
-    pub(super) fn read(line: &'a [u8]) -> Option<Self> {
-        let call: Self = serde_json::from_slice(line).ok()?;
-        (call.jsonrpc == "2.0" && call.method == "tools/call").then_some(call)
+    pub(super) fn read(line: &[u8]) -> Option<Self> {
+        let Message {
+            jsonrpc,
+            id,
+            method,
+            params,
+        } = serde_json::from_slice(line).ok()?;
+        (jsonrpc == "2.0" && method == "tools/call").then(|| Self {
+            id,
+            name: params.name.into_owned(),
+            arguments: params.arguments,
+        })
     }
 }
 
-/// What stops each call, and its bytes.
-type Calls = HashMap<RequestId, (AbortHandle, usize)>;
+/// What stops each call.
+type Calls = HashMap<RequestId, AbortHandle>;
 type Running = Arc<Mutex<Calls>>;
 
 /// The plain calls of one connection. Dropping it cancels them.
@@ -82,14 +99,15 @@ impl PlainCalls {
         self.desk.is_some()
     }
 
-    /// Begins a call of so many bytes. One that is `alone` is run on until it first waits: most end
-    /// there, and no other thread has to hear of them. Where more is to be read, another thread takes it.
+    /// Begins a call, which holds `ticket` until it is answered. One that is `alone` is run on until it
+    /// first waits: most end there, and no other thread has to hear of them. Where more is to be read,
+    /// another thread takes it.
     ///
     /// Cannot be given up half way: nothing here waits.
     pub(super) async fn begin<W: Peer>(
         &mut self,
-        call: PlainCall<'_>,
-        bytes: usize,
+        call: PlainCall,
+        ticket: Ticket,
         alone: bool,
         output: &Arc<Output<W>>,
     ) {
@@ -97,11 +115,10 @@ impl PlainCalls {
             return;
         };
         let id = call.id;
-        let (name, arguments) = (call.params.name.into_owned(), call.params.arguments);
-        let answer = desk.answer(name, arguments);
+        let answer = desk.answer(call.name, call.arguments);
         let mut answer = Box::pin(encoded(answer, id.clone()));
         if alone && let Some(line) = at_once(answer.as_mut()).await {
-            let mark = output.push(&line);
+            let mark = output.answer(&line, Some(&id));
             let output = Arc::clone(output);
             let mut flush = Box::pin(async move { drop(output.flush(mark).await) });
             if at_once(flush.as_mut()).await.is_none() {
@@ -114,16 +131,17 @@ impl PlainCalls {
         let task = self.tasks.spawn(async move {
             let line = answer.await;
             lock(&running).remove(&own);
-            let mark = output.push(&line);
-            // A reader that is gone is noticed by whoever reads from it.
+            let mark = output.answer(&line, Some(&own));
+            drop((line, ticket));
+            // What cannot be written cuts the connection.
             drop(output.flush(mark).await);
         });
-        ids.insert(id, (task, bytes));
+        ids.insert(id, task);
     }
 
     /// Stops a call and forgets it: what was taken back is not answered.
     pub(super) fn cancel(&mut self, id: &RequestId) {
-        if let Some((task, _)) = lock(&self.running).remove(id) {
+        if let Some(task) = lock(&self.running).remove(id) {
             task.abort();
         }
     }
@@ -137,11 +155,6 @@ impl PlainCalls {
     pub(super) fn count(&mut self) -> usize {
         while self.tasks.try_join_next().is_some() {}
         self.tasks.len()
-    }
-
-    /// The bytes of those that have no answer yet.
-    pub(super) fn bytes(&self) -> usize {
-        lock(&self.running).values().map(|(_, bytes)| bytes).sum()
     }
 
     /// Waits for one to be over; for ever when there is none.

@@ -2,7 +2,8 @@
 //!
 //! It does not know who may use what: it lists what it is given.
 
-use std::sync::Arc;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, LazyLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -61,7 +62,7 @@ impl Tools {
         let page = rest.get(..PAGE).unwrap_or(rest);
         let mut result = ListToolsResult::with_all_items(page.to_vec());
         if page.len() < rest.len() {
-            result.next_cursor = page.last().map(|tool| BASE64.encode(tool.name.as_bytes()));
+            result.next_cursor = page.last().map(|tool| encode(&tool.name));
         }
         result.ttl_ms = Some(FRESH_MS);
         result.cache_scope = Some(CacheScope::Private);
@@ -78,17 +79,28 @@ impl Tools {
     }
 }
 
+/// What tells cursors that were given out here from others: their hash under a key that is this
+/// process's own.
+static OWN: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+fn encode(name: &str) -> String {
+    let hash = OWN.hash_one(name).to_le_bytes();
+    BASE64.encode([&hash[..], name.as_bytes()].concat())
+}
+
 fn decode(cursor: &str) -> Result<String, ErrorData> {
-    BASE64
-        .decode(cursor)
-        .ok()
-        .and_then(|name| String::from_utf8(name).ok())
-        .ok_or_else(|| {
-            ErrorData::invalid_params(
-                "The cursor is not one that tools/list gave out. Start again without a cursor.",
-                None,
-            )
-        })
+    let read = || {
+        let bytes = BASE64.decode(cursor).ok()?;
+        let (hash, name) = bytes.split_first_chunk()?;
+        let name = std::str::from_utf8(name).ok()?;
+        (OWN.hash_one(name) == u64::from_le_bytes(*hash)).then(|| name.to_owned())
+    };
+    read().ok_or_else(|| {
+        ErrorData::invalid_params(
+            "The cursor is not one that tools/list of this host gave out since its start. Begin again without a cursor.",
+            None,
+        )
+    })
 }
 
 fn tool(listed: &Listed) -> Tool {
@@ -168,13 +180,16 @@ mod tests {
     #[test]
     fn pages_follow_each_other_without_gap_or_overlap() {
         let tools = many(PAGE * 2 + 1);
-        let (mut names, mut cursor) = (Vec::new(), Some(String::new()));
+        let (mut names, mut cursor) = (Vec::new(), None);
         let mut pages = 0;
-        while let Some(at) = cursor {
-            let page = tools.page(Some(&at)).unwrap();
+        loop {
+            let page = tools.page(cursor.as_deref()).unwrap();
             names.extend(page.tools.iter().map(|tool| tool.name.to_string()));
             cursor = page.next_cursor;
             pages += 1;
+            if cursor.is_none() {
+                break;
+            }
         }
         assert_eq!(pages, 3);
         let expected: Vec<String> = (0..=PAGE * 2).map(|n| format!("t_f{n:04}")).collect();
@@ -188,8 +203,15 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_of_ones_own_making_is_refused() {
-        for bad in ["%", "/w==", "_w"] {
+    fn x34_a_cursor_of_ones_own_making_is_refused() {
+        let name = BASE64.encode("t_f0001");
+        let given = many(PAGE + 1).page(None).unwrap().next_cursor.unwrap();
+        // Another list has the same cursors.
+        assert!(many(PAGE + 2).page(Some(&given)).is_ok());
+        let mut changed = BASE64.decode(&given).unwrap();
+        *changed.last_mut().unwrap() ^= 1;
+        let changed = BASE64.encode(changed);
+        for bad in ["", "%", "/w==", "_w", "aaaa", &name, &changed, &given[1..]] {
             let error = many(1).page(Some(bad)).unwrap_err();
             assert_eq!(error.code.0, -32602, "{bad}");
         }

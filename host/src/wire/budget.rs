@@ -1,0 +1,148 @@
+//! What the doors hold for callers, and how it is shared between them: messages that are not answered
+//! yet, answers that are not read yet, places to read large messages, sessions, streams of events.
+//!
+//! One of it for a host, over all its doors and connections; the owner is the caller. It does not
+//! know what a message is.
+
+use std::sync::Arc;
+
+use crate::shares::{Lease, Shares, Short};
+use crate::terms::Caller;
+
+/// Requests of all callers that are not answered yet, in bytes that they take when they are read.
+const REQUESTS: u64 = 256 << 20;
+
+/// Answers of all callers that are not read yet, in bytes.
+const ANSWERS: u64 = 256 << 20;
+
+/// Bytes that a connection holds of each kind without anybody being asked: enough for ordinary
+/// messages. With all connections that there can be it is an eighth of a gigabyte.
+pub(super) const FREE: u64 = 128 << 10;
+
+/// Sessions of the older era over HTTP.
+const SESSIONS: u64 = 256;
+
+/// Streams of events over HTTP.
+const STREAMS: u64 = 256;
+
+/// Everything that all callers together may hold.
+#[derive(Debug)]
+pub(super) struct Budget {
+    requests: Shares<Arc<str>>,
+    answers: Shares<Arc<str>>,
+    readers: Shares<Arc<str>>,
+    sessions: Shares<Arc<str>>,
+    streams: Shares<Arc<str>>,
+}
+
+/// What a caller holds of it. Given back when it is dropped.
+pub(super) type Held = Lease<Arc<str>>;
+
+/// What one caller may take of it.
+#[derive(Debug, Clone)]
+pub(super) struct Allowance {
+    budget: Arc<Budget>,
+    agent: Arc<str>,
+}
+
+impl Budget {
+    /// Nothing is taken yet.
+    pub(super) fn new() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        Self {
+            requests: Shares::new(REQUESTS),
+            answers: Shares::new(ANSWERS),
+            // Whoever is alone reads one at a time on two processors, and a second caller finds the
+            // other one free.
+            readers: Shares::new(u64::try_from(cores.max(2)).unwrap_or(2)),
+            sessions: Shares::new(SESSIONS),
+            streams: Shares::new(STREAMS),
+        }
+    }
+
+    /// What this caller may take.
+    pub(super) fn of(self: &Arc<Self>, caller: &Caller) -> Allowance {
+        Allowance {
+            budget: Arc::clone(self),
+            agent: Arc::clone(&caller.agent),
+        }
+    }
+}
+
+impl Allowance {
+    /// Whose it is.
+    pub(super) fn agent(&self) -> &str {
+        &self.agent
+    }
+
+    /// Bytes of requests, at once.
+    pub(super) fn request(&self, bytes: u64) -> Result<Held, Short> {
+        self.budget.requests.take(&self.agent, bytes)
+    }
+
+    /// Bytes of requests, as soon as they are there.
+    pub(super) async fn request_in_turn(&self, bytes: u64) -> Result<Held, Short> {
+        self.budget.requests.wait(&self.agent, bytes).await
+    }
+
+    /// Bytes of answers, at once.
+    pub(super) fn answer(&self, bytes: u64) -> Result<Held, Short> {
+        self.budget.answers.take(&self.agent, bytes)
+    }
+
+    /// Bytes of answers that this caller has not read yet.
+    pub(super) fn unread(&self) -> u64 {
+        self.budget.answers.held(&self.agent)
+    }
+
+    /// A place to read a large message: the callers in turns.
+    pub(super) async fn reader(&self) -> Result<Held, Short> {
+        self.budget.readers.wait(&self.agent, 1).await
+    }
+
+    /// A session.
+    pub(super) fn session(&self) -> Result<Held, Short> {
+        self.budget.sessions.take(&self.agent, 1)
+    }
+
+    /// A stream of events.
+    pub(super) fn stream(&self) -> Result<Held, Short> {
+        self.budget.streams.take(&self.agent, 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    fn caller(name: &str) -> Caller {
+        Caller {
+            agent: name.into(),
+            user: None,
+        }
+    }
+
+    /// Every stock leaves something for whoever comes next, however much the first one takes.
+    #[test]
+    fn x26_nobody_takes_everything() {
+        let budget = Arc::new(Budget::new());
+        let (ada, bob) = (budget.of(&caller("ada")), budget.of(&caller("bob")));
+        let mut held = Vec::new();
+        let piece = 1 << 20;
+        let takes: [fn(&Allowance, u64) -> Result<Held, Short>; 4] = [
+            Allowance::request,
+            Allowance::answer,
+            |own, _| own.session(),
+            |own, _| own.stream(),
+        ];
+        for take in takes {
+            while let Ok(lease) = take(&ada, piece) {
+                held.push(lease);
+            }
+            take(&bob, piece).expect("something is left");
+        }
+        assert_eq!(ada.unread(), ANSWERS / 2);
+    }
+}

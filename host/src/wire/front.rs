@@ -1,0 +1,386 @@
+//! The front door: one thread with a runtime of its own, which takes connections in, finds each a
+//! place, and sees by its first bytes what it speaks. `/health` is answered here; everything else is
+//! handed to the workers. So whatever they do, and whoever says nothing, somebody answers the door.
+//!
+//! It does not know the protocol.
+
+use std::convert::Infallible;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use ::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::net::{RecvFlags, recv};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, Interest};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use super::door::{Kind, Listener};
+use super::frame::{Framing, INVALID_REQUEST, Refusal};
+use super::http::{self, PATIENCE, stranger};
+use super::seats::{Owner, Seat};
+use super::serve::Reception;
+use crate::call::Credential;
+use crate::terms::Caller;
+
+/// How long to wait before taking connections in again when the system refuses, for example for
+/// want of file descriptors.
+const BREATHER: Duration = Duration::from_millis(100);
+
+/// How long a connection waits before it asks again for a place.
+const MOMENT: Duration = Duration::from_millis(5);
+
+/// How often such refusals are told of.
+const QUIET: Duration = Duration::from_secs(30);
+
+/// How long `/health` and short refusals may take from the first byte to the last.
+const BRIEF: Duration = Duration::from_secs(5);
+
+/// Headers of a question for `/health`, in bytes.
+const SMALL_HEAD: usize = 8 << 10;
+
+/// A connection that is not looked at yet.
+pub(super) enum Stream {
+    Unix(UnixStream, u32),
+    Tcp(TcpStream),
+}
+
+/// A connection on its way to the workers, in no runtime.
+pub(super) enum Handed {
+    Unix(std::os::unix::net::UnixStream, u32),
+    Tcp(std::net::TcpStream),
+}
+
+/// What a connection's first bytes say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum First {
+    /// A question for `/health`.
+    Health,
+    /// Another message.
+    Message(Framing),
+}
+
+/// Opens the front door. What is returned is over when it is closed, which a stop brings about.
+///
+/// # Errors
+///
+/// When the system gives no thread, or the listeners cannot be used on it.
+pub(super) fn open(
+    listeners: Vec<Listener>,
+    reception: Arc<Reception>,
+) -> io::Result<oneshot::Receiver<Infallible>> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let (closed, is_closed) = oneshot::channel();
+    let serve = move || {
+        runtime.block_on(async move {
+            let mut doors = JoinSet::new();
+            for listener in listeners {
+                doors.spawn(keep(listener, Arc::clone(&reception)));
+            }
+            while doors.join_next().await.is_some() {}
+        });
+        drop(closed);
+    };
+    thread::Builder::new()
+        .name("front-door".into())
+        .spawn(serve)?;
+    Ok(is_closed)
+}
+
+enum Accepting {
+    Unix(UnixListener),
+    Tcp(TcpListener),
+}
+
+impl Accepting {
+    fn new(kind: &Kind) -> io::Result<Self> {
+        Ok(match kind {
+            Kind::Unix(door) => Self::Unix(UnixListener::from_std(door.listener()?)?),
+            Kind::Http(listener, _) => Self::Tcp(TcpListener::from_std(listener.try_clone()?)?),
+        })
+    }
+
+    async fn next(&self) -> io::Result<Stream> {
+        match self {
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                let uid = stream.peer_cred()?.uid();
+                Ok(Stream::Unix(stream, uid))
+            }
+            Self::Tcp(listener) => {
+                let (stream, _) = listener.accept().await?;
+                // A small answer must not wait for the acknowledgement of the one before: 40 ms.
+                stream.set_nodelay(true)?;
+                Ok(Stream::Tcp(stream))
+            }
+        }
+    }
+}
+
+/// Keeps one listener until the host stops. Whoever has said nothing by then is not waited for.
+async fn keep(listener: Listener, reception: Arc<Reception>) {
+    let accepting = match Accepting::new(&listener.kind) {
+        Ok(accepting) => accepting,
+        Err(error) => {
+            tracing::error!(%error, door = listener.place(), "the door cannot be kept");
+            return;
+        }
+    };
+    let take_in = async {
+        let mut lobby = JoinSet::new();
+        let mut told: Option<Instant> = None;
+        let mut untold = 0_u64;
+        loop {
+            match accepting.next().await {
+                Ok(stream) => {
+                    // The next ones wait in the system's own queue.
+                    if let Some(arrived) = reception.seat(stream).await {
+                        lobby.spawn(meet(arrived, Arc::clone(&reception)));
+                    }
+                    while lobby.try_join_next().is_some() {}
+                }
+                Err(error) => {
+                    untold += 1;
+                    if told.is_none_or(|at| at.elapsed() >= QUIET) {
+                        tracing::warn!(%error, times = untold, "a connection could not be taken in");
+                        (told, untold) = (Some(Instant::now()), 0);
+                    }
+                    tokio::time::sleep(BREATHER).await;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = take_in => {}
+        () = reception.signals.stop.cancelled() => {}
+        () = reception.closed.cancelled() => {}
+    }
+}
+
+async fn meet(arrived: Arrived, reception: Arc<Reception>) {
+    if let Err(error) = reception.receive(arrived).await {
+        tracing::debug!(%error, "a connection ended badly");
+    }
+}
+
+/// A connection that has a place.
+struct Arrived {
+    stream: Stream,
+    seat: Seat,
+    /// Whom it is known to be, by its user.
+    caller: Option<Caller>,
+    /// Its caller has no room for it: it hears so.
+    is_full: bool,
+}
+
+impl Reception {
+    /// Finds a place for a connection. On TCP one that is too early waits for a moment: among those who
+    /// have just come may be honest ones.
+    async fn seat(&self, stream: Stream) -> Option<Arrived> {
+        let uid = stream.uid();
+        let caller = uid.and_then(|uid| self.host.identify(Credential::Uid(uid)));
+        let own = caller.as_ref().map(|caller| Arc::clone(&caller.agent));
+        let seat = own.and_then(|agent| self.seats.take(Owner::Caller(agent)).ok());
+        let is_full = caller.is_some() && seat.is_none();
+        let seat = match (seat, uid) {
+            (Some(seat), _) => seat,
+            (None, Some(uid)) => self.seats.take(Owner::User(uid)).ok()?,
+            (None, None) => loop {
+                match self.seats.take(Owner::Somebody) {
+                    Ok(seat) => break seat,
+                    Err(_) => tokio::time::sleep(MOMENT).await,
+                }
+            },
+        };
+        Some(Arrived {
+            stream,
+            seat,
+            caller,
+            is_full,
+        })
+    }
+
+    /// Hands a connection on as soon as it says something.
+    async fn receive(self: Arc<Self>, arrived: Arrived) -> io::Result<()> {
+        let Arrived {
+            stream,
+            seat,
+            caller,
+            is_full,
+        } = arrived;
+        let uid = stream.uid();
+        // A known user may keep a connection and say nothing; somebody else says at once what he wants.
+        let patience = caller.is_none() || is_full;
+        let first = async {
+            match patience {
+                true => timeout(PATIENCE, stream.first()).await?,
+                false => stream.first().await,
+            }
+        };
+        let first = tokio::select! {
+            first = first => first?,
+            () = seat.gives_way() => return Ok(()),
+        };
+        match (first, uid) {
+            (None, _) => Ok(()),
+            (Some(First::Health), _) => self.answer_health(stream, &seat).await,
+            (Some(First::Message(Framing::Lines)), Some(_)) if is_full => {
+                self.refuse(stream, http::NO_ROOM).await
+            }
+            (Some(First::Message(Framing::Lines)), Some(uid)) if caller.is_none() => {
+                self.refuse(stream, &stranger(uid)).await
+            }
+            (Some(First::Message(framing)), _) => self.hand_on(stream, framing, seat),
+        }
+    }
+
+    fn hand_on(self: Arc<Self>, stream: Stream, framing: Framing, seat: Seat) -> io::Result<()> {
+        let stream = match stream {
+            Stream::Unix(stream, uid) => Handed::Unix(stream.into_std()?, uid),
+            Stream::Tcp(stream) => Handed::Tcp(stream.into_std()?),
+        };
+        let workers = self.workers.clone();
+        let connections = self.connections.clone();
+        connections.spawn_on(self.serve(stream, framing, Arc::new(seat)), &workers);
+        Ok(())
+    }
+
+    /// Answers one question, in a few seconds altogether.
+    async fn answer_health(&self, stream: Stream, seat: &Seat) -> io::Result<()> {
+        let answer = async {
+            match stream {
+                Stream::Unix(stream, _) => self.speak_health(stream).await,
+                Stream::Tcp(stream) => self.speak_health(stream).await,
+            }
+        };
+        tokio::select! {
+            end = timeout(BRIEF, answer) => end?,
+            () = seat.gives_way() => Ok(()),
+        }
+    }
+
+    async fn speak_health<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<()> {
+        let health = &*self.health;
+        let service = service_fn(move |request: Request<Incoming>| async move {
+            let (head, _) = request.into_parts();
+            Ok::<_, Infallible>(http::health_only(health, head).await)
+        });
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(BRIEF)
+            .max_buf_size(SMALL_HEAD)
+            .keep_alive(false)
+            .serve_connection(TokioIo::new(stream), service)
+            .await
+            .map_err(io::Error::other)
+    }
+
+    /// Says on a line why nothing more will be said.
+    async fn refuse(&self, stream: Stream, say: &str) -> io::Result<()> {
+        let mut line = Refusal::new(INVALID_REQUEST, say.to_owned()).to_json();
+        line.push(b'\n');
+        timeout(BRIEF, async {
+            match stream {
+                Stream::Unix(mut stream, _) => stream.write_all(&line).await,
+                Stream::Tcp(mut stream) => stream.write_all(&line).await,
+            }
+        })
+        .await?
+    }
+}
+
+impl Stream {
+    /// The user at its other end, where that can be known.
+    const fn uid(&self) -> Option<u32> {
+        match self {
+            Self::Unix(_, uid) => Some(*uid),
+            Self::Tcp(_) => None,
+        }
+    }
+
+    /// What it says first, without taking it; `None` when it says nothing and ends.
+    async fn first(&self) -> io::Result<Option<First>> {
+        match self {
+            Self::Unix(stream, _) => {
+                let look = || look(stream, Framing::of);
+                stream.async_io(Interest::READABLE, look).await
+            }
+            Self::Tcp(stream) => {
+                let look = || look(stream, |_| Framing::Http);
+                stream.async_io(Interest::READABLE, look).await
+            }
+        }
+    }
+}
+
+/// Looks at the first bytes, as far as is needed to tell.
+fn look(stream: impl AsFd, framing: impl Fn(u8) -> Framing) -> io::Result<Option<First>> {
+    const HEALTH: &[u8] = b"GET /health";
+    let mut head = [0_u8; HEALTH.len()];
+    let (_, count) = recv(stream, &mut head[..], RecvFlags::PEEK)?;
+    let head = head.get(..count).unwrap_or_default();
+    let Some(first) = head.first() else {
+        return Ok(None);
+    };
+    let framing = framing(*first);
+    if framing == Framing::Http && HEALTH.starts_with(head) {
+        if head.len() < HEALTH.len() {
+            // What comes next makes the socket ready anew.
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        return Ok(Some(First::Health));
+    }
+    Ok(Some(First::Message(framing)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_bytes_are_looked_at_and_left() {
+        for (sent, expected) in [
+            (&b"POST / HTTP/1.1"[..], First::Message(Framing::Http)),
+            (b"{\"a\":1}", First::Message(Framing::Lines)),
+            (b"\n{", First::Message(Framing::Lines)),
+            (b"GET /mcp", First::Message(Framing::Http)),
+            (b"GET /health HTTP/1.1", First::Health),
+        ] {
+            let (mut near, far) = UnixStream::pair().unwrap();
+            near.write_all(sent).await.unwrap();
+            let far = Stream::Unix(far, 0);
+            assert_eq!(far.first().await.unwrap(), Some(expected));
+            let Stream::Unix(far, _) = far else { panic!() };
+            let mut read = vec![0; sent.len()];
+            assert_eq!(far.try_read(&mut read).unwrap(), sent.len());
+            assert_eq!(read, sent);
+        }
+        let (near, far) = UnixStream::pair().unwrap();
+        drop(near);
+        assert_eq!(Stream::Unix(far, 0).first().await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_head_in_pieces_is_waited_for_and_one_that_stops_short_is_not_health() {
+        let (mut near, far) = UnixStream::pair().unwrap();
+        let far = Stream::Unix(far, 0);
+        near.write_all(b"GET /he").await.unwrap();
+        let rest = async {
+            tokio::task::yield_now().await;
+            near.write_all(b"alth").await.unwrap();
+        };
+        let (first, ()) = tokio::join!(far.first(), rest);
+        assert_eq!(first.unwrap(), Some(First::Health));
+    }
+}

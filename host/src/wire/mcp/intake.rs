@@ -1,0 +1,285 @@
+//! What a message weighs before it is read, and where it is read: small ones on the spot, large ones
+//! aside, in one of a few places that the callers take in turns. What a message becomes in memory can
+//! be eighty times its bytes, so that is what counts.
+//!
+//! It does not know what a message asks for.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::{Bytes, BytesMut};
+use rmcp::model::ClientJsonRpcMessage;
+use serde_json::Value;
+
+use super::message;
+use super::plain::PlainCall;
+use crate::call::Host;
+use crate::wire::budget::{Allowance, Held};
+use crate::wire::frame::{self, INTERNAL_ERROR, Refusal};
+
+/// Messages up to here are read on the spot, in bytes: a millisecond or two, whatever is in them.
+pub(in crate::wire) const LARGE: usize = 32 << 10;
+
+/// What a line comes to.
+pub(super) enum Read {
+    /// A notification that nobody here knows.
+    Nothing,
+    /// A call that is begun where it was read.
+    Plain(PlainCall),
+    /// A message for the library.
+    Message(ClientJsonRpcMessage),
+}
+
+/// Reads a line. Calls without extras are told apart where there is a session for them.
+pub(super) fn read(line: &[u8], in_session: bool) -> Result<Read, Refusal> {
+    if let Some(call) = in_session.then(|| PlainCall::read(line)).flatten() {
+        return Ok(Read::Plain(call));
+    }
+    Ok(message::parse(line)?.map_or(Read::Nothing, Read::Message))
+}
+
+/// A line that is being read aside, and what its caller holds for it.
+pub(super) type Aside = Pin<Box<dyn Future<Output = Result<(Read, Held), Refusal>> + Send>>;
+
+/// Reads a large line aside. `coming` is what was held for it while it came.
+pub(super) fn read_line_aside(
+    host: Option<Arc<Host>>,
+    line: BytesMut,
+    in_session: bool,
+    allowance: Allowance,
+    coming: Vec<Held>,
+) -> Aside {
+    Box::pin(async move {
+        let own = allowance.clone();
+        let reading = move || {
+            let line = message::content(&line);
+            let held = weigh(line, &own)?;
+            let read = read(line, in_session)?;
+            drop(coming);
+            Ok((read, held))
+        };
+        in_turn(host.as_ref(), &allowance, reading).await?
+    })
+}
+
+/// What is to be known of a body before the library reads it.
+pub(in crate::wire) struct Asked {
+    method: Option<String>,
+    id: Option<Value>,
+}
+
+impl Asked {
+    /// Looks at a message on the spot.
+    pub(in crate::wire) fn read(body: &[u8]) -> Result<Self, Refusal> {
+        let envelope = frame::examine(body)?;
+        Ok(Self {
+            method: envelope.method().map(str::to_owned),
+            id: envelope.id(),
+        })
+    }
+
+    /// The request's id.
+    pub(in crate::wire) fn id(&self) -> Option<Value> {
+        self.id.clone()
+    }
+
+    /// It opens a session.
+    pub(in crate::wire) fn is_for_a_session(&self) -> bool {
+        self.method.as_deref() == Some("initialize")
+    }
+
+    /// Its answer is a stream that has no end of its own.
+    pub(in crate::wire) fn is_for_a_stream(&self) -> bool {
+        self.method.as_deref() == Some("subscriptions/listen")
+    }
+
+    /// What to say when the message is not what its method asks for.
+    pub(in crate::wire) fn malformed(&self) -> Refusal {
+        Refusal::malformed(self.id())
+    }
+}
+
+/// Looks at a large message aside, and takes what it will hold.
+pub(in crate::wire) async fn read_aside(
+    host: &Arc<Host>,
+    body: &Bytes,
+    allowance: &Allowance,
+) -> Result<(Asked, Held), Refusal> {
+    let (body, own) = (body.clone(), allowance.clone());
+    let reading = move || Ok((Asked::read(&body)?, weigh(&body, &own)?));
+    in_turn(Some(host), allowance, reading).await?
+}
+
+/// Does work on a large message aside, when it is this caller's turn.
+pub(super) async fn in_turn<T: Send + 'static>(
+    host: Option<&Arc<Host>>,
+    allowance: &Allowance,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Refusal> {
+    let no_place = |_| Refusal::new(INTERNAL_ERROR, "There is no place to read large messages.");
+    let _place = allowance.reader().await.map_err(no_place)?;
+    let Some(host) = host else {
+        return Ok(work());
+    };
+    let done = host.lanes.aside(work).await;
+    done.map_err(|fault| Refusal::new(INTERNAL_ERROR, fault.say))
+}
+
+/// Takes what a large message will hold when it is read.
+fn weigh(message: &[u8], allowance: &Allowance) -> Result<Held, Refusal> {
+    let bytes = weight_of(message);
+    allowance.request(bytes).map_err(|_| {
+        let id = frame::examine(message).ok().and_then(|it| it.id());
+        Refusal::busy(id, bytes)
+    })
+}
+
+/// Bytes of an object without a member: a node of its map has room for eleven.
+const OBJECT: u64 = 700;
+/// Bytes of an array, which has room for four values from the first on.
+const ARRAY: u64 = 192;
+/// Bytes of a value or member behind another one.
+const VALUE: u64 = 112;
+/// Bytes of a text beside its letters: two quotes.
+const QUOTE: u64 = 16;
+
+/// What a small message may take when it is read, in bytes: too much where texts hold brackets.
+pub(super) fn rough_weight(message: &[u8]) -> u64 {
+    let count = |wanted: u8| length(message.iter().filter(|byte| **byte == wanted).count());
+    2 * length(message.len())
+        + OBJECT * count(b'{')
+        + ARRAY * count(b'[')
+        + VALUE * count(b',')
+        + QUOTE * count(b'"')
+}
+
+/// The same, as closely as that can be said without reading it.
+fn weight_of(message: &[u8]) -> u64 {
+    let mut weight = 2 * length(message.len());
+    let (mut in_text, mut escaped) = (false, false);
+    for byte in message {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => {
+                in_text = !in_text;
+                weight += QUOTE;
+            }
+            _ if in_text => {}
+            b'{' => weight += OBJECT,
+            b'[' => weight += ARRAY,
+            b',' => weight += VALUE,
+            _ => {}
+        }
+    }
+    weight
+}
+
+/// A request that is not answered yet, and what it holds.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    weight: u64,
+    of_all: Arc<AtomicU64>,
+    _held: Option<Held>,
+}
+
+impl Ticket {
+    /// For a request of this weight, which counts in the sum of its connection's.
+    pub(super) fn new(weight: u64, of_all: &Arc<AtomicU64>, held: Option<Held>) -> Self {
+        of_all.fetch_add(weight, Ordering::Relaxed);
+        Self {
+            weight,
+            of_all: Arc::clone(of_all),
+            _held: held,
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.of_all.fetch_sub(self.weight, Ordering::Relaxed);
+    }
+}
+
+fn length(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    #[test]
+    fn brackets_in_texts_weigh_nothing_where_it_matters() {
+        let code = format!(r#"{{"a":"{}\"{{"}}"#, "{[,".repeat(1_000));
+        assert_eq!(
+            weight_of(code.as_bytes()),
+            2 * length(code.len()) + OBJECT + 4 * QUOTE
+        );
+        assert!(rough_weight(code.as_bytes()) > 1_000 * OBJECT);
+    }
+
+    /// What a value holds, as the allocator gives it out: sizes go up in steps of a quarter.
+    fn held(value: &Value) -> u64 {
+        let size = size_of::<Value>();
+        match value {
+            Value::String(text) => length(text.capacity().next_multiple_of(16)),
+            Value::Array(items) => {
+                length(items.capacity() * size) + items.iter().map(held).sum::<u64>()
+            }
+            Value::Object(members) => {
+                // A node is at least half full, but the only one of a map.
+                let nodes = members
+                    .len()
+                    .div_ceil(5)
+                    .max(usize::from(!members.is_empty()));
+                let node = 11 * (size + size_of::<String>()) + 16;
+                let own = members.iter().map(|(name, value)| {
+                    length(name.capacity().next_multiple_of(16)) + held(value)
+                });
+                length(nodes * node) + own.sum::<u64>()
+            }
+            _ => 0,
+        }
+    }
+
+    #[test]
+    fn x28_a_message_weighs_at_least_what_it_becomes() {
+        let shapes = [
+            "[]",
+            "{}",
+            "[[]]",
+            "[1]",
+            "{\"\":0}",
+            "{\"a\":{\"b\":[]}}",
+            "\"\"",
+            "\"a\"",
+            "1",
+            "null",
+            "{\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5,\"f\":6}",
+            "[\"a\",\"b\"]",
+        ];
+        for shape in shapes {
+            for count in [1, 2, 5, 1_000, 4_097] {
+                let text = format!("[{}{shape}]", format!("{shape},").repeat(count - 1));
+                let value: Value = serde_json::from_str(&text).unwrap();
+                let (weight, held) = (weight_of(text.as_bytes()), held(&value));
+                assert!(
+                    weight >= held,
+                    "{count} of {shape}: {held} bytes weigh {weight}"
+                );
+                assert!(weight <= rough_weight(text.as_bytes()));
+            }
+        }
+        let nested = format!(
+            "{}{}",
+            "{\"a\":".repeat(100),
+            "0".to_owned() + &"}".repeat(100)
+        );
+        let value: Value = serde_json::from_str(&nested).unwrap();
+        assert!(weight_of(nested.as_bytes()) >= held(&value));
+    }
+}
