@@ -17,6 +17,7 @@ use super::meter::Meter;
 use super::state::Running;
 use crate::capability::{Charter, Equipment, Pen, Powers, tools};
 use crate::gate::Permit;
+use crate::shares::Exceeded;
 use crate::terms::{Bill, Code, Fault, Limits, Progress};
 
 /// A guest gives the thread back after this much fuel, some 30 to 100 microseconds of a core.
@@ -272,6 +273,13 @@ fn fault(error: &wasmtime::Error, refused: bool, limits: &Limits) -> Fault {
         Some(Trap::StackOverflow) => Fault::new(
             Code::StackOverflow,
             "The tool's stack overflowed: its recursion is too deep. Give it less deeply nested input.",
+        ),
+        _ if error.downcast_ref::<Exceeded>().is_some() => Fault::new(
+            Code::OutOfHostMemory,
+            format!(
+                "The tool would make the host hold more for it than its limit `host_memory` of {}: headers, bodies, names and requests under way. Ask for less in one call.",
+                bytesize::ByteSize(limits.host_memory).display().iec()
+            ),
         ),
         _ if refused => Fault::new(
             Code::OutOfMemory,
