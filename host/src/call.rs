@@ -3,8 +3,9 @@
 
 mod setup;
 
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
@@ -21,7 +22,7 @@ use crate::ledger::{
 };
 use crate::manifest::Manifest;
 use crate::quota::Quota;
-use crate::sandbox::{Errand, Lanes, Ran, Sandbox};
+use crate::sandbox::{Errand, Lanes, Ran, Sandbox, step_aside};
 use crate::terms::{Bill, Caller, Code, Door, Fault, Listed, Outcome, Progress};
 
 /// When a call that found no place within its deadline may come again, in seconds: others have
@@ -31,6 +32,10 @@ const LATER: u32 = 10;
 /// How much work a check against a schema may be, in visits of a keyword, that is done where the call
 /// is: some milliseconds.
 const SHORT: u64 = 1_000_000;
+
+/// The longest text, in bytes, that is written, digested and searched where the call is: some
+/// hundred microseconds.
+const SHORT_TEXT: usize = 64 << 10;
 
 /// A running host: what the doors talk to.
 pub struct Host {
@@ -169,9 +174,11 @@ impl Host {
         request: Request,
     ) -> (Result<Release, Fault>, Bill) {
         let host = self.clone();
-        let driven = self
-            .lanes
-            .drive(|cancel| async move { host.run(request, &cancel).await });
+        let caller = request.caller.agent.clone();
+        let driven = self.lanes.drive(
+            &caller,
+            |cancel| async move { host.run(request, &cancel).await },
+        );
         driven.await.unwrap_or_else(|fault| {
             warn(&fault);
             (Err(fault), Bill::default())
@@ -195,12 +202,13 @@ impl Host {
     ) -> (Result<Release, Fault>, Bill) {
         let asked = Instant::now();
         let arguments = Value::Object(std::mem::take(&mut request.arguments));
-        let text: Arc<str> = arguments.to_string().into();
+        let text = written(&arguments).await;
         let fingerprint = Fingerprint::of(text.as_bytes());
 
         let admitted = async {
             let function = self.find(&request)?;
-            self.check(&function, arguments, text.clone(), cancel)
+            let caller = &request.caller.agent;
+            self.check(caller, &function, arguments, text.clone(), cancel)
                 .await?;
             let permit = self.admit(&request, &function, text, asked, cancel).await?;
             Ok((function, permit))
@@ -236,7 +244,10 @@ impl Host {
             let running = self.sandbox.run(&function.tool.prepared, &permit, errand);
             let Ran { answer, bill } = running.await;
             let released = match answer {
-                Ok(answer) => self.release(&function, answer, cancel).await,
+                Ok(answer) => {
+                    let caller = &request.caller.agent;
+                    self.release(caller, &function, answer, cancel).await
+                }
                 Err(fault) => Err(fault),
             };
             (released, bill)
@@ -301,6 +312,7 @@ impl Host {
 
     async fn check(
         &self,
+        caller: &Arc<str>,
         function: &Arc<Function>,
         arguments: Value,
         text: Arc<str>,
@@ -311,15 +323,19 @@ impl Host {
             let schema = function.checks.arguments()?;
             schema.check_arguments(&arguments, &text)
         };
-        self.judge(function, work, cancel, check).await
+        self.judge(caller, function, work, cancel, check).await
     }
 
     async fn release(
         &self,
+        caller: &Arc<str>,
         function: &Arc<Function>,
         answer: Result<tools::Output, tools::ToolError>,
         cancel: &CancellationToken,
     ) -> Result<Release, Fault> {
+        if gate::size(&answer) > SHORT_TEXT {
+            step_aside(Duration::ZERO).await;
+        }
         let structured = answer
             .as_ref()
             .ok()
@@ -336,13 +352,14 @@ impl Host {
             };
             gate::release(answer, &terms)
         };
-        self.judge(function, work, cancel, release).await
+        self.judge(caller, function, work, cancel, release).await
     }
 
     /// Judges at once where that is short work. Long work is done in nobody's way and is waited for no
     /// longer than the call may last: a schema is the tool's own, and a check cannot be stopped.
     async fn judge<T: Send + 'static>(
         &self,
+        caller: &Arc<str>,
         function: &Arc<Function>,
         work: u64,
         cancel: &CancellationToken,
@@ -358,7 +375,7 @@ impl Host {
                 let _place = place;
                 judge(&own)
             };
-            self.lanes.aside(judge).await?
+            self.lanes.aside(caller, judge).await?
         };
         tokio::select! {
             biased;
@@ -385,6 +402,35 @@ impl Host {
             Ok(()) => fault,
             Err(error) => unrecorded(error),
         }
+    }
+}
+
+/// Arguments as text. Where that is long, nobody else waits for it.
+async fn written(arguments: &Value) -> Arc<str> {
+    let mut text = Text(Vec::with_capacity(128));
+    if serde_json::to_writer(&mut text, arguments).is_ok()
+        && let Ok(text) = String::from_utf8(text.0)
+    {
+        return text.into();
+    }
+    step_aside(Duration::ZERO).await;
+    arguments.to_string().into()
+}
+
+/// A text that is not long.
+struct Text(Vec<u8>);
+
+impl io::Write for Text {
+    fn write(&mut self, more: &[u8]) -> io::Result<usize> {
+        if self.0.len() + more.len() > SHORT_TEXT {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(more);
+        Ok(more.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
