@@ -152,6 +152,9 @@ enum Command {
         /// For which engine. Without it: a component of a program of WASI preview 1.
         #[arg(long, value_parser = generation)]
         wasi: Option<Wasi>,
+        /// On one thread.
+        #[arg(long)]
+        alone: bool,
     },
 }
 
@@ -171,8 +174,14 @@ struct Setting {
 pub fn run() -> ExitCode {
     let typed = Typed::parse();
     // Before there is a second thread: walls are put around this one.
-    if let Command::CompileChild { cpu, memory, wasi } = typed.command {
-        return catalog::compile_child(cpu, memory, wasi);
+    if let Command::CompileChild {
+        cpu,
+        memory,
+        wasi,
+        alone,
+    } = typed.command
+    {
+        return catalog::compile_child(cpu, memory, wasi, alone);
     }
     log_to_stderr(match typed.command {
         Command::Serve { .. } => "info",
