@@ -19,6 +19,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::agent::Desk;
 use super::lines::Peer;
 use super::output::Output;
+use crate::terms::json;
 
 /// A `tools/call` that says which function and with what, and nothing that the library would have
 /// to look at, such as a token for progress.
@@ -37,7 +38,8 @@ pub(super) struct PlainCall<'a> {
 struct Params<'a> {
     #[serde(borrow)]
     name: Cow<'a, str>,
-    #[serde(default)]
+    // What is there twice is refused, in words that this has not.
+    #[serde(default, deserialize_with = "json::object")]
     arguments: Map<String, Value>,
 }
 
