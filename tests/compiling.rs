@@ -201,6 +201,11 @@ fn what_is_not_the_components_fault_is_not_held_against_it() {
             "ended from outside",
         ),
         (shop.script("fails", "echo oh >&2; exit 1", SMALL), "oh"),
+        // A filter from outside: the host's own does not kill.
+        (
+            shop.script("filtered", "kill -SYS $$", SMALL),
+            "ended from outside",
+        ),
     ] {
         let first = shop.start("good.wasm", compiler).expect_err(said);
         assert!(first.contains(said), "{first}");
@@ -209,17 +214,44 @@ fn what_is_not_the_components_fault_is_not_held_against_it() {
     shop.open("good.wasm", normal()).expect("a component");
 }
 
+/// What the runtime says when a machine has no thread to spare.
+const NO_THREAD: &str = "The global thread pool has not been initialized.";
+
+#[test]
+fn g74_a_machine_without_threads_to_spare_is_not_the_components_fault() {
+    let shop = Workshop::new();
+    shop.site.write("good.wasm", sound());
+    let program = env!("CARGO_BIN_EXE_toolhost");
+    // Whoever asks for many threads gets none; on one it compiles.
+    let lines = format!(
+        "case \"$*\" in *--alone*) exec {program} \"$@\";; esac\nprintf half; echo '{NO_THREAD}' >&2; exit 101"
+    );
+    let short = shop.script("short", &lines, CompileLimits::DEFAULT);
+    shop.start("good.wasm", short).expect("a component");
+    assert!(shop.files("failed").is_empty());
+    shop.open("good.wasm", nobody())
+        .expect("whole, from the cache");
+}
+
+/// What fails in the same way without threads is the component's doing.
+#[test]
+fn a_compiler_that_panics_twice_is_heeded() {
+    let shop = Workshop::new();
+    shop.site.write("good.wasm", sound());
+    let panics = shop.script("panics", "echo no such block >&2; exit 101", SMALL);
+    let first = shop.start("good.wasm", panics).expect_err("a panic");
+    assert!(first.contains("failed on it: no such block"), "{first}");
+    assert_eq!(shop.files("failed").len(), 1);
+}
+
 #[test]
 fn a_bad_component_that_is_mended_elsewhere_is_forgotten() {
     let shop = Workshop::new();
     shop.site.write("good.wasm", sound());
-    let tight = CompileLimits {
-        memory: 1 << 20,
-        ..SMALL
-    };
-    assert!(shop.start("good.wasm", compiler(tight)).is_err());
+    let refuses = shop.script("refuses", "echo no such instruction >&2; exit 3", SMALL);
+    assert!(shop.start("good.wasm", refuses).is_err());
     assert_eq!(shop.files("failed").len(), 1);
-    // With more memory, when its operator asks for it.
+    // With another compiler, when its operator asks for it.
     shop.open("good.wasm", normal()).expect("a component");
     assert!(shop.files("failed").is_empty());
 }

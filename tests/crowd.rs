@@ -126,6 +126,51 @@ async fn g52_g21_fifty_hostile_calls_run_and_more_wait_and_an_honest_caller_noti
     settled(&house).await;
 }
 
+/// Processor time is shared by callers, not by calls: what loops beside an honest call get together
+/// is no more than a few times what it gets, however many they are.
+#[tokio::test]
+async fn g73_many_loops_of_one_caller_get_little_more_than_one_call_of_another() {
+    const HONEST: u64 = 1_000_000_000;
+    let text = format!(
+        r#"
+[host]
+concurrency = 54
+[caller.crowd]
+uid = 4000000
+may = ["loops.*"]
+concurrency = 50
+[caller.honest]
+stdio = true
+may = ["work.*"]
+[tool.loops]
+component = "rogue.wasm"
+limits = {{ concurrency = 50, fuel = 1_000_000_000_000, deadline = "10m" }}
+[tool.work]
+component = "rogue.wasm"
+limits = {{ fuel = {HONEST}, deadline = "10m" }}
+"#
+    );
+    let house = House::new(&text);
+    let mut crowd: FuturesUnordered<_> = (0..50)
+        .map(|_| house.call_as("crowd", "loops_spin", json!({})))
+        .collect();
+    let honest = house.call_as("honest", "work_spin", json!({}));
+    let ended = tokio::select! {
+        ended = honest => ended,
+        _ = crowd.next() => panic!("a loop ended"),
+    };
+    assert_eq!(code(&ended), Code::OutOfFuel);
+    drop(crowd);
+    settled(&house).await;
+    let all = house.calls();
+    let loops = all.iter().filter(|call| call.agent == "crowd");
+    let burnt: u64 = loops.filter_map(|call| Some(call.bill?.fuel)).sum();
+    assert!(burnt > HONEST / 10, "the loops did not run: {burnt}");
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let cores = u64::try_from(cores).expect("cores");
+    assert!(burnt < (cores + 4) * HONEST, "{burnt} beside {HONEST}");
+}
+
 /// Waits until nothing runs any more: every call's record is closed, and nobody holds the host.
 async fn settled(house: &House) {
     while Arc::strong_count(&house.host) > 1 {

@@ -295,13 +295,13 @@ async fn answers_that_json_cannot_say_are_faults_of_the_tool() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_long_to_check_is_checked_all_the_same() {
     let house = House::new(TYPES);
-    let mut points = vec![json!({ "x": 1, "label": "a" }); 50_000];
+    let mut points = vec![json!({ "x": 1, "label": "a" }); 12_000];
     let back = structured(
         house
             .call("t_echo_points", json!({ "points": points }))
             .await,
     );
-    assert_eq!(back["result"].as_array().map(Vec::len), Some(50_000));
+    assert_eq!(back["result"].as_array().map(Vec::len), Some(12_000));
     points.push(json!({ "x": "one" }));
     let (code, say) = fault(
         house
@@ -316,6 +316,81 @@ async fn what_is_long_to_check_is_checked_all_the_same() {
             .await,
     );
     assert!(say.contains("`/points/0/x`"), "{say}");
+}
+
+/// A component whose function `boom` gives a list of this type, of so many elements, whose bytes are
+/// all `byte`. Types that the list's needs stand before it.
+fn list_of(types: &str, element: &str, size: u32, count: u32, byte: u32) -> Vec<u8> {
+    let (bytes, pages) = (size * count, size * count / 65_536 + 2);
+    let place = (pages - 1) * 65_536;
+    let text = format!(
+        r#"(component
+          (core module $m
+            (memory (export "memory") {pages})
+            (func (export "boom") (result i32)
+              (memory.fill (i32.const 0) (i32.const {byte}) (i32.const {bytes}))
+              (i32.store (i32.const {place}) (i32.const 0))
+              (i32.store offset=4 (i32.const {place}) (i32.const {count}))
+              (i32.const {place})))
+          (core instance $i (instantiate $m))
+          {types}
+          (func (export "boom") (result (list {element}))
+            (canon lift (core func $i "boom") (memory $i "memory"))))"#
+    );
+    wat::parse_str(text).expect("a component")
+}
+
+fn named(kind: &str, count: u32) -> String {
+    let names: String = (0..count).map(|index| format!(" \"n{index}\"")).collect();
+    format!("(type $t ({kind}{names})) (export $named \"named\" (type $t))")
+}
+
+fn boom(component: Vec<u8>, limits: &str) -> House {
+    let site = Site::empty();
+    site.write("boom.wasm", component);
+    House::at(
+        site,
+        &format!("[tool.b]\ncomponent = \"boom.wasm\"\nlimits = {{ {limits} }}\n"),
+    )
+}
+
+/// What a type takes of the host's memory is bounded before a value of it is made: by its type, not
+/// by its bytes in the guest. The same bytes as numbers are few.
+#[tokio::test(flavor = "multi_thread")]
+async fn g70_a_result_that_the_host_could_not_hold_is_not_made() {
+    let flags = boom(list_of(&named("flags", 32), "$named", 4, 60_000, 255), "");
+    let (code, say) = fault(flags.call("b_boom", json!({})).await);
+    assert_eq!(code, Code::Trapped);
+    assert!(say.contains("too much data in one piece"), "{say}");
+    let numbers = boom(list_of("", "u32", 4, 60_000, 255), "");
+    let all = structured(numbers.call("b_boom", json!({})).await);
+    assert_eq!(all["result"].as_array().map(Vec::len), Some(60_000));
+}
+
+/// What the host does to make JSON of a result, or values of arguments, is the call's work: it ends
+/// with the call's fuel, and costs the same each time.
+#[tokio::test(flavor = "multi_thread")]
+async fn g72_values_are_made_with_the_calls_fuel() {
+    let cases = named("enum", 1_000);
+    let house = boom(list_of(&cases, "$named", 2, 20_000, 3), "");
+    let (first, bill) = house.billed("b_boom", json!({})).await;
+    assert_eq!(structured(first)["result"][19_999], "n771");
+    assert!(bill.fuel > 2_000_000, "{bill:?}");
+    let (_, again) = house.billed("b_boom", json!({})).await;
+    assert_eq!(bill.fuel, again.fuel);
+
+    let house = boom(list_of(&cases, "$named", 2, 20_000, 3), "fuel = 1_000_000");
+    assert_eq!(
+        fault(house.call("b_boom", json!({})).await).0,
+        Code::OutOfFuel
+    );
+
+    let house = House::new(&format!("{TYPES}limits = {{ fuel = 1_000_000 }}\n"));
+    let points = vec![json!({ "x": 1 }); 10_000];
+    let end = house
+        .call("t_echo_points", json!({ "points": points }))
+        .await;
+    assert_eq!(fault(end).0, Code::OutOfFuel);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@
  */
 import { ToolError, named, ofThrown } from "./error.js";
 import * as log from "./log.js";
-import { ofValue } from "./output.js";
+import { jsonText, ofValue } from "./output.js";
 import { outside } from "./outside.js";
 import { Mismatch, object, read } from "./types.js";
 
@@ -113,7 +113,7 @@ export function serve(...functions) {
         return { structured, contents };
       } catch (error) {
         const { code, message, retryAfter, data } = ofThrown(error);
-        throw { code, message, retryAfter, data: dataText(data) };
+        throw { code, message: message.toWellFormed(), retryAfter, data: dataText(data) };
       }
     },
   };
@@ -122,7 +122,7 @@ export function serve(...functions) {
 // An error must not fail.
 function dataText(data) {
   try {
-    return data === null || data === undefined ? null : (JSON.stringify(data) ?? null);
+    return data === null || data === undefined ? null : (jsonText(data) ?? null);
   } catch {
     return null;
   }

@@ -11,7 +11,7 @@ export class Output {
 
   /** Sets the structured result. What is no object goes into one, as its `result`. */
   json(value) {
-    const text = JSON.stringify(value);
+    const text = jsonText(value);
     if (text === undefined) throw new TypeError(`the result has no JSON form: ${typeof value}`);
     this.structured = text.startsWith("{") ? text : `{"result":${text}}`;
     return this;
@@ -19,7 +19,7 @@ export class Output {
 
   /** Adds text. */
   text(text) {
-    this.contents.push({ tag: "text", val: String(text) });
+    this.contents.push({ tag: "text", val: String(text).toWellFormed() });
     return this;
   }
 
@@ -45,4 +45,14 @@ export function ofValue(value, typed) {
   if (typed) return new Output().json(value);
   if (value === undefined || value === null) return new Output();
   return typeof value === "string" ? new Output().text(value) : new Output().json(value);
+}
+
+/**
+ * JSON text of a value, or nothing where it has none. Half of a surrogate pair is no character: JSON
+ * may only say it by an escape that others do not take, so U+FFFD stands in its place.
+ */
+export function jsonText(value) {
+  const text = JSON.stringify(value);
+  // An escape is taken as a whole: a backslash that is escaped itself begins no other.
+  return text?.replace(/\\(?:ud[89a-f][0-9a-f]{2}|.)/g, (escape) => (escape.length > 2 ? "\ufffd" : escape));
 }

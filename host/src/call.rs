@@ -3,8 +3,9 @@
 
 mod setup;
 
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
@@ -22,7 +23,7 @@ use crate::ledger::{
 };
 use crate::manifest::Manifest;
 use crate::quota::Quota;
-use crate::sandbox::{Errand, Lanes, Ran, Sandbox, guessing};
+use crate::sandbox::{Errand, Lanes, Ran, Sandbox, guessing, step_aside};
 use crate::terms::{Bill, Caller, Code, Door, Fault, Listed, Outcome, Progress};
 
 /// When a call that found no place within its deadline may come again, in seconds: others have
@@ -32,6 +33,10 @@ const LATER: u32 = 10;
 /// How much work a check against a schema may be, in visits of a keyword, that is done where the call
 /// is: some milliseconds.
 const SHORT: u64 = 1_000_000;
+
+/// The longest text, in bytes, that is written, digested and searched where the call is: some
+/// hundred microseconds.
+const SHORT_TEXT: usize = 64 << 10;
 
 /// A running host: what the doors talk to.
 pub struct Host {
@@ -170,9 +175,11 @@ impl Host {
         request: Request,
     ) -> (Result<Release, Fault>, Bill) {
         let host = self.clone();
-        let driven = self
-            .lanes
-            .drive(|cancel| async move { host.run(request, &cancel).await });
+        let caller = request.caller.agent.clone();
+        let driven = self.lanes.drive(
+            &caller,
+            |cancel| async move { host.run(request, &cancel).await },
+        );
         driven.await.unwrap_or_else(|fault| {
             warn(&fault);
             (Err(fault), Bill::default())
@@ -196,12 +203,13 @@ impl Host {
     ) -> (Result<Release, Fault>, Bill) {
         let asked = Instant::now();
         let arguments = Value::Object(std::mem::take(&mut request.arguments));
-        let text: Arc<str> = arguments.to_string().into();
+        let text = written(&arguments).await;
         let fingerprint = Fingerprint::of(text.as_bytes());
 
         let admitted = async {
             let function = self.find(&request)?;
-            self.check(&function, arguments, text.clone(), cancel)
+            let caller = &request.caller.agent;
+            self.check(caller, &function, arguments, text.clone(), cancel)
                 .await?;
             let permit = self.admit(&request, &function, text, asked, cancel).await?;
             Ok((function, permit))
@@ -239,7 +247,11 @@ impl Host {
             let running = self.sandbox.run(&function.tool.prepared, &permit, errand);
             let Ran { answer, bill } = running.await;
             let released = match answer {
-                Ok(answer) => self.release(&function, answer, &redactions, cancel).await,
+                Ok(answer) => {
+                    let caller = &request.caller.agent;
+                    self.release(caller, &function, answer, &redactions, cancel)
+                        .await
+                }
                 Err(fault) => Err(fault),
             };
             (released, bill)
@@ -304,6 +316,7 @@ impl Host {
 
     async fn check(
         &self,
+        caller: &Arc<str>,
         function: &Arc<Function>,
         arguments: Value,
         text: Arc<str>,
@@ -314,16 +327,20 @@ impl Host {
             let schema = function.checks.arguments()?;
             schema.check_arguments(&arguments, &text)
         };
-        self.judge(function, work, cancel, check).await
+        self.judge(caller, function, work, cancel, check).await
     }
 
     async fn release(
         &self,
+        caller: &Arc<str>,
         function: &Arc<Function>,
         answer: Result<tools::Output, tools::ToolError>,
         redactions: &Redactions,
         cancel: &CancellationToken,
     ) -> Result<Release, Fault> {
+        if gate::size(&answer) > SHORT_TEXT {
+            step_aside(Duration::ZERO).await;
+        }
         let structured = answer
             .as_ref()
             .ok()
@@ -341,7 +358,7 @@ impl Host {
             };
             gate::release(answer, &terms)
         };
-        let released = self.judge(function, work, cancel, release).await;
+        let released = self.judge(caller, function, work, cancel, release).await;
         // What the guest said last counts, too.
         match redactions.are_too_many() {
             true => Err(guessing()),
@@ -353,6 +370,7 @@ impl Host {
     /// longer than the call may last: a schema is the tool's own, and a check cannot be stopped.
     async fn judge<T: Send + 'static>(
         &self,
+        caller: &Arc<str>,
         function: &Arc<Function>,
         work: u64,
         cancel: &CancellationToken,
@@ -368,7 +386,7 @@ impl Host {
                 let _place = place;
                 judge(&own)
             };
-            self.lanes.aside(judge).await?
+            self.lanes.aside(caller, judge).await?
         };
         tokio::select! {
             biased;
@@ -395,6 +413,35 @@ impl Host {
             Ok(()) => fault,
             Err(error) => unrecorded(error),
         }
+    }
+}
+
+/// Arguments as text. Where that is long, nobody else waits for it.
+async fn written(arguments: &Value) -> Arc<str> {
+    let mut text = Text(Vec::with_capacity(128));
+    if serde_json::to_writer(&mut text, arguments).is_ok()
+        && let Ok(text) = String::from_utf8(text.0)
+    {
+        return text.into();
+    }
+    step_aside(Duration::ZERO).await;
+    arguments.to_string().into()
+}
+
+/// A text that is not long.
+struct Text(Vec<u8>);
+
+impl io::Write for Text {
+    fn write(&mut self, more: &[u8]) -> io::Result<usize> {
+        if self.0.len() + more.len() > SHORT_TEXT {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(more);
+        Ok(more.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -213,3 +213,17 @@ test("a member called __proto__ is a member", () => {
   const keep = tool({ name: "keep", description: "Keeps.", args: { all: any() } }, ({ all }) => ({ all }));
   assert.equal(keep.call('{"all":{"__proto__":{"x":1}}}').structured, '{"all":{"__proto__":{"x":1}}}');
 });
+
+test("half of a surrogate pair does not lose the result", () => {
+  const half = tool({ name: "half", description: "x", result: any() }, () => ({ "\ud800k": ["a\udc00", "\ud83d\ude00", "\\ud800"] }));
+  const { structured } = half.call("{}");
+  assert.deepEqual(JSON.parse(structured), { "\ufffdk": ["a\ufffd", "\ud83d\ude00", "\\ud800"] });
+  assert.ok(!/\\ud[89a-f]/.test(structured.replace(/\\\\/g, "")));
+  assert.equal(output().text("a\ud800").contents[0].val, "a\ufffd");
+  const failing = tool({ name: "failing", description: "x" }, () => {
+    throw ToolError.failed("\ud800", { data: { at: "\udfff" } });
+  });
+  const { message, data } = refused(() => serve(failing).call("failing", "{}"));
+  assert.equal(message, "\ufffd");
+  assert.equal(data, '{"at":"\ufffd"}');
+});

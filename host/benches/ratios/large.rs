@@ -101,7 +101,7 @@ fn timed(command: &mut Command) -> f64 {
 
 /// `bare compile <component> <file>`.
 pub(crate) fn bare(words: &[String]) {
-    let engine = compiling_engine(Wasi::default()).unwrap();
+    let engine = compiling_engine(Wasi::default(), false).unwrap();
     let component = std::fs::read(&words[0]).unwrap();
     let code = engine.precompile_component(&component).unwrap();
     std::fs::write(&words[1], code).unwrap();

@@ -16,6 +16,7 @@ use super::service::database::{Database, OpenError};
 use super::service::dial::Dialer;
 use super::service::secret::{Patterns, PatternsError, Redactions, Secrets};
 use super::{clock, command, config, dir, env, http, kv, log, progress, random, tools};
+use crate::shares::Account;
 use crate::terms::{Caller, Fault, Limits, Progress, Wasi};
 
 /// Powers, by capability. Empty is what a tool has when the manifest grants nothing.
@@ -120,6 +121,7 @@ pub struct Charter<'a> {
 
 /// The powers of one guest: the data of its store.
 pub struct Powers {
+    account: Account,
     table: ResourceTable,
     wasi: WasiCtx,
     dir: dir::State,
@@ -139,6 +141,7 @@ impl Powers {
     /// When a granted directory cannot be opened, or the call's arguments make no command line.
     pub fn new(charter: Charter<'_>, pen: &Pen) -> Result<Self, Fault> {
         let equipment = charter.equipment;
+        let account = Account::new(charter.limits.host_memory);
         let log = log::State::new(&charter, pen);
         let mut wasi = WasiCtx::builder();
         clock::grant(&mut wasi);
@@ -155,6 +158,7 @@ impl Powers {
         let http = http::State::new(&charter, pen);
         let kv = kv::State::new(&charter, pen);
         Ok(Self {
+            account,
             table,
             wasi: wasi.build(),
             dir: dir::State::new(&equipment.shelf).map_err(Fault::internal)?,
@@ -202,6 +206,14 @@ pub fn link<T: Holder + WasiView + WasiHttpView>(
 }
 
 impl Powers {
+    /// What the host holds for this call outside of the guest's own memory. Whoever is about to
+    /// allocate something whose size the guest or its upstream has a say in holds it here first;
+    /// where that is refused, the error ends the call as `out-of-host-memory`.
+    #[must_use]
+    pub const fn account(&self) -> &Account {
+        &self.account
+    }
+
     /// What wasmtime-wasi works on.
     pub fn wasi(&mut self) -> WasiCtxView<'_> {
         WasiCtxView {

@@ -101,7 +101,7 @@ fn adaptable(looked: &Looked) -> Result<(), Fault> {
 /// Whether the engine has what the module's code needs: to say so now is kinder than when a component
 /// of it is in the manifest.
 fn runnable(module: &[u8]) -> Result<(), Fault> {
-    let engine = compiling_engine(Wasi::V02).map_err(Fault::internal)?;
+    let engine = compiling_engine(Wasi::V02, true).map_err(Fault::internal)?;
     wasmtime::Module::validate(&engine, module).map_err(|error| {
         bad(format!(
             "this host's engine does not run its code: {error:#}; build it without that"

@@ -18,17 +18,17 @@ use crate::terms::Wasi;
 pub(super) const REFUSED: u8 = 3;
 
 /// Compiles what comes on standard input for the engine of this generation, or, without one, makes a
-/// component of a program of WASI preview 1; within `cpu` seconds of processor time and `memory` bytes.
-/// This is what the host's own program does when the host starts it for that; nobody else should.
+/// component of a program of WASI preview 1; within `cpu` seconds of processor time and `memory` bytes,
+/// `alone` on one thread. This is what the host's own program does when the host starts it for that; nobody else should.
 #[must_use]
-pub fn compile_child(cpu: u64, memory: u64, wasi: Option<Wasi>) -> ExitCode {
+pub fn compile_child(cpu: u64, memory: u64, wasi: Option<Wasi>, alone: bool) -> ExitCode {
     let bytes = match given(cpu, memory) {
         Ok(bytes) => bytes,
         Err(error) => return say(&error, ExitCode::FAILURE),
     };
     let made = match wasi {
         None => adapt_here(&bytes).map_err(|fault| why(&fault).to_owned()),
-        Some(wasi) => match sandbox::compiling_engine(wasi) {
+        Some(wasi) => match sandbox::compiling_engine(wasi, alone) {
             Ok(engine) => {
                 let code = engine.precompile_component(&bytes);
                 code.map_err(|error| format!("{error:#}"))

@@ -12,9 +12,10 @@ use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::process::Signal;
+use rustix::process::{Resource, Signal, getrlimit};
 
 use super::child::REFUSED;
+use super::confine::MOST_WRITTEN;
 use crate::terms::Wasi;
 
 /// What a process that compiles one component may use.
@@ -77,6 +78,25 @@ pub(super) struct NotCompiled {
     pub(super) lasting: bool,
 }
 
+/// How many threads may compile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Threads {
+    /// One a core.
+    All,
+    /// None but the process's first.
+    One,
+}
+
+/// How a process ended that was not refused, stopped or killed.
+enum Ended {
+    Made,
+    /// It panicked, saying this.
+    Panicked(String),
+}
+
+/// What the runtime exits with when a thread panics.
+const PANICKED: i32 = 101;
+
 /// What the process may say, in bytes.
 const MOST_SAID: u64 = 4 << 10;
 
@@ -95,8 +115,41 @@ impl Compiler {
     }
 
     /// Does this with these bytes, into this file.
+    ///
+    /// A compiler that panics may have been refused what it asked the machine for, a thread for
+    /// example: that says nothing of the component. So it is asked once more, to do it without
+    /// threads, and only what it fails on then is the component's.
     pub(super) fn make(&self, task: Task, bytes: &[u8], into: File) -> Result<(), NotCompiled> {
-        let started = self.start(task, bytes, into).map_err(|error| NotCompiled {
+        let unwritten = |error: io::Error| NotCompiled {
+            why: format!("the result cannot be written: {error}"),
+            lasting: false,
+        };
+        let again = into.try_clone().map_err(unwritten)?;
+        match self.attempt((task, Threads::All), bytes, into)? {
+            Ended::Panicked(_) => {}
+            Ended::Made => return Ok(()),
+        }
+        again
+            .set_len(0)
+            .and_then(|()| (&again).rewind())
+            .map_err(unwritten)?;
+        match self.attempt((task, Threads::One), bytes, again)? {
+            Ended::Made => Ok(()),
+            Ended::Panicked(said) => Err(NotCompiled {
+                why: format!("{} failed on it: {said}", task.words().1),
+                lasting: true,
+            }),
+        }
+    }
+
+    fn attempt(
+        &self,
+        how: (Task, Threads),
+        bytes: &[u8],
+        into: File,
+    ) -> Result<Ended, NotCompiled> {
+        let task = how.0;
+        let started = self.start(how, bytes, into).map_err(|error| NotCompiled {
             why: format!("the compile process cannot be started: {error}"),
             lasting: false,
         });
@@ -109,8 +162,9 @@ impl Compiler {
         match ended {
             Some(status) if status.success() => {
                 warn_once(&said);
-                Ok(())
+                Ok(Ended::Made)
             }
+            Some(status) if status.code() == Some(PANICKED) => Ok(Ended::Panicked(said)),
             Some(status) => Err(self.judge(task, status, &said)),
             None => Err(NotCompiled {
                 why: format!(
@@ -125,7 +179,12 @@ impl Compiler {
 
     /// Everything it gets and gives is a file in memory or on disk: no pipe that either side could
     /// block.
-    fn start(&self, task: Task, bytes: &[u8], into: File) -> io::Result<(Child, File)> {
+    fn start(
+        &self,
+        (task, threads): (Task, Threads),
+        bytes: &[u8],
+        into: File,
+    ) -> io::Result<(Child, File)> {
         let mut component = File::from(memfd_create("component", MemfdFlags::CLOEXEC)?);
         component.write_all(bytes)?;
         component.rewind()?;
@@ -138,6 +197,9 @@ impl Compiler {
             .arg(format!("--memory={}", self.limits.memory));
         if let Task::Compile(wasi) = task {
             command.arg(format!("--wasi={}", wasi.as_str()));
+        }
+        if threads == Threads::One {
+            command.arg("--alone");
         }
         let child = command
             .env_clear()
@@ -168,17 +230,28 @@ impl Compiler {
     }
 
     fn judge(&self, task: Task, status: ExitStatus, said: &str) -> NotCompiled {
-        /// What the runtime exits with when a thread panics.
-        const PANICKED: i32 = 101;
         let lasting = |why: String| NotCompiled { why, lasting: true };
         let (doing, who, _) = task.words();
         if status.code() == Some(i32::from(REFUSED)) {
             return lasting(said.to_owned());
         }
-        if status.code() == Some(PANICKED) {
-            return lasting(format!("{who} failed on it: {said}"));
-        }
         let signal = status.signal().and_then(Signal::from_named_raw);
+        let limit = match signal {
+            Some(Signal::XCPU) => less(Resource::Cpu, self.limits.cpu.as_secs()),
+            Some(Signal::XFSZ) => less(Resource::Fsize, MOST_WRITTEN),
+            Some(Signal::ABORT | Signal::SEGV | Signal::BUS) => {
+                less(Resource::Data, self.limits.memory) || less(Resource::As, u64::MAX)
+            }
+            _ => false,
+        };
+        if limit {
+            return NotCompiled {
+                why: format!(
+                    "{doing} takes more than this process's own limits leave for it ({status}); raise what `ulimit -a` shows, or compile it elsewhere: {said}"
+                ),
+                lasting: false,
+            };
+        }
         match signal {
             Some(Signal::XCPU) => lasting(format!(
                 "{doing} takes more than {} of processor time",
@@ -188,7 +261,7 @@ impl Compiler {
                 "{doing} takes more than {} of memory, or more stack than there is: {said}",
                 bytesize::ByteSize(self.limits.memory).display().iec()
             )),
-            Some(Signal::XFSZ | Signal::ILL | Signal::FPE | Signal::TRAP | Signal::SYS) => {
+            Some(Signal::XFSZ | Signal::ILL | Signal::FPE | Signal::TRAP) => {
                 lasting(format!("{who} failed on it ({status}): {said}"))
             }
             _ => NotCompiled {
@@ -199,6 +272,18 @@ impl Compiler {
             },
         }
     }
+}
+
+/// Whether whoever started this host gave it less of something than the compile process is to have:
+/// then that is what ran out. As nothing bounds address space but such a limit, any is one.
+fn less(resource: Resource, wanted: u64) -> bool {
+    let limit = getrlimit(resource);
+    // The soft limit of address space is taken over, all others are set anew.
+    let most = match resource {
+        Resource::As => limit.current,
+        _ => limit.maximum,
+    };
+    most.is_some_and(|most| most < wanted)
 }
 
 /// What the process said, on one line, without what would move a cursor.

@@ -14,7 +14,7 @@ use seccompiler::{
 };
 
 /// The largest file that it may write: what a component of the largest size compiles to, and room.
-const MOST_WRITTEN: u64 = 1 << 30;
+pub(super) const MOST_WRITTEN: u64 = 1 << 30;
 /// Open files: what it was given, and a few for the runtime's own look at the machine.
 const MOST_FILES: u64 = 16;
 /// Less urgent than everything that serves.

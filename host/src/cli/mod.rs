@@ -154,6 +154,9 @@ enum Command {
         /// For which engine. Without it: a component of a program of WASI preview 1.
         #[arg(long, value_parser = generation)]
         wasi: Option<Wasi>,
+        /// On one thread.
+        #[arg(long)]
+        alone: bool,
     },
 }
 
@@ -176,8 +179,14 @@ pub fn run() -> ExitCode {
         Err(error) => return unparsed(&error),
     };
     // Before there is a second thread: walls are put around this one.
-    if let Command::CompileChild { cpu, memory, wasi } = typed.command {
-        return catalog::compile_child(cpu, memory, wasi);
+    if let Command::CompileChild {
+        cpu,
+        memory,
+        wasi,
+        alone,
+    } = typed.command
+    {
+        return catalog::compile_child(cpu, memory, wasi, alone);
     }
     // Its words may be those of a guest.
     std::panic::set_hook(Box::new(|panic| {

@@ -9,7 +9,7 @@ use super::start::Opened;
 use super::table::{Table, grouped, numbers, red, short, size, table};
 use super::{Setting, out};
 use crate::call::Request;
-use crate::terms::{Bill, Content, Door, Fault, Outcome, ToolError};
+use crate::terms::{Bill, Content, Door, Fault, Outcome, ToolError, json};
 
 pub(super) async fn call(
     setting: &Setting,
@@ -18,6 +18,9 @@ pub(super) async fn call(
     bill: bool,
     caller: &str,
 ) -> anyhow::Result<ExitCode> {
+    if let Some(name) = json::named_twice(arguments.as_bytes()) {
+        bail!("an object in the arguments has the name {name:?} twice; say it once");
+    }
     let arguments = match serde_json::from_str(arguments).context("the arguments are not JSON")? {
         Value::Object(arguments) => arguments,
         _ => bail!(

@@ -127,7 +127,7 @@ fn judge_output(
     terms: &Terms<'_>,
     trace: &mut Trace,
 ) -> Result<Output, Fault> {
-    let size = size_of_output(&output);
+    let size = u64::try_from(size_of_output(&output)).unwrap_or(u64::MAX);
     if size > terms.most || output.contents.len() > CONTENTS {
         return Err(
             too_large(terms).detail(format!("{size} bytes in {} pieces", output.contents.len()))
@@ -169,7 +169,16 @@ fn too_large(terms: &Terms<'_>) -> Fault {
     )
 }
 
-fn size_of_output(output: &tools::Output) -> u64 {
+/// How long the parts of an answer are together, in bytes.
+#[must_use]
+pub fn size(answer: &Result<tools::Output, tools::ToolError>) -> usize {
+    match answer {
+        Ok(output) => size_of_output(output),
+        Err(error) => error.message.len() + error.data.as_ref().map_or(0, String::len),
+    }
+}
+
+fn size_of_output(output: &tools::Output) -> usize {
     let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
     let contents = output.contents.iter().map(|content| match content {
         tools::Content::Text(text) => text.len(),
@@ -179,8 +188,7 @@ fn size_of_output(output: &tools::Output) -> u64 {
             link.uri.len() + link.name.len() + optional
         }
     });
-    let size = contents.sum::<usize>() + length(&output.structured);
-    u64::try_from(size).unwrap_or(u64::MAX)
+    contents.sum::<usize>() + length(&output.structured)
 }
 
 /// Reads a guest's JSON, which has to have one reading. Secrets are taken out of the value, not of

@@ -14,6 +14,8 @@ use crate::terms::Limits;
 /// From one page, without which no memory exists, to the most the threat model allows: it is also
 /// how much one bulk instruction can touch without being interrupted.
 const MEMORY: RangeInclusive<u64> = 64 << 10..=1 << 30;
+/// From what a call without any grant may need, to as much as its own memory may be.
+const HOST_MEMORY: RangeInclusive<u64> = 1 << 20..=1 << 30;
 /// Ten trillion: about an hour of a fast core, as long as the longest deadline.
 const FUEL: RangeInclusive<u64> = 1..=10_000_000_000_000;
 /// Longer work is a job, not a call: no agent waits for it.
@@ -73,6 +75,7 @@ pub(super) fn read(table: Option<Table<'_>>, inherited: Limits, scope: Scope) ->
             .unwrap_or(*value);
     };
     bytes("memory", &mut limits.memory, MEMORY);
+    bytes("host_memory", &mut limits.host_memory, HOST_MEMORY);
     bytes("output", &mut limits.output, OUTPUT);
     bytes("request_body", &mut limits.request_body, REQUEST_BODY);
     bytes("response_body", &mut limits.response_body, RESPONSE_BODY);

@@ -114,6 +114,7 @@ fn limits_are_inherited_from_all_to_tool_to_function() {
     let manifest = good(EVERYTHING);
     let all = Limits {
         memory: 128 << 20,
+        host_memory: 24 << 20,
         fuel: 10_000_000_000,
         deadline: Duration::from_secs(90),
         concurrency: 8,

@@ -153,13 +153,16 @@ impl Sandbox {
 }
 
 /// An engine that compiles for the sandbox's of this generation and runs nothing: the same settings
-/// but for where instances are laid out, which no native code knows.
+/// but for where instances are laid out, and for `alone`, which compiles on the calling thread only:
+/// no native code knows of either.
 ///
 /// # Errors
 ///
 /// When this machine is not supported by Cranelift.
-pub fn compiling_engine(wasi: Wasi) -> Result<Engine, String> {
-    Engine::new(&code(wasi)).map_err(|error| format!("the compiler cannot start: {error:#}"))
+pub fn compiling_engine(wasi: Wasi, alone: bool) -> Result<Engine, String> {
+    let mut code = code(wasi);
+    code.parallel_compilation(!alone);
+    Engine::new(&code).map_err(|error| format!("the compiler cannot start: {error:#}"))
 }
 
 fn config(wasi: Wasi) -> Config {

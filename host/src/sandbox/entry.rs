@@ -2,13 +2,16 @@
 //! types of whatever it exports.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::I32Exit;
 
+use super::lanes::step_aside;
+use super::run::stopped;
 use super::state::Running;
-use super::typed::Typed;
+use super::typed::{Budget, Stop, Typed};
 use crate::capability::{BoundPre, tools};
 use crate::gate::Permit;
 use crate::terms::Fault;
@@ -17,6 +20,17 @@ use crate::terms::Fault;
 const CONTRACT: &str = "toolhost:tool/tools@0.1.0";
 /// The interface of programs, of either generation of WASI.
 const COMMANDS: [&str; 2] = ["wasi:cli/run@0.2.0", "wasi:cli/run@0.3.0"];
+
+/// The longest text of arguments, in bytes, that is made into values where the call is.
+const LONG_TEXT: usize = 64 << 10;
+
+/// How much of a result, in fuel, is written where the call is: some thousand values.
+const LONG: u64 = 500_000;
+
+/// How long the next calls of a caller begin aside when one of its calls gave back more. The engine
+/// takes a result over at once, which is some milliseconds for the largest: so a caller's calls do
+/// that to others now and then, not one after the other.
+const AWAY: Duration = Duration::from_millis(250);
 
 /// What a guest answered, or why its answer is none.
 pub(super) type Answer = Result<Result<tools::Output, tools::ToolError>, Fault>;
@@ -115,18 +129,54 @@ impl Foreign {
                 "the lock names a function that the component does not have",
             )));
         };
-        let arguments = match function.arguments(permit.arguments()) {
+        let (limits, deadline) = (&permit.spec().limits, permit.deadline());
+        let account = store.data().powers.account().clone();
+        let text = permit.arguments();
+        if text.len() > LONG_TEXT {
+            step_aside(Duration::ZERO).await;
+        }
+        let given = Budget::new(store.get_fuel()?, deadline, &account);
+        let arguments = function.read(text, &given);
+        store.set_fuel(given.left())?;
+        if let Some(why) = given.stopped() {
+            return Ok(Err(stopped(why, limits)));
+        }
+        let arguments = match arguments {
             Ok(arguments) => arguments,
             Err(fault) => return Ok(Err(fault)),
         };
+        // Before the guest runs, for it is all that bounds what its result is made into.
+        if let Some(counted) = function.counted(limits.host_memory.saturating_sub(account.held())) {
+            store.set_hostcall_fuel(usize::try_from(counted).unwrap_or(usize::MAX));
+        }
         let mut results = function.results();
         let instance = self.pre.instantiate_async(&mut *store).await?;
         let export = instance.get_func(&mut *store, function.index());
         let Some(export) = export else {
             return Ok(Err(Fault::internal("an export is gone")));
         };
-        export.call_async(store, &arguments, &mut results).await?;
-        Ok(function.answer(&results, permit.spec().limits.output))
+        export
+            .call_async(&mut *store, &arguments, &mut results)
+            .await?;
+        drop((arguments, given));
+
+        let fuel = store.get_fuel()?;
+        let write = |pause: u64| {
+            let budget = Budget::new(fuel, deadline, &account).pausing(pause);
+            let answer = function.write(&results, limits.output, &budget);
+            (answer, budget.stopped(), budget.left())
+        };
+        let mut written = write(LONG);
+        if written.1 == Some(Stop::Long) {
+            step_aside(AWAY).await;
+            written = write(u64::MAX);
+        }
+        let (answer, why, left) = written;
+        store.set_fuel(left)?;
+        Ok(match why {
+            Some(why) => Err(stopped(why, limits)),
+            None => answer,
+        })
     }
 
     async fn run(&self, store: &mut Store<Running>) -> wasmtime::Result<Answer> {

@@ -1,13 +1,21 @@
 //! Two lanes for calls. A call starts on the thread that asked for it, so a short one costs no
 //! hand-over. One that has burnt its fair share of processor time goes on in a second runtime
 //! whose threads the kernel runs only when nobody else wants to: loops cannot slow honest calls.
+//! There callers take turns by the processor time that they have used: see `turns`.
+//!
+//! Long work of the host's own for a call never is on the first lane either: the call steps aside
+//! before it, see [`step_aside`], or what cannot be stopped gets a thread, see [`Lanes::aside`].
 //!
 //! A call that nobody waits for any more is not dropped but cancelled: the rest of its future runs
 //! on the second lane, sees the token, and closes its books.
 
-use std::future::Future;
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -16,15 +24,24 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::run::panic_words;
+use super::seat::{InTurn, Lane};
+use crate::shares::Shares;
 use crate::terms::Fault;
 
 /// Processor time a call may use on the first lane. An ordinary call needs some tens of
 /// microseconds; an interpreter's a few hundred.
 const FAIR_SHARE: Duration = Duration::from_millis(2);
 
+/// Threads for work that cannot be stopped, over all callers.
+const ASIDES: u64 = 256;
+
 /// The second lane.
 pub struct Lanes {
     slow: Option<Runtime>,
+    lane: Lane,
+    /// Threads for work that cannot be stopped.
+    asides: Shares<Arc<str>>,
+    away: Arc<Away>,
 }
 
 impl Lanes {
@@ -59,23 +76,47 @@ impl Lanes {
             .enable_all()
             .build()
             .map_err(|error| Fault::internal(format!("the second lane cannot start: {error}")))?;
-        Ok(Self { slow: Some(slow) })
+        let each = u64::try_from(cores).unwrap_or(u64::MAX);
+        Ok(Self {
+            slow: Some(slow),
+            lane: Lane::new(cores),
+            asides: Shares::with_most(ASIDES, each),
+            away: Arc::default(),
+        })
     }
 
-    /// Does long work of the host's own on a thread of the second lane, in nobody's way. It is not
-    /// stopped when nobody waits for it any more.
+    /// Does long work of the host's own for this caller on a thread of the second lane, in nobody's
+    /// way. It is not stopped when nobody waits for it any more. A caller has as many such threads as
+    /// there are cores, and what they use counts when its calls take turns.
+    ///
+    /// # Errors
+    ///
+    /// When the work panics, or the lane is gone.
     pub async fn aside<T: Send + 'static>(
         &self,
+        caller: &Arc<str>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Fault> {
         let stopped = || Fault::internal("the second lane is not there any more");
         let slow = self.slow.as_ref().ok_or_else(stopped)?;
+        let place = self.asides.wait(caller, 1).await;
+        let place = place.map_err(Fault::internal)?;
+        let seat = self.lane.seat(caller);
+        let work = move || {
+            let _place = place;
+            seat.beside(work)
+        };
         let done = slow.handle().spawn_blocking(work).await;
         done.map_err(|error| Fault::internal(format!("work of the host's failed: {error}")))
     }
 
-    /// Runs a call to its end. `make` gets the token that says that nobody waits any more.
-    pub fn drive<T, F>(&self, make: impl FnOnce(CancellationToken) -> F) -> Drive<T>
+    /// Runs a call of this caller's to its end. `make` gets the token that says that nobody waits any
+    /// more.
+    pub fn drive<T, F>(
+        &self,
+        caller: &Arc<str>,
+        make: impl FnOnce(CancellationToken) -> F,
+    ) -> Drive<T>
     where
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
@@ -85,6 +126,9 @@ impl Lanes {
         Drive {
             stage: Stage::First(Box::pin(make(cancel.clone())), Duration::ZERO),
             cancel,
+            caller: Arc::clone(caller),
+            lane: self.lane.clone(),
+            away: Arc::clone(&self.away),
             slow,
         }
     }
@@ -99,10 +143,66 @@ impl Drop for Lanes {
     }
 }
 
+thread_local! {
+    /// What the call that is polled on this thread wants: to go on in the second lane, and that its
+    /// caller's next calls begin there for so long.
+    static ASIDE: Cell<Option<Duration>> = const { Cell::new(None) };
+}
+
+/// Goes on in the second lane: what comes next is long work of the host's own for this call. For
+/// `next` from now on the same caller's calls begin there too: this one held up the first lane
+/// before it could be known that it would. Costs nothing but a turn where the call is there already.
+pub async fn step_aside(next: Duration) {
+    let mut asked = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut asked, true) {
+            return Poll::Ready(());
+        }
+        ASIDE.set(Some(next));
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Callers whose calls begin in the second lane for a while.
+#[derive(Default)]
+struct Away {
+    /// Whether there may be any: the common case costs one look.
+    any: AtomicBool,
+    until: Mutex<BTreeMap<Arc<str>, Instant>>,
+}
+
+impl Away {
+    fn send(&self, caller: &Arc<str>, next: Duration) {
+        let mut until = self.until();
+        until.insert(Arc::clone(caller), Instant::now() + next);
+        self.any.store(true, Ordering::Release);
+    }
+
+    fn is(&self, caller: &str) -> bool {
+        if !self.any.load(Ordering::Acquire) {
+            return false;
+        }
+        let now = Instant::now();
+        let mut until = self.until();
+        until.retain(|_, until| *until > now);
+        self.any.store(!until.is_empty(), Ordering::Release);
+        until.contains_key(caller)
+    }
+
+    fn until(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Instant>> {
+        self.until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A call on its way, to be awaited. Dropping it cancels the call.
 pub struct Drive<T: Send + 'static> {
     stage: Stage<T>,
     cancel: CancellationToken,
+    caller: Arc<str>,
+    lane: Lane,
+    away: Arc<Away>,
     slow: Option<Handle>,
 }
 
@@ -117,8 +217,12 @@ impl<T: Send + 'static> Future for Drive<T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
+        if matches!(this.stage, Stage::First(..)) && this.away.is(&this.caller) {
+            this.change_lane();
+        }
         if let Stage::First(call, spent) = &mut this.stage {
             let start = Instant::now();
+            ASIDE.set(None);
             // A panic ends its call, not the door that asked for it.
             let polled = catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(context)));
             match polled {
@@ -134,8 +238,14 @@ impl<T: Send + 'static> Future for Drive<T> {
                 }
             }
             *spent += start.elapsed();
-            if *spent < FAIR_SHARE {
+            let aside = ASIDE.take();
+            if *spent < FAIR_SHARE && aside.is_none() {
                 return Poll::Pending;
+            }
+            if let Some(next) = aside
+                && !next.is_zero()
+            {
+                this.away.send(&this.caller, next);
             }
             this.change_lane();
         }
@@ -160,7 +270,8 @@ impl<T: Send + 'static> Drive<T> {
         if let Some(slow) = &self.slow
             && let Stage::First(call, _) = std::mem::replace(&mut self.stage, Stage::Over)
         {
-            self.stage = Stage::Second(slow.spawn(call));
+            let seat = self.lane.seat(&self.caller);
+            self.stage = Stage::Second(slow.spawn(InTurn::new(call, seat)));
         }
     }
 }
@@ -169,5 +280,71 @@ impl<T: Send + 'static> Drop for Drive<T> {
     fn drop(&mut self) {
         self.cancel.cancel();
         self.change_lane();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    fn here() -> String {
+        std::thread::current().name().unwrap_or_default().to_owned()
+    }
+
+    /// Where a call of this caller's begins, and where it is after it stepped aside.
+    async fn places(lanes: &Lanes, caller: &str, next: Duration) -> (String, String) {
+        let driven = lanes.drive(&caller.into(), |_| async move {
+            let first = here();
+            step_aside(next).await;
+            (first, here())
+        });
+        driven.await.expect("an end")
+    }
+
+    #[tokio::test]
+    async fn g71_long_work_of_the_hosts_is_never_on_the_first_lane() {
+        let lanes = Lanes::for_one().expect("lanes");
+        let own = here();
+        let long = Duration::from_secs(600);
+        let (first, then) = places(&lanes, "a", Duration::ZERO).await;
+        assert_eq!((first, then.as_str()), (own.clone(), "slow-lane"));
+        // It came too late for this one: the next ones begin there.
+        assert_eq!(places(&lanes, "a", long).await.0, own);
+        assert_eq!(places(&lanes, "a", long).await.0, "slow-lane");
+        assert_eq!(places(&lanes, "b", Duration::ZERO).await.0, own);
+        lanes.away.until().clear();
+        assert_eq!(places(&lanes, "a", Duration::ZERO).await.0, own);
+    }
+
+    /// A caller has as many threads for work that cannot be stopped as there are cores, another one
+    /// its own.
+    #[tokio::test]
+    async fn g73_work_that_cannot_be_stopped_is_bounded_by_caller() {
+        let lanes = Lanes::for_one().expect("lanes");
+        let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let (release, wait) = std::sync::mpsc::channel::<()>();
+        let wait = Arc::new(Mutex::new(wait));
+        let blocked: Vec<_> = (0..cores)
+            .map(|_| {
+                let wait = Arc::clone(&wait);
+                Box::pin(lanes.aside(&a, move || wait.lock().unwrap().recv().is_ok()))
+            })
+            .collect();
+        let mut blocked = futures_util::future::join_all(blocked);
+        assert!((&mut blocked).now_or_never().is_none());
+        let mut more = Box::pin(lanes.aside(&a, || ()));
+        assert!((&mut more).now_or_never().is_none());
+        lanes.aside(&b, || ()).await.expect("its own place");
+        assert!((&mut more).now_or_never().is_none());
+        drop(release);
+        for done in blocked.await {
+            done.expect("done");
+        }
+        more.await.expect("its turn");
     }
 }

@@ -6,10 +6,12 @@ mod entry;
 mod lanes;
 mod meter;
 mod run;
+mod seat;
 mod state;
+mod turns;
 mod typed;
 
 pub use engine::{Prepared, Sandbox, compiling_engine};
-pub use lanes::Lanes;
+pub use lanes::{Lanes, step_aside};
 pub use run::{Errand, Ran, guessing};
 pub use typed::{Function, LeftOut, Origin, Typed};

@@ -15,9 +15,11 @@ use super::engine::{Prepared, Sandbox, TICK};
 use super::entry::Entry;
 use super::meter::Meter;
 use super::state::Running;
+use super::typed::Stop;
 use crate::capability::service::secret::MOST_REDACTIONS;
 use crate::capability::{Charter, Equipment, Pen, Powers, tools};
 use crate::gate::Permit;
+use crate::shares::Exceeded;
 use crate::terms::{Bill, Code, Fault, Limits, Progress};
 
 /// A guest gives the thread back after this much fuel, some 30 to 100 microseconds of a core.
@@ -167,13 +169,9 @@ fn store(
     store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX));
     store.epoch_deadline_trap();
     // Twice, so that an answer somewhat beyond its limit is measured and named, not just stopped.
-    // A value of a typed function has up to forty bytes here, however small it is on the wire.
-    let answers = match prepared.typed() {
-        Some(_) => 16,
-        None => 2,
-    };
+    // What a function by its types gives back has a bound of its own: see `entry`.
     let hostcall = HOSTCALL
-        .max(limits.output.saturating_mul(answers))
+        .max(limits.output.saturating_mul(2))
         .max(limits.request_body);
     store.set_hostcall_fuel(usize::try_from(hostcall).unwrap_or(usize::MAX));
     store.set_max_component_handles(usize::try_from(limits.handles).unwrap_or(usize::MAX));
@@ -252,6 +250,36 @@ pub fn guessing() -> Fault {
     )
 }
 
+/// The conversion of a call's values did not come to its end.
+pub(super) fn stopped(why: Stop, limits: &Limits) -> Fault {
+    match why {
+        Stop::Fuel => out_of_fuel(limits),
+        Stop::Late => late(limits),
+        Stop::Memory => out_of_host_memory(limits),
+        Stop::Long => Fault::internal("a conversion paused and was not taken up again"),
+    }
+}
+
+fn out_of_fuel(limits: &Limits) -> Fault {
+    Fault::new(
+        Code::OutOfFuel,
+        format!(
+            "The tool used up its fuel of {}. Ask for less work in one call.",
+            limits.fuel
+        ),
+    )
+}
+
+fn out_of_host_memory(limits: &Limits) -> Fault {
+    Fault::new(
+        Code::OutOfHostMemory,
+        format!(
+            "The tool would make the host hold more for it than its limit `host_memory` of {}: headers, bodies, names, values and requests under way. Ask for less in one call.",
+            bytesize::ByteSize(limits.host_memory).display().iec()
+        ),
+    )
+}
+
 fn late(limits: &Limits) -> Fault {
     let deadline = humantime::format_duration(limits.deadline);
     Fault::new(
@@ -274,13 +302,7 @@ pub(super) fn panic_words(panic: &(dyn std::any::Any + Send)) -> &str {
 /// Reads the reason of a trap from its type, never from its text.
 fn fault(error: &wasmtime::Error, refused: bool, limits: &Limits) -> Fault {
     match error.downcast_ref::<Trap>() {
-        Some(Trap::OutOfFuel) => Fault::new(
-            Code::OutOfFuel,
-            format!(
-                "The tool used up its fuel of {}. Ask for less work in one call.",
-                limits.fuel
-            ),
-        ),
+        Some(Trap::OutOfFuel) => out_of_fuel(limits),
         Some(Trap::Interrupt) => late(limits),
         _ if error.downcast_ref::<PoolConcurrencyLimitError>().is_some() => Fault::new(
             Code::Busy,
@@ -290,6 +312,7 @@ fn fault(error: &wasmtime::Error, refused: bool, limits: &Limits) -> Fault {
             Code::StackOverflow,
             "The tool's stack overflowed: its recursion is too deep. Give it less deeply nested input.",
         ),
+        _ if error.downcast_ref::<Exceeded>().is_some() => out_of_host_memory(limits),
         _ if refused => Fault::new(
             Code::OutOfMemory,
             format!(

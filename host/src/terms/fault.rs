@@ -22,6 +22,8 @@ pub enum Code {
     OutOfFuel,
     /// The guest needed more memory, tables or instances than it was granted.
     OutOfMemory,
+    /// The host would have had to hold more for the guest, outside of its memory, than it may.
+    OutOfHostMemory,
     /// The call took longer than its deadline.
     DeadlineExceeded,
     /// The guest's stack overflowed.
@@ -62,7 +64,7 @@ pub enum Blame {
 
 impl Code {
     /// Every code, for tests and documentation.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::UnknownFunction,
         Self::InvalidArguments,
         Self::TooLarge,
@@ -70,6 +72,7 @@ impl Code {
         Self::Trapped,
         Self::OutOfFuel,
         Self::OutOfMemory,
+        Self::OutOfHostMemory,
         Self::DeadlineExceeded,
         Self::StackOverflow,
         Self::TooManyResources,
@@ -93,6 +96,7 @@ impl Code {
             Self::Trapped => "trapped",
             Self::OutOfFuel => "out-of-fuel",
             Self::OutOfMemory => "out-of-memory",
+            Self::OutOfHostMemory => "out-of-host-memory",
             Self::DeadlineExceeded => "deadline-exceeded",
             Self::StackOverflow => "stack-overflow",
             Self::TooManyResources => "too-many-resources",
@@ -116,6 +120,7 @@ impl Code {
             Self::Trapped
             | Self::OutOfFuel
             | Self::OutOfMemory
+            | Self::OutOfHostMemory
             | Self::DeadlineExceeded
             | Self::StackOverflow
             | Self::TooManyResources

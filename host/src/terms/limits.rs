@@ -11,6 +11,10 @@ use std::time::Duration;
 pub struct Limits {
     /// Sum of all linear memories, in bytes. It also bounds how long one bulk instruction can run.
     pub memory: u64,
+    /// What the host holds for the call outside of those memories, in bytes: header fields, bodies,
+    /// names and requests under way, listings, values as they are taken over. It does not count for
+    /// `memory`, so that how far a guest's own memory grows depends on the guest alone.
+    pub host_memory: u64,
     /// Wasmtime fuel, about one per instruction: 5 billion are some seconds of a core.
     pub fuel: u64,
     /// From admission to the answer, waiting for the outside included.
@@ -41,6 +45,7 @@ impl Limits {
     /// What a tool gets when the manifest says nothing.
     pub const DEFAULT: Self = Self {
         memory: 64 << 20,
+        host_memory: 16 << 20,
         fuel: 5_000_000_000,
         deadline: Duration::from_secs(10),
         concurrency: 16,

@@ -81,6 +81,7 @@ fn from_fault(fault: Fault) -> Answer {
         | Code::Trapped
         | Code::OutOfFuel
         | Code::OutOfMemory
+        | Code::OutOfHostMemory
         | Code::DeadlineExceeded
         | Code::StackOverflow
         | Code::TooManyResources

@@ -9,6 +9,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::terms::json;
+
 /// The largest message on one line, in bytes.
 pub(super) const MAX_LINE: usize = 4 << 20;
 
@@ -171,7 +173,20 @@ pub(super) fn examine(message: &[u8]) -> Result<Envelope<'_>, Refusal> {
             "Batches are not part of the protocol any more: send each message by itself.",
         ));
     }
-    serde_json::from_slice(message).map_err(|error| refusal_of(&error))
+    let envelope: Envelope<'_> =
+        serde_json::from_slice(message).map_err(|error| refusal_of(&error))?;
+    match json::named_twice(message) {
+        None => Ok(envelope),
+        Some(name) => Err(Refusal {
+            code: INVALID_REQUEST,
+            id: envelope.id(),
+            say: format!(
+                "An object in the message has the name {} twice; say it once.",
+                brief(format!("{name:?}"))
+            )
+            .into(),
+        }),
+    }
 }
 
 fn refusal_of(error: &serde_json::Error) -> Refusal {
@@ -314,5 +329,13 @@ mod tests {
         );
         let bare: Value = serde_json::from_slice(&Refusal::new(-1, "No.").to_json()).unwrap();
         assert!(bare.get("id").is_none());
+    }
+
+    #[test]
+    fn g75_a_name_that_is_there_twice_is_refused_by_its_name() {
+        let message = br#"{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"a","arguments":{"to":1,"t\u006f":2}}}"#;
+        let refusal = examine(message).expect_err("accepted");
+        assert_eq!(refusal.id, Some(3.into()));
+        assert!(refusal.say.contains("\"to\" twice"), "{}", refusal.say);
     }
 }

@@ -7,6 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde::ser::{Error, SerializeMap, Serializer};
 use wasmtime::component::Val;
 
+use super::budget::{Budget, wide};
 use super::read::Seed;
 use super::shape::Shape;
 use super::write::Out;
@@ -18,10 +19,13 @@ pub(super) fn read_object<'de, A: MapAccess<'de>>(
 ) -> Result<Val, A::Error> {
     let mut entries = Vec::new();
     while let Some(key) = object.next_key::<String>()? {
-        value.reader.count()?;
+        let reader = value.reader;
+        reader.may(reader.budget.value())?;
+        reader.may(reader.budget.hold(wide(key.capacity())))?;
         let read = object.next_value_seed(value);
-        let read = read.map_err(|error| value.reader.at(&key, error))?;
-        entries.push((Val::String(key), read));
+        let read = read.map_err(|error| reader.at(&key, error))?;
+        let entry = (Val::String(key), read);
+        reader.may(reader.budget.push(&mut entries, entry))?;
     }
     Ok(Val::Map(entries))
 }
@@ -36,7 +40,9 @@ pub(super) fn read_pairs<'de, A: SeqAccess<'de>>(
     loop {
         let read = pairs.next_element_seed(Pair { key, value });
         match read.map_err(|error| key.reader.at(entries.len(), error))? {
-            Some(entry) => entries.push(entry),
+            Some(entry) => key
+                .reader
+                .may(key.reader.budget.push(&mut entries, entry))?,
             None => return Ok(Val::Map(entries)),
         }
     }
@@ -83,11 +89,15 @@ impl<'de> Visitor<'de> for Pair<'_> {
 /// Writes a map. JSON keeps one value of a key, so a key that is there twice is no map.
 pub(super) fn write<S: Serializer>(
     json: S,
-    key: &Shape,
-    value: &Shape,
+    (key, value): &(Shape, Shape),
     entries: &[(Val, Val)],
+    budget: &Budget,
 ) -> Result<S::Ok, S::Error> {
-    let out = |shape, value| Out { shape, value };
+    let out = |shape, value| Out {
+        shape,
+        value,
+        budget,
+    };
     if !matches!(key, Shape::String) {
         let pairs = entries.iter();
         return json.collect_seq(pairs.map(|entry| (out(key, &entry.0), out(value, &entry.1))));

@@ -4,6 +4,8 @@
 //! It knows types and values. What a description says beyond the types, whoever reads the
 //! component's docs adds.
 
+mod budget;
+mod cost;
 mod map;
 mod names;
 mod read;
@@ -19,10 +21,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use wasmtime::Engine;
-use wasmtime::component::types::{ComponentFunc, ComponentItem, Type};
+use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex, Val};
 
-use self::shape::{Builder, Named, SCHEMA, Shape, Uncrossable};
+pub(super) use self::budget::{Budget, Stop};
+use self::cost::Ratio;
+use self::shape::{Builder, ByName, Named, Payload, SCHEMA, Shape, Uncrossable};
 use self::write::Unwritten;
 use crate::capability::tools;
 use crate::terms::{Code, Fault};
@@ -74,7 +78,7 @@ pub struct Function {
     /// Where it comes from.
     pub origin: Origin,
     index: ComponentExportIndex,
-    parameters: Vec<Named>,
+    parameters: ByName<Named>,
     result: Outcome,
 }
 
@@ -85,6 +89,8 @@ struct Outcome {
     fallible: bool,
     ok: Option<Shape>,
     error: Option<Shape>,
+    /// What it takes of the host's memory.
+    ratio: Option<Ratio>,
 }
 
 impl Typed {
@@ -244,20 +250,25 @@ impl Reader<'_> {
     }
 }
 
-fn types(ty: &ComponentFunc) -> Result<(Vec<Named>, Outcome), Uncrossable> {
+fn types(ty: &ComponentFunc) -> Result<(ByName<Named>, Outcome), Uncrossable> {
     let mut builder = Builder::new();
     let parameters = builder.parameters(ty.params())?;
-    let mut shape = |ty: Option<Type>| ty.map(|ty| builder.shape(&ty)).transpose();
-    let result = match ty.results().next() {
-        Some(Type::Result(result)) => Outcome {
+    let shape = ty.results().next().map(|ty| builder.shape(&ty));
+    let shape = shape.transpose()?;
+    let ratio = shape.as_ref().map(Ratio::of);
+    let plain = |payload: Payload| payload.map(|shape| *shape);
+    let result = match shape {
+        Some(Shape::Result(ok, error)) => Outcome {
             fallible: true,
-            ok: shape(result.ok())?,
-            error: shape(result.err())?,
+            ok: plain(ok),
+            error: plain(error),
+            ratio,
         },
         other => Outcome {
             fallible: false,
-            ok: shape(other)?,
+            ok: other,
             error: None,
+            ratio,
         },
     };
     if !builder.is_small() {
@@ -318,13 +329,24 @@ impl Function {
     ///
     /// `invalid-arguments`, saying where something else is expected.
     pub fn arguments(&self, text: &str) -> Result<Vec<Val>, Fault> {
-        read::arguments(&self.parameters, text).map_err(|mut why| {
+        self.read(text, &Budget::endless())
+    }
+
+    /// The same within a budget, which says whether it was the end of it.
+    pub(super) fn read(&self, text: &str, budget: &Budget) -> Result<Vec<Val>, Fault> {
+        read::arguments(&self.parameters, text, budget).map_err(|mut why| {
             why.truncate(why.floor_char_boundary(COMPLAINT));
             Fault::new(
                 Code::InvalidArguments,
                 format!("The arguments do not fit the function's types: {why}. Change them and call again."),
             )
         })
+    }
+
+    /// How much of a result the engine may take over as it counts it, so that it allocates no more
+    /// than `memory` bytes for it; none where there is no result.
+    pub(super) fn counted(&self, memory: u64) -> Option<u64> {
+        self.result.ratio.map(|ratio| ratio.counted(memory))
     }
 
     /// Room for what the function gives back.
@@ -344,11 +366,22 @@ impl Function {
         results: &[Val],
         most: u64,
     ) -> Result<Result<tools::Output, tools::ToolError>, Fault> {
+        self.write(results, most, &Budget::endless())
+    }
+
+    /// The same within a budget, which says whether it was the end of it.
+    pub(super) fn write(
+        &self,
+        results: &[Val],
+        most: u64,
+        budget: &Budget,
+    ) -> Result<Result<tools::Output, tools::ToolError>, Fault> {
         let unwritten = |error: Unwritten| match error {
             Unwritten::Long => Fault::new(
                 Code::OutputTooLarge,
                 "The tool's answer is larger than its limit. Ask for less in one call.",
             ),
+            Unwritten::Stopped(why) => Fault::internal(format!("a result stopped it: {why:?}")),
             Unwritten::Wrong(why) => Fault::new(
                 Code::InvalidOutput,
                 format!(
@@ -358,22 +391,30 @@ impl Function {
         };
         match (self.result.fallible, results) {
             (true, [Val::Result(Err(value))]) => {
-                let error = self.error(value.as_deref(), most).map_err(unwritten)?;
+                let error = self.error(value.as_deref(), most, budget);
+                let error = error.map_err(unwritten)?;
                 Ok(Err(error))
             }
             (true, [Val::Result(Ok(value))]) => {
-                let output = self.output(value.as_deref(), most).map_err(unwritten)?;
-                Ok(Ok(output))
+                let output = self.output(value.as_deref(), most, budget);
+                Ok(Ok(output.map_err(unwritten)?))
             }
-            (false, [value]) => Ok(Ok(self.output(Some(value), most).map_err(unwritten)?)),
-            (false, []) => Ok(Ok(self.output(None, most).map_err(unwritten)?)),
+            (false, [] | [_]) => {
+                let output = self.output(results.first(), most, budget);
+                Ok(Ok(output.map_err(unwritten)?))
+            }
             _ => Err(Fault::internal("a result is not of its function's type")),
         }
     }
 
-    fn output(&self, value: Option<&Val>, most: u64) -> Result<tools::Output, Unwritten> {
+    fn output(
+        &self,
+        value: Option<&Val>,
+        most: u64,
+        budget: &Budget,
+    ) -> Result<tools::Output, Unwritten> {
         let structured = match (&self.result.ok, value) {
-            (Some(shape), Some(value)) => Some(write::result(shape, value, most)?),
+            (Some(shape), Some(value)) => Some(write::result(shape, value, most, budget)?),
             _ => None,
         };
         Ok(tools::Output {
@@ -383,9 +424,14 @@ impl Function {
     }
 
     /// A case's name is the code: where it is one that agents know they can act on it.
-    fn error(&self, value: Option<&Val>, most: u64) -> Result<tools::ToolError, Unwritten> {
+    fn error(
+        &self,
+        value: Option<&Val>,
+        most: u64,
+        budget: &Budget,
+    ) -> Result<tools::ToolError, Unwritten> {
         let data = match (&self.result.error, value) {
-            (Some(shape), Some(value)) => Some(write::value(shape, value, most)?),
+            (Some(shape), Some(value)) => Some(write::value(shape, value, most, budget)?),
             _ => None,
         };
         let code = match value {

@@ -4,7 +4,7 @@
 //! (the bounds of a decimal string, base64). Whatever fails is told with its place and what was
 //! expected there, never with what was sent.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt;
 
 use base64::Engine as _;
@@ -13,24 +13,31 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::error::Category;
 use wasmtime::component::Val;
 
+use super::budget::{Budget, Stop, wide};
+use super::cost::{BOX, FIELD, SLOT, heap};
 use super::map;
-use super::shape::{Case, Int, Named, SAFE, Shape};
-use super::words::expected;
-
-/// Values of one call, at the most. Each has some forty bytes, so a short text could ask for much.
-const VALUES: u32 = 1 << 20;
+use super::shape::{ByName, Case, Int, Named, Payload, SAFE, Shape};
+use super::words::{expected, names};
 
 /// Reads a call's arguments, in the order of the parameters.
 ///
 /// # Errors
 ///
 /// Where something is not what it should be, and what it should be.
-pub(super) fn arguments(parameters: &[Named], text: &str) -> Result<Vec<Val>, String> {
+pub(super) fn arguments(
+    parameters: &ByName<Named>,
+    text: &str,
+    budget: &Budget,
+) -> Result<Vec<Val>, String> {
     let reader = Reader {
         trail: RefCell::default(),
         said: RefCell::default(),
-        left: Cell::new(VALUES),
+        budget,
     };
+    // The reader goes over all of it once, whatever it is.
+    if budget.text(text.len()).is_err() {
+        return Err(String::new());
+    }
     let mut json = serde_json::Deserializer::from_str(text);
     let fields = Fields {
         fields: parameters,
@@ -45,15 +52,15 @@ pub(super) fn arguments(parameters: &[Named], text: &str) -> Result<Vec<Val>, St
 }
 
 /// What all parts of one reading share.
-pub(super) struct Reader {
+pub(super) struct Reader<'a> {
     /// The place of the first mistake, innermost step first.
     trail: RefCell<Vec<String>>,
     /// What is wrong there.
     said: RefCell<Option<String>>,
-    left: Cell<u32>,
+    pub(super) budget: &'a Budget,
 }
 
-impl Reader {
+impl Reader<'_> {
     /// Notes the first mistake; what comes after it follows from it.
     pub(super) fn say<E: Error>(&self, what: impl Into<String>) -> E {
         self.said.borrow_mut().get_or_insert_with(|| what.into());
@@ -66,20 +73,9 @@ impl Reader {
         error
     }
 
-    pub(super) fn count<E: Error>(&self) -> Result<(), E> {
-        self.spend(1)
-    }
-
-    /// Counts so many values, or what takes as much room.
-    fn spend<E: Error>(&self, values: usize) -> Result<(), E> {
-        let values = u32::try_from(values).unwrap_or(u32::MAX);
-        match self.left.get().checked_sub(values) {
-            Some(left) => {
-                self.left.set(left);
-                Ok(())
-            }
-            None => Err(self.say(format!("must be smaller: one call takes {VALUES} values"))),
-        }
+    /// What the budget says. Why it says no, it keeps.
+    pub(super) fn may<E: Error>(&self, answer: Result<(), Stop>) -> Result<(), E> {
+        answer.map_err(|_| self.say("is too much for one call"))
     }
 
     fn complaint(&self, error: &serde_json::Error) -> String {
@@ -107,7 +103,7 @@ impl Reader {
 #[derive(Clone, Copy)]
 pub(super) struct Seed<'a> {
     pub(super) shape: &'a Shape,
-    pub(super) reader: &'a Reader,
+    pub(super) reader: &'a Reader<'a>,
 }
 
 impl<'a> Seed<'a> {
@@ -153,8 +149,12 @@ impl<'a> Seed<'a> {
             #[allow(clippy::cast_possible_truncation, reason = "the bounds are looked at")]
             Shape::F32 if (value as f32).is_finite() => Ok(Val::Float32(value as f32)),
             // `1.0` is an integer for JSON Schema.
-            #[allow(clippy::cast_possible_truncation, reason = "whole and small")]
-            Shape::Int(_) if value.fract() == 0.0 && value.abs() <= 9.0e15 => {
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_precision_loss,
+                reason = "whole, and no larger than what both kinds hold exactly"
+            )]
+            Shape::Int(_) if value.fract() == 0.0 && value.abs() <= SAFE as f64 => {
                 self.number(value as i128)
             }
             _ => Err(self.wrong()),
@@ -170,7 +170,7 @@ impl<'de> DeserializeSeed<'de> for Seed<'_> {
     type Value = Val;
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Val, D::Error> {
-        self.reader.count()?;
+        self.reader.may(self.reader.budget.value())?;
         let read = match self.shape {
             Shape::Option(_) => json.deserialize_option(self),
             _ => json.deserialize_any(self),
@@ -208,14 +208,20 @@ impl<'de> Visitor<'de> for Seed<'_> {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Val, E> {
         match self.shape {
-            Shape::String => Ok(Val::String(text.to_owned())),
+            Shape::String => {
+                self.hold(heap(wide(text.len())))?;
+                Ok(Val::String(text.to_owned()))
+            }
             _ => self.word(text),
         }
     }
 
     fn visit_string<E: Error>(self, text: String) -> Result<Val, E> {
         match self.shape {
-            Shape::String => Ok(Val::String(text)),
+            Shape::String => {
+                self.hold(wide(text.capacity()))?;
+                Ok(Val::String(text))
+            }
             _ => self.word(&text),
         }
     }
@@ -236,9 +242,10 @@ impl<'de> Visitor<'de> for Seed<'_> {
             return Err(self.wrong());
         };
         let inner = self.of(inner);
+        self.hold(BOX)?;
         let value = if inner.shape.takes_null() {
             json.deserialize_map(Only {
-                cases: &[("some", Some(inner.shape))],
+                cases: Cases::Some(inner.shape),
                 reader: self.reader,
             })?
             .1
@@ -256,12 +263,13 @@ impl<'de> Visitor<'de> for Seed<'_> {
                     .next_element_seed(self.of(element))
                     .map_err(|error| self.reader.at(values.len(), error))?
                 {
-                    values.push(value);
+                    self.push(&mut values, value)?;
                 }
                 Ok(Val::List(values))
             }
             Shape::Map(entry) => map::read_pairs(self.of(&entry.0), self.of(&entry.1), seq),
             Shape::Tuple(elements) => {
+                self.hold(SLOT.saturating_mul(wide(elements.len())))?;
                 let mut values = Vec::with_capacity(elements.len());
                 for element in elements {
                     let next = seq.next_element_seed(self.of(element));
@@ -275,11 +283,16 @@ impl<'de> Visitor<'de> for Seed<'_> {
             }
             Shape::Flags(names) => {
                 let mut flags: Vec<String> = Vec::new();
+                let mut set = vec![false; names.len()];
                 while let Some(flag) = seq.next_element::<String>()? {
-                    if flags.contains(&flag) || !names.iter().any(|name| **name == *flag) {
-                        return Err(self.wrong());
+                    self.reader.may(self.reader.budget.value())?;
+                    let place = names.place(&flag).and_then(|place| set.get_mut(place));
+                    match place {
+                        Some(place) if !*place => *place = true,
+                        _ => return Err(self.wrong()),
                     }
-                    flags.push(flag);
+                    self.hold(wide(flag.capacity()))?;
+                    self.push(&mut flags, flag)?;
                 }
                 Ok(Val::Flags(flags))
             }
@@ -295,23 +308,21 @@ impl<'de> Visitor<'de> for Seed<'_> {
             }
             Shape::Record(fields) => Fields { fields, reader }.visit_map(object).map(Val::Record),
             Shape::Variant(cases) => {
-                let cases: Vec<(&str, Option<&Shape>)> = cases
-                    .iter()
-                    .filter_map(|case| Some((&*case.name, Some(case.payload.as_deref()?))))
-                    .collect();
                 let only = Only {
-                    cases: &cases,
+                    cases: Cases::Variant(cases),
                     reader,
                 };
                 let (case, value) = only.visit_map(object)?;
+                self.hold(wide(case.capacity()) + BOX)?;
                 Ok(Val::Variant(case, value.map(Box::new)))
             }
             Shape::Result(ok, error) => {
                 let only = Only {
-                    cases: &[("ok", ok.as_deref()), ("error", error.as_deref())],
+                    cases: Cases::Result(ok, error),
                     reader,
                 };
                 let (case, value) = only.visit_map(object)?;
+                self.hold(BOX)?;
                 let value = value.map(Box::new);
                 Ok(Val::Result(if case == "ok" {
                     Ok(value)
@@ -325,6 +336,14 @@ impl<'de> Visitor<'de> for Seed<'_> {
 }
 
 impl Seed<'_> {
+    fn hold<E: Error>(self, bytes: u64) -> Result<(), E> {
+        self.reader.may(self.reader.budget.hold(bytes))
+    }
+
+    fn push<T, E: Error>(self, list: &mut Vec<T>, element: T) -> Result<(), E> {
+        self.reader.may(self.reader.budget.push(list, element))
+    }
+
     /// A text that stands for something else.
     fn word<E: Error>(self, text: &str) -> Result<Val, E> {
         match self.shape {
@@ -335,10 +354,12 @@ impl Seed<'_> {
                     _ => Err(self.wrong()),
                 }
             }
-            Shape::Enum(names) if names.iter().any(|name| **name == *text) => {
+            Shape::Enum(names) if names.place(text).is_some() => {
+                self.hold(heap(wide(text.len())))?;
                 Ok(Val::Enum(text.to_owned()))
             }
-            Shape::Variant(cases) if cases.iter().any(|case| is_bare(case, text)) => {
+            Shape::Variant(cases) if cases.find(text).is_some_and(is_bare) => {
+                self.hold(heap(wide(text.len())))?;
                 Ok(Val::Variant(text.to_owned(), None))
             }
             Shape::Int(int) if int.is_wide() && is_decimal(text) => {
@@ -346,15 +367,12 @@ impl Seed<'_> {
                 self.integer(*int, value)
             }
             Shape::Bytes => {
+                // A byte is a value of the engine's.
+                let most = wide(text.len() / 4 * 3);
+                self.hold(most.saturating_mul(SLOT + 1))?;
                 let bytes = STANDARD.decode(text).map_err(|_| self.wrong::<E>())?;
-                let most = usize::try_from(self.reader.left.get()).unwrap_or(usize::MAX);
-                if bytes.len() > most {
-                    return Err(self.reader.say(format!(
-                        "must be smaller: one call takes {VALUES} values, a byte is one"
-                    )));
-                }
-                let left = most - bytes.len();
-                self.reader.left.set(u32::try_from(left).unwrap_or(0));
+                self.reader.may(self.reader.budget.text(bytes.len()))?;
+                self.reader.budget.free(most);
                 Ok(Val::List(bytes.into_iter().map(Val::U8).collect()))
             }
             _ => Err(self.wrong()),
@@ -362,8 +380,8 @@ impl Seed<'_> {
     }
 }
 
-fn is_bare(case: &Case, name: &str) -> bool {
-    case.payload.is_none() && *case.name == *name
+const fn is_bare(case: &Case) -> bool {
+    case.payload.is_none()
 }
 
 /// Digits, a minus before them where there is one, and nothing else that a parser might take.
@@ -374,8 +392,8 @@ fn is_decimal(text: &str) -> bool {
 
 /// The fields of a record, in the type's order whatever the order of the text.
 struct Fields<'a> {
-    fields: &'a [Named],
-    reader: &'a Reader,
+    fields: &'a ByName<Named>,
+    reader: &'a Reader<'a>,
 }
 
 impl<'de> Visitor<'de> for Fields<'_> {
@@ -387,14 +405,16 @@ impl<'de> Visitor<'de> for Fields<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let Self { fields, reader } = self;
+        reader.may(reader.budget.hold(FIELD.saturating_mul(wide(fields.len()))))?;
         // A field without its name is not there yet: types have no empty names.
-        let mut values: Self::Value = Vec::new();
+        let mut values: Self::Value = Vec::with_capacity(fields.len());
         values.resize_with(fields.len(), || (String::new(), Val::Option(None)));
         let mut likely = 0;
         while let Some(index) = map.next_key_seed(Key { fields, likely })? {
             let (Some(field), Some((name, value))) = (fields.get(index), values.get_mut(index))
             else {
-                return Err(reader.say(format!("must have no properties but {}", names(fields))));
+                let names = names(fields.iter().map(|field| &*field.name));
+                return Err(reader.say(format!("must have no properties but {names}")));
             };
             if !name.is_empty() {
                 return Err(reader.say(format!("has `{}` twice", field.name)));
@@ -405,6 +425,7 @@ impl<'de> Visitor<'de> for Fields<'_> {
             };
             let read = map.next_value_seed(seed);
             *value = read.map_err(|error| reader.at(&field.name, error))?;
+            reader.may(reader.budget.hold(heap(wide(field.name.len()))))?;
             field.name.as_ref().clone_into(name);
             likely = index + 1;
         }
@@ -413,7 +434,8 @@ impl<'de> Visitor<'de> for Fields<'_> {
                 _ if !name.is_empty() => {}
                 // A short text may leave out much.
                 Shape::Option(_) => {
-                    reader.spend(1 + field.name.len() / 64)?;
+                    reader.may(reader.budget.value())?;
+                    reader.may(reader.budget.hold(heap(wide(field.name.len()))))?;
                     field.name.as_ref().clone_into(name);
                 }
                 _ => return Err(reader.say(format!("must have `{}`", field.name))),
@@ -423,18 +445,9 @@ impl<'de> Visitor<'de> for Fields<'_> {
     }
 }
 
-fn names(fields: &[Named]) -> String {
-    let names: Vec<String> = fields
-        .iter()
-        .take(20)
-        .map(|field| format!("`{}`", field.name))
-        .collect();
-    names.join(", ")
-}
-
 /// The place of a field's name, most likely behind the one before. Beyond the last: an unknown name.
 struct Key<'a> {
-    fields: &'a [Named],
+    fields: &'a ByName<Named>,
     likely: usize,
 }
 
@@ -458,15 +471,50 @@ impl Visitor<'_> for Key<'_> {
         if self.fields.get(self.likely).is_some_and(is) {
             return Ok(self.likely);
         }
-        let place = self.fields.iter().position(is);
+        let place = self.fields.place(name);
         Ok(place.unwrap_or(self.fields.len()))
     }
 }
 
 /// An object with one property, which says which case it is.
 struct Only<'a> {
-    cases: &'a [(&'a str, Option<&'a Shape>)],
-    reader: &'a Reader,
+    cases: Cases<'a>,
+    reader: &'a Reader<'a>,
+}
+
+/// The cases that are written as such an object.
+#[derive(Clone, Copy)]
+enum Cases<'a> {
+    Some(&'a Shape),
+    Variant(&'a ByName<Case>),
+    Result(&'a Payload, &'a Payload),
+}
+
+impl<'a> Cases<'a> {
+    /// What the case of this name carries, if there is one.
+    fn find(self, name: &str) -> Option<Option<&'a Shape>> {
+        match self {
+            Self::Some(inner) => (name == "some").then_some(Some(inner)),
+            Self::Variant(cases) => {
+                let payload = cases.find(name)?.payload.as_deref()?;
+                Some(Some(payload))
+            }
+            Self::Result(ok, _) if name == "ok" => Some(ok.as_deref()),
+            Self::Result(_, error) if name == "error" => Some(error.as_deref()),
+            Self::Result(..) => None,
+        }
+    }
+
+    fn names(self) -> String {
+        match self {
+            Self::Some(_) => names(["some"].into_iter()),
+            Self::Result(..) => names(["ok", "error"].into_iter()),
+            Self::Variant(all) => {
+                let carrying = all.iter().filter(|case| !is_bare(case));
+                names(carrying.map(|case| &*case.name))
+            }
+        }
+    }
 }
 
 impl<'de> Visitor<'de> for Only<'_> {
@@ -478,17 +526,11 @@ impl<'de> Visitor<'de> for Only<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let wrong = || {
-            let names: Vec<String> = self
-                .cases
-                .iter()
-                .map(|(name, _)| format!("`{name}`"))
-                .collect();
-            let what = format!("must have exactly one property of {}", names.join(", "));
+            let what = format!("must have exactly one property of {}", self.cases.names());
             self.reader.say::<A::Error>(what)
         };
         let name = map.next_key::<String>()?.ok_or_else(wrong)?;
-        let known = self.cases.iter().find(|(known, _)| *known == name);
-        let (_, payload) = known.ok_or_else(wrong)?;
+        let payload = self.cases.find(&name).ok_or_else(wrong)?;
         let value = match payload {
             Some(shape) => {
                 let seed = Seed {

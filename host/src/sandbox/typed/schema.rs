@@ -52,10 +52,10 @@ fn schema(shape: &Shape) -> Value {
         Shape::Record(fields) => record(fields),
         Shape::Tuple(elements) => tuple(elements.iter()),
         Shape::Variant(cases) => variant(cases),
-        Shape::Enum(names) => json!({ "enum": names }),
+        Shape::Enum(names) => json!({ "enum": **names }),
         Shape::Flags(names) => json!({
             "type": "array",
-            "items": { "enum": names },
+            "items": { "enum": **names },
             "uniqueItems": true,
         }),
         Shape::Option(inner) if inner.takes_null() => {

@@ -4,9 +4,11 @@
 //! WIT types do not recurse, but they share: a few lines can name a tree of astronomical size. So
 //! the tree is built under a budget.
 
+use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
-use wasmtime::component::types::{Field, Type};
+use wasmtime::component::types::{self, Field, Type};
 
 /// How deep types may be nested: what a schema validator, a JSON reader and a model still follow.
 const DEPTH: u32 = 48;
@@ -36,15 +38,15 @@ pub(super) enum Shape {
     /// Values by key.
     Map(Box<(Shape, Shape)>),
     /// Fields by name, in the type's order.
-    Record(Vec<Named>),
+    Record(ByName<Named>),
     /// Values by place.
     Tuple(Vec<Shape>),
     /// One of several cases, each with or without a value.
-    Variant(Vec<Case>),
+    Variant(ByName<Case>),
     /// One of several names.
-    Enum(Vec<Arc<str>>),
+    Enum(ByName<Arc<str>>),
     /// Any of several names.
-    Flags(Vec<Arc<str>>),
+    Flags(ByName<Arc<str>>),
     /// A value or none.
     Option(Box<Shape>),
     /// A value or an error, either of which may be empty.
@@ -66,6 +68,79 @@ pub(super) struct Named {
 pub(super) struct Case {
     pub(super) name: Arc<str>,
     pub(super) payload: Payload,
+}
+
+/// What has a name.
+pub(super) trait Name {
+    fn name(&self) -> &Arc<str>;
+}
+
+impl Name for Named {
+    fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+}
+
+impl Name for Case {
+    fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+}
+
+impl Name for Arc<str> {
+    fn name(&self) -> &Arc<str> {
+        self
+    }
+}
+
+/// Fields, cases or names in the type's order, each found by its name at the same cost however many
+/// there are: every value of the type asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ByName<T> {
+    all: Vec<T>,
+    /// Where each is; nothing where there are so few that looking through them is faster.
+    places: HashMap<Arc<str>, usize>,
+}
+
+/// So many names are looked through.
+const FEW: usize = 8;
+
+impl<T: Name> ByName<T> {
+    /// Where the one of this name is.
+    pub(super) fn place(&self, name: &str) -> Option<usize> {
+        if self.all.len() <= FEW {
+            return self.all.iter().position(|one| **one.name() == *name);
+        }
+        self.places.get(name).copied()
+    }
+
+    /// The one of this name.
+    pub(super) fn find(&self, name: &str) -> Option<&T> {
+        self.all.get(self.place(name)?)
+    }
+}
+
+impl<T: Name> FromIterator<T> for ByName<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(all: I) -> Self {
+        let all: Vec<T> = all.into_iter().collect();
+        let names = all.iter().map(|one| Arc::clone(one.name()));
+        let places = match all.len() {
+            ..=FEW => HashMap::new(),
+            _ => names
+                .enumerate()
+                .map(|(place, name)| (name, place))
+                .collect(),
+        };
+        Self { all, places }
+    }
+}
+
+impl<T> Deref for ByName<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.all
+    }
 }
 
 /// The integers.
@@ -187,15 +262,14 @@ impl Builder {
                 Shape::Tuple(tuple.types().map(element).collect::<Result<_, _>>()?)
             }
             Type::Variant(variant) => {
-                let mut cases = Vec::new();
-                for case in variant.cases() {
+                let case = |case: types::Case<'_>| {
                     self.spend_name(case.name)?;
-                    cases.push(Case {
+                    Ok(Case {
                         name: case.name.into(),
                         payload: self.payload(case.ty, inner)?,
-                    });
-                }
-                Shape::Variant(cases)
+                    })
+                };
+                Shape::Variant(variant.cases().map(case).collect::<Result<_, _>>()?)
             }
             Type::Enum(names) => Shape::Enum(self.names(names.names())?),
             Type::Flags(names) => Shape::Flags(self.names(names.names())?),
@@ -229,7 +303,7 @@ impl Builder {
     pub(super) fn parameters<'a>(
         &mut self,
         parameters: impl Iterator<Item = (&'a str, Type)>,
-    ) -> Result<Vec<Named>, Uncrossable> {
+    ) -> Result<ByName<Named>, Uncrossable> {
         parameters
             .map(|(name, ty)| self.named(name, &ty, 0))
             .collect()
@@ -243,7 +317,7 @@ impl Builder {
     fn names<'a>(
         &mut self,
         names: impl Iterator<Item = &'a str>,
-    ) -> Result<Vec<Arc<str>>, Uncrossable> {
+    ) -> Result<ByName<Arc<str>>, Uncrossable> {
         names
             .map(|name| {
                 self.spend_name(name)?;

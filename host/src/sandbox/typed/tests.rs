@@ -3,7 +3,9 @@
 use arbitrary::Unstructured;
 use wasmtime::component::Val;
 
-use super::shape::{Case, Int, Named, Payload, Shape};
+use super::budget::Budget;
+use super::cost::{BOX, FIELD, Ratio, SLOT, heap};
+use super::shape::{ByName, Case, Int, Named, Payload, Shape};
 use super::{read, schema, write};
 
 const INTS: [Int; 8] = [
@@ -51,7 +53,7 @@ fn shape(u: &mut Unstructured<'_>, depth: u32) -> Drawn<Shape> {
     })
 }
 
-fn fields(u: &mut Unstructured<'_>, depth: u32) -> Drawn<Vec<Named>> {
+fn fields(u: &mut Unstructured<'_>, depth: u32) -> Drawn<ByName<Named>> {
     many(u, |u, index| {
         Ok(Named {
             name: format!("field-{index}").into(),
@@ -68,10 +70,10 @@ fn payload(u: &mut Unstructured<'_>, depth: u32) -> Drawn<Payload> {
     })
 }
 
-fn many<T>(
+fn many<T, All: FromIterator<T>>(
     u: &mut Unstructured<'_>,
     mut one: impl FnMut(&mut Unstructured<'_>, usize) -> Drawn<T>,
-) -> Drawn<Vec<T>> {
+) -> Drawn<All> {
     let count = u.int_in_range(1..=4)?;
     (0..count).map(|index| one(u, index)).collect()
 }
@@ -139,7 +141,7 @@ fn value(u: &mut Unstructured<'_>, shape: &Shape) -> Drawn<Val> {
         Shape::Enum(names) => Val::Enum(u.choose(names)?.to_string()),
         Shape::Flags(names) => {
             let mut flags = Vec::new();
-            for name in names {
+            for name in &**names {
                 if u.arbitrary()? {
                     flags.push(name.to_string());
                 }
@@ -183,7 +185,7 @@ fn whatever_the_types_what_is_written_is_read_and_fits_the_schema() {
         };
         deep += usize::from(format!("{record:?}").len() > 400);
         let whole = Val::Record(values.clone());
-        let text = write::value(&record, &whole, 1 << 20)
+        let text = write::value(&record, &whole, 1 << 20, &Budget::endless())
             .unwrap_or_else(|error| unreachable!("{record:?} {whole:?}: {error}"));
         let json: serde_json::Value =
             serde_json::from_str(&text).unwrap_or_else(|error| unreachable!("{text}: {error}"));
@@ -191,7 +193,7 @@ fn whatever_the_types_what_is_written_is_read_and_fits_the_schema() {
         let validator = jsonschema::draft202012::new(&schema)
             .unwrap_or_else(|error| unreachable!("{schema}: {error}"));
         assert!(validator.is_valid(&json), "{text} does not fit {schema}");
-        let back = read::arguments(&parameters, &text);
+        let back = read::arguments(&parameters, &text, &Budget::endless());
         let values: Vec<Val> = values.into_iter().map(|(_, value)| value).collect();
         assert_eq!(back.as_ref(), Ok(&values), "{text}");
     }
@@ -213,12 +215,12 @@ fn whatever_text_comes_in_nothing_panics() {
         };
         let other = Shape::Record(other);
         if let Ok(foreign) = value(&mut u, &other)
-            && let Ok(text) = write::value(&other, &foreign, 1 << 20)
+            && let Ok(text) = write::value(&other, &foreign, 1 << 20, &Budget::endless())
         {
             // The values of another function, whole and cut off.
-            let _ = read::arguments(&one, &text);
+            let _ = read::arguments(&one, &text, &Budget::endless());
             let cut = text.floor_char_boundary(text.len() / 2);
-            assert!(read::arguments(&one, &text[..cut]).is_err());
+            assert!(read::arguments(&one, &text[..cut], &Budget::endless()).is_err());
         }
     }
 }
@@ -226,24 +228,94 @@ fn whatever_text_comes_in_nothing_panics() {
 #[test]
 fn an_answer_ends_at_its_limit() {
     let text = Val::String("x".repeat(100));
-    assert!(write::result(&Shape::String, &text, 100).is_err());
-    assert!(write::result(&Shape::String, &text, 113).is_ok());
+    let written = |most| write::result(&Shape::String, &text, most, &Budget::endless());
+    assert!(written(100).is_err());
+    assert!(written(113).is_ok());
 }
 
-/// What a text leaves out takes room as well.
-#[test]
-fn fields_that_are_left_out_are_counted() {
-    let optional = |index: u32| Named {
-        name: format!("field-{index}").into(),
-        shape: Shape::Option(Box::new(Shape::Bool)),
+/// What the engine counts as it makes a value, beyond the place where it stands.
+fn counted(value: &Val) -> u64 {
+    let slots =
+        |values: &[Val]| SLOT * values.len() as u64 + values.iter().map(counted).sum::<u64>();
+    let carried = |inner: &Option<Box<Val>>| inner.as_ref().map_or(0, |one| SLOT + counted(one));
+    match value {
+        Val::String(text) | Val::Enum(text) => text.len() as u64,
+        Val::List(values) | Val::Tuple(values) => slots(values),
+        Val::Map(entries) => entries
+            .iter()
+            .map(|(key, value)| 2 * SLOT + counted(key) + counted(value))
+            .sum(),
+        Val::Record(fields) => fields
+            .iter()
+            .map(|(name, value)| SLOT + name.len() as u64 + counted(value))
+            .sum(),
+        Val::Variant(name, inner) => name.len() as u64 + carried(inner),
+        Val::Option(inner) | Val::Result(Ok(inner) | Err(inner)) => carried(inner),
+        Val::Flags(names) => names.iter().map(|name| name.len() as u64).sum(),
+        _ => 0,
+    }
+}
+
+/// What it allocates meanwhile: vectors that grow one by one have room for four, and double.
+fn allocated(value: &Val) -> u64 {
+    let room = |count: usize, each: u64| match count {
+        0 => 0,
+        _ => each * count.next_power_of_two().max(4) as u64,
     };
-    let record = Shape::Record((0..100).map(optional).collect());
-    let parameters = [Named {
-        name: "rows".into(),
-        shape: Shape::List(Box::new(record)),
-    }];
-    let rows = |count: usize| format!(r#"{{"rows":[{}]}}"#, vec!["{}"; count].join(","));
-    assert!(read::arguments(&parameters, &rows(1_000)).is_ok());
-    let said = read::arguments(&parameters, &rows(11_000));
-    assert!(said.is_err_and(|said| said.contains("must be smaller")));
+    let carried = |inner: &Option<Box<Val>>| inner.as_ref().map_or(0, |one| BOX + allocated(one));
+    let text = |text: &str| heap(text.len() as u64);
+    match value {
+        Val::String(value) | Val::Enum(value) => text(value),
+        Val::List(values) | Val::Tuple(values) => {
+            room(values.len(), SLOT) + values.iter().map(allocated).sum::<u64>()
+        }
+        Val::Map(entries) => entries
+            .iter()
+            .map(|(key, value)| 2 * SLOT + allocated(key) + allocated(value))
+            .sum(),
+        Val::Record(fields) => {
+            let fields_of = |(name, value): &(String, Val)| text(name) + allocated(value);
+            room(fields.len(), FIELD) + fields.iter().map(fields_of).sum::<u64>()
+        }
+        Val::Variant(name, inner) => text(name) + carried(inner),
+        Val::Option(inner) | Val::Result(Ok(inner) | Err(inner)) => carried(inner),
+        Val::Flags(names) => {
+            room(names.len(), 24) + names.iter().map(|name| text(name)).sum::<u64>()
+        }
+        _ => 0,
+    }
+}
+
+/// Whatever the type and the value: where the engine has counted no more than it may, no more than
+/// was meant has been allocated.
+#[test]
+fn g70_no_value_takes_more_than_its_type_says() {
+    let mut seen = 0;
+    for seed in 0..4_000_u32 {
+        let mut bytes = vec![0; 4_096];
+        blake3::Hasher::new()
+            .update(b"cost")
+            .update(&seed.to_le_bytes())
+            .finalize_xof()
+            .fill(&mut bytes);
+        let mut u = Unstructured::new(&bytes);
+        let Ok(shape) = shape(&mut u, 4) else {
+            continue;
+        };
+        let ratio = Ratio::of(&shape);
+        for _ in 0..8 {
+            let Ok(value) = value(&mut u, &shape) else {
+                break;
+            };
+            let (counted, allocated) = (counted(&value), allocated(&value));
+            seen += usize::from(counted > 100);
+            // The largest bound that this value does not fit in.
+            let fits = allocated.saturating_sub(1);
+            assert!(
+                allocated == 0 || ratio.counted(fits) <= counted,
+                "{shape:?}: {counted} counted, {allocated} allocated, {ratio:?}"
+            );
+        }
+    }
+    assert!(seen > 500, "only {seen} values of some size");
 }

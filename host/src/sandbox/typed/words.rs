@@ -59,3 +59,9 @@ fn listed(names: &[Arc<str>]) -> String {
         .collect();
     names.join(", ")
 }
+
+/// The first of these names, each in backticks.
+pub(super) fn names<'a>(all: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<String> = all.take(20).map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}

@@ -8,9 +8,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde::ser::{Error, Serialize, SerializeMap, Serializer};
 use wasmtime::component::Val;
 
+use super::budget::{Budget, Stop, wide};
+use super::cost::{BOX, FIELD, SLOT, heap};
 use super::map;
 use super::schema::RESULT;
 use super::shape::{Payload, SAFE, Shape};
+
+/// A text where it stands, as a flag's name does.
+const TEXT: u64 = size_of::<String>() as u64;
 
 /// Why there is no JSON.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +23,9 @@ pub(super) enum Unwritten {
     /// It is longer than it may be.
     #[error("it is too long")]
     Long,
+    /// It is more work, or takes more memory, than it may.
+    #[error("it is too much")]
+    Stopped(Stop),
     /// What has no form in JSON.
     #[error("{0}")]
     Wrong(String),
@@ -25,42 +33,83 @@ pub(super) enum Unwritten {
 
 /// Writes a function's result: a record as it is, anything else as the property `result` of an
 /// object. `most` is the longest text, in bytes.
-pub(super) fn result(shape: &Shape, value: &Val, most: u64) -> Result<String, Unwritten> {
+pub(super) fn result(
+    shape: &Shape,
+    value: &Val,
+    most: u64,
+    budget: &Budget,
+) -> Result<String, Unwritten> {
+    let out = Out {
+        shape,
+        value,
+        budget,
+    };
     match shape {
-        Shape::Record(_) => text(&Out { shape, value }, most),
-        _ => text(&Wrapped(Out { shape, value }), most),
+        Shape::Record(_) => text(&out, most, budget),
+        _ => text(&Wrapped(out), most, budget),
     }
 }
 
 /// Writes a value as it is.
-pub(super) fn value(shape: &Shape, value: &Val, most: u64) -> Result<String, Unwritten> {
-    text(&Out { shape, value }, most)
+pub(super) fn value(
+    shape: &Shape,
+    value: &Val,
+    most: u64,
+    budget: &Budget,
+) -> Result<String, Unwritten> {
+    let out = Out {
+        shape,
+        value,
+        budget,
+    };
+    text(&out, most, budget)
 }
 
-fn text(value: &impl Serialize, most: u64) -> Result<String, Unwritten> {
+fn text(value: &impl Serialize, most: u64, budget: &Budget) -> Result<String, Unwritten> {
     let mut sink = Sink {
         bytes: Vec::new(),
         most: usize::try_from(most).unwrap_or(usize::MAX),
+        budget,
     };
     match serde_json::to_writer(&mut sink, value) {
         Ok(()) => {
             String::from_utf8(sink.bytes).map_err(|error| Unwritten::Wrong(error.to_string()))
         }
-        Err(error) if error.is_io() => Err(Unwritten::Long),
-        Err(error) => Err(Unwritten::Wrong(error.to_string())),
+        Err(error) => Err(match budget.stopped() {
+            Some(why) => Unwritten::Stopped(why),
+            None if error.is_io() => Unwritten::Long,
+            None => Unwritten::Wrong(error.to_string()),
+        }),
     }
 }
 
-/// Bytes up to a limit.
-struct Sink {
+/// Bytes up to a limit, on the budget.
+struct Sink<'a> {
     bytes: Vec<u8>,
     most: usize,
+    budget: &'a Budget,
 }
 
-impl io::Write for Sink {
+impl Sink<'_> {
+    /// Makes room, at the most for what may come.
+    fn grow(&mut self, length: usize) -> Result<(), Stop> {
+        let (old, most) = (self.bytes.capacity(), self.most.max(length));
+        let new = length.max(old.saturating_mul(2)).clamp(128.min(most), most);
+        self.budget.hold(wide(new))?;
+        self.bytes.reserve_exact(new - self.bytes.len());
+        self.budget.free(wide(old));
+        Ok(())
+    }
+}
+
+impl io::Write for Sink<'_> {
     fn write(&mut self, more: &[u8]) -> io::Result<usize> {
-        if self.bytes.len() + more.len() > self.most {
+        let length = self.bytes.len() + more.len();
+        if length > self.most {
             return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        if length > self.bytes.capacity() {
+            self.grow(length).map_err(|_| io::ErrorKind::OutOfMemory)?;
         }
         self.bytes.extend_from_slice(more);
         Ok(more.len())
@@ -85,11 +134,55 @@ impl Serialize for Wrapped<'_> {
 pub(super) struct Out<'a> {
     pub(super) shape: &'a Shape,
     pub(super) value: &'a Val,
+    pub(super) budget: &'a Budget,
+}
+
+impl<'a> Out<'a> {
+    const fn of(self, shape: &'a Shape, value: &'a Val) -> Self {
+        Self {
+            shape,
+            value,
+            budget: self.budget,
+        }
+    }
+
+    /// Counts this value, and what it has beyond the place where it stands.
+    fn count(self) -> Result<(), Stop> {
+        let Self { value, budget, .. } = self;
+        budget.value()?;
+        let room = |slots: usize, each: u64| wide(slots).saturating_mul(each);
+        budget.hold(match value {
+            Val::String(text) => {
+                budget.text(text.len())?;
+                wide(text.capacity())
+            }
+            Val::Enum(name) => heap(wide(name.len())),
+            Val::List(values) | Val::Tuple(values) => room(values.capacity(), SLOT),
+            Val::Map(entries) => room(entries.capacity(), 2 * SLOT),
+            Val::Record(fields) => {
+                let names = fields.iter().map(|(name, _)| heap(wide(name.len())));
+                room(fields.capacity(), FIELD) + names.sum::<u64>()
+            }
+            Val::Variant(name, payload) => {
+                heap(wide(name.len())) + payload.as_ref().map_or(0, |_| BOX)
+            }
+            Val::Option(Some(_)) | Val::Result(Ok(Some(_)) | Err(Some(_))) => BOX,
+            Val::Flags(names) => {
+                for _ in names {
+                    budget.value()?;
+                }
+                let texts = names.iter().map(|name| heap(wide(name.len())));
+                room(names.capacity(), TEXT) + texts.sum::<u64>()
+            }
+            _ => return Ok(()),
+        })
+    }
 }
 
 impl Serialize for Out<'_> {
     fn serialize<S: Serializer>(&self, json: S) -> Result<S::Ok, S::Error> {
         let defect = || S::Error::custom("a value is not of its type");
+        self.count().map_err(|_| S::Error::custom(""))?;
         match (self.shape, self.value) {
             (Shape::Bool, Val::Bool(value)) => json.serialize_bool(*value),
             (Shape::Int(_), Val::S8(value)) => json.serialize_i8(*value),
@@ -118,32 +211,32 @@ impl Serialize for Out<'_> {
                     Val::U8(byte) => Ok(*byte),
                     _ => Err(defect()),
                 };
+                // The bytes, and their text.
+                let room = self.budget.hold(wide(values.len()).saturating_mul(3));
+                let text = self.budget.text(values.len());
+                room.and(text).map_err(|_| S::Error::custom(""))?;
                 let bytes: Vec<u8> = values.iter().map(byte).collect::<Result<_, _>>()?;
+                self.budget.free(wide(values.len()).saturating_mul(3));
                 json.serialize_str(&STANDARD.encode(bytes))
             }
             (Shape::List(shape), Val::List(values)) => {
-                json.collect_seq(values.iter().map(|value| Out { shape, value }))
+                json.collect_seq(values.iter().map(|value| self.of(shape, value)))
             }
-            (Shape::Map(entry), Val::Map(values)) => {
-                let (key, value) = &**entry;
-                map::write(json, key, value, values)
-            }
+            (Shape::Map(entry), Val::Map(values)) => map::write(json, entry, values, self.budget),
             (Shape::Record(fields), Val::Record(values)) => {
                 let pairs = fields.iter().zip(values);
-                json.collect_map(pairs.map(|(field, (_, value))| {
-                    let shape = &field.shape;
-                    (&*field.name, Out { shape, value })
-                }))
+                json.collect_map(
+                    pairs.map(|(field, (_, value))| (&*field.name, self.of(&field.shape, value))),
+                )
             }
             (Shape::Tuple(shapes), Val::Tuple(values)) => {
                 let pairs = shapes.iter().zip(values);
-                json.collect_seq(pairs.map(|(shape, value)| Out { shape, value }))
+                json.collect_seq(pairs.map(|(shape, value)| self.of(shape, value)))
             }
             (Shape::Variant(cases), Val::Variant(name, value)) => {
-                let case = cases.iter().find(|case| *case.name == **name);
-                let case = case.ok_or_else(defect)?;
+                let case = cases.find(name).ok_or_else(defect)?;
                 match (&case.payload, value) {
-                    (Some(shape), Some(value)) => only(json, name, &Out { shape, value }),
+                    (Some(shape), Some(value)) => only(json, name, &self.of(shape, value)),
                     (None, None) => json.serialize_str(name),
                     _ => Err(defect()),
                 }
@@ -152,29 +245,34 @@ impl Serialize for Out<'_> {
             (Shape::Flags(_), Val::Flags(names)) => json.collect_seq(names),
             (Shape::Option(_), Val::Option(None)) => json.serialize_unit(),
             (Shape::Option(shape), Val::Option(Some(value))) => {
-                let inner = Out { shape, value };
+                let inner = self.of(shape, value);
                 if shape.takes_null() {
                     only(json, "some", &inner)
                 } else {
                     inner.serialize(json)
                 }
             }
-            (Shape::Result(ok, _), Val::Result(Ok(value))) => side(json, "ok", ok, value),
-            (Shape::Result(_, error), Val::Result(Err(value))) => side(json, "error", error, value),
+            (Shape::Result(ok, _), Val::Result(Ok(value))) => self.side(json, "ok", ok, value),
+            (Shape::Result(_, error), Val::Result(Err(value))) => {
+                self.side(json, "error", error, value)
+            }
             _ => Err(defect()),
         }
     }
 }
 
-fn side<S: Serializer>(
-    json: S,
-    key: &str,
-    payload: &Payload,
-    value: &Option<Box<Val>>,
-) -> Result<S::Ok, S::Error> {
-    match (payload, value) {
-        (Some(shape), Some(value)) => only(json, key, &Out { shape, value }),
-        _ => only(json, key, &()),
+impl Out<'_> {
+    fn side<S: Serializer>(
+        self,
+        json: S,
+        key: &str,
+        payload: &Payload,
+        value: &Option<Box<Val>>,
+    ) -> Result<S::Ok, S::Error> {
+        match (payload, value) {
+            (Some(shape), Some(value)) => only(json, key, &self.of(shape, value)),
+            _ => only(json, key, &()),
+        }
     }
 }
 

@@ -20,6 +20,7 @@ use super::agent::Desk;
 use super::connection::Peer;
 use super::intake::Ticket;
 use super::output::Output;
+use crate::terms::json;
 
 /// A `tools/call` that says which function and with what, and nothing that the library would have
 /// to look at, such as a token for progress.
@@ -45,7 +46,8 @@ struct Message<'a> {
 struct Params<'a> {
     #[serde(borrow)]
     name: Cow<'a, str>,
-    #[serde(default)]
+    // What is there twice is refused, in words that this has not.
+    #[serde(default, deserialize_with = "json::object")]
     arguments: Map<String, Value>,
 }
 
