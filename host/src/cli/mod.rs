@@ -248,7 +248,6 @@ fn log_to_stderr(default: &str) {
         "hyper=warn",
         "hyper_util=warn",
         "h2=warn",
-        "reqwest=warn",
         "rustls=warn",
     ]);
     // Only the first subscriber of a process counts: in tests there may be one already.
