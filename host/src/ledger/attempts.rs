@@ -1,5 +1,6 @@
 //! What one call tried on the outside, collected while it runs. Of an attempt it knows that its
-//! `verdict` says how it ended: `is` in one word, `why` in a sentence.
+//! `verdict` says how it ended: `is` in one word, `why` in a sentence, and its `left` whether anything
+//! of it may have left the host.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -68,7 +69,8 @@ impl Attempts {
 impl Open {
     fn keep(&mut self, attempt: Value) {
         let is = attempt.get("verdict").and_then(|verdict| verdict.get("is"));
-        let refused = is.is_some_and(|is| is == "refused");
+        let left = attempt.get("left").is_some_and(|left| left == true);
+        let refused = !left && is.is_some_and(|is| is == "refused");
         let (used, room) = match refused {
             true => (&mut self.refused, REFUSED),
             false => (&mut self.rest, REST),

@@ -121,7 +121,7 @@ impl Call {
             let entry = serde_json::from_str::<AttemptEntry<'_>>(attempt.get()).unwrap_or_default();
             let times = entry.times.unwrap_or(1);
             tried.all = tried.all.saturating_add(times);
-            if entry.verdict.is == "refused" {
+            if entry.verdict.is_some_and(|verdict| verdict.is == "refused") {
                 tried.refused = tried.refused.saturating_add(times);
             }
         }
@@ -134,7 +134,7 @@ impl Call {
 struct AttemptEntry<'a> {
     times: Option<u64>,
     #[serde(borrow, default)]
-    verdict: VerdictEntry<'a>,
+    verdict: Option<VerdictEntry<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

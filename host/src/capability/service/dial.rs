@@ -234,10 +234,12 @@ impl Dialer {
         let places = places.ok_or_else(none)?;
         let request = build(verdict, outgoing, secret)?;
         if let Some(stand_in) = &self.stand_in {
-            sending.to_stand_in();
             let (head, body) = request.into_parts();
             let body = body.into_inner().unwrap_or_default();
             let answer = stand_in::answer(&**stand_in, verdict, &head.headers, &body);
+            if answer.as_ref().map_or_else(DialError::has_sent, |_| true) {
+                sending.to_stand_in();
+            }
             return Ok((answer?, places));
         }
         let client = line.client.get_or_try_init(|| self.client(grant)).await?;

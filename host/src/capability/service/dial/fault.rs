@@ -71,6 +71,14 @@ impl DialError {
         }
     }
 
+    /// Whether the request had a connection before this happened.
+    pub(super) const fn has_sent(&self) -> bool {
+        matches!(
+            self.kind,
+            DialErrorKind::Timeout | DialErrorKind::TooLarge | DialErrorKind::Protocol
+        )
+    }
+
     pub(super) fn too_large(target: &str, cap: u64) -> Self {
         let say = format!("{target} gave a response larger than {cap} bytes. Ask for less of it.");
         Self {
