@@ -135,7 +135,7 @@ impl Dialer {
     /// A dialer that asks the system for names.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_resolver(Arc::new(SystemResolver::default()))
+        Self::with_resolver(Arc::new(SystemResolver))
     }
 
     /// A dialer with a resolver of one's own. The answers are vetted all the same.

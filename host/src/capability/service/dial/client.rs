@@ -151,7 +151,9 @@ pub(super) fn client(vetting: Vetting, tls: &Tls) -> Result<Client, NoClient> {
         false => Tls::default().config(false)?,
     };
     let connector = Connector::new(vetting, config)?;
-    Ok(legacy::Client::builder(TokioExecutor::new())
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    let mut builder = legacy::Client::builder(TokioExecutor::new());
+    Ok(builder
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(POOL_IDLE)
