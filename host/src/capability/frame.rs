@@ -305,8 +305,7 @@ impl Pen {
     /// refused before it left.
     pub fn attempt(&self, attempt: &impl serde::Serialize, bytes: Option<u64>) {
         if let Some(bytes) = bytes {
-            self.0.requests.fetch_add(1, Ordering::Relaxed);
-            self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+            self.bill(bytes);
         }
         // An attempt is plain data; one that cannot be written is recorded as such, not lost.
         (self.0.record)(serde_json::to_value(attempt).unwrap_or(serde_json::Value::Null));
@@ -318,7 +317,21 @@ impl Pen {
         &self.0.redactions
     }
 
-    /// Held by an attempt that is not written down yet.
+    fn bill(&self, bytes: u64) {
+        self.0.requests.fetch_add(1, Ordering::Relaxed);
+        self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Begins an attempt: the record of the call waits until what this gives has written it down.
+    pub fn begin(&self) -> OpenAttempt {
+        OpenAttempt {
+            _hold: self.hold(),
+            pen: self.clone(),
+            written: false,
+        }
+    }
+
+    /// Held by what may begin an attempt, or has not written one down yet.
     pub fn hold(&self) -> TaskTrackerToken {
         self.0.open.token()
     }
@@ -337,5 +350,36 @@ impl Pen {
             self.0.requests.load(Ordering::Relaxed),
             self.0.bytes.load(Ordering::Relaxed),
         )
+    }
+}
+
+/// An attempt that is not written down yet. It owns the token that the record of its call waits for,
+/// and gives that back only after it has written: whoever holds it in which order, what it writes is
+/// in the record. One that is dropped unwritten, by a panic for example, is billed as a request all
+/// the same, so that the bill and the attempts of such a record differ.
+pub struct OpenAttempt {
+    pen: Pen,
+    written: bool,
+    _hold: TaskTrackerToken,
+}
+
+impl OpenAttempt {
+    /// Writes the attempt down. `bytes` as for [`Pen::attempt`].
+    pub fn write(mut self, attempt: &impl serde::Serialize, bytes: Option<u64>) {
+        self.written = true;
+        self.pen.attempt(attempt, bytes);
+    }
+
+    /// Says that it is not to be written down.
+    pub fn discard(mut self) {
+        self.written = true;
+    }
+}
+
+impl Drop for OpenAttempt {
+    fn drop(&mut self) {
+        if !self.written {
+            self.pen.bill(0);
+        }
     }
 }

@@ -182,7 +182,7 @@ pub(super) fn calls_table(calls: &[Call]) -> Table {
             bill.map_or_else(String::new, |bill| size(bill.peak_memory)),
             bill.map_or_else(String::new, |bill| short(bill.wall)),
             bill.map_or_else(String::new, |bill| size(bill.egress_bytes)),
-            call.attempts.len().to_string(),
+            call.tried().to_string(),
         ]);
     }
     numbers(&mut shown, &[4, 5, 6, 7, 8]);
@@ -212,6 +212,9 @@ fn show_attempts(calls: &[Call]) {
         say!("{} {}", printable(&call.time), printable(&call.function));
         for attempt in &call.attempts {
             say!("  {}", printable(attempt.get()));
+        }
+        if call.attempts_dropped > 0 {
+            say!("  and {} more of other kinds", call.attempts_dropped);
         }
     }
 }

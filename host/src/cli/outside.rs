@@ -21,7 +21,7 @@ const MOST: u64 = 1 << 20;
 /// The dialer for a manifest; `base` is where its paths begin.
 pub(super) fn dialer(manifest: &Manifest, base: &Path) -> anyhow::Result<Dialer> {
     let resolver: Arc<dyn Resolve> = match manifest.host.dns {
-        None => Arc::new(SystemResolver::default()),
+        None => Arc::new(SystemResolver),
         Some(server) => {
             let resolver = ServerResolver::new(server);
             Arc::new(resolver.with_context(|| format!("cannot use the DNS server {server}"))?)

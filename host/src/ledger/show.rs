@@ -1,12 +1,13 @@
 //! The calls as people want to see them: each with its end, the newest last. It does not verify what it reads.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::clock::stamp;
@@ -92,6 +93,59 @@ pub struct Call {
     pub attempts: Vec<Box<RawValue>>,
     /// Attempts that were too many to be kept.
     pub attempts_dropped: u64,
+}
+
+/// How many attempts a call made, those that are counted together and those that were not kept too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tried {
+    /// All of them.
+    pub all: u64,
+    /// Those that were refused.
+    pub refused: u64,
+}
+
+impl std::fmt::Display for Tried {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.refused {
+            0 => write!(f, "{}", self.all),
+            refused => write!(f, "{} ({refused} refused)", self.all),
+        }
+    }
+}
+
+impl Call {
+    /// How many attempts it made.
+    #[must_use]
+    pub fn tried(&self) -> Tried {
+        let mut tried = Tried {
+            all: self.attempts_dropped,
+            refused: 0,
+        };
+        for attempt in &self.attempts {
+            // What was written by another version counts as one.
+            let entry = serde_json::from_str::<AttemptEntry<'_>>(attempt.get()).unwrap_or_default();
+            let times = entry.times.unwrap_or(1);
+            tried.all = tried.all.saturating_add(times);
+            if entry.verdict.is_some_and(|verdict| verdict.is == "refused") {
+                tried.refused = tried.refused.saturating_add(times);
+            }
+        }
+        tried
+    }
+}
+
+/// What is counted of an attempt.
+#[derive(Debug, Default, Deserialize)]
+struct AttemptEntry<'a> {
+    times: Option<u64>,
+    #[serde(borrow, default)]
+    verdict: Option<VerdictEntry<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct VerdictEntry<'a> {
+    #[serde(borrow, default)]
+    is: Cow<'a, str>,
 }
 
 /// How a call ended.

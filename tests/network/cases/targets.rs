@@ -372,3 +372,29 @@ fn n22_a_path_with_query_names_no_other_host() {
         }
     });
 }
+
+/// What some server on the other side decodes a second time, or folds into something else.
+#[test]
+fn n80_n81_what_another_server_could_read_as_something_else_is_refused() {
+    case(async |world| {
+        let (house, witness, url) = world_of(&world, "http").await;
+        let asks = [
+            "/repos/acme/%25%32%65%25%32%65",
+            "/repos/acme/%252e%252e",
+            "/repos/acme/x%25%32%66..%25%32%66secret",
+            "/repos/acme/%25%35%63",
+            "/repos/acme/%25%33%62",
+            "/repos/acme/..%20",
+            "/repos/acme/.%20.",
+            "/repos/acme/%ef%bc%8e%ef%bc%8e",
+            "/repos/acme/..%ef%bc%8fx",
+            "/q?.method=DELETE",
+            "/q?%255fmethod=DELETE",
+            "/q?a=%00",
+        ]
+        .map(|ask| format!("{url}{ask}"));
+        refused(&house, &witness, &asks).await;
+        let good = ["/repos/acme/100%25", "/repos/acme/...", "/q?method=a&b=%25"];
+        reached(&house, &witness, &good.map(|ask| format!("{url}{ask}"))).await;
+    });
+}

@@ -2,7 +2,10 @@
 //!
 //! Pure. It knows no names, no sockets and no grants beyond a list of networks.
 //!
-//! Sources: IANA's registries of special-purpose IPv4 and IPv6 addresses, RFC 4291, 6052, 3056, 4380
+//! Public is what IANA has given out for global unicast, less what it has set aside within: whatever is
+//! not known to be public is not. Sources: IANA's registries of the IPv4 address space (everything from
+//! 1/8 to 223/8 is given out), of IPv6 global unicast address assignments, and of special-purpose IPv4
+//! and IPv6 addresses, as of November 2026; RFC 4291, 6052, 3056, 4380
 //! and 5214 for addresses that carry another one inside, and the clouds' documentation for the
 //! metadata services.
 
@@ -252,6 +255,24 @@ const V6: [(Ipv6Addr, u8, Class); 20] = [
     (v6(0xfe00, 0, 0, 0, 0), 9, Class::Reserved),
 ];
 
+/// What IANA has given to the regional registries out of `2000::/3`, the only space of global unicast.
+/// `2001::/16` stands for the many ranges in it; the rest of `2000::/3` belongs to nobody, or did once
+/// (`3ffe::/16`). A range that is given out later is added here.
+const GLOBAL_V6: [(Ipv6Addr, u8); 12] = [
+    (v6(0x2001, 0, 0, 0, 0), 16),
+    (v6(0x2003, 0, 0, 0, 0), 18),
+    (v6(0x2400, 0, 0, 0, 0), 12),
+    (v6(0x2410, 0, 0, 0, 0), 12),
+    (v6(0x2600, 0, 0, 0, 0), 12),
+    (v6(0x2610, 0, 0, 0, 0), 23),
+    (v6(0x2620, 0, 0, 0, 0), 23),
+    (v6(0x2630, 0, 0, 0, 0), 12),
+    (v6(0x2800, 0, 0, 0, 0), 12),
+    (v6(0x2a00, 0, 0, 0, 0), 12),
+    (v6(0x2a10, 0, 0, 0, 0), 12),
+    (v6(0x2c00, 0, 0, 0, 0), 12),
+];
+
 const fn v6(a: u16, b: u16, c: u16, d: u16, e: u16) -> Ipv6Addr {
     Ipv6Addr::new(a, b, c, d, e, 0, 0, 0)
 }
@@ -280,7 +301,12 @@ fn classify_v6(ip: Ipv6Addr) -> Option<Class> {
         // range can never be granted.
         Some(class) if !class.can_be_granted() => Some(class),
         _ if is_isatap(ip) => Some(Class::Isatap),
-        other => other,
+        Some(class) => Some(class),
+        None => {
+            let mut global = GLOBAL_V6.iter();
+            let given_out = global.any(|(net, prefix)| in_v6(ip, *net, *prefix));
+            (!given_out).then_some(Class::Reserved)
+        }
     }
 }
 

@@ -27,18 +27,15 @@ pub(super) fn room() -> Arc<Semaphore> {
 
 type Piece = (Result<Bytes, HttpError>, Option<OwnedSemaphorePermit>);
 
-/// The pieces of a body, read as far ahead as there is room. `held` is let go when nothing of the body
-/// is under way any more; dropping the stream ends it.
-pub(super) fn ahead<H: Send + 'static>(
+/// The pieces of a body, read as far ahead as there is room. Dropping the stream ends it. The body owns
+/// what its call's record waits for, so it may be dropped here, in the task, or before that ever runs.
+pub(super) fn ahead(
     body: Body,
     room: Arc<Semaphore>,
-    held: H,
 ) -> impl Stream<Item = Result<Bytes, HttpError>> + Send {
     // The room bounds it.
     let (sender, pieces) = mpsc::unbounded_channel::<Piece>();
     let reading = AbortOnDropHandle::new(tokio::spawn(async move {
-        // In this order: the body writes its attempt down when it goes, and `held` waits for that.
-        let _held = held;
         let mut body = body;
         while let Some(piece) = body.next().await.transpose() {
             let permit = Arc::clone(&room).acquire_many_owned(cost(&piece)).await;

@@ -9,6 +9,7 @@ use http::StatusCode;
 use super::error::{ErrorCode, HttpError};
 use super::judge::{Refusal, RefusalKind, Verdict};
 use super::target::Asked;
+use crate::capability::service::dial::Sending;
 use crate::capability::service::secret::REDACTED;
 
 /// The most bytes of a path that are kept.
@@ -17,8 +18,12 @@ const MAX_PATH: usize = 1024;
 /// The most bytes of a method that are kept.
 const MAX_METHOD: usize = 32;
 
-/// Who takes the attempts down.
-pub type Pen = Arc<dyn Fn(Attempt) + Send + Sync>;
+/// Who takes the attempts down: it is asked when one begins, and gives what writes it when it is over.
+pub type Pen = Arc<dyn Fn() -> Line + Send + Sync>;
+
+/// Writes one attempt down; `None` says that it is not to be recorded. It owns whatever makes the
+/// record of the call wait, so no order in which a call's parts are dropped can outrun it.
+pub type Line = Box<dyn FnOnce(Option<Attempt>) + Send>;
 
 /// One attempt, whatever came of it. It holds neither query nor headers nor bodies.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -43,6 +48,9 @@ pub struct Attempt {
     /// Who answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<IpAddr>,
+    /// Whether anything of it may have left the host: a connection was given to it. Names that are
+    /// looked up and handshakes before that are not the request.
+    pub left: bool,
     /// Bytes of the request's body, where it left the host.
     pub sent: u64,
     /// Bytes of the response's body, decoded, as far as they were read.
@@ -101,16 +109,20 @@ pub enum AttemptVerdict {
 }
 
 impl Attempt {
-    /// Whether something was sent, or tried to be: what the bill counts as a request.
+    /// Whether anything of it may have been sent: what the bill counts as a request.
     #[must_use]
     pub const fn left_host(&self) -> bool {
-        !matches!(self.verdict, AttemptVerdict::Refused { .. })
+        self.left
     }
 }
 
-/// An attempt under way. It is handed to the pen when it is dropped, exactly once.
+/// An attempt under way. It is written down when it is dropped, exactly once.
 pub(super) struct Record {
-    pen: Option<Pen>,
+    line: Option<Line>,
+    /// Whether a connection was given to it, as the dialer says; nothing where it never went there.
+    sending: Option<Sending>,
+    /// Bytes of its body.
+    body: u64,
     began: Instant,
     attempt: Attempt,
 }
@@ -125,6 +137,7 @@ impl Record {
             path: asked.map(|asked| start(asked.path.as_str(), MAX_PATH)),
             status: None,
             peer: None,
+            left: false,
             sent: 0,
             received: 0,
             // Until it is judged: what goes before that could not be read.
@@ -136,7 +149,9 @@ impl Record {
             ms: 0,
         };
         Self {
-            pen: Some(Arc::clone(pen)),
+            line: Some(pen()),
+            sending: None,
+            body: 0,
             began: Instant::now(),
             attempt,
         }
@@ -144,7 +159,9 @@ impl Record {
 
     /// Says that this attempt is not to be recorded.
     pub(super) fn discard(&mut self) {
-        self.pen = None;
+        if let Some(line) = self.line.take() {
+            line(None);
+        }
     }
 
     /// Says that what was asked holds a credential: nothing of it is kept but where it should have
@@ -166,15 +183,17 @@ impl Record {
         HttpError::from(refusal)
     }
 
-    /// Notes that it goes out. Until there is an answer it counts as abandoned.
-    pub(super) fn allow(&mut self, verdict: &Verdict, body: usize) {
+    /// Notes that it goes out, and gives what the dialer tells when it does. Until there is an answer
+    /// it counts as abandoned.
+    pub(super) fn allow(&mut self, verdict: &Verdict, body: usize) -> Sending {
         let (grant, rule) = (Arc::clone(&verdict.grant().name), verdict.rule());
-        self.attempt.sent = u64::try_from(body).unwrap_or(u64::MAX);
+        self.body = u64::try_from(body).unwrap_or(u64::MAX);
         self.attempt.verdict = AttemptVerdict::Abandoned {
             grant,
             line: rule.line,
             rule: Arc::clone(&rule.text),
         };
+        self.sending.insert(Sending::default()).clone()
     }
 
     /// Notes the head of the response.
@@ -207,7 +226,6 @@ impl Record {
 
     /// Notes that the dialer did not send it.
     pub(super) fn unsent(&mut self, error: &HttpError) {
-        self.attempt.sent = 0;
         self.attempt.verdict = AttemptVerdict::Refused {
             nearest: self.rule().map(|(grant, _, _)| grant),
             kind: RefusalKind::Denied,
@@ -232,8 +250,12 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         self.attempt.ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        if let Some(pen) = self.pen.take() {
-            pen(self.attempt.clone());
+        self.attempt.left = self.sending.as_ref().is_some_and(Sending::began);
+        if self.attempt.left {
+            self.attempt.sent = self.body;
+        }
+        if let Some(line) = self.line.take() {
+            line(Some(self.attempt.clone()));
         }
     }
 }

@@ -6,8 +6,8 @@
 
 mod follow;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -22,7 +22,7 @@ use super::judge::{Refusal, RefusalKind, Verdict, decide, unreadable};
 use super::target::{Ask, Asked, Target};
 use super::{Auth, HttpGrant, Secrets, leak};
 use crate::capability::service::dial::{
-    Caps, DialError, DialErrorKind, Dialer, Incoming, IncomingBody, Outgoing,
+    Caps, DialError, DialErrorKind, Dialer, Incoming, IncomingBody, Outgoing, Sender, Sending,
 };
 use crate::capability::service::secret::{
     Patterns, PatternsError, Redactions, Scrubber, Sought, Watch,
@@ -49,6 +49,9 @@ pub struct HttpContext {
     deadline: Instant,
     pen: Pen,
     arguments: Arguments,
+    caller: Arc<str>,
+    /// What it may take of the host's connections and look-ups, once it asks for one.
+    sender: OnceLock<Sender>,
     attempts: AtomicU32,
     redactions: Redactions,
 }
@@ -145,17 +148,20 @@ impl Outlet {
 }
 
 impl HttpContext {
-    /// The way out of one call that has to end by `deadline`. `pen` gets one record per attempt,
-    /// rules may compare with `arguments`.
+    /// The way out of one call that has to end by `deadline`. `pen` gets one record per attempt, rules may
+    /// compare with `arguments`, and what it takes of the host's connections is `caller`'s.
     #[must_use]
     pub fn new(
         outlet: Arc<Outlet>,
         limits: Limits,
         deadline: Instant,
         arguments: Arguments,
+        caller: Arc<str>,
         pen: Pen,
     ) -> Self {
         Self {
+            caller,
+            sender: OnceLock::new(),
             outlet,
             limits,
             deadline,
@@ -271,10 +277,7 @@ pub async fn exchange(context: &HttpContext, request: Request) -> Result<Respons
     let until = context.until(request.timeout);
     let most = follow::most(&verdict);
     let along = follow::kept(&headers, most);
-    let outgoing = Outgoing {
-        headers,
-        body: request.body,
-    };
+    let outgoing = context.outgoing(headers, request.body);
     let mut leg = context.send(verdict, outgoing, until, record).await?;
     for _ in 0..most {
         let Some(place) = follow::place(context, &leg) else {
@@ -343,6 +346,16 @@ impl HttpContext {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
+    fn outgoing(&self, headers: HeaderMap, body: Bytes) -> Outgoing {
+        let sender = || Sender::new(Arc::clone(&self.caller));
+        Outgoing {
+            headers,
+            body,
+            from: self.sender.get_or_init(sender).clone(),
+            sending: Sending::default(),
+        }
+    }
+
     /// When the whole exchange has to be over.
     fn until(&self, asked: Option<Duration>) -> Instant {
         let now = Instant::now();
@@ -353,11 +366,11 @@ impl HttpContext {
     async fn send(
         &self,
         verdict: Verdict,
-        outgoing: Outgoing,
+        mut outgoing: Outgoing,
         until: Instant,
         mut record: Record,
     ) -> Result<Leg, HttpError> {
-        record.allow(&verdict, outgoing.body.len());
+        outgoing.sending = record.allow(&verdict, outgoing.body.len());
         let caps = Caps {
             response_body: self.limits.response_body,
             timeout: until.saturating_duration_since(Instant::now()),

@@ -25,13 +25,6 @@ pub(crate) struct State {
 
 impl State {
     pub(in crate::capability) fn new(charter: &Charter<'_>, pen: &Pen) -> Self {
-        let write = pen.clone();
-        let pen_of_attempts = Arc::new(move |attempt: super::Attempt| {
-            let bytes = attempt
-                .left_host()
-                .then(|| attempt.sent.saturating_add(attempt.received));
-            write.attempt(&attempt, bytes);
-        });
         let outlet = charter.equipment.outlet.clone();
         let deadline = charter.deadline.into();
         let context = HttpContext::new(
@@ -39,7 +32,11 @@ impl State {
             *charter.limits,
             deadline,
             Arguments::new(charter.arguments.clone()),
-            pen_of_attempts,
+            charter
+                .caller
+                .map(|caller| caller.agent.clone())
+                .unwrap_or_default(),
+            attempts(pen),
         );
         let context = Arc::new(context.counting(pen.redactions()));
         let mut wasi = WasiHttpCtx::new();
@@ -62,6 +59,23 @@ impl State {
             ctx: &mut self.wasi,
         }
     }
+}
+
+/// What begins an attempt in the record of a call: whatever writes it down owns what the record waits
+/// for.
+pub(super) fn attempts(pen: &Pen) -> super::Pen {
+    let pen = pen.clone();
+    Arc::new(move || {
+        let open = pen.begin();
+        Box::new(move |attempt: Option<super::Attempt>| match attempt {
+            None => open.discard(),
+            Some(attempt) => {
+                let left = attempt.left_host();
+                let bytes = left.then(|| attempt.sent.saturating_add(attempt.received));
+                open.write(&attempt, bytes);
+            }
+        })
+    })
 }
 
 struct Buffered;

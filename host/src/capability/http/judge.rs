@@ -12,10 +12,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::Method;
-use url::{Host, Url, form_urlencoded};
+use url::{Host, Url};
 
 use super::address::{Class, is_localhost, is_metadata_name, loopback};
 use super::content::{Arguments, ContentMiss, Part, Sent};
+use super::parameter::host_parameter;
 use super::path::CanonicalPath;
 use super::target::{Ask, Asked, TargetError};
 use super::{Auth, HttpGrant, Origin, Rule, Scheme};
@@ -299,24 +300,9 @@ pub(crate) fn address_denied(origin: &Origin, class: Class) -> String {
     )
 }
 
-/// Parameters that frameworks take for the method, whatever the request line says.
-const METHOD_PARAMETERS: [&str; 2] = ["_method", "x-http-method-override"];
-
-/// Says whether a query parameter is the host's to set: its credential, or what changes the method.
-#[must_use]
-pub fn is_host_parameter(auth: Option<&Auth>, name: &str) -> bool {
-    let injected = match auth {
-        Some(Auth::Query { name, .. }) => Some(name.as_str()),
-        _ => None,
-    };
-    let mut forbidden = injected.into_iter().chain(METHOD_PARAMETERS);
-    forbidden.any(|known| known.eq_ignore_ascii_case(name))
-}
-
 fn check_query(grant: &HttpGrant, asked: &Asked) -> Result<(), Refusal> {
-    let mut names = parameter_names(asked.query.as_deref().unwrap_or_default());
-    let forbidden = names.find(|name| is_host_parameter(grant.auth.as_ref(), name));
-    match forbidden {
+    let query = asked.query.as_deref();
+    match query.and_then(|query| host_parameter(grant.auth.as_ref(), query)) {
         None => Ok(()),
         Some(name) => Err(Refusal {
             kind: RefusalKind::Invalid,
@@ -328,22 +314,19 @@ fn check_query(grant: &HttpGrant, asked: &Asked) -> Result<(), Refusal> {
     }
 }
 
-/// Names of a query's parameters as any server could read them: `;` separates for some, and
-/// `name[]` is `name` for others.
-fn parameter_names(query: &str) -> impl Iterator<Item = String> {
-    query.split(['&', ';']).flat_map(|pair| {
-        form_urlencoded::parse(pair.as_bytes())
-            .map(|(name, _)| name.split('[').next().unwrap_or_default().trim().to_owned())
-    })
-}
-
 fn rebuild(asked: &Asked) -> Result<Url, Refusal> {
     let mut text = format!("{}{}", asked.origin, asked.path);
     if let Some(query) = &asked.query {
         text.push('?');
         text.push_str(query);
     }
-    Url::parse(&text).map_err(|_| unreadable(TargetError::Host))
+    let url = Url::parse(&text).map_err(|_| unreadable(TargetError::Host))?;
+    // What is sent is what was judged, to the letter: a part that `url` would write in another way has
+    // two readings.
+    if url.path() != asked.path.as_str() || url.query() != asked.query.as_deref() {
+        return Err(unreadable(TargetError::Query));
+    }
+    Ok(url)
 }
 
 /// The refusal of a request that cannot be read.

@@ -13,14 +13,16 @@ mod headers;
 mod host;
 mod judge;
 mod leak;
+mod parameter;
 mod path;
+mod percent;
 mod target;
 #[cfg(test)]
 pub(crate) mod testing;
 mod wasi;
 
 pub use address::{Class, classify, is_localhost, is_metadata_name, is_public, loopback, may_dial};
-pub use attempt::{Attempt, AttemptVerdict, Pen};
+pub use attempt::{Attempt, AttemptVerdict, Line, Pen};
 pub use content::{
     Arguments, BodyRule, Content, ContentMiss, Field, Part, Pattern, QueryRule, Scalar, Sent,
     Shape, Test,
@@ -38,8 +40,9 @@ pub(in crate::capability) use host::{State, link, link_p3};
 pub(crate) use judge::address_denied;
 pub use judge::{
     Explanation, OriginMiss, Refusal, RefusalKind, RuleMiss, RuleName, RuleStep, Step, Verdict,
-    decide, explain, follow, is_host_parameter, judge,
+    decide, explain, follow, judge,
 };
+pub use parameter::is_host_parameter;
 pub use path::{CanonicalPath, PathError, canonical};
 pub use target::{Ask, Asked, MAX_URL, Target, TargetError};
 

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::Segment;
+use super::{Segment, percent};
 
 /// A path with one reading: absolute, unreserved characters bare, every other escape in capitals.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +33,8 @@ pub enum PathError {
     /// An escaped control character, NUL among them.
     #[error("holds an escaped control character")]
     EscapedControl,
-    /// `%25` before two hexadecimal digits: it reads differently when it is decoded twice.
+    /// Decoded it still holds an escape, in whatever way that was written (`%252e`, `%25%32%65`): it
+    /// reads differently when it is decoded twice.
     #[error("is percent-encoded twice")]
     Twice,
     /// Escapes that are not UTF-8: some servers accept overlong forms of `/` and `.`.
@@ -45,9 +46,15 @@ pub enum PathError {
     /// `//`: some servers merge the slashes.
     #[error("holds an empty segment (//)")]
     EmptySegment,
-    /// `.` or `..` as a segment, also escaped.
-    #[error("holds a . or .. segment")]
+    /// `.` or `..` as a segment, also escaped; with spaces, which Windows drops (`..%20`, `.%20.`); or
+    /// made of characters that stand for full stops (U+FF0E and its like), which some servers turn into
+    /// them. `...` alone is a name like others.
+    #[error("holds a . or .. segment, or one that some servers take for it")]
     DotSegment,
+    /// A character that Unicode's compatibility forms or Windows' best fit turn into `/`, `\\`, `%` or
+    /// `;`: U+FF0F and its like.
+    #[error("holds a character that some servers take for /, \\, % or ;")]
+    Lookalike,
 }
 
 impl CanonicalPath {
@@ -100,10 +107,14 @@ pub fn canonical(path: &str) -> Result<CanonicalPath, PathError> {
         return Err(PathError::Relative);
     }
     let (text, decoded) = rewrite(path.as_bytes())?;
-    if std::str::from_utf8(&decoded).is_err() {
-        return Err(PathError::NotUtf8);
+    if percent::is_encoded(&decoded) {
+        return Err(PathError::Twice);
     }
-    check_segments(&text)?;
+    let decoded = std::str::from_utf8(&decoded).map_err(|_| PathError::NotUtf8)?;
+    if !decoded.is_ascii() && decoded.contains(LOOKALIKES) {
+        return Err(PathError::Lookalike);
+    }
+    check_segments(decoded)?;
     Ok(CanonicalPath(text))
 }
 
@@ -117,7 +128,7 @@ fn rewrite(path: &[u8]) -> Result<(String, Vec<u8>), PathError> {
         let value = if byte == b'%' {
             let (value, tail) = unescape(rest)?;
             rest = tail;
-            check_escaped(value, rest)?;
+            check_escaped(value)?;
             value
         } else {
             check_bare(byte)?;
@@ -137,19 +148,15 @@ fn rewrite(path: &[u8]) -> Result<(String, Vec<u8>), PathError> {
 
 fn unescape(rest: &[u8]) -> Result<(u8, &[u8]), PathError> {
     let (digits, tail) = rest.split_at_checked(2).ok_or(PathError::Escape)?;
-    let digit = |at: usize| digits.get(at).copied().and_then(hex_value);
-    match (digit(0), digit(1)) {
-        (Some(high), Some(low)) => Ok((high << 4 | low, tail)),
-        _ => Err(PathError::Escape),
-    }
+    let value = percent::value(digits).ok_or(PathError::Escape)?;
+    Ok((value, tail))
 }
 
-fn check_escaped(value: u8, behind: &[u8]) -> Result<(), PathError> {
+fn check_escaped(value: u8) -> Result<(), PathError> {
     match value {
         b'/' => Err(PathError::EscapedSlash),
         b'\\' => Err(PathError::Backslash),
         b';' => Err(PathError::Parameter),
-        b'%' if unescape(behind).is_ok() => Err(PathError::Twice),
         0..=0x1f | 0x7f => Err(PathError::EscapedControl),
         _ => Ok(()),
     }
@@ -164,17 +171,38 @@ fn check_bare(byte: u8) -> Result<(), PathError> {
     }
 }
 
-fn check_segments(text: &str) -> Result<(), PathError> {
-    let mut segments = text.split('/').skip(1).peekable();
+/// What NFKC or Windows' best fit turn into `/`, `\\`, `%` and `;`, alone or among others.
+const LOOKALIKES: [char; 14] = [
+    '\u{ff0f}', '\u{2044}', '\u{2215}', '\u{2100}', '\u{2101}', '\u{2105}', '\u{2106}', '\u{ff3c}',
+    '\u{fe68}', '\u{2216}', '\u{ff05}', '\u{fe6a}', '\u{ff1b}', '\u{fe54}',
+];
+
+fn check_segments(decoded: &str) -> Result<(), PathError> {
+    let mut segments = decoded.split('/').skip(1).peekable();
     while let Some(segment) = segments.next() {
         if segment.is_empty() && segments.peek().is_some() {
             return Err(PathError::EmptySegment);
         }
-        if segment == "." || segment == ".." {
+        if is_dots(segment) {
             return Err(PathError::DotSegment);
         }
     }
     Ok(())
+}
+
+/// Whether some server takes a segment for `.` or `..`.
+fn is_dots(segment: &str) -> bool {
+    // U+2024 to U+2026 are one to three of them.
+    let is_dot = |c: char| matches!(c, '.' | '\u{ff0e}' | '\u{fe52}' | '\u{2024}'..='\u{2026}');
+    let mut dots = false;
+    for c in segment.chars() {
+        match c {
+            c if is_dot(c) => dots = true,
+            c if c.is_whitespace() => {}
+            _ => return false,
+        }
+    }
+    dots && (segment.len() < 3 || segment.contains(|c| c != '.'))
 }
 
 /// RFC 3986, 2.3: escaping these changes nothing.
@@ -186,12 +214,6 @@ fn is_unreserved(byte: u8) -> bool {
 /// `^`, ...) have one reading and get the escape they should have had.
 fn is_path_character(byte: u8) -> bool {
     is_unreserved(byte) || b"!$&'()*+,=:@/".contains(&byte)
-}
-
-fn hex_value(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
 }
 
 fn hex_digit(value: u8) -> char {

@@ -50,7 +50,7 @@ pub struct Asked {
     pub origin: Origin,
     /// The path.
     pub path: CanonicalPath,
-    /// The query without its `?`, byte for byte.
+    /// The query without its `?`, as it is judged and sent.
     pub query: Option<String>,
 }
 
@@ -93,6 +93,9 @@ pub enum TargetError {
     /// The query holds something other than visible ASCII.
     #[error("the URL's query holds a character that has to be percent-encoded")]
     Query,
+    /// The query holds an escaped NUL: some servers end a name or a value there.
+    #[error("the URL's query holds an escaped NUL (%00)")]
+    Nul,
 }
 
 impl Asked {
@@ -110,16 +113,36 @@ impl Asked {
             Some((path, query)) => (path, Some(query)),
             None => (rest, None),
         };
-        if query.is_some_and(|query| !query.bytes().all(|byte| byte.is_ascii_graphic())) {
-            return Err(TargetError::Query);
-        }
         Ok(Self {
             method,
             origin,
             path: canonical(path)?,
-            query: query.map(str::to_owned),
+            query: query.map(canonical_query).transpose()?,
         })
     }
+}
+
+/// The query as it is sent: the few characters that the URL standard escapes in one are escaped, and
+/// all the rest stays as it is. Brought into this form again it does not change. What it says is not
+/// read here; a rule that says anything of it reads it strictly.
+fn canonical_query(query: &str) -> Result<String, TargetError> {
+    if !query.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(TargetError::Query);
+    }
+    if query.contains("%00") {
+        return Err(TargetError::Nul);
+    }
+    let mut text = String::with_capacity(query.len());
+    for piece in query.chars() {
+        match piece {
+            '"' => text.push_str("%22"),
+            '\'' => text.push_str("%27"),
+            '<' => text.push_str("%3C"),
+            '>' => text.push_str("%3E"),
+            plain => text.push(plain),
+        }
+    }
+    Ok(text)
 }
 
 impl Origin {

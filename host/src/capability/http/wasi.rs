@@ -78,11 +78,13 @@ impl WasiHttpHooks for Hooks {
     ) -> Box<dyn Future<Output = Result<(http::Response<Body>, Trailing), Error>> + Send> {
         let context = self.context.clone();
         let (most, bodies) = (self.most, Arc::clone(&self.bodies));
-        // Held until the exchange and its body are gone: a call's record waits for its attempts.
+        // Until this future is gone it may begin an attempt, which then has a token of its own: one that
+        // is given up before it was polled, or between two threads, is waited for all the same.
         let held = self.pen.hold();
         let room = Arc::clone(self.room.get_or_insert_with(room));
         let (head_timeout, gap) = timeouts(options.as_ref());
         Box::new(async move {
+            let _held = held;
             let (head, body) = request.into_parts();
             // A guest of WASI 0.3 may hold its trailers back for ever. Its call ends before this does.
             let whole = tokio::time::timeout(context.left() + LATE, collect(body, most, bodies));
@@ -95,7 +97,7 @@ impl WasiHttpHooks for Hooks {
             if let Some(headers) = builder.headers_mut() {
                 *headers = response.headers;
             }
-            let stream = ahead(response.body, room, held);
+            let stream = ahead(response.body, room);
             let stream = tokio_stream::StreamExt::timeout(stream, gap);
             let frames = Box::pin(stream).map(move |piece| {
                 piece

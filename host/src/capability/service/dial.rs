@@ -1,15 +1,19 @@
-//! The dialer: the only place that opens connections for tools, and the only one that knows
-//! `reqwest`.
+//! The dialer: the only place that opens connections for tools, and the only one that knows the HTTP
+//! client.
 //!
 //! It sends what a [`Verdict`] allows, to addresses it has vetted, and adds the credential at the
-//! last moment. It knows no callers and no manifest.
+//! last moment. Of callers it knows a name, by which they share its connections; it knows no manifest.
 
 mod body;
 mod client;
+mod connect;
 mod credential;
 mod decode;
 mod doors;
 mod fault;
+mod meter;
+mod reply;
+mod sender;
 mod stand_in;
 #[cfg(test)]
 mod tests;
@@ -20,25 +24,30 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, RANGE};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use tokio::sync::{OnceCell, Semaphore};
+use http::header::{ACCEPT, ACCEPT_ENCODING, RANGE, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use http_body_util::Full;
+use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 
-use super::resolve::{Resolve, SystemResolver};
+use super::resolve::{Lookups, Resolve, SystemResolver};
 use crate::capability::http::{HttpGrant, Secret, TlsFiles, Verdict, may_dial, within_bounds};
-use crate::shares::Descriptors;
+use crate::shares::{Descriptors, Shares};
 
 pub use body::IncomingBody;
 use body::Places;
-use client::{ANYWHERE, Vetting};
+use client::{AGENT, ANYWHERE, Client};
 pub use client::{Tls, TlsError};
+use connect::Vetting;
 pub(crate) use credential::basic;
 use credential::inject;
 use decode::{Source, coding};
 use doors::Doors;
 use fault::Failure;
 pub use fault::{DialError, DialErrorKind};
+use reply::{Arriving, Reply};
+use sender::SENDER;
+pub use sender::{Sender, Sending};
 pub use stand_in::{Sent, StandIn};
 
 /// The longest time until a connection stands, TLS included.
@@ -57,19 +66,24 @@ const POOL_IDLE: Duration = Duration::from_secs(30);
 /// Unused connections kept per grant.
 const POOL_SIZE: usize = 4;
 
-/// Requests of one grant that are under way at once; the others wait within their deadline. It
-/// bounds the host's sockets, whatever a guest does.
-const AT_ONCE: usize = 32;
+/// Requests of one caller that one grant has under way at once, at most; the others wait within their
+/// deadline. It bounds the host's sockets, whatever a guest does.
+const AT_ONCE: u64 = 32;
+
+/// The same of all callers: whoever is alone still finds as many as he may have, and whoever comes
+/// next always finds some.
+const OF_GRANT: u64 = 2 * AT_ONCE;
 
 /// Requests of all grants that are under way at once, at most.
-const OF_ALL: usize = 1_024;
+const OF_ALL: u64 = 1_024;
 
 /// Sends requests. One for the process; its connections are kept apart by grant.
 pub struct Dialer {
     resolver: Arc<dyn Resolve>,
     tls: BTreeMap<TlsFiles, Tls>,
     doors: Doors,
-    places: Arc<Semaphore>,
+    places: Shares<Arc<str>>,
+    lookups: Shares<Arc<str>>,
     lines: Mutex<HashMap<usize, Arc<Line>>>,
     stand_in: Option<Arc<dyn StandIn>>,
 }
@@ -78,8 +92,8 @@ pub struct Dialer {
 /// one list of networks is reused for another.
 struct Line {
     grant: Arc<HttpGrant>,
-    client: OnceCell<reqwest::Client>,
-    places: Arc<Semaphore>,
+    client: OnceCell<Client>,
+    places: Shares<Arc<str>>,
 }
 
 /// What a guest gives, beyond what was judged.
@@ -89,6 +103,10 @@ pub struct Outgoing {
     pub headers: HeaderMap,
     /// The whole body; its framing is the host's.
     pub body: Bytes,
+    /// Whose places it takes.
+    pub from: Sender,
+    /// Says when it is given to a connection.
+    pub sending: Sending,
 }
 
 /// The bounds of one exchange.
@@ -117,18 +135,18 @@ impl Dialer {
     /// A dialer that asks the system for names.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_resolver(Arc::new(SystemResolver::default()))
+        Self::with_resolver(Arc::new(SystemResolver))
     }
 
     /// A dialer with a resolver of one's own. The answers are vetted all the same.
     #[must_use]
     pub fn with_resolver(resolver: Arc<dyn Resolve>) -> Self {
-        client::install_provider();
         Self {
             resolver,
+            lookups: Lookups::of_all(),
             tls: BTreeMap::new(),
             doors: Doors::default(),
-            places: Arc::new(Semaphore::new(of_all())),
+            places: Shares::new(of_all()),
             lines: Mutex::default(),
             stand_in: None,
         }
@@ -152,10 +170,11 @@ impl Dialer {
     }
 
     /// The same, in the place of another one whose requests may still be under way: the two together
-    /// keep to the bound of all connections, and off the same doors.
+    /// keep to the bounds of all connections and look-ups, and off the same doors.
     #[must_use]
     pub fn after(mut self, former: &Self) -> Self {
-        self.places = Arc::clone(&former.places);
+        self.places = former.places.clone();
+        self.lookups = former.lookups.clone();
         former.doors.add_all(&self.doors);
         self.doors = former.doors.clone();
         self
@@ -185,9 +204,10 @@ impl Dialer {
             sent.unwrap_or_else(|_| Err(DialError::new(DialErrorKind::Timeout, &target, None)))?;
         let cap = caps.response_body;
         check_head(verdict, &response, cap)?;
-        let (status, peer) = (response.status(), response.remote_addr());
-        let mut headers = response.headers().clone();
-        let source = source(verdict, response, &mut headers, cap)?;
+        let (status, peer) = (response.status(), reply::peer(&response));
+        let (head, arriving) = response.into_parts();
+        let mut headers = head.headers;
+        let source = source(verdict, status, &mut headers, arriving, cap)?;
         Ok(Incoming {
             status,
             headers,
@@ -201,31 +221,43 @@ impl Dialer {
         verdict: &Verdict,
         outgoing: Outgoing,
         secret: Option<&Secret>,
-    ) -> Result<(reqwest::Response, Places), DialError> {
+    ) -> Result<(Reply, Places), DialError> {
         let grant = verdict.grant();
         let own = client::literal(grant).and_then(|at| self.doors.class(at.ip(), at.port()));
         if let Some(class) = own {
             return Err(DialError::denied(class, verdict));
         }
         let line = self.line(grant);
-        let closed = |_| DialError::new(DialErrorKind::Unreachable, &grant.origin, None);
-        // The grant's place first: who waits for one of those takes none of the others'.
-        let own = Arc::clone(&line.places).acquire_owned().await;
-        let of_all = Arc::clone(&self.places);
-        let places = (
-            own.map_err(closed)?,
-            of_all.acquire_owned().await.map_err(closed)?,
-        );
+        let (sender, sending) = (outgoing.from.clone(), outgoing.sending.clone());
+        let places = self.places(&line, &sender).await;
+        let none = || DialError::new(DialErrorKind::Unreachable, &grant.origin, None);
+        let places = places.ok_or_else(none)?;
         let request = build(verdict, outgoing, secret)?;
         if let Some(stand_in) = &self.stand_in {
-            return Ok((stand_in::answer(&**stand_in, verdict, &request)?, places));
+            let (head, body) = request.into_parts();
+            let body = body.into_inner().unwrap_or_default();
+            let answer = stand_in::answer(&**stand_in, verdict, &head.headers, &body);
+            if answer.as_ref().map_or_else(DialError::has_sent, |_| true) {
+                sending.to_stand_in();
+            }
+            return Ok((answer?, places));
         }
         let client = line.client.get_or_try_init(|| self.client(grant)).await?;
-        let response = client.execute(request).await;
-        Ok((
-            response.map_err(|e| failed(e, |why| DialError::on_the_way(why, verdict)))?,
-            places,
-        ))
+        let asked = SENDER.scope(sender, reply::ask(client, request, &sending));
+        let reply = asked.await.map_err(|error| {
+            let connect = error.is_connect();
+            failed(&error, connect, |why| DialError::on_the_way(why, verdict))
+        })?;
+        Ok((reply, places))
+    }
+
+    /// Waits for a place of the call, then of the grant, then of all: whoever waits for one of those
+    /// takes none of the next.
+    async fn places(&self, line: &Line, sender: &Sender) -> Option<Places> {
+        let of_call = Arc::clone(&sender.connections).acquire_owned().await.ok()?;
+        let of_grant = line.places.wait(&sender.caller, 1).await.ok()?;
+        let of_all = self.places.wait(&sender.caller, 1).await.ok()?;
+        Some((of_call, of_grant, of_all))
     }
 
     /// The line of a grant. Lines of grants that nobody else holds any more are dropped.
@@ -240,13 +272,13 @@ impl Dialer {
         let line = Arc::new(Line {
             grant: Arc::clone(grant),
             client: OnceCell::new(),
-            places: Arc::new(Semaphore::new(AT_ONCE)),
+            places: Shares::with_most(OF_GRANT, AT_ONCE),
         });
         lines.insert(key, Arc::clone(&line));
         line
     }
 
-    async fn client(&self, grant: &Arc<HttpGrant>) -> Result<reqwest::Client, DialError> {
+    async fn client(&self, grant: &Arc<HttpGrant>) -> Result<Client, DialError> {
         let files = &grant.way.tls;
         let tls = match self.tls.get(files) {
             Some(tls) => tls.clone(),
@@ -256,11 +288,12 @@ impl Dialer {
         };
         let vetting = Vetting {
             resolver: Arc::clone(&self.resolver),
+            lookups: Lookups::new(self.lookups.clone()),
             grant: Arc::clone(grant),
             doors: self.doors.clone(),
         };
         // Reading the system's certificates takes files and some milliseconds.
-        let built = tokio::task::spawn_blocking(move || client::client(vetting, tls)).await;
+        let built = tokio::task::spawn_blocking(move || client::client(vetting, &tls)).await;
         match built {
             Ok(Ok(client)) => Ok(client),
             Ok(Err(error)) => Err(DialError::no_client(&error)),
@@ -282,23 +315,23 @@ impl std::fmt::Debug for Dialer {
 }
 
 /// Connections that tools may have open at once: their part of the descriptors.
-fn of_all() -> usize {
-    Descriptors::now().upstreams.clamp(AT_ONCE, OF_ALL)
+fn of_all() -> u64 {
+    let part = u64::try_from(Descriptors::now().upstreams).unwrap_or(OF_ALL);
+    part.clamp(OF_GRANT, OF_ALL)
 }
 
 fn build(
     verdict: &Verdict,
     outgoing: Outgoing,
     secret: Option<&Secret>,
-) -> Result<reqwest::Request, DialError> {
+) -> Result<Request<Full<Bytes>>, DialError> {
     let mut headers = outgoing.headers;
     let mut url = verdict.url().clone();
+    let refuse = |kind| DialError::new(kind, &verdict.grant().origin, None);
     if let Some(auth) = verdict.auth() {
         secret
             .and_then(|secret| inject(&mut headers, &mut url, auth, secret))
-            .ok_or_else(|| {
-                DialError::new(DialErrorKind::Credential, &verdict.grant().origin, None)
-            })?;
+            .ok_or_else(|| refuse(DialErrorKind::Credential))?;
     }
     // A range of an encoded body is a piece that nobody can decode.
     let offered = match headers.contains_key(RANGE) {
@@ -306,29 +339,33 @@ fn build(
         false => decode::OFFERED,
     };
     headers.insert(ACCEPT_ENCODING, offered);
-    let mut request = reqwest::Request::new(verdict.method().clone(), url);
+    headers
+        .entry(USER_AGENT)
+        .or_insert(HeaderValue::from_static(AGENT));
+    headers
+        .entry(ACCEPT)
+        .or_insert(HeaderValue::from_static("*/*"));
+    let mut request = Request::new(Full::new(outgoing.body));
+    *request.method_mut() = verdict.method().clone();
+    let uri = url.as_str().parse();
+    *request.uri_mut() = uri.map_err(|_| refuse(DialErrorKind::Protocol))?;
     *request.headers_mut() = headers;
-    if !outgoing.body.is_empty() {
-        *request.body_mut() = Some(outgoing.body.into());
-    }
     Ok(request)
 }
 
 /// Hands a failure of the client on to where it is understood.
-fn failed(error: reqwest::Error, understand: impl Fn(&Failure<'_>) -> DialError) -> DialError {
-    let (timeout, connect) = (error.is_timeout(), error.is_connect());
-    let error = &error.without_url();
-    understand(&Failure {
-        error,
-        timeout,
-        connect,
-    })
+fn failed(
+    error: &(dyn std::error::Error + 'static),
+    connect: bool,
+    understand: impl Fn(&Failure<'_>) -> DialError,
+) -> DialError {
+    understand(&Failure { error, connect })
 }
 
 /// Judges the head of a response before anybody reads it.
-fn check_head(verdict: &Verdict, response: &reqwest::Response, cap: u64) -> Result<(), DialError> {
+fn check_head(verdict: &Verdict, response: &Reply, cap: u64) -> Result<(), DialError> {
     let grant = verdict.grant();
-    if let Some(peer) = response.remote_addr() {
+    if let Some(peer) = reply::peer(response) {
         // It was vetted before it was dialled; this is the proof after the fact, of a connection
         // from the pool too.
         let judged = match grant.way.proxy {
@@ -340,9 +377,8 @@ fn check_head(verdict: &Verdict, response: &reqwest::Response, cap: u64) -> Resu
     if response.status() == StatusCode::SWITCHING_PROTOCOLS || !within_bounds(response.headers()) {
         return Err(DialError::new(DialErrorKind::Protocol, &grant.origin, None));
     }
-    if has_body(verdict, response.status())
-        && response.content_length().is_some_and(|length| length > cap)
-    {
+    let length = response.body().length();
+    if has_body(verdict, response.status()) && length.is_some_and(|length| length > cap) {
         return Err(DialError::too_large(&grant.origin.to_string(), cap));
     }
     Ok(())
@@ -358,22 +394,23 @@ fn has_body(verdict: &Verdict, status: StatusCode) -> bool {
 /// The body, out of its encoding, and headers that are true of it.
 fn source(
     verdict: &Verdict,
-    response: reqwest::Response,
+    status: StatusCode,
     headers: &mut HeaderMap,
+    body: Arriving,
     cap: u64,
 ) -> Result<Source, DialError> {
-    if !has_body(verdict, response.status()) {
-        return Ok(Source::plain(response));
+    if !has_body(verdict, status) {
+        return Ok(Source::plain(body));
     }
     let unoffered = |_| {
         let why = "an encoding that was not asked for, or more than one".to_owned();
         DialError::new(DialErrorKind::Protocol, &verdict.grant().origin, Some(why))
     };
     match coding(headers).map_err(unoffered)? {
-        None => Ok(Source::plain(response)),
+        None => Ok(Source::plain(body)),
         Some(coding) => {
             decode::forget(headers);
-            Ok(Source::coded(response, coding, cap))
+            Ok(Source::coded(body, coding, cap))
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::resolve::{Answer, Resolve};
+use super::resolve::{Answer, Place, Resolve};
 
 /// What an upstream does with one request: it writes these bytes and then keeps the connection, as
 /// HTTP does, or closes it, or falls silent.
@@ -69,6 +69,8 @@ pub(crate) fn raw(text: &str) -> Reply {
 pub(crate) struct Upstream {
     pub(crate) port: u16,
     requests: watch::Receiver<Vec<String>>,
+    /// Where the connections come from that were accepted, and how many of them are open.
+    connections: watch::Receiver<(Vec<SocketAddr>, usize)>,
     task: JoinHandle<()>,
 }
 
@@ -78,15 +80,25 @@ impl Upstream {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (seen, requests) = watch::channel(Vec::new());
+        let (came, connections) = watch::channel((Vec::new(), 0));
         let (seen, reply) = (Arc::new(seen), Arc::new(reply));
         let task = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&seen), Arc::clone(&reply)));
+            while let Ok((stream, from)) = listener.accept().await {
+                came.send_modify(|(all, open)| {
+                    all.push(from);
+                    *open += 1;
+                });
+                let (came, seen, reply) = (came.clone(), Arc::clone(&seen), Arc::clone(&reply));
+                tokio::spawn(async move {
+                    serve(stream, seen, reply).await;
+                    came.send_modify(|(_, open)| *open -= 1);
+                });
             }
         });
         Self {
             port,
             requests,
+            connections,
             task,
         }
     }
@@ -94,6 +106,19 @@ impl Upstream {
     /// Every request so far, head and body.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.borrow().clone()
+    }
+
+    /// Waits until every connection so far is closed, and says how many requests came.
+    pub(crate) async fn gone(&self) -> usize {
+        #[allow(clippy::disallowed_methods, reason = "the test's own connection")]
+        let last = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
+        let own = last.local_addr().unwrap();
+        drop(last);
+        // They are accepted in their order: who came before this one is in the list with it.
+        let mut connections = self.connections.clone();
+        let all = connections.wait_for(|(all, open)| *open == 0 && all.contains(&own));
+        drop(all.await.unwrap());
+        self.requests().len()
     }
 
     /// Waits until so many requests have come.
@@ -168,7 +193,7 @@ impl Answers {
 }
 
 impl Resolve for Answers {
-    fn resolve(&self, name: String) -> Answer {
+    fn resolve(&self, name: String, _: Place) -> Answer {
         self.asked.lock().unwrap().push(name);
         let mut answers = self.answers.lock().unwrap();
         let next = answers.pop_front().unwrap_or_default();

@@ -265,8 +265,74 @@ fn n11_n13_n14_ranges_begin_and_end_where_the_registries_say() {
             assert!(!is_public(ip(inside)), "{inside}");
         }
         for outside in [before, after].into_iter().flatten() {
-            assert_eq!(classify(ip(outside)), None, "{outside}");
+            let found = classify(ip(outside)).map(Class::as_str);
+            assert_ne!(found, Some(*class), "{outside}");
         }
+    }
+}
+
+/// Whatever is not known to be public is not: from the edges of what IANA has given out, and beyond.
+#[test]
+fn n83_space_that_belongs_to_nobody_is_not_public() {
+    for nobodys in [
+        "::1:0:0",
+        "64:ff9b:2::1",
+        "64:ff9c::1",
+        "100:0:0:2::1",
+        "200::1",
+        "201:abcd::1",
+        "400::1",
+        "1::1",
+        "1fff:ffff::1",
+        "2000::1",
+        "2003:4000::1",
+        "23ff:ffff::1",
+        "2420::1",
+        "25ff::1",
+        "2610:200::1",
+        "2620:200::1",
+        "2640::1",
+        "2810::1",
+        "2a20::1",
+        "2c10::1",
+        "2d00::1",
+        "2e00::1",
+        "3000::1",
+        "3ffe::1",
+        "3fff:1000::1",
+        "4000::1",
+        "5f01::1",
+        "8000::1",
+        "e000::1",
+        "fbff:ffff::1",
+    ] {
+        assert_eq!(classify(ip(nobodys)), Some(Class::Reserved), "{nobodys}");
+        let covered = may_dial(ip(nobodys), &[network(&format!("{nobodys}/128"))]);
+        assert_eq!(covered, Ok(()), "an operator may know better: {nobodys}");
+    }
+    for given_out in [
+        "2001:200::1",
+        "2001:4860:4860::8888",
+        "2003:3fff:ffff::1",
+        "2400::1",
+        "241f:ffff::1",
+        "2600::1",
+        "2610:1ff:ffff::1",
+        "2620:1ff:ffff::1",
+        "263f:ffff::1",
+        "280f:ffff::1",
+        "2a1f:ffff::1",
+        "2c0f:ffff::1",
+    ] {
+        assert_eq!(classify(ip(given_out)), None, "{given_out}");
+    }
+    // All that is v4 is given out or has a class of its own.
+    for first in 1..=223_u8 {
+        let at = IpAddr::from([first, 1, 1, 1]);
+        assert_eq!(is_public(at), !matches!(first, 10 | 127), "{at}");
+    }
+    for first in 224..=255_u8 {
+        assert!(!is_public(IpAddr::from([first, 1, 1, 1])), "{first}");
     }
 }
 
@@ -281,7 +347,6 @@ fn ordinary_addresses_are_public() {
         "100.128.0.1",
         "198.20.0.1",
         "223.255.255.255",
-        "64:ff9c::1",
         "2606:4700:4700::1111",
         "2a00:1450:4001::1",
         "::ffff:8.8.8.8",

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use super::super::percent;
+
 /// Why a query is not read. It quotes nothing of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum QueryError {
@@ -71,12 +73,13 @@ fn decoded(text: &str) -> Result<String, QueryError> {
             continue;
         }
         let (value, tail) = escaped(rest).ok_or(QueryError::Escape)?;
-        // `%2541` is `%41` for who decodes once, and `A` for who decodes twice.
-        if value == b'%' && escaped(tail).is_some() {
-            return Err(QueryError::Escape);
-        }
         bytes.push(value);
         rest = tail;
+    }
+    // `%2541` is `%41` for who decodes once, and `A` for who decodes twice: however the text between
+    // was written (`%25%34%31`).
+    if percent::is_encoded(&bytes) {
+        return Err(QueryError::Escape);
     }
     let text = String::from_utf8(bytes).map_err(|_| QueryError::Text)?;
     if text.chars().any(char::is_control) {
@@ -87,10 +90,5 @@ fn decoded(text: &str) -> Result<String, QueryError> {
 
 fn escaped(text: &[u8]) -> Option<(u8, &[u8])> {
     let (digits, tail) = text.split_at_checked(2)?;
-    let mut value = 0;
-    for digit in digits {
-        let digit = char::from(*digit).to_digit(16)?;
-        value = value << 4 | u8::try_from(digit).ok()?;
-    }
-    Some((value, tail))
+    Some((percent::value(digits)?, tail))
 }

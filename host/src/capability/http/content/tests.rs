@@ -452,3 +452,20 @@ fn what_is_open_is_not_read() {
         Part::Body
     );
 }
+
+/// However the second escape is written.
+#[test]
+fn n80_a_query_that_is_encoded_twice_is_not_read() {
+    for query in [
+        "q=%252e",
+        "q=%25%32%65",
+        "q=%252%65",
+        "q=%25%32e",
+        "q=%25u002e",
+        "%25%37%31=a",
+    ] {
+        let read = query::parameters(query);
+        assert_eq!(read, Err(query::QueryError::Escape), "{query}");
+    }
+    assert_eq!(query::parameters("q=100%25").unwrap()["q"], "100%");
+}

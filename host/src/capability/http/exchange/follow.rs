@@ -5,6 +5,7 @@
 //! body; and it is an attempt of its own, counted and recorded. Only GET and HEAD are followed: of
 //! everything else the guest gets the redirect.
 
+use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, LOCATION, RANGE};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use tokio::time::Instant;
@@ -14,7 +15,6 @@ use crate::capability::http::HttpError;
 use crate::capability::http::content::Sent;
 use crate::capability::http::judge::{self, Verdict, unreadable};
 use crate::capability::http::target::{Ask, Asked, Target};
-use crate::capability::service::dial::Outgoing;
 
 /// What a guest asks for that holds wherever the answer comes from.
 const KEPT: [HeaderName; 3] = [ACCEPT, ACCEPT_LANGUAGE, RANGE];
@@ -93,9 +93,6 @@ pub(super) async fn on(
         judge::follow(&context.outlet.grants, asked, &sent)
     });
     let verdict = judged.map_err(|refusal| record.refuse(&refusal))?;
-    let outgoing = Outgoing {
-        headers,
-        ..Outgoing::default()
-    };
+    let outgoing = context.outgoing(headers, Bytes::new());
     context.send(verdict, outgoing, until, record).await
 }

@@ -296,7 +296,8 @@ fn explain_shows_every_comparison_and_the_same_decision() {
     );
     assert_eq!(
         refusal.say,
-        "The request was not sent: the URL's path holds a . or .. segment."
+        "The request was not sent: the URL's path holds a . or .. segment, or one that some servers \
+         take for it."
     );
 }
 

@@ -47,6 +47,54 @@ fn a_path_with_one_reading_gets_one_form() {
     }
 }
 
+/// However the second escape is written, and whatever it stands for.
+#[test]
+fn n80_a_path_that_is_encoded_twice_is_refused_in_every_spelling() {
+    for escape in ["2e", "2f", "5c", "3b", "41", "00", "25", "u002e", "U2215"] {
+        for spelling in 0..1_u32 << escape.len().min(3) {
+            let letters =
+                escape
+                    .bytes()
+                    .enumerate()
+                    .map(|(at, letter)| match spelling >> at.min(2) & 1 {
+                        0 => char::from(letter).to_string(),
+                        _ => format!("%{letter:02x}"),
+                    });
+            let path = format!("/repos/acme/a%25{}b", letters.collect::<String>());
+            assert_eq!(canonical(&path), Err(PathError::Twice), "{path}");
+        }
+    }
+    for (given, reason) in [
+        ("/repos/acme/%25%32%65%25%32%65", PathError::Twice),
+        ("/a/%2525%32%65", PathError::Twice),
+        ("/a/..%20", PathError::DotSegment),
+        ("/a/%20..", PathError::DotSegment),
+        ("/a/.%20.", PathError::DotSegment),
+        ("/a/.%20", PathError::DotSegment),
+        ("/a/..%c2%a0/b", PathError::DotSegment),
+        ("/a/%ef%bc%8e%ef%bc%8e/b", PathError::DotSegment),
+        ("/a/.%ef%b9%92", PathError::DotSegment),
+        ("/a/%e2%80%a5/b", PathError::DotSegment),
+        ("/a/..%ef%bc%8fb", PathError::Lookalike),
+        ("/a/b%e2%88%95c", PathError::Lookalike),
+        ("/a/b%ef%bc%bcc", PathError::Lookalike),
+        ("/a/%ef%bc%852e", PathError::Lookalike),
+        ("/a/..%ef%bc%9b", PathError::Lookalike),
+    ] {
+        assert_eq!(canonical(given), Err(reason), "{given:?}");
+    }
+    for plain in [
+        "/...",
+        "/a%20.",
+        "/a%25zz",
+        "/100%25",
+        "/caf%C3%A9.",
+        "/%25u00g0",
+    ] {
+        assert!(canonical(plain).is_ok(), "{plain}");
+    }
+}
+
 /// N65, and the relatives of its forms.
 #[test]
 fn n65_a_path_with_two_readings_is_refused() {

@@ -1,5 +1,7 @@
 //! A response's body under way, within its bounds.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
@@ -7,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::decode::{Broken, Source};
 use super::fault::{DialError, DialErrorKind};
 use super::{IDLE_TIMEOUT, failed};
+use crate::shares::Lease;
 
 /// A body under way, within its bounds.
 #[derive(Debug)]
@@ -19,8 +22,8 @@ pub struct IncomingBody {
     _places: Places,
 }
 
-/// Its places among the connections of its grant and of the host.
-pub(super) type Places = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+/// Its places among the connections of its call, of its grant and of the host.
+pub(super) type Places = (OwnedSemaphorePermit, Lease<Arc<str>>, Lease<Arc<str>>);
 
 impl IncomingBody {
     pub(super) fn new(
@@ -60,7 +63,9 @@ impl IncomingBody {
 
     fn error(&self, broken: Broken) -> DialError {
         match broken {
-            Broken::Client(error) => failed(error, |why| DialError::in_body(why, &self.target)),
+            Broken::Client(error) => {
+                failed(&error, false, |why| DialError::in_body(why, &self.target))
+            }
             Broken::Coding(error) => DialError::new(
                 DialErrorKind::Protocol,
                 &self.target,

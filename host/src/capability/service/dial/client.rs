@@ -3,22 +3,52 @@
 //! It follows nothing by itself: no redirects, no proxies from the environment, no cookies, no
 //! retries.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use reqwest::tls::Version;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_platform_verifier::Verifier;
 use url::Host;
-use zeroize::Zeroizing;
 
-use super::{CONNECT_TIMEOUT, Doors, IDLE_TIMEOUT, POOL_IDLE, POOL_SIZE};
-use crate::capability::http::{Class, HttpGrant, MAX_HEADER_BYTES, MAX_HEADERS, Network, Scheme};
-use crate::capability::service::resolve::{Resolve, Unresolved, vetted};
+use super::connect::{Connector, Vetting};
+use super::{POOL_IDLE, POOL_SIZE};
+use crate::capability::http::{HttpGrant, MAX_HEADER_BYTES, MAX_HEADERS, Network};
+
+/// What the host says it is, where a guest says nothing.
+pub(super) const AGENT: &str = concat!("toolhost/", env!("CARGO_PKG_VERSION"));
+
+/// What HTTP/1.1 reads of a response before anybody asks, in bytes: a head of the longest has room.
+const READ_AHEAD: usize = 2 * MAX_HEADER_BYTES;
+
+/// What HTTP/2 reads of one response before anybody asks, in bytes.
+const WINDOW_OF_STREAM: u32 = 512 << 10;
+
+/// The same of all responses of a connection.
+pub(super) const WINDOW: u32 = 1 << 20;
+
+/// Sends requests of one grant.
+pub(super) type Client = legacy::Client<Connector, Full<Bytes>>;
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoClient {
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
+    #[error("the proxy: {0}")]
+    Proxy(#[from] http::Error),
+}
 
 /// What TLS uses beyond the system's certificates.
 #[derive(Clone, Default)]
 pub struct Tls {
-    roots: Vec<reqwest::Certificate>,
-    identity: Option<reqwest::Identity>,
+    roots: Vec<CertificateDer<'static>>,
+    identity: Option<Arc<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>>,
 }
 
 /// Why a file cannot be used for TLS.
@@ -52,10 +82,10 @@ impl Tls {
     /// # Errors
     /// Which of them cannot be used.
     pub fn new(ca: Option<&[u8]>, client: Option<(&[u8], &[u8])>) -> Result<Self, TlsError> {
-        install_provider();
+        let certificates = |pem| CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
         let roots = match ca {
             None => Vec::new(),
-            Some(pem) => reqwest::Certificate::from_pem_bundle(pem)
+            Some(pem) => certificates(pem)
                 .ok()
                 .filter(|roots| !roots.is_empty())
                 .ok_or(TlsError::Certificate)?,
@@ -63,26 +93,43 @@ impl Tls {
         let identity = match client {
             None => None,
             Some((certificate, key)) => {
-                let pem = Zeroizing::new([certificate, b"\n", key].concat());
-                let identity = reqwest::Identity::from_pem(&pem);
-                Some(identity.map_err(|_| TlsError::Identity)?)
+                let chain = certificates(certificate).map_err(|_| TlsError::Identity)?;
+                let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| TlsError::Identity)?;
+                Some(Arc::new((chain, key)))
             }
         };
+        let tls = Self { roots, identity };
         // Whether they can be used, and a key belongs to its certificate, only shows when they are.
-        let builder = || reqwest::Client::builder().tls_certs_only(roots.clone());
-        builder().build().map_err(|_| TlsError::Certificate)?;
-        if let Some(identity) = &identity {
-            let tried = builder().identity(identity.clone()).build();
-            tried.map_err(|_| TlsError::Identity)?;
-        }
-        Ok(Self { roots, identity })
+        let without = Self {
+            roots: tls.roots.clone(),
+            identity: None,
+        };
+        without.config(false).map_err(|_| TlsError::Certificate)?;
+        tls.config(false).map_err(|_| TlsError::Identity)?;
+        Ok(tls)
     }
 
-    fn apply(self, builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
-        let builder = builder.tls_certs_merge(self.roots);
-        match self.identity {
-            Some(identity) => builder.identity(identity),
-            None => builder,
+    /// What a connection goes by, with the system's certificates or without.
+    fn config(&self, of_system: bool) -> Result<ClientConfig, rustls::Error> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()?;
+        let builder = if of_system {
+            let roots = self.roots.iter().cloned();
+            let verifier = Verifier::new_with_extra_roots(roots, provider)?;
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(verifier))
+        } else {
+            let mut roots = RootCertStore::empty();
+            for root in &self.roots {
+                roots.add(root.clone())?;
+            }
+            builder.with_root_certificates(roots)
+        };
+        match self.identity.as_deref() {
+            None => Ok(builder.with_no_client_auth()),
+            Some((chain, key)) => builder.with_client_auth_cert(chain.clone(), key.clone_key()),
         }
     }
 }
@@ -93,92 +140,30 @@ impl std::fmt::Debug for Tls {
     }
 }
 
-/// Says by which library TLS is done; the HTTP client panics where nobody did.
-pub(super) fn install_provider() {
-    // An error says that the process has a provider already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-}
-
-/// Whether requests of this grant go over TLS, to the proxy or to the other side.
-fn speaks_tls(grant: &HttpGrant) -> bool {
-    let proxy = grant.way.proxy.as_ref();
-    grant.origin.scheme == Scheme::Https || proxy.is_some_and(|at| at.scheme == Scheme::Https)
-}
-
-pub(super) fn client(vetting: Vetting, tls: Tls) -> reqwest::Result<reqwest::Client> {
-    let grant = Arc::clone(&vetting.grant);
-    let builder = reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .user_agent(concat!("toolhost/", env!("CARGO_PKG_VERSION")))
-        .dns_resolver(vetting)
-        .connect_timeout(CONNECT_TIMEOUT)
-        // What is not taken in this time (a server that reads no body) breaks the connection.
-        .tcp_user_timeout(IDLE_TIMEOUT)
+/// A client over the connections that this opens.
+///
+/// # Errors
+/// There is nothing that TLS could trust.
+pub(super) fn client(vetting: Vetting, tls: &Tls) -> Result<Client, NoClient> {
+    let config = match vetting.speaks_tls() {
+        true => tls.config(true)?,
+        // Without it a machine without CA certificates could not speak plain HTTP either.
+        false => Tls::default().config(false)?,
+    };
+    let connector = Connector::new(vetting, config)?;
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    let mut builder = legacy::Client::builder(TokioExecutor::new());
+    Ok(builder
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
         .pool_idle_timeout(POOL_IDLE)
         .pool_max_idle_per_host(POOL_SIZE)
-        .tcp_nodelay(true)
         .http1_max_headers(MAX_HEADERS)
+        .http1_max_buf_size(READ_AHEAD)
         .http2_max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
-        .tls_version_min(Version::TLS_1_2);
-    let builder = match &grant.way.proxy {
-        Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy.to_string())?),
-        None => builder,
-    };
-    let builder = builder.https_only(grant.origin.scheme == Scheme::Https);
-    if speaks_tls(&grant) {
-        tls.apply(builder).build()
-    } else {
-        // Without it a machine without CA certificates could not speak plain HTTP either.
-        builder.tls_certs_only([]).build()
-    }
-}
-
-/// Answers `reqwest` with vetted addresses only.
-#[derive(Clone)]
-pub(super) struct Vetting {
-    pub(super) resolver: Arc<dyn Resolve>,
-    pub(super) grant: Arc<HttpGrant>,
-    pub(super) doors: Doors,
-}
-
-impl Vetting {
-    /// Why this grant's requests may not go to an address that lies in the networks they may go to.
-    fn kept_off(&self, ip: IpAddr) -> Option<Class> {
-        let (port, _) = self.next_hop();
-        let own_door = self.doors.class(ip, port);
-        let in_clear = || match self.grant.way.proxy {
-            Some(_) => None,
-            None => self.grant.may_dial(ip).err(),
-        };
-        own_door.or_else(in_clear)
-    }
-
-    /// Where connections go, and which networks they may go to.
-    fn next_hop(&self) -> (u16, &[Network]) {
-        match &self.grant.way.proxy {
-            Some(proxy) => (proxy.port, &ANYWHERE),
-            None => (self.grant.origin.port, &self.grant.private),
-        }
-    }
-}
-
-impl reqwest::dns::Resolve for Vetting {
-    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
-        let vetting = self.clone();
-        Box::pin(async move {
-            let (_, private) = vetting.next_hop();
-            let addresses = vetted(&*vetting.resolver, name.as_str(), private).await?;
-            if let Some(class) = addresses.iter().find_map(|ip| vetting.kept_off(*ip)) {
-                return Err(Unresolved::Denied(class).into());
-            }
-            // Port 0 stands for the URL's own.
-            let sockets = addresses.into_iter().map(|ip| SocketAddr::new(ip, 0));
-            Ok(Box::new(sockets) as reqwest::dns::Addrs)
-        })
-    }
+        .http2_initial_stream_window_size(WINDOW_OF_STREAM)
+        .http2_initial_connection_window_size(WINDOW)
+        .build(connector))
 }
 
 /// The address that a connection of this grant goes to, where it is written as one.

@@ -11,11 +11,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_compression::tokio::bufread::{BrotliDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder};
 use async_compression::zstd::DParameter;
 use bytes::{Bytes, BytesMut};
-use futures_util::TryStreamExt as _;
+use futures_util::{TryStreamExt as _, stream};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt as _};
 use tokio_util::io::StreamReader;
+
+use super::reply::Arriving;
 
 /// What the host asks for, and so all that a response may be encoded in.
 pub(super) const OFFERED: HeaderValue = HeaderValue::from_static("zstd,gzip,deflate,br");
@@ -55,7 +57,7 @@ pub(super) struct Source {
 }
 
 enum Pipe {
-    Plain(reqwest::Response),
+    Plain(Arriving),
     Coded(Pin<Box<dyn AsyncRead + Send>>),
 }
 
@@ -63,7 +65,7 @@ enum Pipe {
 #[derive(Debug)]
 pub(super) enum Broken {
     /// The client's own failure.
-    Client(reqwest::Error),
+    Client(hyper::Error),
     /// It is not what its encoding says.
     Coding(io::Error),
     /// It is larger than the cap, or unpacks to too many times its size.
@@ -102,7 +104,7 @@ pub(super) fn forget(headers: &mut HeaderMap) {
 }
 
 impl Source {
-    pub(super) fn plain(response: reqwest::Response) -> Self {
+    pub(super) fn plain(response: Arriving) -> Self {
         Self {
             pipe: Pipe::Plain(response),
             arrived: Arc::default(),
@@ -110,19 +112,20 @@ impl Source {
     }
 
     /// Undoes `coding`. No more than `cap` bytes and some overhead are taken from the network.
-    pub(super) fn coded(response: reqwest::Response, coding: Coding, cap: u64) -> Self {
+    pub(super) fn coded(response: Arriving, coding: Coding, cap: u64) -> Self {
         let arrived: Arc<AtomicU64> = Arc::default();
         let counter = Arc::clone(&arrived);
         let most = cap.saturating_add(OVERHEAD);
-        let counted = response
-            .bytes_stream()
-            .map_err(io::Error::other)
-            .and_then(move |chunk| {
-                let size = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
-                let before = counter.fetch_add(size, Ordering::Relaxed);
-                let fits = before.saturating_add(size) <= most;
-                std::future::ready(if fits { Ok(chunk) } else { Err(oversized()) })
-            });
+        let pieces = stream::try_unfold(response, |mut response| async move {
+            let piece = response.chunk().await?;
+            Ok::<_, hyper::Error>(piece.map(|piece| (piece, response)))
+        });
+        let counted = pieces.map_err(io::Error::other).and_then(move |chunk| {
+            let size = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+            let before = counter.fetch_add(size, Ordering::Relaxed);
+            let fits = before.saturating_add(size) <= most;
+            std::future::ready(if fits { Ok(chunk) } else { Err(oversized()) })
+        });
         Self {
             pipe: Pipe::Coded(decoder(coding, StreamReader::new(counted))),
             arrived,
@@ -197,7 +200,7 @@ async fn read(
 fn is_clients(error: &io::Error) -> bool {
     error
         .get_ref()
-        .is_some_and(|inner| inner.is::<reqwest::Error>())
+        .is_some_and(|inner| inner.is::<hyper::Error>())
 }
 
 /// The error that says, through a decoder, that too much came in.
@@ -209,7 +212,7 @@ fn broken(error: io::Error) -> Broken {
     if error.kind() == io::ErrorKind::FileTooLarge {
         return Broken::TooLarge;
     }
-    match error.downcast::<reqwest::Error>() {
+    match error.downcast::<hyper::Error>() {
         Ok(error) => Broken::Client(error),
         Err(error) => Broken::Coding(error),
     }

@@ -71,6 +71,14 @@ impl DialError {
         }
     }
 
+    /// Whether the request had a connection before this happened.
+    pub(super) const fn has_sent(&self) -> bool {
+        matches!(
+            self.kind,
+            DialErrorKind::Timeout | DialErrorKind::TooLarge | DialErrorKind::Protocol
+        )
+    }
+
     pub(super) fn too_large(target: &str, cap: u64) -> Self {
         let say = format!("{target} gave a response larger than {cap} bytes. Ask for less of it.");
         Self {
@@ -107,7 +115,7 @@ impl DialError {
             Some(Cause::Name(Unresolved::Timeout)) => DialErrorKind::Timeout,
             Some(Cause::Name(Unresolved::Unknown)) => DialErrorKind::Unreachable,
             Some(Cause::Tls) => DialErrorKind::Tls,
-            None if error.timeout => DialErrorKind::Timeout,
+            Some(Cause::Silence) => DialErrorKind::Timeout,
             None if error.connect => DialErrorKind::Unreachable,
             None => DialErrorKind::Protocol,
         };
@@ -125,10 +133,9 @@ impl DialError {
 
     /// A failure within a response's body.
     pub(super) fn in_body(error: &Failure, target: &str) -> Self {
-        let kind = if error.timeout {
-            DialErrorKind::Timeout
-        } else {
-            DialErrorKind::Protocol
+        let kind = match cause(error.error) {
+            Some(Cause::Silence) => DialErrorKind::Timeout,
+            _ => DialErrorKind::Protocol,
         };
         Self::new(kind, &target, Some(chain(error.error)))
     }
@@ -136,10 +143,8 @@ impl DialError {
 
 /// What the HTTP client says of a failure, beside its causes.
 pub(super) struct Failure<'e> {
-    /// The failure, without the URL in its text.
+    /// The failure. Its texts name no URL.
     pub(super) error: &'e (dyn StdError + 'static),
-    /// A timeout of its own.
-    pub(super) timeout: bool,
     /// No connection came to stand.
     pub(super) connect: bool,
 }
@@ -148,6 +153,8 @@ pub(super) struct Failure<'e> {
 enum Cause<'e> {
     Name(&'e Unresolved),
     Tls,
+    /// The other side took too long.
+    Silence,
 }
 
 fn cause<'e>(error: &'e (dyn StdError + 'static)) -> Option<Cause<'e>> {
@@ -159,7 +166,11 @@ fn cause<'e>(error: &'e (dyn StdError + 'static)) -> Option<Cause<'e>> {
         if error.is::<rustls::Error>() {
             return Some(Cause::Tls);
         }
-        next = match error.downcast_ref::<io::Error>() {
+        let is_io = error.downcast_ref::<io::Error>();
+        if is_io.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+            return Some(Cause::Silence);
+        }
+        next = match is_io {
             // `source` of an `io::Error` skips the error it wraps.
             Some(error) => error
                 .get_ref()

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::fault::{DialError, DialErrorKind};
+use super::reply::{Arriving, Reply};
 use crate::capability::http::Verdict;
 
 /// A request that would leave the host now.
@@ -30,15 +31,16 @@ pub trait StandIn: Send + Sync {
 pub(super) fn answer(
     stand_in: &dyn StandIn,
     verdict: &Verdict,
-    request: &reqwest::Request,
-) -> Result<reqwest::Response, DialError> {
-    let body = request.body().and_then(reqwest::Body::as_bytes);
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Reply, DialError> {
     let sent = Sent {
         verdict,
-        headers: request.headers(),
-        body: body.unwrap_or_default(),
+        headers,
+        body,
     };
     let answered = stand_in.answer(&sent);
     let failed = |kind| DialError::new(kind, &verdict.grant().origin, None);
-    Ok(answered.map_err(failed)?.into())
+    let answered = answered.map_err(failed)?;
+    Ok(answered.map(|body| Arriving::Whole(Some(body))))
 }

@@ -11,9 +11,8 @@ use hickory_resolver::config::{
 };
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::{Resolver, TokioResolver};
-use tokio::sync::Semaphore;
 
-use super::{Answer, LOOKUPS, Resolve};
+use super::{Answer, Place, Resolve};
 
 /// How long one try waits. Three fit into the time of a lookup.
 const TRY: Duration = Duration::from_millis(1_600);
@@ -24,7 +23,6 @@ const AGAIN: usize = 2;
 /// Asks one server, over UDP and, where an answer is cut short, over TCP.
 pub struct ServerResolver {
     resolver: Arc<TokioResolver>,
-    places: Arc<Semaphore>,
 }
 
 impl ServerResolver {
@@ -57,18 +55,18 @@ impl ServerResolver {
         options.case_randomization = true;
         Ok(Self {
             resolver: Arc::new(builder.build().map_err(io::Error::other)?),
-            places: Arc::new(Semaphore::new(LOOKUPS)),
         })
     }
 }
 
 impl Resolve for ServerResolver {
-    fn resolve(&self, name: String) -> Answer {
+    fn resolve(&self, name: String, place: Place) -> Answer {
         let resolver = Arc::clone(&self.resolver);
-        let places = Arc::clone(&self.places);
         Box::pin(async move {
-            let _place = places.acquire_owned().await.map_err(io::Error::other)?;
-            let found = resolver.lookup_ip(name).await.map_err(io::Error::other)?;
+            let found = resolver.lookup_ip(name).await;
+            // Nothing is done for it once this is dropped.
+            drop(place);
+            let found = found.map_err(io::Error::other)?;
             let addresses: Vec<IpAddr> = found.iter().collect();
             Ok(addresses)
         })

@@ -6,6 +6,19 @@ use super::*;
 use crate::capability::http::testing::network;
 use crate::capability::service::testing::Answers;
 
+/// As if nobody else asked.
+async fn vetted(
+    resolver: &dyn Resolve,
+    host: &str,
+    private: &[Network],
+) -> Result<Vec<IpAddr>, Unresolved> {
+    super::vetted(resolver, host, private, free()).await
+}
+
+async fn free() -> io::Result<Place> {
+    Ok(Box::new(()))
+}
+
 async fn judged(answer: &[&str], private: &[&str]) -> Result<Vec<IpAddr>, Class> {
     let private: Vec<Network> = private.iter().map(|range| network(range)).collect();
     match vetted(&*Answers::new(&[answer]), "api.test", &private).await {
@@ -94,7 +107,7 @@ async fn no_answer_is_no_address() {
 struct Silent;
 
 impl Resolve for Silent {
-    fn resolve(&self, _: String) -> Answer {
+    fn resolve(&self, _: String, _: Place) -> Answer {
         Box::pin(std::future::pending())
     }
 }
@@ -102,14 +115,15 @@ impl Resolve for Silent {
 /// N28.
 #[tokio::test]
 async fn n28_a_silent_name_server_is_not_waited_for() {
-    let found = vetted_within(Duration::from_millis(10), &Silent, "api.test", &[]).await;
+    let found = vetted_within(Duration::from_millis(10), &Silent, "api.test", &[], free());
+    let found = found.await;
     assert!(matches!(found, Err(Unresolved::Timeout)), "{found:?}");
 }
 
 #[tokio::test]
 async fn the_systems_resolver_knows_an_address_written_as_a_name() {
-    let found = SystemResolver::default()
-        .resolve("127.0.0.1".to_owned())
+    let found = SystemResolver
+        .resolve("127.0.0.1".to_owned(), free().await.unwrap())
         .await
         .unwrap();
     assert_eq!(found, ["127.0.0.1".parse::<IpAddr>().unwrap()]);

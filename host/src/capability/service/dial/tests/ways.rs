@@ -13,10 +13,10 @@ use super::*;
 use crate::capability::http::{ClientFiles, Way};
 
 /// An authority that no system knows.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -37,6 +37,17 @@ impl Authority {
 
     /// A server of this name, which asks its clients for certificates of this authority or does not.
     fn acceptor(&self, name: &str, asks: bool) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::new(self.config(name, asks)))
+    }
+
+    /// A server of this name that speaks these protocols.
+    pub(super) fn speaking(&self, name: &str, protocols: &[&[u8]]) -> TlsAcceptor {
+        let mut config = self.config(name, false);
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        TlsAcceptor::from(Arc::new(config))
+    }
+
+    fn config(&self, name: &str, asks: bool) -> ServerConfig {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
@@ -54,7 +65,7 @@ impl Authority {
         };
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let config = builder.with_single_cert(vec![certificate.der().clone()], key);
-        TlsAcceptor::from(Arc::new(config.unwrap()))
+        config.unwrap()
     }
 }
 
@@ -139,28 +150,28 @@ async fn serve(
     }
 }
 
-fn ca() -> TlsFiles {
+pub(super) fn ca() -> TlsFiles {
     TlsFiles {
         ca: Some("ca.pem".into()),
         client: None,
     }
 }
 
-fn dialer(files: &TlsFiles, tls: Tls) -> (Dialer, Arc<Answers>) {
+pub(super) fn dialer(files: &TlsFiles, tls: Tls) -> (Dialer, Arc<Answers>) {
     let answers = Answers::new(&[&["127.0.0.1"]]);
     let dialer = Dialer::with_resolver(Arc::clone(&answers) as Arc<dyn Resolve>);
     (dialer.with_tls([(files.clone(), tls)].into()), answers)
 }
 
 /// A grant for `https://shop.test`, on this port of loopback.
-fn shop(port: u16, tls: TlsFiles) -> Arc<HttpGrant> {
+pub(super) fn shop(port: u16, tls: TlsFiles) -> Arc<HttpGrant> {
     let mut grant = grant("shop", &format!("https://shop.test:{port}"), &["GET /**"]);
     grant.private = vec![network("127.0.0.0/8")];
     grant.way.tls = tls;
     Arc::new(grant)
 }
 
-fn trusting(authority: &Authority) -> Tls {
+pub(super) fn trusting(authority: &Authority) -> Tls {
     Tls::new(Some(authority.pem().as_bytes()), None).unwrap()
 }
 

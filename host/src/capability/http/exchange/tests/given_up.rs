@@ -1,0 +1,199 @@
+//! Calls that are given up, at every point: what the upstream counted is in the record.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::mpsc;
+
+use super::*;
+use crate::capability::frame::Pen as RecordPen;
+use crate::capability::http::host::attempts;
+
+/// A call with the pen of a real record.
+struct Recorded {
+    context: HttpContext,
+    pen: RecordPen,
+    written: Arc<Mutex<Vec<serde_json::Value>>>,
+}
+
+impl Recorded {
+    fn new(grant: &Arc<HttpGrant>) -> Self {
+        let written: Arc<Mutex<Vec<serde_json::Value>>> = Arc::default();
+        let lines = Arc::clone(&written);
+        let pen = RecordPen::new(move |line| lines.lock().unwrap().push(line));
+        Self {
+            context: context(grant, attempts(&pen)),
+            pen,
+            written,
+        }
+    }
+
+    /// Attempts of which anything may have left, once the record is closed.
+    fn left(&self) -> usize {
+        let written = self.written.lock().unwrap();
+        written.iter().filter(|line| line["left"] == true).count()
+    }
+}
+
+fn context(grant: &Arc<HttpGrant>, pen: Pen) -> HttpContext {
+    let grants = vec![Arc::clone(grant)];
+    let outlet = Outlet::new(grants, Arc::new(secrets(&[])), Arc::new(Dialer::new())).unwrap();
+    HttpContext::new(
+        Arc::new(outlet),
+        Limits::DEFAULT,
+        Instant::now() + Duration::from_secs(20),
+        Arguments::default(),
+        "caller".into(),
+        pen,
+    )
+}
+
+/// What a guest does with a response.
+#[derive(Clone, Copy)]
+enum Reads {
+    /// It reads the body itself.
+    Body,
+    /// The host reads ahead for it.
+    Ahead,
+    /// It lets the body go unread, while the host reads ahead.
+    Nothing,
+}
+
+async fn whole(context: &HttpContext, request: Request, reads: Reads) {
+    let Ok(mut response) = exchange(context, request).await else {
+        return;
+    };
+    match reads {
+        Reads::Body => while let Ok(Some(_)) = response.body.next().await {},
+        Reads::Ahead => drop(ahead(response.body, room()).collect::<Vec<_>>().await),
+        Reads::Nothing => drop(ahead(response.body, room())),
+    }
+}
+
+/// Polls so often, and says whether that was the end.
+async fn polled(mut future: Pin<&mut (impl Future<Output = ()> + ?Sized)>, most: usize) -> bool {
+    let mut polls = 0;
+    poll_fn(|context| {
+        if polls == most {
+            return std::task::Poll::Ready(false);
+        }
+        polls += 1;
+        future.as_mut().poll(context).map(|()| true)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn n73_wherever_a_call_is_given_up_what_left_is_in_its_record() {
+    let reply = |request: &str| match request.starts_with("GET /to ") {
+        true => raw("HTTP/1.1 302 Found\r\nlocation: /there\r\ncontent-length: 0\r\n\r\n"),
+        false => chunked("", &[b"hello", b"world"]),
+    };
+    for reads in [Reads::Body, Reads::Ahead, Reads::Nothing] {
+        let mut most = 0;
+        loop {
+            let upstream = Upstream::start(reply).await;
+            let mut grant = HttpGrant::clone(&loopback_grant(upstream.port, None));
+            grant.redirects = 2;
+            let call = Recorded::new(&Arc::new(grant));
+            let mut request = get(&upstream, "/to");
+            request.body = Bytes::from_static(b"x");
+            let mut asked = Box::pin(whole(&call.context, request, reads));
+            let ended = polled(asked.as_mut(), most).await;
+            drop(asked);
+            call.pen.settled().await;
+            let (left, lines) = (call.left(), call.written.lock().unwrap().len());
+            assert_eq!(
+                call.pen.egress().0 as usize,
+                left,
+                "billed after {most} polls"
+            );
+            let Recorded {
+                context, written, ..
+            } = call;
+            drop(context);
+            // Its connections are closed now: nothing comes after what came.
+            let came = upstream.gone().await;
+            assert!(
+                came <= left,
+                "{came} requests came, {left} in the record, after {most} polls"
+            );
+            assert_eq!(written.lock().unwrap().len(), lines, "after {most} polls");
+            if ended {
+                assert_eq!((came, left), (2, 2));
+                break;
+            }
+            assert!(most > 0 || left == 0, "nothing was polled");
+            most += 1;
+        }
+        assert!(most >= 3, "only {most} points");
+    }
+}
+
+/// The record waits for an attempt until it is written, whoever lets go of what first: here while the
+/// pen is at it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn n73_a_record_waits_for_the_attempt_that_is_being_written() {
+    let upstream = Upstream::start(|_| ok("", &vec![7; 3 << 20])).await;
+    let grant = loopback_grant(upstream.port, None);
+    for unread in [true, false] {
+        let (writes, writing) = mpsc::channel();
+        let (go, gone) = mpsc::channel::<()>();
+        let gone = Mutex::new(gone);
+        let pen = RecordPen::new(move |_| {
+            writes.send(()).unwrap();
+            gone.lock().unwrap().recv().unwrap();
+        });
+        let context = context(&grant, attempts(&pen));
+        let response = exchange(&context, get(&upstream, "/a")).await.unwrap();
+        let mut pieces = Box::pin(ahead(response.body, room()));
+        if !unread {
+            pieces.next().await.unwrap().unwrap();
+        }
+        let dropping = tokio::spawn(async move { drop(pieces) });
+        tokio::task::block_in_place(|| writing.recv().unwrap());
+        let mut settled = Box::pin(pen.settled());
+        assert!(futures_util::poll!(&mut settled).is_pending());
+        go.send(()).unwrap();
+        settled.await;
+        dropping.await.unwrap();
+        assert_eq!(pen.egress().0, 1);
+    }
+}
+
+#[tokio::test]
+async fn n73_what_never_had_a_connection_has_not_left() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let call = Recorded::new(&loopback_grant(port, None));
+    let mut request = request("POST", format!("http://127.0.0.1:{port}/"));
+    request.body = Bytes::from_static(b"body");
+    let error = exchange(&call.context, request).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Unreachable);
+    call.pen.settled().await;
+    let line = call.written.lock().unwrap()[0].clone();
+    assert_eq!((&line["left"], &line["sent"]), (&false.into(), &0.into()));
+    assert_eq!(line["verdict"]["is"], "failed");
+    assert_eq!(call.pen.egress(), (0, 0));
+}
+
+/// A pen that breaks: the bill has the request that the record has lost.
+#[tokio::test]
+async fn n73_an_attempt_that_cannot_be_written_is_billed() {
+    let upstream = Upstream::start(|_| ok("", b"hello")).await;
+    let pen = RecordPen::new(|_| ());
+    let begin = attempts(&pen);
+    let broken: Pen = Arc::new(move || {
+        let line = begin();
+        Box::new(move |_| {
+            let _line = line;
+            panic!("injected")
+        })
+    });
+    let context = context(&loopback_grant(upstream.port, None), broken);
+    let response = exchange(&context, get(&upstream, "/")).await.unwrap();
+    let dropped = std::panic::AssertUnwindSafe(|| drop(response));
+    assert!(std::panic::catch_unwind(dropped).is_err());
+    pen.settled().await;
+    assert_eq!(pen.egress().0, 1);
+}

@@ -1,0 +1,256 @@
+//! How much may come over a connection that is nobody's: interim responses, frames that carry no
+//! body, padding, handshakes. It counts on the socket, below TLS and HTTP, so that no kind of frame is
+//! left out; what is read as a body is given back. It also closes what nobody waits for any more.
+//!
+//! It knows no HTTP: it is told when an exchange begins and ends, and what of a body was read.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use futures_util::task::AtomicWaker;
+use hyper_util::client::legacy::connect::{CaptureConnection, Connected, Connection};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// What may be on its way through a connection and belong to no body that was read yet, in bytes:
+/// what HTTP/1.1 reads ahead, the head, interim responses, the handshake.
+const SLACK: i64 = 512 << 10;
+
+/// The same with HTTP/2: what its window admits comes on top.
+const SLACK_H2: i64 = SLACK + super::client::WINDOW as i64;
+
+/// What one more exchange on a connection in use may bring beyond its body, in bytes.
+const HEAD: i64 = 256 << 10;
+
+/// What carries a piece of a body, at most, in bytes: a frame, or a chunk, in a TLS record of its own.
+const FRAMING: i64 = 64;
+
+/// What the framing of small pieces may take of one response, in bytes. Beyond it, as much as they hold.
+const FRAMINGS: i64 = 4 << 20;
+
+/// Closes a connection that brings too much, or that nobody waits for. Clones are the same connection.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Meter(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    /// Bytes that may still come.
+    left: AtomicI64,
+    most: AtomicI64,
+    closed: AtomicBool,
+    exchanges: Mutex<Exchanges>,
+    task: AtomicWaker,
+}
+
+#[derive(Debug, Default)]
+struct Exchanges {
+    open: u32,
+    given_up: bool,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            left: AtomicI64::new(SLACK),
+            most: AtomicI64::new(SLACK),
+            closed: AtomicBool::new(false),
+            exchanges: Mutex::default(),
+            task: AtomicWaker::new(),
+        }
+    }
+}
+
+impl Meter {
+    /// Says that this connection speaks HTTP/2.
+    pub(super) fn is_h2(&self) {
+        self.0.most.store(SLACK_H2, Ordering::Relaxed);
+        self.0.left.fetch_add(SLACK_H2 - SLACK, Ordering::Relaxed);
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    fn spend(&self, bytes: usize) -> io::Result<()> {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        if self.0.left.fetch_sub(bytes, Ordering::Relaxed) < bytes {
+            self.0.closed.store(true, Ordering::Release);
+            return Err(io::Error::other("it sent too much that belongs to no body"));
+        }
+        Ok(())
+    }
+
+    fn allow(&self, bytes: i64) {
+        let most = self.0.most.load(Ordering::Relaxed);
+        let then = |left: i64| Some(left.saturating_add(bytes).min(most));
+        let _ = self
+            .0
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, then);
+    }
+
+    fn begin(&self) {
+        let mut exchanges = self.exchanges();
+        exchanges.open = exchanges.open.saturating_add(1);
+        // Where nothing was under way, nothing is owed.
+        let more = if exchanges.open == 1 { SLACK_H2 } else { HEAD };
+        self.allow(more);
+    }
+
+    fn end(&self, whole: bool) {
+        let close = {
+            let mut exchanges = self.exchanges();
+            exchanges.open = exchanges.open.saturating_sub(1);
+            exchanges.given_up |= !whole;
+            exchanges.given_up && exchanges.open == 0
+        };
+        if close {
+            self.0.closed.store(true, Ordering::Release);
+            self.0.task.wake();
+        }
+    }
+
+    /// Whoever drives the connection asks before each step, and is woken when it is closed.
+    fn check(&self, context: &Context<'_>) -> io::Result<()> {
+        self.0.task.register(context.waker());
+        if self.0.closed.load(Ordering::Acquire) {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        Ok(())
+    }
+
+    fn exchanges(&self) -> std::sync::MutexGuard<'_, Exchanges> {
+        let exchanges = &self.0.exchanges;
+        exchanges.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One request on a connection, until its response was read to its end or is given up. A connection
+/// with a response that was given up takes no new request, and is closed as soon as nobody else waits
+/// for another one on it.
+#[derive(Debug)]
+pub(super) struct Flight {
+    meter: Meter,
+    connection: CaptureConnection,
+    framings: i64,
+    whole: bool,
+}
+
+impl Flight {
+    /// Begins where the client has chosen a connection.
+    pub(super) fn begin(connection: &CaptureConnection) -> Option<Self> {
+        let mut extras = http::Extensions::new();
+        connection
+            .connection_metadata()
+            .as_ref()?
+            .get_extras(&mut extras);
+        let meter = extras.remove::<Meter>()?;
+        meter.begin();
+        Some(Self {
+            meter,
+            connection: connection.clone(),
+            framings: FRAMINGS,
+            whole: false,
+        })
+    }
+
+    /// Whether it is on this connection.
+    pub(super) fn is_on(&self, meter: &Meter) -> bool {
+        self.meter.same(meter)
+    }
+
+    /// Notes that a piece of the body was read.
+    pub(super) fn read(&mut self, bytes: usize) {
+        if bytes == 0 {
+            return;
+        }
+        let framing = FRAMING.min(self.framings);
+        self.framings -= framing;
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX / 4);
+        self.meter.allow(bytes.saturating_mul(2) + framing);
+    }
+
+    /// Notes that the response was read to its end.
+    pub(super) fn whole(&mut self) {
+        self.whole = true;
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        if let (false, Some(connected)) = (self.whole, &*self.connection.connection_metadata()) {
+            connected.poison();
+        }
+        self.meter.end(self.whole);
+    }
+}
+
+/// A connection whose bytes are counted.
+#[derive(Debug)]
+pub(super) struct Counted {
+    tcp: TcpStream,
+    meter: Meter,
+}
+
+impl Counted {
+    pub(super) fn new(tcp: TcpStream, meter: Meter) -> Self {
+        Self { tcp, meter }
+    }
+}
+
+impl Connection for Counted {
+    fn connected(&self) -> Connected {
+        self.tcp.connected().extra(self.meter.clone())
+    }
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.meter.check(context)?;
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.tcp).poll_read(context, buffer);
+        if let Poll::Ready(Ok(())) = polled {
+            self.meter.spend(buffer.filled().len() - before)?;
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.meter.check(context)?;
+        Pin::new(&mut self.tcp).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.meter.check(context)?;
+        Pin::new(&mut self.tcp).poll_write_vectored(context, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(context)
+    }
+}
