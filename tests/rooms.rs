@@ -172,6 +172,8 @@ fn what_reaches_the_world_is_named_in_one_place() {
         &["capability/service/"],
         &["hyper_util::client", "hyper_rustls", "hickory_resolver"],
     );
+    // The demo plays an agent, and an agent has an HTTP client of its own.
+    only_in(&["cli/demo/"], &["reqwest::"]);
     only_in(
         &["capability/service/database", "capability/kv/"],
         &["rusqlite::"],
@@ -338,4 +340,38 @@ fn every_promise_names_a_test_that_exists() {
         named > 40,
         "only {named} tests are named: the table is not read right"
     );
+}
+
+/// Every bound in `host/SECURITY.md` names a source that exists and tests that exist, whole.
+#[test]
+fn every_bound_names_its_source_and_its_test() {
+    let text = std::fs::read_to_string(checkout().join("host/SECURITY.md")).expect("the page");
+    let (_, bounds) = text.split_once("\n## Bounds\n").expect("the bounds");
+    let table = bounds.split("\n## ").next().unwrap_or_default();
+    let mut tests = Vec::new();
+    files(&checkout().join("tests"), &mut tests);
+    files(&checkout().join("host/src"), &mut tests);
+    let read = |path: &PathBuf| std::fs::read_to_string(path).expect("a source");
+    let code: String = tests.iter().map(read).collect();
+    let rows: Vec<&str> = table
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| what"))
+        .collect();
+    assert!(rows.len() > 30, "only {} bounds", rows.len());
+    for row in rows {
+        let columns: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [_, _, _, places, tests] = columns[..] else {
+            panic!("five columns: {row}");
+        };
+        for place in places.split(", ") {
+            let source = checkout().join("host/src").join(place);
+            assert!(source.exists(), "{place} is no source: {row}");
+        }
+        let named: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(!named.is_empty(), "no test: {row}");
+        for test in named {
+            let found = code.contains(&format!("fn {test}("));
+            assert!(found, "{test} is no test: {row}");
+        }
+    }
 }

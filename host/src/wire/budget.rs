@@ -1,5 +1,5 @@
 //! What the doors hold for callers, and how it is shared between them: messages that are not answered
-//! yet, answers that are not read yet, places to read large messages, sessions, streams of events.
+//! yet, answers that are not read yet, sessions, streams of events.
 //!
 //! One of it for a host, over all its doors and connections; the owner is the caller. It does not
 //! know what a message is.
@@ -30,7 +30,6 @@ const STREAMS: u64 = 256;
 pub(super) struct Budget {
     requests: Shares<Arc<str>>,
     answers: Shares<Arc<str>>,
-    readers: Shares<Arc<str>>,
     sessions: Shares<Arc<str>>,
     streams: Shares<Arc<str>>,
 }
@@ -48,13 +47,9 @@ pub(super) struct Allowance {
 impl Budget {
     /// Nothing is taken yet.
     pub(super) fn new() -> Self {
-        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         Self {
             requests: Shares::new(REQUESTS),
             answers: Shares::new(ANSWERS),
-            // Whoever is alone reads one at a time on two processors, and a second caller finds the
-            // other one free.
-            readers: Shares::new(u64::try_from(cores.max(2)).unwrap_or(2)),
             sessions: Shares::new(SESSIONS),
             streams: Shares::new(STREAMS),
         }
@@ -71,7 +66,7 @@ impl Budget {
 
 impl Allowance {
     /// Whose it is.
-    pub(super) fn agent(&self) -> &str {
+    pub(super) fn agent(&self) -> &Arc<str> {
         &self.agent
     }
 
@@ -93,11 +88,6 @@ impl Allowance {
     /// Bytes of answers that this caller has not read yet.
     pub(super) fn unread(&self) -> u64 {
         self.budget.answers.held(&self.agent)
-    }
-
-    /// A place to read a large message: the callers in turns.
-    pub(super) async fn reader(&self) -> Result<Held, Short> {
-        self.budget.readers.wait(&self.agent, 1).await
     }
 
     /// A session.

@@ -3,16 +3,13 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, bail};
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 
 const VERSION: &str = "2026-07-28";
 
 /// An agent with its token.
 pub(super) struct Agent {
+    client: reqwest::Client,
     address: SocketAddr,
     token: &'static str,
 }
@@ -28,8 +25,18 @@ pub(super) struct Answer {
 }
 
 impl Agent {
-    pub(super) const fn new(address: SocketAddr, token: &'static str) -> Self {
-        Self { address, token }
+    /// An agent that speaks to this address and to nothing else: no proxy, no redirects.
+    pub(super) fn new(address: SocketAddr, token: &'static str) -> anyhow::Result<Self> {
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .context("the agent's HTTP client cannot be made")?;
+        Ok(Self {
+            client,
+            address,
+            token,
+        })
     }
 
     /// Calls a tool.
@@ -83,9 +90,10 @@ impl Agent {
 
     async fn post(&self, method: &str, name: Option<&str>, params: Value) -> anyhow::Result<Value> {
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        let mut request = http::Request::post("/mcp")
-            .header("host", self.address.to_string())
-            .header("authorization", format!("Bearer {}", self.token))
+        let mut request = self
+            .client
+            .post(format!("http://{}/mcp", self.address))
+            .bearer_auth(self.token)
             .header("content-type", "application/json")
             .header("accept", "application/json, text/event-stream")
             .header("mcp-protocol-version", VERSION)
@@ -93,24 +101,15 @@ impl Agent {
         if let Some(name) = name {
             request = request.header("mcp-name", name);
         }
-        let request = request.body(Full::new(Bytes::from(body.to_string())))?;
-        let stream = TcpStream::connect(self.address).await?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        let connection = tokio::spawn(connection);
-        let response = sender.send_request(request).await?;
+        let response = request.body(body.to_string()).send().await?;
         let status = response.status();
-        let body = response.into_body().collect().await?.to_bytes();
-        connection.abort();
-        serde_json::from_slice(&body)
-            .with_context(|| format!("status {status}: {}", String::from_utf8_lossy(&body)))
-            .and_then(|answer: Value| {
-                if answer.is_object() {
-                    Ok(answer)
-                } else {
-                    bail!("not an answer")
-                }
-            })
+        let body = response.bytes().await?;
+        let answer: Value = serde_json::from_slice(&body)
+            .with_context(|| format!("status {status}: {}", String::from_utf8_lossy(&body)))?;
+        if !answer.is_object() {
+            bail!("not an answer");
+        }
+        Ok(answer)
     }
 }
 

@@ -54,7 +54,7 @@ pub(super) async fn demo(setting: &Setting) -> anyhow::Result<ExitCode> {
     ));
     tell!("serving MCP at http://{address}/mcp; every call below is a tools/call over HTTP\n");
 
-    let (support, intern) = (Agent::new(address, SUPPORT), Agent::new(address, INTERN));
+    let (support, intern) = (Agent::new(address, SUPPORT)?, Agent::new(address, INTERN)?);
     let outcome = script::play(
         &support,
         &intern,

@@ -117,12 +117,10 @@ pub(super) async fn in_turn<T: Send + 'static>(
     allowance: &Allowance,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Refusal> {
-    let no_place = |_| Refusal::new(INTERNAL_ERROR, "There is no place to read large messages.");
-    let _place = allowance.reader().await.map_err(no_place)?;
     let Some(host) = host else {
         return Ok(work());
     };
-    let done = host.lanes.aside(work).await;
+    let done = host.lanes.aside(allowance.agent(), work).await;
     done.map_err(|fault| Refusal::new(INTERNAL_ERROR, fault.say))
 }
 
