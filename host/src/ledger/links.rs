@@ -82,7 +82,8 @@ pub(super) fn past(folder: &Folder) -> Result<Past, LedgerError> {
 }
 
 /// The segments in the order in which they were begun, each with a time before which it ended, where
-/// that is known: when the one that names its end began. By its own clock it may be later.
+/// that is known: when one with a higher number began that does not name it as being written. By its own
+/// clock it may be later.
 pub(super) fn in_order(folder: &Folder) -> Result<Vec<(String, Option<String>)>, LedgerError> {
     let names = folder.segments()?.into_iter();
     let mut begun: Vec<(String, Beginning)> = names
@@ -92,26 +93,33 @@ pub(super) fn in_order(folder: &Folder) -> Result<Vec<(String, Option<String>)>,
         })
         .collect();
     begun.sort_by(|(a, one), (b, other)| (one.number, a).cmp(&(other.number, b)));
-    let mut ends: BTreeMap<String, String> = BTreeMap::new();
-    for (name, begun) in begun.iter().rev() {
-        let own = ends.get(name).filter(|end| **end < begun.time);
-        let time = own.unwrap_or(&begun.time).clone();
-        for link in begun.earlier.iter().filter(|link| !link.running) {
-            let end = ends
-                .entry(link.segment.clone())
-                .or_insert_with(|| time.clone());
-            if time < *end {
-                end.clone_from(&time);
-            }
+    let mut running_in: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+    for (at, (_, begun)) in begun.iter().enumerate() {
+        for link in begun.earlier.iter().filter(|link| link.running) {
+            running_in.entry(&link.segment).or_default().insert(at);
         }
     }
+    // For each segment, newest first: when it began at the latest, and the first of that and all
+    // later ones.
+    let mut began: Vec<Option<String>> = vec![None; begun.len()];
+    let mut first: Vec<Option<String>> = vec![None; begun.len() + 1];
+    let mut ends: Vec<Option<String>> = vec![None; begun.len()];
+    for (at, (name, own)) in begun.iter().enumerate().rev() {
+        let later = begun.partition_point(|(_, other)| other.number <= own.number);
+        ends[at] = match running_in.get(&**name) {
+            None => first[later].clone(),
+            Some(saw) => {
+                let after = (later..begun.len()).filter(|other| !saw.contains(other));
+                after.filter_map(|other| began[other].clone()).min()
+            }
+        };
+        // What is no segment says nothing of others.
+        let own = own.number.map(|_| &own.time);
+        began[at] = own.map(|time| ends[at].as_ref().unwrap_or(time).min(time).clone());
+        first[at] = began[at].iter().chain(&first[at + 1]).min().cloned();
+    }
     let names = begun.into_iter().map(|(name, _)| name);
-    Ok(names
-        .map(|name| {
-            let end = ends.remove(&name);
-            (name, end)
-        })
-        .collect())
+    Ok(names.zip(ends).collect())
 }
 
 /// Where a segment ends, if it has a record.
