@@ -115,7 +115,14 @@ fn excess(shape: &Shape, each: u64) -> Option<i64> {
             }
             Some(most)
         }
-        Shape::Enum(names) => names.iter().map(|one| name(one, each)).max(),
+        // The engine walks along the names to the one that it is: a step is time, not memory, and
+        // counts like a byte, which takes about as long.
+        Shape::Enum(names) => {
+            let costs = (0..).zip(&**names);
+            costs
+                .map(|(step, one)| name(one, each) + gap(step, 0))
+                .max()
+        }
         Shape::Flags(names) => {
             let mut names: Vec<i64> = names.iter().map(|one| name(one, each)).collect();
             names.sort_unstable_by(|a, b| b.cmp(a));

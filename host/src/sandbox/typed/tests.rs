@@ -319,3 +319,30 @@ fn g70_no_value_takes_more_than_its_type_says() {
     }
     assert!(seen > 500, "only {seen} values of some size");
 }
+
+/// A whole number is an integer however it is written, as for the schema; beyond what every reader
+/// keeps it is a text, and the refusal says so.
+#[test]
+fn a_whole_number_is_an_integer_however_it_is_written() {
+    let parameter = Named {
+        name: "n".into(),
+        shape: Shape::Int(Int::U64),
+    };
+    let parameters: ByName<Named> = [parameter].into_iter().collect();
+    let read = |number: &str| {
+        let text = format!("{{\"n\":{number}}}");
+        read::arguments(&parameters, &text, &Budget::endless())
+    };
+    for (number, value) in [
+        ("7.0", 7),
+        ("1e3", 1_000),
+        ("9007199254740991.0", (1 << 53) - 1),
+        ("\"9007199254740993\"", (1 << 53) + 1),
+    ] {
+        assert_eq!(read(number), Ok(vec![Val::U64(value)]), "{number}");
+    }
+    for number in ["9007199254740992.0", "9007199254740992", "0.5", "1e300"] {
+        let said = read(number).err().unwrap_or_default();
+        assert!(said.contains("decimal string"), "{number}: {said}");
+    }
+}
