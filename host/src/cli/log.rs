@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing::callsite::Identifier;
-use tracing::{Metadata, Subscriber};
+use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::fmt::MakeWriter;
@@ -153,6 +153,10 @@ impl Log {
     /// of kinds.
     fn kind(&self, line: &Metadata<'_>) -> Option<Identifier> {
         if line.target() == module_path!() {
+            return None;
+        }
+        // Nor is what the host says of itself below `info`: only who asks for it hears it, and all of it.
+        if *line.level() > Level::INFO && line.target() != "guest" {
             return None;
         }
         let callsite = line.callsite();

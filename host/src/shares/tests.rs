@@ -1,3 +1,5 @@
+//! The shares and their turns, one promise a test.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::pin::pin;
