@@ -5,12 +5,12 @@ use serde_json::{Value, from_str, json};
 use super::bindings::exports::toolhost::tool::tools::{
     Content, Definition, Guest, Hints, Output, ToolError,
 };
-use super::{files, waits, web};
+use super::{files, hoard, waits, web};
 
 pub(crate) struct Tool;
 
 /// Every function takes an object and gives a text.
-const FUNCTIONS: [&str; 21] = [
+const FUNCTIONS: [&str; 22] = [
     "get",
     "post",
     "crowd",
@@ -32,6 +32,7 @@ const FUNCTIONS: [&str; 21] = [
     "write",
     "list",
     "pipe",
+    "hoard",
 ];
 
 impl Guest for Tool {
@@ -78,6 +79,7 @@ impl Guest for Tool {
             "write" => files::write(text("path"), text("text")).await,
             "list" => files::list(text("path")).await,
             "pipe" => files::pipe(text("path"), text("to")).await,
+            "hoard" => hoard::hoard(text("way"), number("size"), number("times")).await,
             _ => Err(format!("there is no `{name}`")),
         };
         let text = said.map_err(failed)?;
