@@ -251,6 +251,11 @@ impl Serving {
         kib.expect("a size") << 10
     }
 
+    /// Counts its highest memory, `VmHWM`, anew from here on.
+    pub(crate) fn forget_peak(&self) {
+        std::fs::write(self.proc("clear_refs"), "5").expect("its peak to be forgotten");
+    }
+
     /// How many files, sockets and pipes it holds open.
     pub(crate) fn descriptors(&self) -> usize {
         std::fs::read_dir(self.proc("fd"))

@@ -238,9 +238,9 @@ async fn g12_handles_of_a_guests_own_are_counted_too() {
         "handles = 1_000",
     );
     let say = house
-        .ends_with("handmade_go", json!({}), Code::Trapped)
+        .ends_with("handmade_go", json!({}), Code::TooManyResources)
         .await;
-    assert!(say.contains("handles"), "{say}");
+    assert!(say.contains("`handles` of 1000"), "{say}");
     let used = house.calls();
     // A million handles would have cost far more.
     assert!(

@@ -5,6 +5,7 @@
 mod abi;
 mod answers;
 mod bounds;
+mod hoard;
 mod isolation;
 mod outside;
 mod start;

@@ -21,8 +21,9 @@ async fn tasks_and_streams_of_one_call_are_bounded() {
         ("wasi3_sleepers", json!({ "n": 1_000, "ms": 1 })),
         ("wasi3_streams", json!({ "n": 1_000 })),
     ] {
-        let say = tight.ends_with(function, arguments, Code::Trapped).await;
-        assert!(say.contains("too many handles"), "{say}");
+        let code = Code::TooManyResources;
+        let say = tight.ends_with(function, arguments, code).await;
+        assert!(say.contains("`handles` of 100"), "{say}");
     }
 }
 

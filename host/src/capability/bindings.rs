@@ -15,7 +15,7 @@ wasmtime::component::bindgen!({
     ",
     path: "../wit",
     imports: {
-        "toolhost:tool/http.send": async,
+        "toolhost:tool/http.send": async | trappable,
         default: trappable,
     },
     exports: { default: async },

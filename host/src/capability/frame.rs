@@ -16,8 +16,8 @@ use super::service::database::{Database, OpenError};
 use super::service::dial::Dialer;
 use super::service::secret::{Patterns, PatternsError, Redactions, Secrets};
 use super::{clock, command, config, dir, env, http, kv, log, progress, random, tools};
-use crate::shares::Account;
-use crate::terms::{Caller, Fault, Limits, Progress, Wasi};
+use crate::shares::{Account, Exceeded, Holding};
+use crate::terms::{Caller, Code, Fault, Limits, Progress, Wasi};
 
 /// Powers, by capability. Empty is what a tool has when the manifest grants nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -122,6 +122,8 @@ pub struct Charter<'a> {
 /// The powers of one guest: the data of its store.
 pub struct Powers {
     account: Account,
+    /// For the tables of its resources and handles, however many there are.
+    _tables: Holding,
     table: ResourceTable,
     wasi: WasiCtx,
     dir: dir::State,
@@ -142,6 +144,12 @@ impl Powers {
     pub fn new(charter: Charter<'_>, pen: &Pen) -> Result<Self, Fault> {
         let equipment = charter.equipment;
         let account = Account::new(charter.limits.host_memory);
+        let tables = account.hold(charter.limits.tables()).map_err(|_| {
+            Fault::new(
+                Code::OutOfHostMemory,
+                "The tool's limit `host_memory` is too small for its own tables. Its operator should raise it.",
+            )
+        })?;
         let log = log::State::new(&charter, pen);
         let mut wasi = WasiCtx::builder();
         clock::grant(&mut wasi);
@@ -150,18 +158,20 @@ impl Powers {
         log.grant_stdio(&mut wasi);
         let command = equipment.grants.command.as_ref();
         let command = command
-            .map(|grant| command::State::new(grant, &charter, &mut wasi))
+            .map(|grant| command::State::new(grant, &charter, &mut wasi, &account))
             .transpose()?;
 
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(charter.limits.resources).unwrap_or(usize::MAX));
-        let http = http::State::new(&charter, pen);
-        let kv = kv::State::new(&charter, pen);
+        let http = http::State::new(&charter, pen, &account);
+        let kv = kv::State::new(&charter, pen, &account);
+        let dir = dir::State::new(&charter, &account).map_err(Fault::internal)?;
         Ok(Self {
             account,
+            _tables: tables,
             table,
             wasi: wasi.build(),
-            dir: dir::State::new(&equipment.shelf).map_err(Fault::internal)?,
+            dir,
             http,
             kv,
             equipment: equipment.clone(),
@@ -232,6 +242,11 @@ impl Powers {
             state: &mut self.dir,
             table: &mut self.table,
         }
+    }
+
+    /// Holds room for what is about to be added to a resource of `wasi:http`.
+    pub(super) fn keep_http(&mut self, more: u64) -> Result<(), Exceeded> {
+        self.http.keep(&mut self.table, more)
     }
 
     pub(super) fn http(&mut self) -> &mut http::State {

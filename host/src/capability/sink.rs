@@ -28,6 +28,11 @@ const KEPT: usize = 4 << 10;
 pub(super) struct End(Vec<u8>);
 
 impl End {
+    /// The end of what was written at once, as text.
+    pub(super) fn of(bytes: &[u8]) -> String {
+        Self(last(bytes).to_vec()).text()
+    }
+
     /// As text, without space around it.
     pub(super) fn text(&self) -> String {
         String::from_utf8_lossy(&self.0).trim().to_owned()
@@ -36,10 +41,17 @@ impl End {
 
 impl Take for End {
     fn take(&mut self, bytes: Bytes) {
-        self.0.extend_from_slice(&bytes);
+        self.0.extend_from_slice(last(&bytes));
         let more = self.0.len().saturating_sub(KEPT);
         self.0.drain(..more);
     }
+}
+
+/// As much of the end as is kept.
+fn last(bytes: &[u8]) -> &[u8] {
+    bytes
+        .get(bytes.len().saturating_sub(KEPT)..)
+        .unwrap_or(bytes)
 }
 
 /// One of the two streams. A guest may open it many times: all its handles share what takes them.

@@ -105,8 +105,38 @@ pub(super) fn read(table: Option<Table<'_>>, inherited: Limits, scope: Scope) ->
     if let Some(written) = &set.concurrency {
         set.limits.concurrency = written.value;
     }
+    fits(&mut table, &set.limits);
     table.finish();
     set
+}
+
+/// What the host holds for a call beside its tables and one request's body, in bytes: what is read
+/// ahead of its responses, their heads, and paths under way.
+const BESIDES: u64 = 2 << 20;
+
+/// Refuses limits of which one could never be reached, because the host may not hold as much.
+fn fits(table: &mut Table<'_>, limits: &Limits) {
+    let least = limits
+        .tables()
+        .saturating_add(limits.request_body)
+        .saturating_add(BESIDES);
+    if limits.host_memory >= least {
+        return;
+    }
+    let keys = ["host_memory", "request_body", "resources", "handles"];
+    // What a table does not set was looked at where it was.
+    let Some(entry) = keys.into_iter().find_map(|key| table.take(key)) else {
+        return;
+    };
+    let has = bytesize::ByteSize(limits.host_memory).display().iec();
+    let message = format!("`host_memory` of {has} is too little for these limits");
+    let hint = format!(
+        "one request's body and the tables of `resources` and `handles` need `host_memory = \"{}MiB\"`",
+        least.div_ceil(1 << 20)
+    );
+    table
+        .page
+        .report(Finding::at(&entry.span, message).hint(hint));
 }
 
 fn concurrency(table: &mut Table<'_>, scope: Scope) -> Option<At<u32>> {

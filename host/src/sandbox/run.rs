@@ -8,6 +8,7 @@ use std::time::Instant;
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use wasmtime::component::Resource;
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 use wasmtime_wasi::{I32Exit, ResourceTableError};
 
@@ -90,7 +91,7 @@ impl Sandbox {
             ended = AssertUnwindSafe(prepared.entry.call(&mut store, permit)).catch_unwind() => Ended::Returned(ended),
             () = tokio::time::sleep_until(deadline.into()) => Ended::Late,
         };
-        let answer = ended.judge(&store, limits).flatten();
+        let answer = ended.judge(&mut store, limits).flatten();
         let used = Used::of(&store, limits);
         // What a guest leaves behind runs code when it goes, after the answer is known: a panic in
         // there changes nothing any more.
@@ -141,7 +142,7 @@ impl Sandbox {
             ended = AssertUnwindSafe(ask(&mut store)).catch_unwind() => Ended::Returned(ended),
             () = tokio::time::sleep(limits.deadline) => Ended::Late,
         };
-        ended.judge(&store, &limits)
+        ended.judge(&mut store, &limits)
     }
 }
 
@@ -214,12 +215,12 @@ enum Ended<T> {
 }
 
 impl<T> Ended<T> {
-    fn judge(self, store: &Store<Running>, limits: &Limits) -> Result<T, Fault> {
+    fn judge(self, store: &mut Store<Running>, limits: &Limits) -> Result<T, Fault> {
         match self {
             Self::Returned(Ok(Ok(value))) => Ok(value),
             Self::Returned(Ok(Err(error))) => {
+                let fault = fault(&error, store, limits);
                 let running = store.data();
-                let fault = fault(&error, running.meter.refused(), limits);
                 // The only place where an interpreter says what went wrong.
                 let words = running.powers.last_words();
                 Err(match words.as_str() {
@@ -300,7 +301,7 @@ pub(super) fn panic_words(panic: &(dyn std::any::Any + Send)) -> &str {
 }
 
 /// Reads the reason of a trap from its type, never from its text.
-fn fault(error: &wasmtime::Error, refused: bool, limits: &Limits) -> Fault {
+fn fault(error: &wasmtime::Error, store: &mut Store<Running>, limits: &Limits) -> Fault {
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => out_of_fuel(limits),
         Some(Trap::Interrupt) => late(limits),
@@ -313,18 +314,11 @@ fn fault(error: &wasmtime::Error, refused: bool, limits: &Limits) -> Fault {
             "The tool's stack overflowed: its recursion is too deep. Give it less deeply nested input.",
         ),
         _ if error.downcast_ref::<Exceeded>().is_some() => out_of_host_memory(limits),
-        _ if refused => Fault::new(
+        _ if store.data().meter.refused() => Fault::new(
             Code::OutOfMemory,
             format!(
                 "The tool needs more than its memory of {}. Ask for less in one call.",
                 bytesize::ByteSize(limits.memory).display().iec()
-            ),
-        ),
-        _ if error.downcast_ref::<ResourceTableError>().is_some() => Fault::new(
-            Code::TooManyResources,
-            format!(
-                "The tool held more than {} resources at once. Ask for less in one call.",
-                limits.resources
             ),
         ),
         Some(Trap::AsyncDeadlock) => Fault::new(
@@ -339,20 +333,50 @@ fn fault(error: &wasmtime::Error, refused: bool, limits: &Limits) -> Fault {
             Code::Trapped,
             "The tool crashed. The same arguments will crash it again; its author should look.",
         ),
-        None => broken_rule(error),
+        None => broken_rule(error, store, limits),
     }
 }
 
 /// Not the guest's code trapped, but the host's side of a call.
-fn broken_rule(error: &wasmtime::Error) -> Fault {
-    match error.downcast_ref::<I32Exit>() {
-        Some(I32Exit(code)) => Fault::new(
+fn broken_rule(error: &wasmtime::Error, store: &mut Store<Running>, limits: &Limits) -> Fault {
+    if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
+        return Fault::new(
             Code::Trapped,
             format!("The tool exited with code {code} instead of answering."),
+        );
+    }
+    match error.downcast_ref::<ResourceTableError>() {
+        Some(ResourceTableError::Full) => Fault::new(
+            Code::TooManyResources,
+            format!(
+                "The tool held more than its limit `resources` of {} at once. Ask for less in one call.",
+                limits.resources
+            ),
+        ),
+        Some(ResourceTableError::HasChildren) => Fault::new(
+            Code::Trapped,
+            "The tool let go of something that others of its resources still need, as a body whose stream is open. Its author should look.",
+        ),
+        Some(ResourceTableError::NotPresent | ResourceTableError::WrongType) => Fault::new(
+            Code::Trapped,
+            "The tool used a resource that it had let go, or that is another. Its author should look.",
+        ),
+        None if handles_are_full(store) => Fault::new(
+            Code::TooManyResources,
+            format!(
+                "The tool held more than its limit `handles` of {} at once. Ask for less in one call.",
+                limits.handles
+            ),
         ),
         None => Fault::new(
             Code::Trapped,
-            "The tool broke a rule of the host: too much data in one piece, too many handles, or text that is not Unicode. Ask for less in one call.",
+            "The tool broke a rule of the host: too much data in one piece, or text that is not Unicode. Ask for less in one call.",
         ),
     }
+}
+
+/// Whether the store has no handle left. The engine says so in words only, so it is asked for one.
+fn handles_are_full(store: &mut Store<Running>) -> bool {
+    let one = Resource::<()>::new_own(0);
+    one.try_into_resource_any(store).is_err()
 }

@@ -62,6 +62,15 @@ impl Account {
         })
     }
 
+    /// Nothing yet, to be grown.
+    #[must_use]
+    pub fn nothing(&self) -> Holding {
+        Holding {
+            account: self.clone(),
+            bytes: 0,
+        }
+    }
+
     /// Bytes held now.
     #[must_use]
     pub fn held(&self) -> u64 {
@@ -117,6 +126,21 @@ impl Holding {
         Ok(())
     }
 
+    /// Holds exactly `bytes` from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`Exceeded`]: then nothing has changed.
+    pub fn resize(&mut self, bytes: u64) -> Result<(), Exceeded> {
+        match bytes.checked_sub(self.bytes) {
+            Some(more) => self.grow(more),
+            None => {
+                self.shrink(self.bytes - bytes);
+                Ok(())
+            }
+        }
+    }
+
     /// Gives a part back.
     pub fn shrink(&mut self, less: u64) {
         let less = less.min(self.bytes);
@@ -149,6 +173,10 @@ mod tests {
         first.grow(5).unwrap();
         first.shrink(8);
         assert_eq!((first.bytes(), account.held(), account.peak()), (1, 1, 10));
+        first.resize(7).unwrap();
+        assert_eq!(first.resize(11), Err(Exceeded { most: 10 }));
+        first.resize(2).unwrap();
+        assert_eq!((first.bytes(), account.held()), (2, 2));
         drop(first);
         assert_eq!(account.held(), 0);
         assert!(account.hold(u64::MAX).is_err());

@@ -61,6 +61,23 @@ impl Limits {
     };
 }
 
+/// What a resource costs the host beside what it is there for, in bytes: its entry in the table, its
+/// own allocation, and its place among its parent's children.
+const RESOURCE: u64 = 512;
+
+/// What a handle costs the host: its entry, and the state of what it stands for (a task, one end of a
+/// stream).
+const HANDLE: u64 = 256;
+
+impl Limits {
+    /// What the tables of a call's resources and handles cost the host when they are full, in bytes.
+    /// It is held of `host_memory` from the start.
+    #[must_use]
+    pub const fn tables(&self) -> u64 {
+        self.resources as u64 * RESOURCE + self.handles as u64 * HANDLE
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self::DEFAULT

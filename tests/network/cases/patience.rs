@@ -125,7 +125,7 @@ fn n48_an_upstream_that_does_not_read_is_not_waited_for() {
                 sender.send(stream).expect("a test");
             }
         });
-        let limits = "deadline = \"2s\", request_body = \"32MiB\", memory = \"256MiB\", fuel = 100_000_000_000";
+        let limits = "deadline = \"2s\", request_body = \"32MiB\", host_memory = \"64MiB\", memory = \"256MiB\", fuel = 100_000_000_000";
         let url = format!("http://{address}");
         let house = world.house(&rogue(limits, &[("up", &url, &open(&world, ""))]));
         let began = Instant::now();
@@ -263,7 +263,7 @@ fn n54_thousands_of_requests_at_once_are_few_connections() {
             })
             .await;
         let limits = format!(
-            "requests = {count}, handles = 100_000, resources = 100_000, deadline = \"90s\", fuel = 1_000_000_000_000, memory = \"256MiB\""
+            "requests = {count}, handles = 100_000, resources = 100_000, host_memory = \"1GiB\", deadline = \"90s\", fuel = 1_000_000_000_000, memory = \"256MiB\""
         );
         let house = granted(&world, &peer, &limits, "");
         let before = descriptors();

@@ -18,11 +18,17 @@ use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use super::frame::Charter;
 use super::sink::{End, Sink, Take};
 use super::tools;
+use crate::shares::{Account, Exceeded, Holding};
 use crate::terms::{Code, Fault};
+
+/// What an argument costs beyond its bytes.
+const ARGUMENT: usize = 64;
 
 /// The program of one call.
 pub(crate) struct State {
     grant: Arc<CommandGrant>,
+    /// For its command line and its input.
+    _given: Holding,
     stdout: Sink<Whole>,
     stderr: Sink<End>,
 }
@@ -33,6 +39,7 @@ impl State {
         grant: &Arc<CommandGrant>,
         charter: &Charter<'_>,
         wasi: &mut WasiCtxBuilder,
+        account: &Account,
     ) -> Result<Self, Fault> {
         // They were an object when they were checked against the schema.
         let call: Map<String, Value> =
@@ -43,16 +50,25 @@ impl State {
                 format!("The arguments cannot be given to the program: {why}. Change them and call again."),
             )
         })?;
+        let line = invocation
+            .arguments
+            .iter()
+            .map(|argument| argument.len() + ARGUMENT);
+        let given = bytes(line.sum::<usize>() + invocation.stdin.len());
+        let given = account.hold(given).map_err(|_| short())?;
         let program = charter.speaker.split('.').next().unwrap_or_default();
         wasi.arg(program);
         wasi.args(&invocation.arguments);
         wasi.stdin(MemoryInputPipe::new(invocation.stdin));
         let state = Self {
             grant: grant.clone(),
+            _given: given,
             stdout: Sink::new(Whole {
                 bytes: Vec::new(),
                 left: usize::try_from(charter.limits.output).unwrap_or(usize::MAX),
                 cut: false,
+                short: false,
+                held: account.nothing(),
             }),
             stderr: Sink::new(End::default()),
         };
@@ -71,6 +87,9 @@ impl State {
             return Ok(Err(self.error(exit)));
         }
         let stdout = self.stdout.taker();
+        if stdout.short {
+            return Err(short());
+        }
         if stdout.cut {
             return Err(Fault::new(
                 Code::OutputTooLarge,
@@ -129,9 +148,7 @@ impl State {
         if std::str::from_utf8(&stdout.bytes).is_err() {
             return String::new();
         }
-        let mut end = End::default();
-        end.take(Bytes::copy_from_slice(&stdout.bytes));
-        end.text()
+        End::of(&stdout.bytes)
     }
 
     /// The end of what it wrote to standard error.
@@ -145,6 +162,35 @@ struct Whole {
     bytes: Vec<u8>,
     left: usize,
     cut: bool,
+    /// There was no room for all of them.
+    short: bool,
+    held: Holding,
+}
+
+impl Whole {
+    /// Makes room for more. While the bytes move, both places are held.
+    fn room(&mut self, more: usize) -> Result<(), Exceeded> {
+        let (has, needs) = (self.bytes.capacity(), self.bytes.len() + more);
+        if needs > has {
+            let wanted = needs.max(has + has / 2).max(4 << 10);
+            self.held.grow(bytes(wanted))?;
+            self.bytes.reserve_exact(wanted - self.bytes.len());
+            self.held.shrink(bytes(has));
+        }
+        Ok(())
+    }
+}
+
+fn bytes(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+/// The program's input or output is more than the host holds for a call.
+fn short() -> Fault {
+    Fault::new(
+        Code::OutOfHostMemory,
+        "What the program is given and what it prints are more than its limit `host_memory`. Ask for less in one call.",
+    )
 }
 
 impl Take for Whole {
@@ -152,6 +198,10 @@ impl Take for Whole {
         let kept = bytes.get(..self.left).unwrap_or(&bytes);
         self.cut |= kept.len() < bytes.len();
         self.left -= kept.len();
+        if self.short || self.room(kept.len()).is_err() {
+            self.short = true;
+            return;
+        }
         self.bytes.extend_from_slice(kept);
     }
 }

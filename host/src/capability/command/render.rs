@@ -27,6 +27,7 @@ pub fn render(grant: &CommandGrant, call: &Map<String, Value>) -> Result<Invocat
         arguments: Vec::new(),
         literal: false,
         open: false,
+        long: 0,
     };
     for argument in &grant.arguments {
         match argument {
@@ -47,12 +48,7 @@ pub fn render(grant: &CommandGrant, call: &Map<String, Value>) -> Result<Invocat
         Some(template) => filled(template, call),
         None => String::new(),
     };
-    let long = line.arguments.iter().map(String::len).sum::<usize>() + stdin.len();
-    if long > LONGEST {
-        return Err(format!(
-            "they make a command line and an input of {long} bytes; {LONGEST} are allowed"
-        ));
-    }
+    line.count(stdin.len())?;
     Ok(Invocation {
         arguments: line.arguments,
         stdin,
@@ -66,6 +62,8 @@ struct Line<'a> {
     literal: bool,
     /// The last argument is an option of the manifest's own: the next one may be its value.
     open: bool,
+    /// Bytes so far.
+    long: usize,
 }
 
 impl Line<'_> {
@@ -108,7 +106,19 @@ impl Line<'_> {
         if argument.contains('\0') {
             return Err(format!("`{name}` must not have a NUL character"));
         }
+        self.count(argument.len())?;
         self.arguments.push(argument);
+        Ok(())
+    }
+
+    /// Ends it as soon as it is too long: an agent's one text may stand in many arguments.
+    fn count(&mut self, more: usize) -> Result<(), String> {
+        self.long = self.long.saturating_add(more);
+        if self.long > LONGEST {
+            return Err(format!(
+                "they make a command line and an input of more than {LONGEST} bytes"
+            ));
+        }
         Ok(())
     }
 }

@@ -8,15 +8,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::Semaphore;
 use wasmtime_wasi::p2::FsError;
 
 use super::grant::Access;
 use super::wall;
+use crate::shares::Shares;
+use crate::terms::Caller;
 
-/// How many work at once for one set of directories. What else comes waits in its own call, at
-/// most until the call's deadline.
+/// How many work at once for one set of directories. One caller has at most half of them, two a third
+/// each; what else comes waits in its own call, on that call's account and at most until its
+/// deadline, and callers are served in turns.
 const CLERKS: usize = 8;
+
+/// Whose work it is: an agent and the user it acts for.
+type Owner = (Arc<str>, Option<Arc<str>>);
 
 /// How long one stays without work.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -25,7 +30,32 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Clerks {
     /// Only its blocking threads are used. Taken out when it goes.
     runtime: Option<Runtime>,
-    free: Arc<Semaphore>,
+    free: Shares<Owner>,
+}
+
+/// The threads, as one caller has them work.
+#[derive(Clone)]
+pub(super) struct Crew {
+    clerks: Arc<Clerks>,
+    owner: Owner,
+}
+
+impl Crew {
+    pub(super) fn new(clerks: &Arc<Clerks>, caller: Option<&Caller>) -> Self {
+        let owner = caller.map(|caller| (Arc::clone(&caller.agent), caller.user.clone()));
+        Self {
+            clerks: Arc::clone(clerks),
+            owner: owner.unwrap_or_default(),
+        }
+    }
+
+    /// Does work on one of the threads. What has begun ends, also when nobody waits for it any more.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, FsError> + Send + 'static,
+    ) -> Result<T, FsError> {
+        self.clerks.run(&self.owner, work).await
+    }
 }
 
 impl Clerks {
@@ -39,21 +69,21 @@ impl Clerks {
             .build()?;
         Ok(Self {
             runtime: Some(runtime),
-            free: Arc::new(Semaphore::new(CLERKS)),
+            free: Shares::new(u64::try_from(CLERKS).unwrap_or(u64::MAX)),
         })
     }
 
-    /// Does work on one of the threads. What has begun ends, also when nobody waits for it any more.
-    pub(super) async fn run<T: Send + 'static>(
+    async fn run<T: Send + 'static>(
         &self,
+        owner: &Owner,
         work: impl FnOnce() -> Result<T, FsError> + Send + 'static,
     ) -> Result<T, FsError> {
         let trap = |what: &str| FsError::trap(wasmtime::Error::msg(what.to_owned()));
         let Some(runtime) = &self.runtime else {
             return Err(trap("no thread for files"));
         };
-        // Never closed.
-        let place = Arc::clone(&self.free).acquire_owned().await;
+        let place = self.free.wait(owner, 1).await;
+        let place = place.map_err(FsError::trap)?;
         let done = runtime.handle().spawn_blocking(move || {
             let _place = place;
             if wall::stands() {
@@ -94,6 +124,46 @@ mod tests {
             .is_ok_and(|lsm| lsm.split(',').any(|one| one.trim() == "landlock"))
     }
 
+    /// Whoever has many operations that hang holds up his own.
+    #[tokio::test]
+    async fn g64_one_callers_operations_leave_threads_for_others() {
+        let site = tempfile::tempdir().unwrap();
+        let clerks = Arc::new(Clerks::new(vec![here(site.path(), Access::Read)]).unwrap());
+        let crew = |agent: &str| {
+            let caller = Caller {
+                agent: agent.into(),
+                user: None,
+            };
+            Crew::new(&clerks, Some(&caller))
+        };
+        let (go, gone) = std::sync::mpsc::channel::<()>();
+        let gone = Arc::new(std::sync::Mutex::new(gone));
+        let hang = || {
+            let (crew, gone) = (crew("mallory"), Arc::clone(&gone));
+            tokio::spawn(async move {
+                let work = move || {
+                    // Until the other end is dropped.
+                    let _ = gone.lock().map(|gone| gone.recv());
+                    Ok(())
+                };
+                crew.run(work).await
+            })
+        };
+        let many: Vec<_> = (0..3 * CLERKS).map(|_| hang()).collect();
+        // Those that have begun hold their places; this one comes behind them all.
+        while clerks.free.free() > u64::try_from(CLERKS / 2).unwrap() {
+            tokio::task::yield_now().await;
+        }
+        let honest = crew("alice");
+        let honest = honest.run(|| Ok(7));
+        let honest = tokio::time::timeout(Duration::from_secs(20), honest).await;
+        assert_eq!(honest.expect("its turn").unwrap(), 7);
+        drop(go);
+        for one in many {
+            one.await.unwrap().unwrap();
+        }
+    }
+
     /// The escape hatch: plain host code on a clerk's thread, past every check of paths.
     #[tokio::test]
     async fn what_is_not_granted_is_out_of_a_clerks_reach_whatever_its_code_does() {
@@ -114,7 +184,7 @@ mod tests {
             here(&at("look"), Access::Read),
             here(&at("work"), Access::ReadWrite),
         ]);
-        let clerks = clerks.unwrap();
+        let clerks = Crew::new(&Arc::new(clerks.unwrap()), None);
         let (look, work, other) = (at("look"), at("work"), at("else"));
         let tried = clerks.run(move || {
             let denied = |done: std::io::Result<()>| {
@@ -187,13 +257,14 @@ mod tests {
     #[tokio::test]
     async fn stuck_clerks_hold_up_their_own_directories_only() {
         let site = tempfile::tempdir().unwrap();
-        let stuck = Arc::new(Clerks::new(vec![here(site.path(), Access::Read)]).unwrap());
-        let other = Clerks::new(vec![here(site.path(), Access::Read)]).unwrap();
+        let clerks = || Arc::new(Clerks::new(vec![here(site.path(), Access::Read)]).unwrap());
+        let stuck = Crew::new(&clerks(), None);
+        let other = Crew::new(&clerks(), None);
         let (go, gate) = std::sync::mpsc::channel::<()>();
         let gate = Arc::new(std::sync::Mutex::new(gate));
         let mut waiting = Vec::new();
         for _ in 0..CLERKS + 4 {
-            let (stuck, gate) = (Arc::clone(&stuck), Arc::clone(&gate));
+            let (stuck, gate) = (stuck.clone(), Arc::clone(&gate));
             waiting.push(tokio::spawn(async move {
                 let wait = move || {
                     let _ = gate.lock().map(|gate| gate.recv());
@@ -202,7 +273,8 @@ mod tests {
                 stuck.run(wait).await
             }));
         }
-        while stuck.free.available_permits() > 0 {
+        // One caller has half of them.
+        while stuck.clerks.free.free() > u64::try_from(CLERKS / 2).unwrap() {
             tokio::task::yield_now().await;
         }
         assert_eq!(other.run(|| Ok(7)).await.unwrap(), 7);

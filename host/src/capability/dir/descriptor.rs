@@ -10,6 +10,7 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsResult, ReaddirIterat
 use super::host::{Dirs, Fd, Origin, plain};
 use super::open::Wish;
 use super::stream::Reader;
+use super::work::fits;
 use super::write::{self, Position};
 
 impl HostDescriptor for Dirs<'_> {
@@ -78,15 +79,16 @@ impl HostDescriptor for Dirs<'_> {
     ) -> FsResult<types::Filesize> {
         let (file, place) = (self.file(&fd)?, self.place(&fd)?);
         let at = Position::At(offset);
-        self.have(&fd, move || write::write(&place, &file, &piece, at))
-            .await
+        let held = self.state.hold(piece.len())?;
+        let work = move || write::write(&place, &file, &piece, at);
+        self.have_held(&fd, held, work).await
     }
 
     async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<ReaddirIterator>> {
         let work = self.listing(&fd)?;
         let listed = self.have(&fd, work).await?;
         let stream = self.table.push(listed.entries)?;
-        self.state.listings.insert(stream.rep(), listed.room);
+        self.state.listings.insert(stream.rep(), listed.held);
         Ok(stream)
     }
 
@@ -111,6 +113,7 @@ impl HostDescriptor for Dirs<'_> {
         flags: PathFlags,
         path: String,
     ) -> FsResult<types::DescriptorStat> {
+        fits(&path)?;
         self.ask(&fd, async move |desk, fd| {
             desk.view().stat_at(fd, flags, path).await
         })
@@ -160,6 +163,7 @@ impl HostDescriptor for Dirs<'_> {
     }
 
     async fn readlink_at(&mut self, fd: Fd, path: String) -> FsResult<String> {
+        fits(&path)?;
         self.ask(&fd, async move |desk, fd| {
             desk.view().readlink_at(fd, path).await
         })
@@ -233,6 +237,7 @@ impl HostDescriptor for Dirs<'_> {
         flags: PathFlags,
         path: String,
     ) -> FsResult<MetadataHashValue> {
+        fits(&path)?;
         self.ask(&fd, async move |desk, fd| {
             desk.view().metadata_hash_at(fd, flags, path).await
         })

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{HasData, Resource, ResourceTable};
 use wasmtime_wasi::filesystem::{self as wasi, Descriptor};
 use wasmtime_wasi::p2::bindings::filesystem::preopens;
@@ -12,22 +11,28 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{self, ErrorCode, HostDirect
 use wasmtime_wasi::p2::{DynOutputStream, FsError, FsResult, ReaddirIterator};
 
 use super::account::OpenFile;
-use super::clerk::Clerks;
+use super::clerk::Crew;
 use super::desk::Desk;
-use super::place::{Place, Places, Shelf};
-use super::stream::{Met, Source, Writer};
-use super::work::LISTED;
+use super::place::{Place, Places};
+use super::stream::{HELD, Met, Source, Writer};
 use super::write::Position;
+use crate::capability::frame::Charter;
+use crate::shares::{Account, Exceeded, Holding};
 
 /// The directories of one call.
 pub struct State {
-    places: Option<Arc<Places>>,
+    /// What is open, and who works there for this caller.
+    places: Option<(Arc<Places>, Crew)>,
     pub(super) origins: HashMap<u32, Origin>,
-    /// Room for entries that are listed and not read yet.
-    pub(super) room: Arc<Semaphore>,
-    /// What the guest's listings take of it.
-    pub(super) listings: HashMap<u32, OwnedSemaphorePermit>,
+    /// For paths and pieces under way, for listings, and for what streams have read.
+    pub(super) account: Account,
+    /// What the guest's listings hold of it.
+    pub(super) listings: HashMap<u32, Holding>,
 }
+
+/// What an operation costs while it waits and while it is done, in bytes: its paths, and the task
+/// that waits for it.
+const WORK: u64 = 12 << 10;
 
 /// Where a guest's descriptor comes from.
 pub(super) struct Origin {
@@ -42,14 +47,34 @@ impl State {
     /// # Errors
     ///
     /// When one cannot be opened.
-    pub(in crate::capability) fn new(shelf: &Shelf) -> std::io::Result<Self> {
+    pub(in crate::capability) fn new(
+        charter: &Charter<'_>,
+        account: &Account,
+    ) -> std::io::Result<Self> {
+        let open = charter.equipment.shelf.open()?;
+        let crew = |places: Arc<Places>| {
+            let crew = Crew::new(&places.clerks, charter.caller);
+            (places, crew)
+        };
         Ok(Self {
-            places: shelf.open()?,
+            places: open.map(crew),
             origins: HashMap::new(),
-            room: Arc::new(Semaphore::new(LISTED)),
+            account: account.clone(),
             listings: HashMap::new(),
         })
     }
+
+    /// Room for an operation that carries so many bytes beside its paths.
+    pub(super) fn hold(&self, carried: usize) -> FsResult<Holding> {
+        let carried = u64::try_from(carried).unwrap_or(u64::MAX);
+        let held = self.account.hold(WORK.saturating_add(carried));
+        held.map_err(short)
+    }
+}
+
+/// The call ends: what it has under way is more than the host holds for it.
+fn short(exceeded: Exceeded) -> FsError {
+    FsError::trap(exceeded)
 }
 
 /// What the host functions work on.
@@ -69,10 +94,11 @@ impl HasData for HasDirs {
 pub(super) type Fd = Resource<Descriptor>;
 
 impl Dirs<'_> {
-    fn origin(&self, fd: &Fd) -> FsResult<(&Origin, &Arc<Places>)> {
+    fn origin(&self, fd: &Fd) -> FsResult<(&Origin, &Crew)> {
         let origin = self.state.origins.get(&fd.rep());
         let unknown = || FsError::trap(wasmtime::Error::msg("a descriptor from nowhere"));
-        origin.zip(self.state.places.as_ref()).ok_or_else(unknown)
+        let crew = self.state.places.as_ref().map(|(_, crew)| crew);
+        origin.zip(crew).ok_or_else(unknown)
     }
 
     pub(super) fn place(&self, fd: &Fd) -> FsResult<Arc<Place>> {
@@ -99,13 +125,29 @@ impl Dirs<'_> {
         fd: &Fd,
         work: impl FnOnce() -> FsResult<T> + Send + 'static,
     ) -> FsResult<T> {
-        let clerks = self.clerks(fd)?;
-        clerks.run(work).await
+        let held = self.state.hold(0)?;
+        self.have_held(fd, held, work).await
+    }
+
+    /// The same with what the operation carries, held already.
+    pub(super) async fn have_held<T: Send + 'static>(
+        &mut self,
+        fd: &Fd,
+        held: Holding,
+        work: impl FnOnce() -> FsResult<T> + Send + 'static,
+    ) -> FsResult<T> {
+        let crew = self.crew(fd)?;
+        let work = move || {
+            // Until it is done, also when nobody waits for it any more.
+            let _held = held;
+            work()
+        };
+        crew.run(work).await
     }
 
     /// The threads that reach what is behind a descriptor.
-    pub(super) fn clerks(&self, fd: &Fd) -> FsResult<Arc<Clerks>> {
-        Ok(Arc::clone(&self.origin(fd)?.1.clerks))
+    pub(super) fn crew(&self, fd: &Fd) -> FsResult<Crew> {
+        Ok(self.origin(fd)?.1.clone())
     }
 
     /// Has a clerk do one of wasmtime-wasi's operations that change nothing that is counted.
@@ -150,7 +192,7 @@ impl Dirs<'_> {
 
     /// What the guest is given at its start: each directory, and what it is called.
     pub(super) fn given(&mut self) -> wasmtime::Result<Vec<(Fd, String)>> {
-        let Some(places) = self.state.places.clone() else {
+        let Some((places, _)) = self.state.places.clone() else {
             return Ok(Vec::new());
         };
         let mut given = Vec::new();
@@ -168,16 +210,17 @@ impl Dirs<'_> {
 
     /// A file that is read or written as a stream.
     pub(super) fn source(&self, fd: &Fd) -> FsResult<Source> {
-        let (origin, places) = self.origin(fd)?;
+        let (origin, crew) = self.origin(fd)?;
         let Some(open) = &origin.open else {
             return Err(ErrorCode::IsDirectory.into());
         };
         let own = origin.place.account.hold(&origin.place.grant.quota)?;
+        let held = self.state.account.hold(HELD).map_err(short)?;
         Ok(Source {
             file: self.file(fd)?,
             place: Arc::clone(&origin.place),
-            clerks: Arc::clone(&places.clerks),
-            _holds: Arc::new((Arc::clone(open), own)),
+            crew: crew.clone(),
+            _holds: Arc::new((Arc::clone(open), own, held)),
         })
     }
 

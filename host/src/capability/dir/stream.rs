@@ -13,12 +13,16 @@ use wasmtime_wasi::p2::{FsError, InputStream, OutputStream, Pollable, StreamErro
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
 
 use super::account::{Hold, OpenFile};
-use super::clerk::Clerks;
+use super::clerk::Crew;
 use super::place::Place;
 use super::write::{Position, write};
+use crate::shares::Holding;
 
 /// The most that one piece holds, in bytes: as much as wasmtime-wasi's own streams.
 pub(super) const PIECE: usize = 64 << 10;
+
+/// What a stream holds: the piece that is on its way or not read yet, and itself.
+pub(super) const HELD: u64 = (64 << 10) + (2 << 10);
 
 /// What an operation on a stream met: kept as the code that the guest can ask for.
 #[derive(Debug, thiserror::Error)]
@@ -30,9 +34,9 @@ pub(super) struct Met(pub(super) ErrorCode);
 pub(super) struct Source {
     pub(super) file: Arc<File>,
     pub(super) place: Arc<Place>,
-    pub(super) clerks: Arc<Clerks>,
-    /// The file's handle, and the stream's own.
-    pub(super) _holds: Arc<(Arc<OpenFile>, Hold)>,
+    pub(super) crew: Crew,
+    /// The file's handle, the stream's own, and room for its piece.
+    pub(super) _holds: Arc<(Arc<OpenFile>, Hold, Holding)>,
 }
 
 impl Source {
@@ -46,7 +50,7 @@ impl Source {
         async move {
             let file = Arc::clone(&source.file);
             let read = move || Ok(read(&file, position, size.min(PIECE))?);
-            source.clerks.run(read).await
+            source.crew.run(read).await
         }
     }
 
@@ -60,7 +64,7 @@ impl Source {
         async move {
             let (file, place) = (Arc::clone(&source.file), Arc::clone(&source.place));
             let write = move || write(&place, &file, &piece, position);
-            source.clerks.run(write).await
+            source.crew.run(write).await
         }
     }
 }

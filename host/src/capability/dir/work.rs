@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::OwnedSemaphorePermit;
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     self, ErrorCode, HostDescriptor as _, NewTimestamp, PathFlags,
@@ -15,14 +14,26 @@ use super::host::{Dirs, Fd};
 use super::open::Wish;
 use super::place::Place;
 use super::write::{self, Found};
+use crate::shares::Holding;
 
-/// The most entries that all listings of a call have together: each is held in memory as a whole.
-pub(super) const LISTED: usize = 50_000;
+/// What an entry of a listing costs beyond its name, in bytes. A listing is held as a whole.
+const ENTRY: u64 = 128;
+
+/// The longest path, in bytes: Linux takes no longer one either.
+const LONGEST: usize = 4_096;
+
+/// Refuses what cannot be a path before anything waits with it.
+pub(super) fn fits(path: &str) -> FsResult<()> {
+    match path.len() {
+        0..=LONGEST => Ok(()),
+        _ => Err(ErrorCode::NameTooLong.into()),
+    }
+}
 
 /// A directory's entries, and the room that they take.
 pub(super) struct Listed {
     pub(super) entries: ReaddirIterator,
-    pub(super) room: OwnedSemaphorePermit,
+    pub(super) held: Holding,
 }
 
 /// Work for a clerk.
@@ -58,23 +69,24 @@ impl Dirs<'_> {
     }
 
     pub(super) fn listing(&self, fd: &Fd) -> FsResult<Work<Listed>> {
-        let (dir, room) = (self.dir(fd)?, Arc::clone(&self.state.room));
+        let (dir, mut held) = (self.dir(fd)?, self.state.account.nothing());
         Ok(Box::new(move || {
             let all = cap_std::fs::Dir::from_std_file(dir.dir.try_clone()?);
-            let count = all.entries()?.take(LISTED + 1).count();
-            let count = u32::try_from(count).unwrap_or(u32::MAX);
-            let room = room
-                .try_acquire_many_owned(count)
-                .map_err(|_| ErrorCode::InsufficientMemory)?;
+            for entry in all.entries()? {
+                let name = entry.map_or(0, |entry| entry.file_name().len());
+                let cost = ENTRY.saturating_add(u64::try_from(name).unwrap_or(u64::MAX));
+                held.grow(cost).map_err(|_| ErrorCode::InsufficientMemory)?;
+            }
             let mut desk = Desk::default();
             let fd = desk.lay(Descriptor::Dir(dir))?;
             let listed = at_once(desk.view().read_directory(fd))?;
             let entries = desk.table.delete(listed)?;
-            Ok(Listed { entries, room })
+            Ok(Listed { entries, held })
         }))
     }
 
     pub(super) fn making_directory(&self, fd: &Fd, path: String) -> FsResult<Work<()>> {
+        fits(&path)?;
         let (place, dir) = (self.place(fd)?, self.dir(fd)?);
         Ok(Box::new(move || {
             write::make(&place, dir, async move |desk, dir| {
@@ -90,6 +102,7 @@ impl Dirs<'_> {
         path: String,
         (accessed, modified): (NewTimestamp, NewTimestamp),
     ) -> FsResult<Work<()>> {
+        fits(&path)?;
         let (place, dir) = (self.place(fd)?, self.dir(fd)?);
         if !place.is_writable() {
             return Err(ErrorCode::NotPermitted.into());
@@ -114,6 +127,8 @@ impl Dirs<'_> {
         flags: PathFlags,
         paths: (String, String),
     ) -> FsResult<Work<()>> {
+        fits(&paths.0)?;
+        fits(&paths.1)?;
         let (place, dirs) = self.pair(old, new)?;
         Ok(Box::new(move || write::link(&place, dirs, flags, paths)))
     }
@@ -125,6 +140,7 @@ impl Dirs<'_> {
         path: String,
         wish: Wish,
     ) -> FsResult<(Arc<Place>, Work<Found>)> {
+        fits(&path)?;
         let (place, dir) = (self.place(fd)?, self.dir(fd)?);
         let of = Arc::clone(&place);
         let work = move || write::open(&place, &dir, &path, wish);
@@ -132,6 +148,7 @@ impl Dirs<'_> {
     }
 
     pub(super) fn removing_directory(&self, fd: &Fd, path: String) -> FsResult<Work<()>> {
+        fits(&path)?;
         let (place, dir) = (self.place(fd)?, self.dir(fd)?);
         Ok(Box::new(move || {
             write::remove(&place, dir, &path, async |desk, dir| {
@@ -145,6 +162,8 @@ impl Dirs<'_> {
         (old, new): (&Fd, &Fd),
         paths: (String, String),
     ) -> FsResult<Work<()>> {
+        fits(&paths.0)?;
+        fits(&paths.1)?;
         let (place, dirs) = self.pair(old, new)?;
         Ok(Box::new(move || write::rename(&place, dirs, paths)))
     }
@@ -155,6 +174,8 @@ impl Dirs<'_> {
         target: String,
         path: String,
     ) -> FsResult<Work<()>> {
+        fits(&target)?;
+        fits(&path)?;
         let (place, dir) = (self.place(fd)?, self.dir(fd)?);
         Ok(Box::new(move || {
             write::make(&place, dir, async move |desk, dir| {
@@ -164,6 +185,7 @@ impl Dirs<'_> {
     }
 
     pub(super) fn unlinking(&self, fd: &Fd, path: String) -> FsResult<Work<()>> {
+        fits(&path)?;
         let (place, dir) = (self.place(fd)?, self.dir(fd)?);
         Ok(Box::new(move || {
             write::remove(&place, dir, &path, async |desk, dir| {

@@ -15,7 +15,7 @@ use super::{Body, HttpError};
 
 /// What one call may have read and not given to its guest yet, in bytes. What is longer waits for the
 /// guest, and keeps its place.
-const ROOM: usize = 1 << 20;
+pub(super) const ROOM: usize = 1 << 20;
 
 /// What a piece takes of it at least, in bytes: it has a cost of its own, however short it is.
 const PIECE: usize = 64;

@@ -7,24 +7,24 @@ use bytes::Bytes;
 use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use super::held::{self, EXCHANGE, FIELDS, Kept, Pieces};
 use super::wasi::Hooks;
 use super::{Arguments, HttpContext, HttpError, Request, RequestTarget, exchange};
 use crate::capability::bindings::toolhost::tool::http as guest;
 use crate::capability::frame::{Charter, Holder, Pen};
-
-/// What a guest may hold of header fields in the host's memory, in bytes: half of wasi-http's own
-/// default.
-const FIELDS: usize = 64 << 10;
+use crate::shares::{Account, Exceeded};
 
 /// HTTP of one call, whichever interface the guest uses.
 pub(crate) struct State {
     context: Arc<HttpContext>,
     hooks: Hooks,
     wasi: WasiHttpCtx,
+    account: Account,
+    kept: Kept,
 }
 
 impl State {
-    pub(in crate::capability) fn new(charter: &Charter<'_>, pen: &Pen) -> Self {
+    pub(in crate::capability) fn new(charter: &Charter<'_>, pen: &Pen, account: &Account) -> Self {
         let outlet = charter.equipment.outlet.clone();
         let deadline = charter.deadline.into();
         let context = HttpContext::new(
@@ -41,12 +41,28 @@ impl State {
         let context = Arc::new(context.counting(pen.redactions()));
         let mut wasi = WasiHttpCtx::new();
         wasi.set_field_size_limit(FIELDS);
-        let hooks = Hooks::new(context.clone(), charter.limits.request_body, pen.clone());
+        let hooks = Hooks::new(
+            context.clone(),
+            charter.limits.request_body,
+            pen.clone(),
+            account,
+        );
         Self {
             context,
             hooks,
             wasi,
+            account: account.clone(),
+            kept: Kept::new(account),
         }
+    }
+
+    /// Holds room for `more` bytes that are about to be added to a resource in the table.
+    pub(in crate::capability) fn keep(
+        &mut self,
+        table: &mut ResourceTable,
+        more: u64,
+    ) -> Result<(), Exceeded> {
+        self.kept.add(table, more)
     }
 
     pub(in crate::capability) fn view<'a>(
@@ -88,6 +104,7 @@ pub(in crate::capability) fn link<T: Holder + WasiHttpView>(
     linker: &mut Linker<T>,
 ) -> wasmtime::Result<()> {
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+    held::link(linker)?;
     guest::add_to_linker::<T, Buffered>(linker, |holder| holder.powers().http())
 }
 
@@ -95,11 +112,23 @@ pub(in crate::capability) fn link<T: Holder + WasiHttpView>(
 pub(in crate::capability) fn link_p3<T: Holder + WasiHttpView>(
     linker: &mut Linker<T>,
 ) -> wasmtime::Result<()> {
-    wasmtime_wasi_http::p3::add_to_linker(linker)
+    wasmtime_wasi_http::p3::add_to_linker(linker)?;
+    held::link_p3(linker)
 }
 
 impl guest::Host for State {
-    async fn send(&mut self, request: guest::Request) -> Result<guest::Response, guest::Error> {
+    async fn send(
+        &mut self,
+        request: guest::Request,
+    ) -> wasmtime::Result<Result<guest::Response, guest::Error>> {
+        // All of it until the answer is there: it is copied on its way out.
+        let body = request.body.as_ref().map_or(0, Vec::len);
+        let texts = held::length(request.url.len() + request.method.len() + body);
+        let headers = request.headers.iter();
+        let headers = held::list(headers.map(|(name, value)| (name.len(), value.len())));
+        let mut held = self
+            .account
+            .hold(EXCHANGE.saturating_add(texts).saturating_add(headers))?;
         let headers = request
             .headers
             .into_iter()
@@ -113,16 +142,29 @@ impl guest::Host for State {
                 .timeout_ms
                 .map(|ms| Duration::from_millis(ms.into())),
         };
-        let response = exchange(&self.context, request).await?;
+        let mut response = match exchange(&self.context, request).await {
+            Ok(response) => response,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        held.grow(held::fields(&response.headers))?;
         let headers = response
             .headers
             .iter()
             .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
-        Ok(guest::Response {
+        let headers = headers.collect();
+        let mut body = Pieces::default();
+        loop {
+            match response.body.next().await {
+                Ok(Some(piece)) => body.push(piece, &mut held)?,
+                Ok(None) => break,
+                Err(error) => return Ok(Err(error.into())),
+            }
+        }
+        Ok(Ok(guest::Response {
             status: response.status.as_u16(),
-            headers: headers.collect(),
-            body: response.body.collect().await?.into(),
-        })
+            headers,
+            body: body.whole(),
+        }))
     }
 }
 

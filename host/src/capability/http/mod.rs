@@ -10,6 +10,7 @@ mod error;
 mod exchange;
 mod grant;
 mod headers;
+mod held;
 mod host;
 mod judge;
 mod leak;

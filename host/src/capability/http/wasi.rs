@@ -3,26 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpHooks};
 
-use super::ahead::{ahead, room};
+use super::ahead::{ROOM, ahead, room};
+use super::held::{self, BODY, EXCHANGE, Pieces};
 use super::{ErrorCode, HttpContext, HttpError, Request, RequestTarget, exchange};
 use crate::capability::frame::Pen;
+use crate::shares::{Account, Exceeded, Holding};
 
-/// What a guest may write to a request's body at once, in bytes.
-const CHUNK: usize = 64 << 10;
+/// What a guest may write to a request's body at once, in bytes. Each body that is written holds two
+/// such pieces, sent or not.
+pub(super) const CHUNK: usize = 16 << 10;
 
-/// What the bodies of one call's requests may hold together while they are written and sent, in bytes;
-/// more where one alone may be larger.
-const BODIES: usize = 8 << 20;
-
-/// What a guest hears where there is no room for a body.
-const FULL: &str = "The request was not sent: the bodies of the requests that this call has under way are too large together. Finish some of them first.";
+/// What a guest hears where the call's account has no room for a request, or for a response's head.
+const FULL: &str = "The request was not sent, or its response not taken: the host holds as much for this call as its limit `host_memory` allows. Finish some requests first, and let go of their headers and bodies.";
 
 /// How long after its call's end nothing waits for a guest any more, whatever else went wrong.
 const LATE: Duration = Duration::from_millis(100);
@@ -32,25 +31,63 @@ pub(super) struct Hooks {
     context: Arc<HttpContext>,
     /// The largest body of a request, in bytes.
     most: usize,
-    /// For the bodies of requests.
-    bodies: Arc<Semaphore>,
+    account: Account,
     pen: Pen,
-    /// For what is read ahead, once there is a response.
-    room: Option<Arc<Semaphore>>,
+    /// For what is read ahead, once there is a request.
+    room: Option<Room>,
 }
 
+/// For what a call reads ahead, and that it is on the call's account.
+type Room = (Arc<Semaphore>, Arc<Holding>);
+
 impl Hooks {
-    pub(super) fn new(context: Arc<HttpContext>, request_body: u64, pen: Pen) -> Self {
-        let most = usize::try_from(request_body).unwrap_or(usize::MAX);
-        let bodies = most.clamp(BODIES, Semaphore::MAX_PERMITS);
+    pub(super) fn new(
+        context: Arc<HttpContext>,
+        request_body: u64,
+        pen: Pen,
+        account: &Account,
+    ) -> Self {
         Self {
             context,
-            most,
-            bodies: Arc::new(Semaphore::new(bodies)),
+            most: usize::try_from(request_body).unwrap_or(usize::MAX),
+            account: account.clone(),
             pen,
             room: None,
         }
     }
+
+    /// Room for a request with this head, and for what is read ahead.
+    fn hold(&mut self, request: &http::Request<Body>) -> Result<(Holding, Room), Exceeded> {
+        let uri = request.uri();
+        let texts = uri
+            .authority()
+            .map_or(0, |authority| authority.as_str().len())
+            + uri.path_and_query().map_or(0, |path| path.as_str().len())
+            + request.method().as_str().len();
+        // Twice: it is copied into what is sent.
+        let head = held::fields(request.headers()).saturating_add(held::length(texts));
+        let body = match hyper::body::Body::is_end_stream(request.body()) {
+            true => 0,
+            false => BODY,
+        };
+        let held = EXCHANGE
+            .saturating_add(body)
+            .saturating_add(head.saturating_mul(2));
+        let held = self.account.hold(held)?;
+        let room = match &self.room {
+            Some(room) => room.clone(),
+            None => {
+                let whole = self.account.hold(held::length(ROOM))?;
+                self.room.insert((room(), Arc::new(whole))).clone()
+            }
+        };
+        Ok((held, room))
+    }
+}
+
+/// As a guest is told it, who can do something about it.
+fn full(_: Exceeded) -> Error {
+    Error::InternalError(Some(FULL.to_owned()))
 }
 
 type Trailing = Box<dyn Future<Output = Result<(), Error>> + Send>;
@@ -77,22 +114,27 @@ impl WasiHttpHooks for Hooks {
         _sent: Trailing,
     ) -> Box<dyn Future<Output = Result<(http::Response<Body>, Trailing), Error>> + Send> {
         let context = self.context.clone();
-        let (most, bodies) = (self.most, Arc::clone(&self.bodies));
+        let most = self.most;
         // Until this future is gone it may begin an attempt, which then has a token of its own: one that
         // is given up before it was polled, or between two threads, is waited for all the same.
-        let held = self.pen.hold();
-        let room = Arc::clone(self.room.get_or_insert_with(room));
+        let open = self.pen.hold();
+        let held = self.hold(&request);
         let (head_timeout, gap) = timeouts(options.as_ref());
         Box::new(async move {
-            let _held = held;
+            let _open = open;
+            let (mut held, (room, whole)) = held.map_err(full)?;
             let (head, body) = request.into_parts();
             // A guest of WASI 0.3 may hold its trailers back for ever. Its call ends before this does.
-            let whole = tokio::time::timeout(context.left() + LATE, collect(body, most, bodies));
-            let (body, _room) = whole.await.map_err(|_| Error::ConnectionWriteTimeout)??;
+            let body = collect(body, most, &mut held);
+            let body = tokio::time::timeout(context.left() + LATE, body).await;
+            let body = body.map_err(|_| Error::ConnectionWriteTimeout)??;
             let asked = parts(&head, body);
             let answered = tokio::time::timeout(head_timeout, exchange(&context, asked));
             let response = answered.await.map_err(|_| Error::ConnectionReadTimeout)??;
 
+            // Of the request nothing is left; of the response, its head until its body is read.
+            let head = held::fields(&response.headers).saturating_add(EXCHANGE);
+            held.resize(head).map_err(full)?;
             let mut builder = http::Response::builder().status(response.status);
             if let Some(headers) = builder.headers_mut() {
                 *headers = response.headers;
@@ -100,6 +142,8 @@ impl WasiHttpHooks for Hooks {
             let stream = ahead(response.body, room);
             let stream = tokio_stream::StreamExt::timeout(stream, gap);
             let frames = Box::pin(stream).map(move |piece| {
+                // As long as the guest holds the body.
+                let _on_account = (&held, &whole);
                 piece
                     .map_err(|_| Error::ConnectionReadTimeout)?
                     .map(Frame::data)
@@ -131,14 +175,9 @@ fn timeouts(options: Option<&RequestOptions>) -> (Duration, Duration) {
     (head.min(LONGEST), bounded(options.between_bytes_timeout))
 }
 
-/// A body as a whole, and the room that it takes until it is sent.
-async fn collect(
-    mut body: Body,
-    most: usize,
-    bodies: Arc<Semaphore>,
-) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Error> {
-    let mut whole = BytesMut::new();
-    let mut taken: Option<OwnedSemaphorePermit> = None;
+/// A body as a whole, held until it is sent.
+async fn collect(mut body: Body, most: usize, held: &mut Holding) -> Result<Bytes, Error> {
+    let mut whole = Pieces::default();
     while let Some(frame) = body.frame().await.transpose()? {
         let Ok(piece) = frame.into_data() else {
             continue;
@@ -146,16 +185,9 @@ async fn collect(
         if piece.len() > most.saturating_sub(whole.len()) {
             return Err(Error::HttpRequestBodySize(u64::try_from(most).ok()));
         }
-        let bytes = u32::try_from(piece.len()).unwrap_or(u32::MAX);
-        let room = Arc::clone(&bodies).try_acquire_many_owned(bytes);
-        let room = room.map_err(|_| Error::InternalError(Some(FULL.to_owned())))?;
-        match &mut taken {
-            Some(taken) => taken.merge(room),
-            None => taken = Some(room),
-        }
-        whole.extend_from_slice(&piece);
+        whole.push(piece, held).map_err(full)?;
     }
-    Ok((whole.freeze(), taken))
+    Ok(whole.bytes())
 }
 
 /// The guest's request as it said it: what it means is the judge's to find out.
@@ -205,20 +237,27 @@ mod tests {
 
     /// A guest may begin as many requests as it has handles, and end none.
     #[tokio::test]
-    async fn bodies_of_one_call_share_their_room() {
+    async fn bodies_of_one_call_are_on_its_account() {
         let body = |bytes: usize| {
             let pieces = vec![Ok::<_, Error>(Frame::data(Bytes::from(vec![7; bytes])))];
             Body::new(StreamBody::new(futures_util::stream::iter(pieces)))
         };
-        let room = Arc::new(Semaphore::new(10));
-        let (whole, first) = collect(body(6), 8, Arc::clone(&room)).await.unwrap();
-        assert_eq!(whole, vec![7; 6]);
-        let none = collect(body(5), 8, Arc::clone(&room)).await;
+        let account = Account::new(10_000);
+        let mut first = account.nothing();
+        let whole = collect(body(6_000), 8_000, &mut first).await.unwrap();
+        assert_eq!(whole, vec![7; 6_000]);
+        let mut held = account.nothing();
+        let none = collect(body(5_000), 8_000, &mut held).await;
         assert!(matches!(none, Err(Error::InternalError(Some(say))) if say == FULL));
-        let large = collect(body(9), 8, Arc::clone(&room)).await;
-        assert!(matches!(large, Err(Error::HttpRequestBodySize(Some(8)))));
+        let large = collect(body(9_000), 8_000, &mut held).await;
+        assert!(matches!(
+            large,
+            Err(Error::HttpRequestBodySize(Some(8_000)))
+        ));
         drop(first);
-        assert!(collect(body(5), 8, room).await.is_ok());
+        assert!(collect(body(5_000), 8_000, &mut held).await.is_ok());
+        drop(held);
+        assert_eq!(account.held(), 0);
     }
 
     #[test]

@@ -129,6 +129,7 @@ impl atomics::Host for View<'_> {
         Ok(match seen.swap(value).await {
             Ok(Swapped::Done) => Ok(()),
             Ok(Swapped::Lost(now)) => Err(atomics::CasError::CasFailed(self.hold(now)?)),
+            Err(KvError::Full(exceeded)) => return Err(exceeded.into()),
             Err(error) => Err(atomics::CasError::StoreError(error.into())),
         })
     }

@@ -2,6 +2,7 @@
 //! it goes to the log.
 
 use crate::capability::service::database::JobError;
+use crate::shares::Exceeded;
 
 /// Why a guest's wish was not fulfilled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,6 +16,9 @@ pub enum KvError {
     /// The host could not do it now.
     #[error("{0}")]
     Unavailable(&'static str),
+    /// The host holds as much for the call as it may: that ends the call.
+    #[error(transparent)]
+    Full(#[from] Exceeded),
 }
 
 impl From<JobError> for KvError {

@@ -12,6 +12,7 @@ use super::space::{Name, Quota};
 use super::store::{Bucket, Seen};
 use super::tally::Tally;
 use crate::capability::frame::{Charter, Equipment, Pen};
+use crate::shares::Account;
 use crate::terms::Caller;
 
 /// The name of a bucket that guests open without naming one.
@@ -22,6 +23,7 @@ pub(crate) struct State {
     equipment: Arc<Equipment>,
     caller: Option<Caller>,
     deadline: Instant,
+    account: Account,
     pen: Pen,
     /// Begun with the first bucket that is opened.
     tally: Option<Arc<Tally>>,
@@ -50,7 +52,10 @@ pub(super) enum Stop {
 
 impl From<KvError> for Stop {
     fn from(error: KvError) -> Self {
-        Self::Error(error)
+        match error {
+            KvError::Full(exceeded) => Self::Trap(exceeded.into()),
+            error => Self::Error(error),
+        }
     }
 }
 
@@ -61,11 +66,12 @@ impl From<ResourceTableError> for Stop {
 }
 
 impl State {
-    pub(in crate::capability) fn new(charter: &Charter<'_>, pen: &Pen) -> Self {
+    pub(in crate::capability) fn new(charter: &Charter<'_>, pen: &Pen, account: &Account) -> Self {
         Self {
             equipment: charter.equipment.clone(),
             caller: charter.caller.cloned(),
             deadline: charter.deadline,
+            account: account.clone(),
             pen: pen.clone(),
             tally: None,
         }
@@ -95,6 +101,7 @@ impl State {
             quota: quota(grant),
             grant: at,
             deadline: self.deadline,
+            account: self.account.clone(),
             tally: tally.clone(),
         })
     }

@@ -6,10 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::error::KvError;
-use super::rules::{Cursor, MOST_ANSWER, Range, check_batch, check_key, check_value};
+use super::rules::{
+    Cursor, MOST_ANSWER, MOST_KEY, MOST_VALUE, PAGE, Range, check_batch, check_key, check_value,
+};
 use super::space::{Change, LAYOUT, Look, Name, Quota, Version};
 use super::tally::{Kind, Tally};
 use crate::capability::service::database::{Access, Database, OpenError};
+use crate::shares::{Account, Holding};
 
 /// Where the store's file is. It is opened when the first grant needs it, and shared then. Clones share
 /// it too.
@@ -44,6 +47,14 @@ impl Place {
     }
 }
 
+/// What a key or a value under way costs beyond its bytes, and a job beyond what it carries.
+const EACH: usize = 128;
+
+/// What keys cost.
+fn texts(keys: &[String]) -> usize {
+    keys.iter().map(|key| key.len() + EACH).sum()
+}
+
 /// One bucket in the hands of one call.
 #[derive(Clone)]
 #[allow(unreachable_pub, reason = "the generated bindings name it")]
@@ -56,6 +67,8 @@ pub struct Bucket {
     /// Which of the function's grants it is.
     pub(super) grant: usize,
     pub(super) deadline: Instant,
+    /// For keys and values that are under way.
+    pub(super) account: Account,
     pub(super) tally: Arc<Tally>,
 }
 
@@ -66,6 +79,8 @@ pub struct Seen {
     bucket: Bucket,
     key: Arc<str>,
     version: Version,
+    /// For the key.
+    _held: Arc<Holding>,
 }
 
 /// How a swap ended that was not refused.
@@ -79,8 +94,10 @@ pub(super) enum Swapped {
 impl Bucket {
     pub(super) async fn get(&self, key: String) -> Result<Option<Vec<u8>>, KvError> {
         check_key(&key)?;
+        let held = self.hold(MOST_VALUE + key.len())?;
         self.look(
             1,
+            held,
             move |look| look.value(&key),
             |value| value.as_ref().map_or(0, Vec::len),
         )
@@ -89,8 +106,14 @@ impl Bucket {
 
     pub(super) async fn exists(&self, key: String) -> Result<bool, KvError> {
         check_key(&key)?;
-        self.look(1, move |look| Ok(look.version(&key)?.is_some()), |_| 0)
-            .await
+        let held = self.hold(key.len())?;
+        self.look(
+            1,
+            held,
+            move |look| Ok(look.version(&key)?.is_some()),
+            |_| 0,
+        )
+        .await
     }
 
     pub(super) async fn set(&self, key: String, value: Vec<u8>) -> Result<(), KvError> {
@@ -106,7 +129,8 @@ impl Bucket {
         from: Cursor,
     ) -> Result<(Vec<String>, Option<Cursor>), KvError> {
         let size = |(keys, _): &(Vec<String>, _)| keys.iter().map(String::len).sum();
-        self.look(1, move |look| look.page(from), size).await
+        let held = self.hold(PAGE * MOST_KEY)?;
+        self.look(1, held, move |look| look.page(from), size).await
     }
 
     pub(super) async fn get_many(
@@ -116,6 +140,7 @@ impl Bucket {
         check_batch(keys.len())?;
         keys.iter().try_for_each(|key| check_key(key))?;
         let count = keys.len();
+        let held = self.hold(MOST_ANSWER + texts(&keys))?;
         let work = move |look: &Look<'_>| {
             let values = look.values(&keys)?;
             Ok(keys.into_iter().zip(values).collect::<Vec<_>>())
@@ -126,7 +151,7 @@ impl Bucket {
                 .map(|(_, value)| value.as_ref().map_or(0, Vec::len));
             sizes.sum()
         };
-        self.look(count, work, size).await
+        self.look(count, held, work, size).await
     }
 
     /// All of them or none.
@@ -138,11 +163,12 @@ impl Bucket {
         }
         let sizes = pairs.iter().map(|(key, value)| key.len() + value.len());
         let cost = (pairs.len(), sizes.sum());
+        let held = self.hold(cost.1 + pairs.len() * EACH)?;
         let work = move |change: &mut Change<'_>| {
             let mut pairs = pairs.iter();
             pairs.try_for_each(|(key, value)| change.set(key, value))
         };
-        self.change(cost, work).await
+        self.change(cost, held, work).await
     }
 
     /// All of them or none.
@@ -150,11 +176,12 @@ impl Bucket {
         check_batch(keys.len())?;
         keys.iter().try_for_each(|key| check_key(key))?;
         let cost = (keys.len(), 0);
+        let held = self.hold(texts(&keys))?;
         let work = move |change: &mut Change<'_>| {
             let mut keys = keys.iter();
             keys.try_for_each(|key| change.delete(key))
         };
-        self.change(cost, work).await
+        self.change(cost, held, work).await
     }
 
     pub(super) async fn increase(
@@ -164,28 +191,39 @@ impl Bucket {
         range: Range,
     ) -> Result<i128, KvError> {
         check_key(&key)?;
+        let held = self.hold(key.len())?;
         let work = move |change: &mut Change<'_>| change.increase(&key, delta, range);
-        self.change((1, 0), work).await
+        self.change((1, 0), held, work).await
     }
 
     /// The key as it is now, for a swap.
     pub(super) async fn seen(&self, key: String) -> Result<Seen, KvError> {
         check_key(&key)?;
+        let kept = Arc::new(self.hold(key.len())?);
+        let held = self.hold(0)?;
         let key: Arc<str> = key.into();
         let looked = key.clone();
         let version = self
-            .look(1, move |look| look.version(&looked), |_| 0)
+            .look(1, held, move |look| look.version(&looked), |_| 0)
             .await?;
         Ok(Seen {
             bucket: self.clone(),
             key,
             version,
+            _held: kept,
         })
+    }
+
+    /// Room for so many bytes of keys and values under way, until whoever asked has the answer.
+    fn hold(&self, bytes: usize) -> Result<Holding, KvError> {
+        let bytes = u64::try_from(bytes.saturating_add(EACH)).unwrap_or(u64::MAX);
+        Ok(self.account.hold(bytes)?)
     }
 
     async fn look<T: Send + 'static>(
         &self,
         keys: usize,
+        held: Holding,
         work: impl FnOnce(&Look<'_>) -> Result<T, KvError> + Send + 'static,
         size: impl FnOnce(&T) -> usize,
     ) -> Result<T, KvError> {
@@ -194,9 +232,11 @@ impl Bucket {
         let answer = self
             .database
             .run(&self.owner, Access::Read, self.deadline, move |tx| {
-                work(&Look::new(tx, &name)?)
+                let answer = work(&Look::new(tx, &name)?)?;
+                Ok((answer, held))
             })
             .await;
+        let answer = answer.map(|(answer, _held)| answer);
         // What does not fit an answer was read all the same.
         let carried = answer.as_ref().map_or(MOST_ANSWER, size);
         self.tally.carried(self.grant, carried);
@@ -206,6 +246,7 @@ impl Bucket {
     async fn change<T: Send + 'static>(
         &self,
         cost: (usize, usize),
+        held: Holding,
         work: impl FnOnce(&mut Change<'_>) -> Result<T, KvError> + Send + 'static,
     ) -> Result<T, KvError> {
         self.tally.begin(self.grant, Kind::Write, cost)?;
@@ -213,6 +254,7 @@ impl Bucket {
         // Kept until the transaction is over: the call's record waits for it.
         let (tally, grant) = (self.tally.clone(), self.grant);
         let job = move |tx: &rusqlite::Transaction<'_>| {
+            let _held = &held;
             let mut change = Change::new(tx, &name, quota)?;
             let done = work(&mut change).inspect_err(|_| tally.refused(grant))?;
             change.close()?;
@@ -229,7 +271,8 @@ impl Seen {
         let key = self.key.clone();
         let work = move |look: &Look<'_>| Ok((look.version(&key)?, look.value(&key)?));
         let size = |(_, value): &(Version, Option<Vec<u8>>)| value.as_ref().map_or(0, Vec::len);
-        let (version, value) = self.bucket.look(1, work, size).await?;
+        let held = self.bucket.hold(MOST_VALUE)?;
+        let (version, value) = self.bucket.look(1, held, work, size).await?;
         self.version = version;
         Ok(value)
     }
@@ -239,8 +282,9 @@ impl Seen {
         check_value(&value)?;
         let (key, seen) = (self.key.clone(), self.version);
         let size = key.len() + value.len();
+        let held = self.bucket.hold(size)?;
         let work = move |change: &mut Change<'_>| change.swap(&key, seen, &value);
-        Ok(match self.bucket.change((1, size), work).await? {
+        Ok(match self.bucket.change((1, size), held, work).await? {
             Ok(()) => Swapped::Done,
             Err(version) => Swapped::Lost(Self { version, ..self }),
         })

@@ -15,6 +15,7 @@ use super::store::{Bucket, Swapped};
 use super::tally::Tally;
 use super::*;
 use crate::capability::frame::Pen;
+use crate::shares::Account;
 
 struct House {
     _folder: tempfile::TempDir,
@@ -75,6 +76,7 @@ impl House {
             quota: Quota { bytes, keys },
             grant: 0,
             deadline: Instant::now() + Duration::from_secs(60),
+            account: Account::new(16 << 20),
             tally: Arc::new(Tally::new(&[grant], &pen)),
         };
         (bucket, record)

@@ -5,6 +5,7 @@ mod answers;
 mod bounds;
 mod deeds;
 mod files;
+mod hoarding;
 mod leaks;
 mod network;
 mod storage;
@@ -16,6 +17,7 @@ use answers::{BrokenPromise, NotJson, Verbatim, WrongOutput, complain, flood, li
 use bounds::{babble, copy_for_ever, crash, hog, nap, quit, recurse, spin, touch_for_ever};
 use deeds::acts;
 use files::{hard_link, list, many_handles, read, remove, rename, write};
+use hoarding::hoard;
 use leaks::tell;
 use network::{connect, crowd, get, post, raw, relay, resolve, wasi_http};
 use storage::{
@@ -50,6 +52,7 @@ toolhost_sdk::export!(
     rename,
     hard_link,
     many_handles,
+    hoard,
     acts,
     get,
     post,

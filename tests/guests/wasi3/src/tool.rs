@@ -5,12 +5,12 @@ use serde_json::{Value, from_str, json};
 use super::bindings::exports::toolhost::tool::tools::{
     Content, Definition, Guest, Hints, Output, ToolError,
 };
-use super::{files, questions, waits, web};
+use super::{files, hoard, questions, waits, web};
 
 pub(crate) struct Tool;
 
 /// Every function takes an object and gives a text.
-const FUNCTIONS: [&str; 22] = [
+const FUNCTIONS: [&str; 23] = [
     "get",
     "post",
     "crowd",
@@ -33,6 +33,7 @@ const FUNCTIONS: [&str; 22] = [
     "list",
     "pipe",
     "ask",
+    "hoard",
 ];
 
 impl Guest for Tool {
@@ -80,6 +81,7 @@ impl Guest for Tool {
             "list" => files::list(text("path")).await,
             "pipe" => files::pipe(text("path"), text("to")).await,
             "ask" => questions::ask(number("n"), number("size"), number("ms")).await,
+            "hoard" => hoard::hoard(text("way"), number("size"), number("times")).await,
             _ => Err(format!("there is no `{name}`")),
         };
         let text = said.map_err(failed)?;

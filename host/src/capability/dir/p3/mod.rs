@@ -4,8 +4,6 @@
 mod convert;
 mod stream;
 
-use std::sync::Arc;
-
 use tokio::sync::oneshot;
 use wasmtime::component::{Access, Accessor, FutureReader, Linker, Resource, StreamReader};
 use wasmtime_wasi::filesystem::Descriptor;
@@ -23,12 +21,12 @@ use self::convert::{
     told_type,
 };
 use self::stream::{Listing, Pulling, Pushing};
-use super::clerk::Clerks;
+use super::clerk::Crew;
 use super::desk::Desk;
 use super::host::{Dirs, Fd, HasDirs, Origin};
 use super::open::Wish;
 use super::stream::Source;
-use super::work::Work;
+use super::work::{Work, fits};
 use super::write::Position;
 use crate::capability::frame::Holder;
 
@@ -45,12 +43,29 @@ pub(in crate::capability) fn link<T: Holder>(linker: &mut Linker<T>) -> wasmtime
 /// Has a clerk do the work that is found in the guest's directories.
 async fn have<T: Holder, R: Send + 'static>(
     store: &Accessor<T, HasDirs>,
-    find: impl FnOnce(&mut Dirs<'_>) -> FsResult<(Arc<Clerks>, Work<R>)>,
+    find: impl FnOnce(&mut Dirs<'_>) -> FsResult<(Crew, Work<R>)>,
 ) -> FilesystemResult<R> {
-    let (clerks, work) = store
-        .with(|mut store| find(&mut store.get()))
+    let begin = |dirs: &mut Dirs<'_>| {
+        let (crew, work) = find(dirs)?;
+        Ok((crew, holding(dirs, work)?))
+    };
+    let (crew, work) = store
+        .with(|mut store| begin(&mut store.get()))
         .map_err(told)?;
-    clerks.run(work).await.map_err(told)
+    crew.run(work).await.map_err(told)
+}
+
+/// Work, and room for it on the call's account until it is done: a guest may have as many under way as
+/// it has handles.
+fn holding<R: 'static>(
+    dirs: &Dirs<'_>,
+    work: Work<R>,
+) -> FsResult<impl FnOnce() -> FsResult<R> + Send + 'static + use<R>> {
+    let held = dirs.state.hold(0)?;
+    Ok(move || {
+        let _held = held;
+        work()
+    })
 }
 
 /// Has a clerk do one of wasmtime-wasi's operations that change nothing that is counted.
@@ -60,7 +75,7 @@ async fn ask<T: Holder, R: Send + 'static>(
     operation: impl AsyncFnOnce(&mut Desk, Fd) -> FsResult<R> + Send + 'static,
 ) -> FilesystemResult<R> {
     have(store, |dirs| {
-        Ok((dirs.clerks(fd)?, dirs.asking(fd, operation)?))
+        Ok((dirs.crew(fd)?, dirs.asking(fd, operation)?))
     })
     .await
 }
@@ -186,7 +201,7 @@ impl<T: Holder> HostDescriptorWithStore<T> for HasDirs {
 
     async fn set_size(store: &Accessor<T, Self>, fd: Fd, size: Filesize) -> FilesystemResult<()> {
         have(store, |dirs| {
-            Ok((dirs.clerks(&fd)?, dirs.resizing(&fd, size)?))
+            Ok((dirs.crew(&fd)?, dirs.resizing(&fd, size)?))
         })
         .await
     }
@@ -211,10 +226,10 @@ impl<T: Holder> HostDescriptorWithStore<T> for HasDirs {
         let dirs = store.get();
         let work = dirs
             .listing(&fd)
-            .and_then(|work| Ok((dirs.clerks(&fd)?, work)));
+            .and_then(|work| Ok((dirs.crew(&fd)?, holding(&dirs, work)?)));
         let (end, told) = done(&mut store)?;
         let entries = match work {
-            Ok((clerks, work)) => StreamReader::new(&mut store, Listing::new(clerks, work, end))?,
+            Ok((crew, work)) => StreamReader::new(&mut store, Listing::new(crew, work, end))?,
             Err(error) => {
                 refuse(end, error)?;
                 StreamReader::new(&mut store, std::iter::empty())?
@@ -232,7 +247,7 @@ impl<T: Holder> HostDescriptorWithStore<T> for HasDirs {
         fd: Fd,
         path: String,
     ) -> FilesystemResult<()> {
-        let find = |dirs: &mut Dirs<'_>| Ok((dirs.clerks(&fd)?, dirs.making_directory(&fd, path)?));
+        let find = |dirs: &mut Dirs<'_>| Ok((dirs.crew(&fd)?, dirs.making_directory(&fd, path)?));
         have(store, find).await
     }
 
@@ -247,6 +262,7 @@ impl<T: Holder> HostDescriptorWithStore<T> for HasDirs {
         flags: PathFlags,
         path: String,
     ) -> FilesystemResult<DescriptorStat> {
+        fits(&path).map_err(told)?;
         let stat = ask(store, &fd, async move |desk, fd| {
             desk.view().stat_at(fd, old_path(flags), path).await
         });
@@ -264,7 +280,7 @@ impl<T: Holder> HostDescriptorWithStore<T> for HasDirs {
         let times = (old_time(accessed)?, old_time(modified)?);
         let find = |dirs: &mut Dirs<'_>| {
             let work = dirs.setting_times(&fd, old_path(flags), path, times)?;
-            Ok((dirs.clerks(&fd)?, work))
+            Ok((dirs.crew(&fd)?, work))
         };
         have(store, find).await
     }
@@ -279,7 +295,7 @@ impl<T: Holder> HostDescriptorWithStore<T> for HasDirs {
     ) -> FilesystemResult<()> {
         let find = |dirs: &mut Dirs<'_>| {
             let work = dirs.linking((&fd, &new_fd), old_path(flags), (old, new))?;
-            Ok((dirs.clerks(&fd)?, work))
+            Ok((dirs.crew(&fd)?, work))
         };
         have(store, find).await
     }
@@ -295,11 +311,11 @@ impl<T: Holder> HostDescriptorWithStore<T> for HasDirs {
         let begin = |dirs: &mut Dirs<'_>| {
             let wish = Wish::read(old_path(path_flags), old_open(open_flags), old_flags(flags))?;
             let (place, work) = dirs.opening(&fd, path, wish)?;
-            Ok((place, dirs.clerks(&fd)?, work))
+            Ok((place, dirs.crew(&fd)?, holding(dirs, work)?))
         };
         let begun = store.with(|mut store| begin(&mut store.get()));
-        let (place, clerks, work) = begun.map_err(told)?;
-        let (descriptor, open) = clerks.run(work).await.map_err(told)?;
+        let (place, crew, work) = begun.map_err(told)?;
+        let (descriptor, open) = crew.run(work).await.map_err(told)?;
         let enter = |dirs: &mut Dirs<'_>| dirs.enter(descriptor, Origin { place, open });
         store
             .with(|mut store| enter(&mut store.get()))
@@ -311,6 +327,7 @@ impl<T: Holder> HostDescriptorWithStore<T> for HasDirs {
         fd: Fd,
         path: String,
     ) -> FilesystemResult<String> {
+        fits(&path).map_err(told)?;
         ask(store, &fd, async move |desk, fd| {
             desk.view().readlink_at(fd, path).await
         })
@@ -322,8 +339,7 @@ impl<T: Holder> HostDescriptorWithStore<T> for HasDirs {
         fd: Fd,
         path: String,
     ) -> FilesystemResult<()> {
-        let find =
-            |dirs: &mut Dirs<'_>| Ok((dirs.clerks(&fd)?, dirs.removing_directory(&fd, path)?));
+        let find = |dirs: &mut Dirs<'_>| Ok((dirs.crew(&fd)?, dirs.removing_directory(&fd, path)?));
         have(store, find).await
     }
 
@@ -334,12 +350,8 @@ impl<T: Holder> HostDescriptorWithStore<T> for HasDirs {
         new_fd: Fd,
         new: String,
     ) -> FilesystemResult<()> {
-        let find = |dirs: &mut Dirs<'_>| {
-            Ok((
-                dirs.clerks(&fd)?,
-                dirs.renaming((&fd, &new_fd), (old, new))?,
-            ))
-        };
+        let find =
+            |dirs: &mut Dirs<'_>| Ok((dirs.crew(&fd)?, dirs.renaming((&fd, &new_fd), (old, new))?));
         have(store, find).await
     }
 
@@ -350,7 +362,7 @@ impl<T: Holder> HostDescriptorWithStore<T> for HasDirs {
         path: String,
     ) -> FilesystemResult<()> {
         let find =
-            |dirs: &mut Dirs<'_>| Ok((dirs.clerks(&fd)?, dirs.making_symlink(&fd, target, path)?));
+            |dirs: &mut Dirs<'_>| Ok((dirs.crew(&fd)?, dirs.making_symlink(&fd, target, path)?));
         have(store, find).await
     }
 
@@ -360,16 +372,13 @@ impl<T: Holder> HostDescriptorWithStore<T> for HasDirs {
         path: String,
     ) -> FilesystemResult<()> {
         have(store, |dirs| {
-            Ok((dirs.clerks(&fd)?, dirs.unlinking(&fd, path)?))
+            Ok((dirs.crew(&fd)?, dirs.unlinking(&fd, path)?))
         })
         .await
     }
 
     async fn is_same_object(store: &Accessor<T, Self>, a: Fd, b: Fd) -> wasmtime::Result<bool> {
-        let same = have(store, |dirs| {
-            Ok((dirs.clerks(&a)?, dirs.comparing(&a, &b)?))
-        })
-        .await;
+        let same = have(store, |dirs| Ok((dirs.crew(&a)?, dirs.comparing(&a, &b)?))).await;
         same.map_err(|error| match error.downcast() {
             Ok(code) => code.into(),
             Err(trap) => trap,
@@ -396,6 +405,7 @@ impl<T: Holder> HostDescriptorWithStore<T> for HasDirs {
         flags: PathFlags,
         path: String,
     ) -> FilesystemResult<MetadataHashValue> {
+        fits(&path).map_err(told)?;
         let hash = ask(store, &fd, async move |desk, fd| {
             desk.view()
                 .metadata_hash_at(fd, old_path(flags), path)

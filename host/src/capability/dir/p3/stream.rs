@@ -2,11 +2,9 @@
 //! a stream ended is told once.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{
     Destination, Source as From, StreamConsumer, StreamProducer, StreamResult, VecBuffer,
@@ -17,10 +15,11 @@ use wasmtime_wasi::p3::bindings::filesystem::types::{DirectoryEntry, ErrorCode};
 
 use super::End;
 use super::convert::{told_code, told_entry};
-use crate::capability::dir::clerk::Clerks;
+use crate::capability::dir::clerk::Crew;
 use crate::capability::dir::stream::{PIECE, Source};
-use crate::capability::dir::work::{Listed, Work};
+use crate::capability::dir::work::Listed;
 use crate::capability::dir::write::Position;
+use crate::shares::Holding;
 
 type Waiting<T> = Pin<Box<dyn Future<Output = FsResult<T>> + Send>>;
 
@@ -170,16 +169,20 @@ impl<D> StreamConsumer<D> for Pushing {
 /// A directory's entries.
 pub(super) struct Listing {
     waiting: Option<Waiting<Listed>>,
-    entries: Option<(Entries, OwnedSemaphorePermit)>,
+    entries: Option<(Entries, Holding)>,
     told: Told,
 }
 
 type Entries = <ReaddirIterator as IntoIterator>::IntoIter;
 
 impl Listing {
-    pub(super) fn new(clerks: Arc<Clerks>, work: Work<Listed>, end: End) -> Self {
+    pub(super) fn new(
+        crew: Crew,
+        work: impl FnOnce() -> FsResult<Listed> + Send + 'static,
+        end: End,
+    ) -> Self {
         Self {
-            waiting: Some(Box::pin(async move { clerks.run(work).await })),
+            waiting: Some(Box::pin(async move { crew.run(work).await })),
             entries: None,
             told: Told(Some(end)),
         }
@@ -227,11 +230,11 @@ impl<D> StreamProducer<D> for Listing {
             };
             this.waiting = None;
             match listed {
-                Ok(Listed { entries, room }) => this.entries = Some((entries.into_iter(), room)),
+                Ok(Listed { entries, held }) => this.entries = Some((entries.into_iter(), held)),
                 Err(error) => return Poll::Ready(this.told.over(error)),
             }
         }
-        let Some((entries, _room)) = &mut this.entries else {
+        let Some((entries, _held)) = &mut this.entries else {
             return Poll::Ready(Ok(StreamResult::Dropped));
         };
         let (found, ended) = some(entries, room.min(MOST));
