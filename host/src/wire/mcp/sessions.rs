@@ -136,7 +136,7 @@ impl Sessions {
                 return;
             };
             tracing::info!(
-                agent = sessions.allowance.agent(),
+                agent = &**sessions.allowance.agent(),
                 "a session ends: it is not this caller's any more"
             );
             // This task ends with the session's place.
