@@ -69,6 +69,11 @@ impl Shown {
         }
     }
 
+    /// Whether it still stands for this caller.
+    fn stands_for(&self, host: &Host, caller: &Caller) -> bool {
+        host.identify(self.credential()).as_ref() == Some(caller)
+    }
+
     /// Waits until it stands for another caller, or for none.
     async fn dismissed(self, host: Arc<Host>, caller: Caller) {
         host.dismissed(self.credential(), &caller).await;
@@ -80,6 +85,8 @@ struct Admitted {
     caller: Caller,
     allowance: Allowance,
     shown: Shown,
+    /// Under which load of the host.
+    load: u64,
 }
 
 impl Web {
@@ -172,6 +179,7 @@ impl Web {
                 return Err(Denial::new(StatusCode::NOT_FOUND, say));
             }
         }
+        let load = self.host.load();
         let (caller, shown) = self.identify(&head.headers, uid)?;
         seat.belongs_to(Owner::Caller(Arc::clone(&caller.agent)))
             .map_err(|_| Denial::busy(NO_ROOM))?;
@@ -181,6 +189,7 @@ impl Web {
             allowance: self.budget.of(&caller),
             caller,
             shown,
+            load,
         };
         if head.method == Method::POST {
             self.post(admitted, head, body, (seat, working)).await
@@ -252,6 +261,7 @@ impl Web {
             caller,
             allowance,
             shown,
+            load,
         } = admitted;
         check_type(&head.headers)?;
         // Before the call, so that it is not made for nothing.
@@ -264,6 +274,11 @@ impl Web {
                 (asked, Some(held))
             }
         };
+        // The body may have taken its time, and a reload the caller's rights.
+        if self.host.load() != load && !shown.stands_for(&self.host, &caller) {
+            let say = "The credential is none of this host's callers' any more.";
+            return Err(Denial::new(StatusCode::UNAUTHORIZED, say));
+        }
         if asked.is_for_a_session() && !self.endpoint.make_room(&caller).await {
             let say = "All places for sessions are taken. Close one with DELETE, wait, or use protocol version 2026-07-28, which needs none.";
             return Err(Denial::busy(say));
@@ -313,6 +328,7 @@ impl Web {
             caller,
             allowance,
             shown,
+            ..
         } = admitted;
         let is_stream = head.method == Method::GET;
         let is_delete = head.method == Method::DELETE;
