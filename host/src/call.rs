@@ -287,7 +287,9 @@ impl Host {
         let mut found = self.find(request)?;
         self.check(caller, &found.function, arguments, text.clone(), cancel)
             .await?;
-        let reservation = self.reserve(request, &found.function, asked, cancel).await?;
+        let reservation = self
+            .reserve(request, &found.function, asked, cancel)
+            .await?;
         // Every turn of it needs another reload.
         loop {
             let now = self.find(request)?;

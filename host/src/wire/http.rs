@@ -36,6 +36,9 @@ use crate::terms::{Caller, Door};
 /// How long a request's head or body may take to arrive, and a connection be without a request.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long a connection that gives way may still take.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// Headers of one request.
 const MAX_HEADERS: usize = 64;
 
@@ -125,15 +128,25 @@ impl Web {
             .max_buf_size(MAX_HEAD)
             .serve_connection(TokioIo::new(Deadlined::new(stream)), service);
         let mut connection = pin!(connection);
+        // Polled first: a request that was there already has shown by then whose it is.
+        let gives_way = async {
+            seat.waits_for_its_peer();
+            seat.gives_way().await;
+        };
         let end = tokio::select! {
+            biased;
             end = connection.as_mut() => end,
             () = self.signals.stop.cancelled() => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
-            () = seat.gives_way() => {
+            () = gives_way => {
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                // Half a head would be waited for longer, and its place is another one's by now.
+                match tokio::time::timeout(LAST_WORDS, connection).await {
+                    Ok(end) => end,
+                    Err(_) => return,
+                }
             }
         };
         if let Err(error) = end {
