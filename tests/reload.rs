@@ -9,7 +9,7 @@ use axum::body::{Body, Bytes};
 use axum::http::Response;
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
@@ -550,6 +550,85 @@ async fn calls_that_run_count_against_the_new_concurrency_and_who_waits_is_not_l
             "{answer}"
         );
     }
+}
+
+#[tokio::test]
+async fn x35_what_is_withdrawn_while_a_call_waits_does_not_run() {
+    let (upstream, release) = patient_upstream().await;
+    let text = |may: &str, allow: &str| {
+        format!(
+            "{DOORS}{}{}[tool.rogue]\ncomponent = \"rogue.wasm\"\n\
+             limits = {{ deadline = \"60s\", concurrency = 1 }}\n\
+             [tool.rogue.http.up]\nurl = \"http://{}\"\nallow = [{allow}]\nprivate = [\"127.0.0.0/8\"]\n{HELLO}",
+            caller("ada", may),
+            caller("bob", "\"*\""),
+            upstream.address
+        )
+    };
+    let both = "\"GET /held\", \"GET /late\"";
+    let mut scene = Scene::new(&text("\"*\"", both)).await;
+    let call = |agent: Agent, path: &str| {
+        let url = upstream.url(path);
+        tokio::spawn(async move { agent.call("rogue_get", json!({ "url": url })).await })
+    };
+    let running = call(scene.agent("bob"), "/held");
+    upstream.next().await;
+    // The right of the one is withdrawn, the grant of the other.
+    let rightless = call(scene.agent("ada"), "/late");
+    let grantless = call(scene.agent("bob"), "/late");
+    scene.reload(&text("\"hello.*\"", "\"GET /held\"")).await;
+    release.send_replace(true);
+    let answer = running.await.expect("an end");
+    assert_eq!(answer["result"]["structuredContent"]["body"], "held");
+    let answer = rightless.await.expect("an end");
+    assert!(answer["error"].is_object(), "{answer}");
+    let answer = grantless.await.expect("an end");
+    assert_eq!(
+        answer["result"]["_meta"]["toolhost/code"], "denied",
+        "{answer}"
+    );
+    assert!(upstream.rest().await.is_empty());
+    // The record says under which load each of them ran.
+    let folder = scene.program.site.path(".toolhost/ledger");
+    let segments = std::fs::read_dir(folder).expect("the ledger");
+    let text: String = segments
+        .map(|segment| std::fs::read_to_string(segment.expect("a segment").path()))
+        .map(|text| text.expect("its text"))
+        .collect();
+    let loads: Vec<u64> = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("a record"))
+        .filter(|record| record["kind"] == "admitted")
+        .map(|record| record["load"].as_u64().unwrap_or_default())
+        .collect();
+    assert_eq!(loads, [0, 1]);
+}
+
+#[tokio::test]
+async fn x36_a_token_is_asked_again_after_a_body_that_came_slowly() {
+    let text = |who: &str| format!("{DOORS}{}{HELLO}", caller(who, "\"*\""));
+    let mut scene = Scene::new(&text("ada")).await;
+    let mut stream = TcpStream::connect(scene.address)
+        .await
+        .expect("a connection");
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ada\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n\
+         Content-Length: {}\r\nExpect: 100-continue\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    // The head is read, and whose it is, before the body is asked for.
+    let mut asked = [0; 25];
+    stream
+        .read_exact(&mut asked)
+        .await
+        .expect("asked for the body");
+    assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+    scene.reload(&text("bob")).await;
+    let reply = exchange(stream, body.as_bytes()).await;
+    assert_eq!(reply.status, 401, "{reply:?}");
 }
 
 #[tokio::test]
