@@ -150,7 +150,8 @@ fn load_all(
     let world = World {
         dialer: Arc::new(opened.new_dialer()?.after(&former.dialer)),
         secrets: Arc::new(secrets),
-        ..former.clone()
+        folders: former.folders.judged(opened.judge()),
+        kv: former.kv.clone(),
     };
     let before = host.setup();
     let setup = opened.setup(&before.catalog, &host.sandbox, &world)?;

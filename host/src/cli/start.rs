@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 
-use super::ground::{self, Given, Kept, Owner};
+use super::ground::{self, Given, Ground, Kept, Owner};
 use super::{Setting, out, outside};
 use crate::call::{Host, Setup};
 use crate::capability::service::dial::Dialer;
@@ -143,17 +143,32 @@ impl Opened {
 
     /// The same where nothing may be made.
     pub(super) fn safe_ground(&self) -> anyhow::Result<()> {
-        let owner = Owner {
-            user: rustix::process::geteuid().as_raw(),
-            group: (self.mode() == Mode::Dev).then(|| rustix::process::getegid().as_raw()),
-        };
-        let mut wrong = ground::inspect(&self.kept(), &self.given(), owner);
+        let ground = self.whose();
+        let mut wrong = ground::inspect(&ground.kept, &ground.given, ground.owner);
         wrong.extend(self.out_of_reach());
         if wrong.is_empty() {
             return Ok(());
         }
         let problems: Vec<String> = wrong.iter().map(|one| format!("error: {one}")).collect();
         bail!("{}", problems.join("\n\n"))
+    }
+
+    fn whose(&self) -> Ground {
+        let owner = Owner {
+            user: rustix::process::geteuid().as_raw(),
+            group: (self.mode() == Mode::Dev).then(|| rustix::process::getegid().as_raw()),
+        };
+        Ground {
+            kept: self.kept(),
+            given: self.given(),
+            owner,
+        }
+    }
+
+    /// The judge of every granted directory that is opened.
+    pub(super) fn judge(&self) -> dir::Judge {
+        let ground = self.whose();
+        Arc::new(move |path, opened| ground.judge(path, opened))
     }
 
     /// Who comes to the socket: other users, where some of them are callers.
@@ -282,7 +297,7 @@ impl Opened {
         World {
             dialer,
             secrets: Arc::new(secrets),
-            folders: dir::Folders::new(&self.base),
+            folders: dir::Folders::new(&self.base).judged(self.judge()),
             kv: kv::Place::new(self.state().join("kv.sqlite")),
         }
     }
