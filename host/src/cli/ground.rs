@@ -135,6 +135,7 @@ pub(super) fn inspect(kept: &[Kept], given: &[Given], owner: Owner) -> Vec<Strin
         match Way::to(&one.path) {
             Ok(way) => {
                 wrong.extend(owner.led(one, &way));
+                wrong.extend(opened::kernels_own(one));
                 given_ways.push((one, way));
             }
             Err(error) => wrong.push(unseen(&one.what, &one.path, &error)),

@@ -7,19 +7,21 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 
 use super::ground::{self, Given, Ground, Kept, Owner};
-use super::{Setting, out, outside};
+use super::{Setting, out, outside, written};
 use crate::call::{Host, Setup};
 use crate::capability::service::dial::Dialer;
 use crate::capability::service::secret::{
     CommandSource, EnvSource, FileSource, SecretSource, Secrets, ShortAccepted,
 };
 use crate::capability::{World, dir, kv};
-use crate::catalog::{self, Cache, Catalog, Compiler, Lock, Places, Trouble, once};
+use crate::catalog::{
+    self, Cache, Catalog, Compiler, Lock, MOST_LOCK, Places, Trouble, bounded, once,
+};
 use crate::gate::Callers;
 use crate::ledger::{Header, Ledger, Mode};
 use crate::manifest::{self, CallerSpec, CommandSpec, Manifest, SecretPlace, SecretSpec};
@@ -27,6 +29,12 @@ use crate::quota::Quota;
 use crate::sandbox::{Lanes, Sandbox};
 use crate::terms::printable;
 use crate::wire::Audience;
+
+/// The longest manifest that is read, in bytes.
+pub(super) const MOST_MANIFEST: u64 = manifest::LONGEST as u64;
+
+/// The largest file of a token, in bytes.
+const MOST_TOKEN: u64 = 4 << 10;
 
 /// A manifest that was read and is sound in itself.
 pub(super) struct Opened {
@@ -43,7 +51,7 @@ pub(super) struct Opened {
 impl Opened {
     /// Reads and checks a manifest.
     pub(super) fn read(setting: &Setting) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(&setting.manifest)
+        let text = bounded::text(&setting.manifest, MOST_MANIFEST)
             .with_context(|| format!("cannot read the manifest {}", setting.manifest.display()))?;
         Self::of(setting, text)
     }
@@ -96,13 +104,24 @@ impl Opened {
     /// The lock file; empty where there is none.
     pub(super) fn lock(&self) -> anyhow::Result<Lock> {
         let path = self.lock_path();
-        match std::fs::read_to_string(&path) {
+        match bounded::text(&path, MOST_LOCK) {
             Ok(text) => {
                 Lock::parse(&text).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Lock::default()),
             Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
         }
+    }
+
+    /// Writes the lock file. Who does holds the folder ([`written::Turn`]).
+    pub(super) fn write_lock(&self, lock: &Lock) -> anyhow::Result<()> {
+        let (path, text) = (self.lock_path(), lock.text().map_err(anyhow::Error::msg)?);
+        ensure!(
+            u64::try_from(text.len()).is_ok_and(|length| length <= MOST_LOCK),
+            "the lock would have {} bytes; at most {MOST_LOCK} are read again",
+            text.len()
+        );
+        written::exchange(&path, &text).with_context(|| format!("cannot write {}", path.display()))
     }
 
     pub(super) fn cache(&self) -> anyhow::Result<Cache> {
@@ -359,7 +378,7 @@ impl Opened {
         }
         let path = self.token_file();
         private_folder(&self.state().join("agents"))?;
-        let token = match std::fs::read_to_string(&path) {
+        let token = match bounded::text(&path, MOST_TOKEN) {
             Ok(token) => token.trim().to_owned(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => make_token(&path)?,
             Err(error) => {
@@ -485,7 +504,7 @@ fn make_token(path: &Path) -> anyhow::Result<String> {
     match once::create(path, format!("{token}\n").as_bytes()) {
         Ok(()) => Ok(token),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let first = std::fs::read_to_string(path);
+            let first = bounded::text(path, MOST_TOKEN);
             Ok(first
                 .with_context(|| format!("cannot read {}", path.display()))?
                 .trim()

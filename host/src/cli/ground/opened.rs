@@ -6,11 +6,10 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use rustix::fs::{FsWord, fstatfs};
+use rustix::fs::{FsWord, fstatfs, statfs};
 
 use super::{Given, Kept, Owner, Step, Way, between, trail, unseen};
 use crate::capability::dir::Tree;
@@ -18,6 +17,9 @@ use crate::capability::dir::Tree;
 /// File systems in which the kernel shows itself and its processes, by the numbers of statfs(2): proc,
 /// sysfs, debugfs, tracefs and securityfs.
 const KERNELS_OWN: [FsWord; 5] = [0x9fa0, 0x6265_6572, 0x6462_6720, 0x7472_6163, 0x7363_6673];
+
+const TOLD: &str = "the kernel shows itself and the host's own process there";
+const INSTEAD: &str = "grant another directory";
 
 /// What a load found to be whose.
 pub(in crate::cli) struct Ground {
@@ -33,10 +35,8 @@ impl Ground {
     ///
     /// Why no tool may have it.
     pub(in crate::cli) fn judge(&self, path: &Path, opened: &File) -> io::Result<()> {
-        if is_kernels_own(opened)? {
-            return Err(io::Error::other(
-                "the kernel shows itself and the host's process there: grant another directory",
-            ));
+        if KERNELS_OWN.contains(&fstatfs(opened)?.f_type) {
+            return Err(io::Error::other(format!("{TOLD}: {INSTEAD}")));
         }
         let mut kept = Vec::new();
         for one in &self.kept {
@@ -101,7 +101,12 @@ fn folders(trail: &[Step], end: &Path) -> io::Result<Option<Vec<(u64, u64)>>> {
     Ok(Some(folders))
 }
 
-/// Whether something is no directory of anybody's, but what the kernel tells.
-pub(super) fn is_kernels_own(opened: impl AsFd) -> io::Result<bool> {
-    Ok(KERNELS_OWN.contains(&fstatfs(opened)?.f_type))
+/// Refuses a granted directory that is nobody's, but what the kernel tells. One that is not there is
+/// judged when it is opened.
+pub(super) fn kernels_own(given: &Given) -> Option<String> {
+    let system = statfs(&given.path).ok()?;
+    KERNELS_OWN.contains(&system.f_type).then(|| {
+        let (what, path) = (&given.what, given.path.display());
+        format!("the granted directory {what} ({path}): {TOLD}: {INSTEAD}")
+    })
 }
