@@ -447,3 +447,35 @@ fn x52_no_separator_of_lines_gets_into_a_manifest() {
         assert!(untouched(&program));
     }
 }
+
+#[test]
+fn x66_several_that_are_added_at_once_are_each_there_whole_or_can_be_added_again() {
+    let program = here(site(&guest("hello.wasm"), None));
+    let names = ["one", "two", "three", "four"];
+    let all = std::thread::scope(|scope| {
+        let each = |name: &'static str| {
+            let program = &program;
+            scope.spawn(move || add(program, &["--name", name]))
+        };
+        let all: Vec<_> = names.into_iter().map(each).collect();
+        let ended = all.into_iter().map(|one| one.join().expect("an end"));
+        ended.collect::<Vec<_>>()
+    });
+    assert!(all.iter().any(|one| one.code == 0), "{all:?}");
+    for (name, first) in names.into_iter().zip(all) {
+        let written = program.site.read("here/toolhost.toml");
+        let there = written.contains(&format!("[tool.{name}]"));
+        assert_eq!(there, first.code == 0, "{first:?}");
+        let file = program.site.path(&format!("here/tools/{name}.wasm"));
+        assert_eq!(file.exists(), first.code == 0, "{first:?}");
+        if first.code != 0 {
+            assert!(first.err.contains("run it again"), "{first:?}");
+            let again = add(&program, &["--name", name]);
+            assert_eq!(again.code, 0, "{again:?}");
+        }
+    }
+    let checked = program.run(&["--manifest", "here/toolhost.toml", "check"]);
+    assert_eq!(checked.code, 0, "{checked:?}");
+    let left = std::fs::read_dir(program.site.path("here/tools")).expect("a folder");
+    assert_eq!(left.count(), names.len(), "nothing is left beside them");
+}
