@@ -647,7 +647,7 @@ impl Exchanged {
         let text = format!(
             "{DOORS}{}[secret.s]\nfile = \"private/letter\"\n[tool.rogue]\ncomponent = \"rogue.wasm\"\n\
              [tool.rogue.dir.inbox]\nhost = \"share/inbox\"\nguest = \"/d\"\naccess = \"read\"\n\
-             [tool.hello]\ncomponent = \"hello.wasm\"\n[tool.hello.http.up]\nurl = \"https://up.test\"\n\
+             [tool.other]\ncomponent = \"rogue.wasm\"\n[tool.other.http.up]\nurl = \"https://up.test\"\n\
              allow = [\"GET /**\"]\nauth = {{ bearer = \"s\" }}\n",
             caller("ada", "\"*\"")
         );
