@@ -479,3 +479,34 @@ fn x66_several_that_are_added_at_once_are_each_there_whole_or_can_be_added_again
     let left = std::fs::read_dir(program.site.path("here/tools")).expect("a folder");
     assert_eq!(left.count(), names.len(), "nothing is left beside them");
 }
+
+#[test]
+fn x68_a_tool_does_not_inherit_what_another_of_its_name_kept_unless_it_is_said() {
+    let program = here(site(&guest("everything.wasm"), None));
+    let cli = |arguments: &[&str]| {
+        program.run(&[&["--manifest", "here/toolhost.toml"], arguments].concat())
+    };
+    program.site.write(
+        "here/notes.wasm",
+        std::fs::read(guest("everything.wasm")).expect("a component"),
+    );
+    let notes = "[tool.notes]\ncomponent = \"notes.wasm\"\nconfig = { greeting = \"Hi\" }\n\
+                 [tool.notes.kv.greeted]\nbytes = \"1MiB\"\nkeys = 100\n";
+    let write = |tools: &str| {
+        let text = format!("schema = 1\n{tools}");
+        program.site.write("here/toolhost.toml", text);
+        let locked = cli(&["lock"]);
+        assert_eq!(locked.code, 0, "{locked:?}");
+    };
+    write(notes);
+    let kept = cli(&["call", "notes.greet", r#"{"name": "Ada"}"#]);
+    assert_eq!(kept.code, 0, "{kept:?}");
+    write("");
+    let refused = add(&program, &["--name", "notes"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(refused.err.contains("in 1 buckets") && refused.err.contains("--keep-buckets"));
+    assert!(!program.site.read("here/toolhost.toml").contains("notes"));
+    assert_eq!(add(&program, &["--name", "note"]).code, 0);
+    let said = add(&program, &["--name", "notes", "--keep-buckets"]);
+    assert_eq!(said.code, 0, "{said:?}");
+}

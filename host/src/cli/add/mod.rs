@@ -12,6 +12,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use rustix::fs::{Access, access};
@@ -42,6 +43,9 @@ pub(super) struct Typed {
     /// Let the tool's requests carry this secret of the manifest, as it asks for. May be repeated.
     #[arg(long, value_name = "NAME")]
     secret: Vec<String>,
+    /// Let the tool have what is in the buckets that a tool of this name had before.
+    #[arg(long)]
+    keep_buckets: bool,
     /// Show what would be written, and write nothing.
     #[arg(long)]
     dry_run: bool,
@@ -104,6 +108,9 @@ pub(super) async fn add(setting: &Setting, typed: &Typed) -> anyhow::Result<Exit
     // other.
     opened.lock()?;
     opened.safe_ground()?;
+    if !typed.keep_buckets {
+        refuse_heirs(&opened, &name).await?;
+    }
     let lock_file = opened.lock_path();
     let mut files = [&*path, &lock_file].into_iter().chain(place.new_file());
     files.try_for_each(writable)?;
@@ -319,6 +326,21 @@ fn consent(typed: &Typed, section: &Section, before: &Before) -> anyhow::Result<
         ),
         None => Ok(()),
     }
+}
+
+/// How long the store is waited for.
+const STORE: Duration = Duration::from_secs(10);
+
+/// Refuses a tool under the name of one that kept something: it would find that in its buckets.
+async fn refuse_heirs(opened: &Opened, name: &str) -> anyhow::Result<()> {
+    let store = opened.bare_world().kv;
+    let left = store.left_by(name, Instant::now() + STORE).await?;
+    left.map_or(Ok(()), |left| {
+        bail!(
+            "a tool `{name}` kept {} bytes under {} keys in {} buckets, which this one would find: add it with --keep-buckets if it may, or under another name with --name",
+            left.bytes, left.keys, left.buckets
+        )
+    })
 }
 
 /// Whether a file could be written, told without writing.
