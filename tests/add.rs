@@ -466,7 +466,7 @@ fn x66_several_that_are_added_at_once_are_each_there_whole_or_can_be_added_again
         let written = program.site.read("here/toolhost.toml");
         let there = written.contains(&format!("[tool.{name}]"));
         assert_eq!(there, first.code == 0, "{first:?}");
-        let file = program.site.path(&format!("here/tools/{name}.wasm"));
+        let file = program.site.path(format!("here/tools/{name}.wasm"));
         assert_eq!(file.exists(), first.code == 0, "{first:?}");
         if first.code != 0 {
             assert!(first.err.contains("run it again"), "{first:?}");
@@ -509,4 +509,11 @@ fn x68_a_tool_does_not_inherit_what_another_of_its_name_kept_unless_it_is_said()
     assert_eq!(add(&program, &["--name", "note"]).code, 0);
     let said = add(&program, &["--name", "notes", "--keep-buckets"]);
     assert_eq!(said.code, 0, "{said:?}");
+    // One that an operator wrote there is named when it is locked.
+    write("");
+    program
+        .site
+        .write("here/toolhost.toml", format!("schema = 1\n{notes}"));
+    let locked = cli(&["lock"]);
+    assert!(locked.err.contains("a tool `notes` kept"), "{locked:?}");
 }

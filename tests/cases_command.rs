@@ -520,7 +520,7 @@ fn x64_files_of_cases_lead_nowhere_out_of_their_folder() {
         ("inner/file", "fine"),
         ("inner/pipe", "waits"),
     ] {
-        std::os::unix::fs::symlink(to, site.path(&format!("cases/{link}"))).expect("a link");
+        std::os::unix::fs::symlink(to, site.path(format!("cases/{link}"))).expect("a link");
     }
     let own = rustix::fs::Mode::RUSR;
     let pipe = site.path("cases/inner/pipe");

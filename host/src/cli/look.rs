@@ -230,6 +230,15 @@ pub(super) async fn lock(setting: &Setting) -> anyhow::Result<ExitCode> {
         opened.write_lock(&new)?;
     }
     drop(turn);
+    for name in new
+        .tools
+        .keys()
+        .filter(|name| !old.tools.contains_key(*name))
+    {
+        if let Some(left) = opened.left_by(name).await? {
+            tell!("{} {left}", bold("new:"));
+        }
+    }
     if setting.json {
         out::json(&changes)?;
         return Ok(ExitCode::SUCCESS);

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -35,6 +35,9 @@ pub(super) const MOST_MANIFEST: u64 = manifest::LONGEST as u64;
 
 /// The largest file of a token, in bytes.
 const MOST_TOKEN: u64 = 4 << 10;
+
+/// How long a command waits for the store.
+const STORE: Duration = Duration::from_secs(10);
 
 /// A manifest that was read and is sound in itself.
 pub(super) struct Opened {
@@ -111,6 +114,18 @@ impl Opened {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Lock::default()),
             Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
         }
+    }
+
+    /// What a tool of this name kept in buckets, in words, if it kept anything.
+    pub(super) async fn left_by(&self, name: &str) -> anyhow::Result<Option<String>> {
+        let store = self.bare_world().kv;
+        let left = store.left_by(name, Instant::now() + STORE).await?;
+        Ok(left.map(|left| {
+            format!(
+                "a tool `{name}` kept {} bytes under {} keys in {} buckets, which this one would find",
+                left.bytes, left.keys, left.buckets
+            )
+        }))
     }
 
     /// Writes the lock file. Who does holds the folder ([`written::Turn`]).

@@ -12,7 +12,6 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use rustix::fs::{Access, access};
@@ -328,18 +327,10 @@ fn consent(typed: &Typed, section: &Section, before: &Before) -> anyhow::Result<
     }
 }
 
-/// How long the store is waited for.
-const STORE: Duration = Duration::from_secs(10);
-
 /// Refuses a tool under the name of one that kept something: it would find that in its buckets.
 async fn refuse_heirs(opened: &Opened, name: &str) -> anyhow::Result<()> {
-    let store = opened.bare_world().kv;
-    let left = store.left_by(name, Instant::now() + STORE).await?;
-    left.map_or(Ok(()), |left| {
-        bail!(
-            "a tool `{name}` kept {} bytes under {} keys in {} buckets, which this one would find: add it with --keep-buckets if it may, or under another name with --name",
-            left.bytes, left.keys, left.buckets
-        )
+    opened.left_by(name).await?.map_or(Ok(()), |left| {
+        bail!("{left}: add it with --keep-buckets if it may, or under another name with --name")
     })
 }
 
