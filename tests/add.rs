@@ -447,3 +447,73 @@ fn x52_no_separator_of_lines_gets_into_a_manifest() {
         assert!(untouched(&program));
     }
 }
+
+#[test]
+fn x66_several_that_are_added_at_once_are_each_there_whole_or_can_be_added_again() {
+    let program = here(site(&guest("hello.wasm"), None));
+    let names = ["one", "two", "three", "four"];
+    let all = std::thread::scope(|scope| {
+        let each = |name: &'static str| {
+            let program = &program;
+            scope.spawn(move || add(program, &["--name", name]))
+        };
+        let all: Vec<_> = names.into_iter().map(each).collect();
+        let ended = all.into_iter().map(|one| one.join().expect("an end"));
+        ended.collect::<Vec<_>>()
+    });
+    assert!(all.iter().any(|one| one.code == 0), "{all:?}");
+    for (name, first) in names.into_iter().zip(all) {
+        let written = program.site.read("here/toolhost.toml");
+        let there = written.contains(&format!("[tool.{name}]"));
+        assert_eq!(there, first.code == 0, "{first:?}");
+        let file = program.site.path(format!("here/tools/{name}.wasm"));
+        assert_eq!(file.exists(), first.code == 0, "{first:?}");
+        if first.code != 0 {
+            assert!(first.err.contains("run it again"), "{first:?}");
+            let again = add(&program, &["--name", name]);
+            assert_eq!(again.code, 0, "{again:?}");
+        }
+    }
+    let checked = program.run(&["--manifest", "here/toolhost.toml", "check"]);
+    assert_eq!(checked.code, 0, "{checked:?}");
+    let left = std::fs::read_dir(program.site.path("here/tools")).expect("a folder");
+    assert_eq!(left.count(), names.len(), "nothing is left beside them");
+}
+
+#[test]
+fn x68_a_tool_does_not_inherit_what_another_of_its_name_kept_unless_it_is_said() {
+    let program = here(site(&guest("everything.wasm"), None));
+    let cli = |arguments: &[&str]| {
+        program.run(&[&["--manifest", "here/toolhost.toml"], arguments].concat())
+    };
+    program.site.write(
+        "here/notes.wasm",
+        std::fs::read(guest("everything.wasm")).expect("a component"),
+    );
+    let notes = "[tool.notes]\ncomponent = \"notes.wasm\"\nconfig = { greeting = \"Hi\" }\n\
+                 [tool.notes.kv.greeted]\nbytes = \"1MiB\"\nkeys = 100\n";
+    let write = |tools: &str| {
+        let text = format!("schema = 1\n{tools}");
+        program.site.write("here/toolhost.toml", text);
+        let locked = cli(&["lock"]);
+        assert_eq!(locked.code, 0, "{locked:?}");
+    };
+    write(notes);
+    let kept = cli(&["call", "notes.greet", r#"{"name": "Ada"}"#]);
+    assert_eq!(kept.code, 0, "{kept:?}");
+    write("");
+    let refused = add(&program, &["--name", "notes"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(refused.err.contains("in 1 buckets") && refused.err.contains("--keep-buckets"));
+    assert!(!program.site.read("here/toolhost.toml").contains("notes"));
+    assert_eq!(add(&program, &["--name", "note"]).code, 0);
+    let said = add(&program, &["--name", "notes", "--keep-buckets"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    // One that an operator wrote there is named when it is locked.
+    write("");
+    program
+        .site
+        .write("here/toolhost.toml", format!("schema = 1\n{notes}"));
+    let locked = cli(&["lock"]);
+    assert!(locked.err.contains("a tool `notes` kept"), "{locked:?}");
+}

@@ -496,3 +496,78 @@ fn what_is_no_case_is_refused_with_its_place() {
         "{nothing:?}"
     );
 }
+
+const FROM_FILE: &str = r#"
+[[case]]
+name = "one"
+function = "add"
+arguments = { a = 2, b = 3 }
+result = { sum = 5 }
+[[case.http]]
+request = "GET http://h.test/a"
+body = { file = "NAME" }
+"#;
+
+#[test]
+fn x64_files_of_cases_lead_nowhere_out_of_their_folder() {
+    let site = Site::new();
+    site.write("outside", "OUTSIDE");
+    site.write("cases/inner/file", "inside");
+    for (to, link) in [
+        ("../outside", "link"),
+        ("..", "up"),
+        ("/etc", "etc"),
+        ("inner/file", "fine"),
+        ("inner/pipe", "waits"),
+    ] {
+        std::os::unix::fs::symlink(to, site.path(format!("cases/{link}"))).expect("a link");
+    }
+    let own = rustix::fs::Mode::RUSR;
+    let pipe = site.path("cases/inner/pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, own).expect("a pipe");
+    let program = Program::bare(site);
+    let says = |name: &str| {
+        let cases = FROM_FILE.replace("NAME", name);
+        program.site.write("cases/all.toml", cases);
+        program.run(&["test", "everything.wasm"])
+    };
+    for name in ["link", "up/outside", "etc/hostname", "waits", "inner"] {
+        let ended = says(name);
+        assert_eq!(ended.code, 2, "{name}: {ended:?}");
+        assert!(ended.err.contains("cannot read"), "{name}: {ended:?}");
+        assert!(!ended.err.contains("OUTSIDE"), "{ended:?}");
+    }
+    // It was read; that the tool makes no such request is another matter.
+    assert_eq!(says("fine").code, 1);
+    // Neither does a file of cases itself, nor what the author asks for.
+    program.site.write("secret", "OUTSIDE = [");
+    for name in ["cases/all.toml", "tool.toml"] {
+        let path = program.site.path(name);
+        let _ = std::fs::remove_file(&path);
+        std::os::unix::fs::symlink(program.site.path("secret"), &path).expect("a link");
+        let ended = program.run(&["test", "everything.wasm"]);
+        assert_eq!(ended.code, 2, "{name}: {ended:?}");
+        assert!(!ended.err.contains("OUTSIDE"), "{name}: {ended:?}");
+    }
+}
+
+#[test]
+fn x65_what_is_held_of_files_of_cases_is_bounded_in_sum() {
+    let site = Site::new();
+    site.write("cases/big", "");
+    let big = std::fs::File::create(site.path("cases/big")).expect("a file");
+    big.set_len(32 << 20).expect("a hole");
+    let one = |at: usize| {
+        FROM_FILE
+            .replace("NAME", "big")
+            .replace("\"one\"", &format!("\"n{at}\""))
+    };
+    let cases: String = (0..9).map(one).collect();
+    site.write("cases/all.toml", cases);
+    let ended = Program::bare(site).run(&["test", "everything.wasm"]);
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(
+        ended.err.contains("more bytes are held at once"),
+        "{ended:?}"
+    );
+}

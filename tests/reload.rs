@@ -712,3 +712,137 @@ async fn a_host_on_standard_input_watches_too() {
     drop(lines);
     assert!(host.child.wait().await.expect("an end").success());
 }
+
+/// A host whose tool reads a directory, and what it reads there now.
+struct Exchanged {
+    scene: Scene,
+    ada: Agent,
+}
+
+impl Exchanged {
+    async fn new() -> Self {
+        let site = Site::new();
+        for (name, text) in [
+            ("share/inbox/letter", "an ordinary letter"),
+            ("share/other/letter", "another letter"),
+            ("private/letter", "the operator's own"),
+        ] {
+            site.write(name, text);
+        }
+        let closed = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(site.path("private/letter"), closed).expect("closed");
+        let text = format!(
+            "{DOORS}{}[secret.s]\nfile = \"private/letter\"\n[tool.rogue]\ncomponent = \"rogue.wasm\"\n\
+             [tool.rogue.dir.inbox]\nhost = \"share/inbox\"\nguest = \"/d\"\naccess = \"read\"\n\
+             [tool.other]\ncomponent = \"rogue.wasm\"\n[tool.other.http.up]\nurl = \"https://up.test\"\n\
+             allow = [\"GET /**\"]\nauth = {{ bearer = \"s\" }}\n",
+            caller("ada", "\"*\"")
+        );
+        let scene = Scene::at(site, &text).await;
+        let ada = scene.agent("ada");
+        Self { scene, ada }
+    }
+
+    async fn read(&self, file: &str) -> Value {
+        let path = format!("/d/{file}");
+        self.ada.call("rogue_read", json!({ "path": path })).await["result"].clone()
+    }
+
+    /// Puts a link in the place of the directory, in one step.
+    fn link(&self, to: &std::path::Path) {
+        let site = &self.scene.program.site;
+        let inbox = site.path("share/inbox");
+        if !inbox.is_symlink() {
+            std::fs::rename(&inbox, site.path("share/old")).expect("moved");
+        }
+        std::os::unix::fs::symlink(to, site.path("share/new")).expect("a link");
+        std::fs::rename(site.path("share/new"), inbox).expect("exchanged");
+    }
+}
+
+#[tokio::test]
+async fn x60_a_directory_exchanged_after_a_load_leads_to_nothing_that_a_load_would_refuse() {
+    let here = Exchanged::new().await;
+    let site = &here.scene.program.site;
+    assert_eq!(here.read("letter").await["isError"], false);
+    for (to, file) in [
+        (site.path("private"), "letter"),
+        (site.path(".toolhost/ledger"), ""),
+        ("/proc/self".into(), "environ"),
+        ("/sys/kernel".into(), "notes"),
+        ("/".into(), "etc/hostname"),
+    ] {
+        here.link(&to);
+        let answer = here.read(file).await;
+        assert_eq!(answer["isError"], true, "{to:?}: {answer}");
+        assert_eq!(
+            answer["_meta"]["toolhost/code"], "internal",
+            "{to:?}: {answer}"
+        );
+    }
+    // What the operator puts there is found, and judged by the same words.
+    here.link(&site.path("share/other"));
+    let answer = here.read("letter").await;
+    assert!(answer.to_string().contains("another letter"), "{answer}");
+    // In a folder that others may write, a link is as good as theirs.
+    let open = |mode| {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(site.path("share"), mode).expect("a mode");
+    };
+    here.link(&site.path("share/old"));
+    open(0o777);
+    assert_eq!(here.read("letter").await["isError"], true);
+    open(0o755);
+    assert_eq!(here.read("letter").await["isError"], false);
+}
+
+#[tokio::test]
+async fn x61_a_pipe_or_a_huge_file_in_the_place_of_the_operators_holds_no_reload_up() {
+    let good = format!("{DOORS}{}{HELLO}", caller("ada", "\"*\""));
+    let mut scene = Scene::new(&good).await;
+    for name in ["toolhost.toml", "toolhost.lock"] {
+        let path = scene.program.site.path(name);
+        let text = scene.program.site.read(name);
+        for huge in [false, true] {
+            std::fs::remove_file(&path).expect("removed");
+            if huge {
+                let file = std::fs::File::create(&path).expect("a file");
+                file.set_len(1 << 40).expect("a hole");
+            } else {
+                let own = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+                rustix::fs::mkfifoat(rustix::fs::CWD, &path, own).expect("a pipe");
+            }
+            scene.hang_up("not reloaded").await;
+            scene
+                .host
+                .says(if huge {
+                    "it has more than"
+                } else {
+                    "it is not a file"
+                })
+                .await;
+            assert!(scene.health().await.get("reload_failed_since").is_some());
+            std::fs::remove_file(&path).expect("removed");
+            scene.program.site.write(name, &text);
+            scene.hang_up("reloaded: ").await;
+            assert!(scene.health().await.get("reload_failed_since").is_none());
+        }
+    }
+}
+
+#[tokio::test]
+async fn x62_a_manifest_that_came_broken_by_another_way_is_noticed_when_it_is_repaired() {
+    let good = format!("{DOORS}{}{HELLO}", caller("ada", "\"*\""));
+    let program = Program::at(Site::new(), &good);
+    let mut scene = Scene::serving(program, &["serve", "--watch"]).await;
+    let site = &scene.program.site;
+    let text = site.read("toolhost.toml");
+    site.write("two/toolhost.toml", format!("{text}\nbroken = [\n"));
+    std::os::unix::fs::symlink("two/toolhost.toml", site.path("new")).expect("a link");
+    std::fs::rename(site.path("new"), site.path("toolhost.toml")).expect("exchanged");
+    scene.host.says("not reloaded").await;
+    // In the place where the link leads, where nothing was watched before.
+    let repaired = scene.program.site.path("two/toolhost.toml");
+    std::fs::write(repaired, text).expect("written");
+    scene.host.says("reloaded: ").await;
+}

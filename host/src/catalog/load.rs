@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -15,7 +15,9 @@ use super::cache::Past;
 use super::docs::Docs;
 use super::idle::{idle, idle_rights};
 use super::inspect::MOST_BYTES;
-use super::{Cache, Catalog, Function, Lock, LockedTool, Tool, annotations, inspect, offer, reach};
+use super::{
+    Cache, Catalog, Function, Lock, LockedTool, Tool, annotations, bounded, inspect, offer, reach,
+};
 use crate::capability::{Equipment, World};
 use crate::gate::Checks;
 use crate::manifest::{Grants, Manifest, ToolSpec};
@@ -299,22 +301,11 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
             path.display()
         )
     };
-    let meta = std::fs::metadata(path).map_err(cannot)?;
-    if !meta.is_file() {
-        return Err(format!("its component {} is not a file", path.display()));
-    }
+    let (file, meta) = bounded::open(path).map_err(cannot)?;
     if meta.len() > MOST_BYTES {
         return Err(too_large(meta.len()));
     }
-    let file = std::fs::File::open(path).map_err(cannot)?;
-    let mut bytes = Vec::new();
-    file.take(MOST_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(cannot)?;
-    match u64::try_from(bytes.len()) {
-        Ok(read) if read <= MOST_BYTES => Ok(bytes),
-        _ => Err(too_large(MOST_BYTES + 1)),
-    }
+    bounded::read_open((file, meta), MOST_BYTES).map_err(cannot)
 }
 
 /// Asks every tool of the manifest what it is and offers, for a new lock.

@@ -66,6 +66,9 @@ struct FunctionEntry {
 
 const HEADER: &str = "# Written by `toolhost lock`. It pins what each tool is and says: read its changes like code.\n\n";
 
+/// The largest lock file that is read, in bytes.
+pub(crate) const MOST_LOCK: u64 = 32 << 20;
+
 /// What to do about a lock file that cannot be used.
 const REMEDY: &str = "Take it back from where it is kept, or remove it and run `toolhost lock`, which shows every tool as a new one";
 

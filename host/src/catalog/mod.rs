@@ -2,6 +2,7 @@
 //! ones; it knows nothing of callers and of the network.
 
 mod adapt;
+pub(crate) mod bounded;
 mod cache;
 mod child;
 mod compile;
@@ -34,6 +35,7 @@ pub use idle::idle;
 pub use inspect::{Inspected, inspect};
 pub use kind::{Kind, Looked, is_component, look};
 pub use load::{Loaded, Places, Trouble, load, load_after, lock_path, lock_tools, open_component};
+pub(crate) use lock::MOST_LOCK;
 pub use lock::{Change, Lock, LockedTool};
 
 use crate::capability::Equipment;

@@ -5,6 +5,10 @@
 //! It does not know what stands in the files. The paths alone, as they are written, were judged when the
 //! manifest was read (`manifest::shelter`), so that `check` can point at the line.
 
+mod opened;
+
+pub(super) use opened::Ground;
+
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::Metadata;
@@ -118,7 +122,8 @@ pub(super) fn inspect(kept: &[Kept], given: &[Given], owner: Owner) -> Vec<Strin
         match Way::to(&one.path) {
             Ok(way) => {
                 let mut steps = way.trail.iter().filter(|_| one.guarded);
-                wrong.extend(steps.clone().filter_map(|step| owner.swapped(one, step)));
+                let swapped = |step| owner.swapped(&one.what, &one.path, step);
+                wrong.extend(steps.clone().filter_map(swapped));
                 wrong.extend(steps.next_back().and_then(|end| owner.exposed(one, end)));
                 kept_ways.push((one, way));
             }
@@ -128,22 +133,15 @@ pub(super) fn inspect(kept: &[Kept], given: &[Given], owner: Owner) -> Vec<Strin
     let mut given_ways = Vec::new();
     for one in given {
         match Way::to(&one.path) {
-            Ok(way) => given_ways.push((one, way)),
+            Ok(way) => {
+                wrong.extend(owner.led(one, &way));
+                wrong.extend(opened::kernels_own(one));
+                given_ways.push((one, way));
+            }
             Err(error) => wrong.push(unseen(&one.what, &one.path, &error)),
         }
     }
-    for (at, (one, way)) in given_ways.iter().enumerate() {
-        let kept = kept_ways.iter();
-        wrong.extend(kept.filter_map(|(kept, to_kept)| reached((kept, to_kept), (one, way))));
-        for (other_at, (other, to_other)) in given_ways.iter().enumerate() {
-            if other_at != at {
-                wrong.extend(within((one, way), (other, to_other)));
-            }
-            if other_at < at {
-                wrong.extend(twofold((one, way), (other, to_other)));
-            }
-        }
-    }
+    wrong.extend(between(&kept_ways, &given_ways, |_| true));
     let mut said: Vec<String> = Vec::new();
     wrong.retain(|problem| {
         let new = !said.contains(problem);
@@ -153,15 +151,40 @@ pub(super) fn inspect(kept: &[Kept], given: &[Given], owner: Owner) -> Vec<Strin
     wrong
 }
 
+/// What is wrong between granted directories and everything else, where it is about one of `those`.
+fn between(
+    kept: &[(&Kept, Way)],
+    given: &[(&Given, Way)],
+    those: impl Fn(&Given) -> bool,
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (at, (one, way)) in given.iter().enumerate() {
+        if those(one) {
+            let kept = kept.iter();
+            wrong.extend(kept.filter_map(|(kept, to_kept)| reached((kept, to_kept), (one, way))));
+        }
+        for (other_at, (other, to_other)) in given.iter().enumerate() {
+            if other_at == at || !(those(one) || those(other)) {
+                continue;
+            }
+            wrong.extend(within((one, way), (other, to_other)));
+            if other_at < at {
+                wrong.extend(twofold((one, way), (other, to_other)));
+            }
+        }
+    }
+    wrong
+}
+
 fn unseen(what: &str, path: &Path, error: &io::Error) -> String {
     format!("{what}: {} cannot be looked at: {error}", path.display())
 }
 
 impl Owner {
     /// Whether somebody else can put another thing at this step of the way.
-    fn swapped(self, kept: &Kept, step: &Step) -> Option<String> {
+    fn swapped(self, what: &str, path: &Path, step: &Step) -> Option<String> {
         let (folder, of_folder) = step.folder.as_ref()?;
-        let (what, path) = (&kept.what, kept.path.display());
+        let path = path.display();
         let folder = folder.display();
         if !self.trusts(of_folder) {
             return Some(format!(
@@ -179,6 +202,15 @@ impl Owner {
             "{what} {path}: other users may write the folder {folder} on its way (mode {:04o}) and could put another in its place. Close it: chmod go-w {folder}",
             of_folder.mode() & 0o7777
         ))
+    }
+
+    /// Whether somebody else decides to where the way to a granted directory leads. Other users may have
+    /// a directory there, of their own; a link of theirs could lead to anybody's.
+    fn led(self, given: &Given, way: &Way) -> Option<String> {
+        let link = |step: &&Step| step.metadata.as_ref().is_some_and(Metadata::is_symlink);
+        let mut links = way.trail.iter().filter(link);
+        let what = format!("a link on the way to the granted directory {}:", given.what);
+        links.find_map(|step| self.swapped(&what, &step.path, step))
     }
 
     /// Whether the thing itself is open to somebody else.
@@ -222,7 +254,7 @@ struct Way {
 
 impl Way {
     fn to(path: &Path) -> io::Result<Self> {
-        let trail = trail(path)?;
+        let (trail, _) = trail(path)?;
         let tree = match Tree::at(path) {
             Ok(tree) => Some(tree),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -314,8 +346,9 @@ struct Step {
     folder: Option<(PathBuf, Metadata)>,
 }
 
-/// Every name that is looked up on the way to `path`, links followed. It ends where there is nothing.
-fn trail(path: &Path) -> io::Result<Vec<Step>> {
+/// Every name that is looked up on the way to `path`, links followed, and the path without any that it
+/// comes to. It ends where there is nothing.
+fn trail(path: &Path) -> io::Result<(Vec<Step>, PathBuf)> {
     let mut rest: VecDeque<OsString> = parts(path);
     let mut at = PathBuf::from("/");
     let mut trail = Vec::new();
@@ -358,13 +391,13 @@ fn trail(path: &Path) -> io::Result<Vec<Step>> {
             rest.push_front(name);
         }
     }
-    Ok(trail)
+    Ok((trail, at))
 }
 
 /// The names that decide what a path leads to: its own, that of its folder, and every link on the way.
 pub(super) fn names(path: &Path) -> Vec<PathBuf> {
     // What cannot be looked at is watched for by its name.
-    let Ok(trail) = trail(path) else {
+    let Ok((trail, _)) = trail(path) else {
         return vec![path.to_owned()];
     };
     let count = trail.len();

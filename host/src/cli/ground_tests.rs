@@ -244,3 +244,50 @@ fn x51_one_tree_is_not_granted_to_be_read_and_to_be_written() {
     // Two guests that never see each other's: what the one writes the other is to read.
     assert!(!says(given("own", false, 0), given("alias", true, 1)));
 }
+
+#[test]
+fn x60_a_directory_is_judged_as_it_was_opened_and_no_link_of_others_leads_to_it() {
+    let yard = Yard::new();
+    let given = |name: &str| Given {
+        what: format!("`{name}` of the tool `t`"),
+        path: yard.at(name),
+        writable: false,
+        sections: vec![0],
+    };
+    let judge = |granted: &str, opened: &str| {
+        let ground = Ground {
+            kept: vec![Kept::private("the ledger", yard.at("own/ledger"))],
+            given: vec![given(granted)],
+            owner: yard.owner(),
+        };
+        let opened = std::fs::File::open(yard.at(opened)).unwrap();
+        let judged = ground.judge(&yard.at(granted), &opened);
+        judged
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default()
+    };
+    create_dir_all(yard.at("own/ledger/deep")).unwrap();
+    symlink("../own/dir", yard.at("open/link")).unwrap();
+    symlink("own/dir", yard.at("link")).unwrap();
+    symlink("own/ledger/deep", yard.at("deep")).unwrap();
+    assert_eq!(judge("own/dir", "own/dir"), "");
+    assert_eq!(judge("link", "own/dir"), "");
+    // It was exchanged while it was opened, to and fro.
+    for opened in ["own", "open", "own/ledger", "/"] {
+        let said = judge("own/dir", opened);
+        assert!(said.contains("came to stand there"), "{opened}: {said}");
+    }
+    assert!(judge("deep", "deep").contains("lies in the ledger"));
+    assert!(judge("own", "own").contains("lies in the granted directory"));
+    // A load and an opening say the same of a link that others could exchange, and of the kernel's own.
+    assert!(judge("open/link", "own/dir").contains("other users may write"));
+    let load = |one: Given| inspect(&[], &[one], yard.owner()).join("\n");
+    assert!(load(given("open/link")).contains("other users may write"));
+    assert_eq!(load(given("link")), "");
+    let proc = Given {
+        path: "/proc/self".into(),
+        ..given("proc")
+    };
+    assert!(load(proc).contains("the kernel shows itself"));
+}

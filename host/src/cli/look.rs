@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use serde_json::json;
 
 use super::start::{Bar, Opened};
 use super::table::{bold, green, table};
+use super::written::Turn;
 use super::{Setting, out};
 use crate::capability;
 use crate::catalog::{self, Catalog, Places, Tool};
@@ -199,7 +200,6 @@ fn marks(annotations: Annotations) -> String {
 pub(super) async fn lock(setting: &Setting) -> anyhow::Result<ExitCode> {
     let opened = Opened::read(setting)?;
     opened.ground()?;
-    let old = opened.lock()?;
     let sandbox = Sandbox::new()?;
     let (cache, world) = (opened.cache()?, opened.bare_world());
     let runtime = tokio::runtime::Handle::current();
@@ -217,11 +217,27 @@ pub(super) async fn lock(setting: &Setting) -> anyhow::Result<ExitCode> {
     });
     drop(bar);
     let new = new.map_err(|troubles| opened.tell(&troubles))?;
+    let turn = Turn::of(&opened.base)?;
+    ensure!(
+        Opened::read(setting)?.digest == opened.digest,
+        "{} was changed meanwhile; run it again",
+        opened.path.display()
+    );
+    let old = opened.lock()?;
     let changes = old.changes(&new);
     let path = opened.lock_path();
     if old != new || !path.exists() {
-        std::fs::write(&path, new.text().map_err(anyhow::Error::msg)?)
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        opened.write_lock(&new)?;
+    }
+    drop(turn);
+    for name in new
+        .tools
+        .keys()
+        .filter(|name| !old.tools.contains_key(*name))
+    {
+        if let Some(left) = opened.left_by(name).await? {
+            tell!("{} {left}", bold("new:"));
+        }
     }
     if setting.json {
         out::json(&changes)?;

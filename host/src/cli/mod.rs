@@ -24,6 +24,7 @@ mod stop;
 mod table;
 mod watch;
 mod workshop;
+mod written;
 
 pub use add::asked_section;
 pub use cases::count_cases;

@@ -2,7 +2,6 @@
 //! DNS server.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use zeroize::Zeroizing;
 use crate::capability::http::TlsFiles;
 use crate::capability::service::dial::{Dialer, Tls};
 use crate::capability::service::resolve::{Resolve, ServerResolver, SystemResolver};
+use crate::catalog::bounded;
 use crate::manifest::Manifest;
 
 /// The most that a PEM file may have: a bundle of every public authority has a fifth of it.
@@ -98,31 +98,24 @@ fn read(files: &TlsFiles, base: &Path) -> anyhow::Result<Tls> {
     })
 }
 
-/// A private key: nobody else may read it.
+/// A private key: nobody else may read it. What is opened is judged, and nothing else is read.
 fn key(path: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
-    let meta =
-        std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let cannot = || format!("cannot read {}", path.display());
+    let (file, meta) = bounded::open(path).with_context(cannot)?;
     if meta.permissions().mode() & 0o007 != 0 {
         bail!(
             "{} can be used by everybody on this machine; chmod o-rwx it",
             path.display()
         );
     }
-    pem(path)
+    let text = bounded::read_open((file, meta), MOST).with_context(cannot)?;
+    Ok(Zeroizing::new(text))
 }
 
 fn pem(path: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     let cannot = || format!("cannot read {}", path.display());
-    let meta = std::fs::metadata(path).with_context(cannot)?;
-    if !meta.is_file() || meta.len() > MOST {
-        bail!("{} is not a file of at most {MOST} bytes", path.display());
-    }
-    let mut text = Zeroizing::new(Vec::new());
-    let file = std::fs::File::open(path).with_context(cannot)?;
-    file.take(MOST)
-        .read_to_end(&mut text)
-        .with_context(cannot)?;
-    Ok(text)
+    let text = bounded::read(path, MOST).with_context(cannot)?;
+    Ok(Zeroizing::new(text))
 }
 
 #[cfg(test)]

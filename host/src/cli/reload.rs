@@ -5,12 +5,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
 use tokio::runtime::Handle;
 use tokio::signal::unix::Signal;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
 
 use super::Setting;
 use super::start::Opened;
@@ -22,6 +23,15 @@ use crate::wire::Audience;
 
 /// The priority of whoever loads, and of the compilers that it starts: calls come first.
 const NICE: i32 = 10;
+
+/// How long the manifest may take to be read.
+const READ: Duration = Duration::from_secs(30);
+
+/// How long everything else of a load may take: components are compiled in it.
+const LOAD: Duration = Duration::from_secs(600);
+
+/// Loads that may still wait for a file system or a command after they were given up.
+const MOST_LEFT: usize = 4;
 
 /// A host that runs, and what it was loaded from.
 pub(super) struct Reloads {
@@ -35,6 +45,8 @@ pub(super) struct Reloads {
     pub(super) doors: bool,
     /// The files, where they are watched.
     pub(super) watch: Option<Watch>,
+    /// Loads that were given up.
+    pub(super) left: Left,
 }
 
 impl Reloads {
@@ -72,14 +84,20 @@ impl Reloads {
 
     async fn load(&mut self) -> anyhow::Result<()> {
         let setting = self.setting.clone();
-        let opened = aside(move || Opened::read(&setting)).await??;
+        if let Some(watch) = &mut self.watch {
+            // Where the names lead now. Whether or not what is there can be read: it may be repaired.
+            watch.keep(self.opened.files());
+        }
+        let reading = self.left.aside(READ, move || Opened::read(&setting));
+        let opened = reading.await??;
         if let Some(watch) = &mut self.watch {
             // Before they are read. The old ones stay until the new ones are good.
             watch.keep(self.opened.files().chain(opened.files()));
         }
         self.refuse_fixed(&opened)?;
         let (runtime, host, former) = (Handle::current(), self.host.clone(), self.world.clone());
-        let loading = aside(move || load_all(opened, &former, &host, &runtime));
+        let load = move || load_all(opened, &former, &host, &runtime);
+        let loading = self.left.aside(LOAD, load);
         let (opened, world, setup) = loading.await??;
         let reloaded = Reloaded {
             before: &self.opened.digest,
@@ -150,26 +168,54 @@ fn load_all(
     let world = World {
         dialer: Arc::new(opened.new_dialer()?.after(&former.dialer)),
         secrets: Arc::new(secrets),
-        ..former.clone()
+        folders: former.folders.judged(opened.judge()),
+        kv: former.kv.clone(),
     };
     let before = host.setup();
     let setup = opened.setup(&before.catalog, &host.sandbox, &world)?;
     Ok((opened, world, setup))
 }
 
-/// Does work on a thread of its own, at a low priority: it reads files, and waits for commands and
-/// compilers.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> anyhow::Result<T> {
-    let (sender, done) = oneshot::channel();
-    let thread = std::thread::Builder::new().name("reload".to_owned());
-    let spawned = thread.spawn(move || {
-        // On Linux this is per thread, and inherited. Where it fails it is done at normal priority.
-        let _ = rustix::process::setpriority_process(None, NICE);
-        // Nobody waits for it when the host stops.
-        let _ = sender.send(work());
-    });
-    spawned.context("no thread can be started")?;
-    done.await.context("loading panicked")
+/// Work that goes on after nobody waits for it any more: nothing ends a thread that a file system holds.
+pub(super) struct Left(Arc<Semaphore>);
+
+impl Left {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(MOST_LEFT)))
+    }
+
+    /// Does work on a thread of its own, at a low priority: it reads files, and waits for commands and
+    /// compilers. What it comes to after `within` is nobody's.
+    async fn aside<T: Send + 'static>(
+        &self,
+        within: Duration,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> anyhow::Result<T> {
+        let Ok(place) = self.0.clone().try_acquire_owned() else {
+            bail!(
+                "{MOST_LEFT} loads that were given up still wait, for a file system or a command: restart the host, or end what they wait for"
+            );
+        };
+        let (sender, done) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("reload".to_owned());
+        let spawned = thread.spawn(move || {
+            // On Linux this is per thread, and inherited. Where it fails it is done at normal priority.
+            let _ = rustix::process::setpriority_process(None, NICE);
+            let done = work();
+            // Before anybody hears of it: the next load finds the place.
+            drop(place);
+            // Nobody waits for it when the host stops.
+            let _ = sender.send(done);
+        });
+        spawned.context("no thread can be started")?;
+        match timeout(within, done).await {
+            Ok(done) => done.context("loading panicked"),
+            Err(_) => bail!(
+                "it took longer than {} s and was given up: a file system or a command does not answer",
+                within.as_secs()
+            ),
+        }
+    }
 }
 
 impl Opened {
@@ -187,5 +233,34 @@ impl Opened {
         [self.path.clone(), self.lock_path()]
             .into_iter()
             .chain(named)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn x61_a_load_that_nobody_answers_is_given_up_and_only_so_many_are_left_waiting() {
+        let left = Left::new();
+        let soon = Duration::from_millis(1);
+        let mut held = Vec::new();
+        for _ in 0..MOST_LEFT {
+            let (answer, waits) = mpsc::channel::<()>();
+            held.push(answer);
+            let stuck = left.aside(soon, move || waits.recv().is_err()).await;
+            assert!(stuck.unwrap_err().to_string().contains("was given up"));
+        }
+        let refused = left.aside(READ, || ()).await.unwrap_err();
+        assert!(refused.to_string().contains("still wait"), "{refused}");
+        // What they waited for ends: the next load finds a place, as soon as their threads are over.
+        held.clear();
+        let all = u32::try_from(MOST_LEFT).unwrap();
+        drop(left.0.acquire_many(all).await.unwrap());
+        assert_eq!(left.aside(READ, || 7).await.unwrap(), 7);
     }
 }

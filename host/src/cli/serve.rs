@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Setting;
-use super::reload::Reloads;
+use super::reload::{Left, Reloads};
 use super::start::Opened;
 use super::stop::stop_on_signal;
 use super::watch::Watch;
@@ -49,6 +49,7 @@ pub(super) async fn serve(setting: &Setting, stdio: bool, watch: bool) -> anyhow
         world,
         doors: !stdio,
         watch,
+        left: Left::new(),
     };
     if stdio {
         on_stdio(&host, reloads, hangup).await?;
@@ -96,7 +97,7 @@ async fn bridged(opened: &Opened) -> anyhow::Result<bool> {
     let Some(socket) = opened.socket() else {
         return Ok(false);
     };
-    wire::bridge(&socket)
+    wire::bridge(&socket, opened.audience())
         .await
         .with_context(|| format!("the bridge to {} broke", socket.display()))
 }

@@ -5,21 +5,23 @@ use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 
-use super::ground::{self, Given, Kept, Owner};
-use super::{Setting, out, outside};
+use super::ground::{self, Given, Ground, Kept, Owner};
+use super::{Setting, out, outside, written};
 use crate::call::{Host, Setup};
 use crate::capability::service::dial::Dialer;
 use crate::capability::service::secret::{
     CommandSource, EnvSource, FileSource, SecretSource, Secrets, ShortAccepted,
 };
 use crate::capability::{World, dir, kv};
-use crate::catalog::{self, Cache, Catalog, Compiler, Lock, Places, Trouble, once};
+use crate::catalog::{
+    self, Cache, Catalog, Compiler, Lock, MOST_LOCK, Places, Trouble, bounded, once,
+};
 use crate::gate::Callers;
 use crate::ledger::{Header, Ledger, Mode};
 use crate::manifest::{self, CallerSpec, CommandSpec, Manifest, SecretPlace, SecretSpec};
@@ -27,6 +29,15 @@ use crate::quota::Quota;
 use crate::sandbox::{Lanes, Sandbox};
 use crate::terms::printable;
 use crate::wire::Audience;
+
+/// The longest manifest that is read, in bytes.
+pub(super) const MOST_MANIFEST: u64 = manifest::LONGEST as u64;
+
+/// The largest file of a token, in bytes.
+const MOST_TOKEN: u64 = 4 << 10;
+
+/// How long a command waits for the store.
+const STORE: Duration = Duration::from_secs(10);
 
 /// A manifest that was read and is sound in itself.
 pub(super) struct Opened {
@@ -43,7 +54,7 @@ pub(super) struct Opened {
 impl Opened {
     /// Reads and checks a manifest.
     pub(super) fn read(setting: &Setting) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(&setting.manifest)
+        let text = bounded::text(&setting.manifest, MOST_MANIFEST)
             .with_context(|| format!("cannot read the manifest {}", setting.manifest.display()))?;
         Self::of(setting, text)
     }
@@ -96,13 +107,36 @@ impl Opened {
     /// The lock file; empty where there is none.
     pub(super) fn lock(&self) -> anyhow::Result<Lock> {
         let path = self.lock_path();
-        match std::fs::read_to_string(&path) {
+        match bounded::text(&path, MOST_LOCK) {
             Ok(text) => {
                 Lock::parse(&text).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Lock::default()),
             Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
         }
+    }
+
+    /// What a tool of this name kept in buckets, in words, if it kept anything.
+    pub(super) async fn left_by(&self, name: &str) -> anyhow::Result<Option<String>> {
+        let store = self.bare_world().kv;
+        let left = store.left_by(name, Instant::now() + STORE).await?;
+        Ok(left.map(|left| {
+            format!(
+                "a tool `{name}` kept {} bytes under {} keys in {} buckets, which this one would find",
+                left.bytes, left.keys, left.buckets
+            )
+        }))
+    }
+
+    /// Writes the lock file. Who does holds the folder ([`written::Turn`]).
+    pub(super) fn write_lock(&self, lock: &Lock) -> anyhow::Result<()> {
+        let (path, text) = (self.lock_path(), lock.text().map_err(anyhow::Error::msg)?);
+        ensure!(
+            u64::try_from(text.len()).is_ok_and(|length| length <= MOST_LOCK),
+            "the lock would have {} bytes; at most {MOST_LOCK} are read again",
+            text.len()
+        );
+        written::exchange(&path, &text).with_context(|| format!("cannot write {}", path.display()))
     }
 
     pub(super) fn cache(&self) -> anyhow::Result<Cache> {
@@ -143,17 +177,32 @@ impl Opened {
 
     /// The same where nothing may be made.
     pub(super) fn safe_ground(&self) -> anyhow::Result<()> {
-        let owner = Owner {
-            user: rustix::process::geteuid().as_raw(),
-            group: (self.mode() == Mode::Dev).then(|| rustix::process::getegid().as_raw()),
-        };
-        let mut wrong = ground::inspect(&self.kept(), &self.given(), owner);
+        let ground = self.whose();
+        let mut wrong = ground::inspect(&ground.kept, &ground.given, ground.owner);
         wrong.extend(self.out_of_reach());
         if wrong.is_empty() {
             return Ok(());
         }
         let problems: Vec<String> = wrong.iter().map(|one| format!("error: {one}")).collect();
         bail!("{}", problems.join("\n\n"))
+    }
+
+    fn whose(&self) -> Ground {
+        let owner = Owner {
+            user: rustix::process::geteuid().as_raw(),
+            group: (self.mode() == Mode::Dev).then(|| rustix::process::getegid().as_raw()),
+        };
+        Ground {
+            kept: self.kept(),
+            given: self.given(),
+            owner,
+        }
+    }
+
+    /// The judge of every granted directory that is opened.
+    pub(super) fn judge(&self) -> dir::Judge {
+        let ground = self.whose();
+        Arc::new(move |path, opened| ground.judge(path, opened))
     }
 
     /// Who comes to the socket: other users, where some of them are callers.
@@ -282,7 +331,7 @@ impl Opened {
         World {
             dialer,
             secrets: Arc::new(secrets),
-            folders: dir::Folders::new(&self.base),
+            folders: dir::Folders::new(&self.base).judged(self.judge()),
             kv: kv::Place::new(self.state().join("kv.sqlite")),
         }
     }
@@ -344,7 +393,7 @@ impl Opened {
         }
         let path = self.token_file();
         private_folder(&self.state().join("agents"))?;
-        let token = match std::fs::read_to_string(&path) {
+        let token = match bounded::text(&path, MOST_TOKEN) {
             Ok(token) => token.trim().to_owned(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => make_token(&path)?,
             Err(error) => {
@@ -470,7 +519,7 @@ fn make_token(path: &Path) -> anyhow::Result<String> {
     match once::create(path, format!("{token}\n").as_bytes()) {
         Ok(()) => Ok(token),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let first = std::fs::read_to_string(path);
+            let first = bounded::text(path, MOST_TOKEN);
             Ok(first
                 .with_context(|| format!("cannot read {}", path.display()))?
                 .trim()

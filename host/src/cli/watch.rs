@@ -22,6 +22,9 @@ const QUIET: Duration = Duration::from_millis(200);
 /// How long a change is held back at the most.
 const LONGEST: Duration = Duration::from_secs(2);
 
+/// How often it is looked where names lead, while that changes under the eyes.
+const TRIES: usize = 4;
+
 /// Names that count.
 type Names = Arc<Mutex<BTreeSet<PathBuf>>>;
 
@@ -55,8 +58,26 @@ impl Watch {
 
     /// Watches these files, and no others any more. What cannot be watched is said and left out.
     pub(super) fn keep(&mut self, files: impl IntoIterator<Item = PathBuf>) {
-        let files = files.into_iter();
-        let names: BTreeSet<PathBuf> = files.flat_map(|file| ground::names(&file)).collect();
+        let files: Vec<PathBuf> = files.into_iter().collect();
+        let lead = || -> BTreeSet<PathBuf> {
+            let names = files.iter().flat_map(|file| ground::names(file));
+            names.collect()
+        };
+        let mut names = lead();
+        for _ in 0..TRIES {
+            self.keep_names(names.clone());
+            // What came to be before its folder was watched is not heard of.
+            let now = lead();
+            if now == names {
+                return;
+            }
+            names = now;
+        }
+        // They lead somewhere else all the time: that is a change too.
+        self.changed.notify_one();
+    }
+
+    fn keep_names(&mut self, names: BTreeSet<PathBuf>) {
         let folders: BTreeSet<PathBuf> = names
             .iter()
             .filter_map(|name| name.parent())

@@ -1,18 +1,20 @@
 //! What an author's commands look at components with, where there is no manifest and no state folder:
 //! an engine, a cache of the user's own, and a world with nothing in it.
 
-use std::fs::File;
-use std::io::Read as _;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
+use rustix::fs::OFlags;
 
 use super::start::private_folder;
 use crate::capability::service::dial::Dialer;
 use crate::capability::service::secret::Secrets;
 use crate::capability::{World, dir, kv};
-use crate::catalog::{self, Cache, Compiler, Lock, Places};
+use crate::catalog::{self, Cache, Compiler, Lock, Places, bounded};
 use crate::manifest::Manifest;
 use crate::sandbox::Sandbox;
 
@@ -70,18 +72,17 @@ pub(super) const MOST_COMPONENT: u64 = 64 << 20;
 
 /// A file, within its bound.
 pub(super) fn bounded(path: &Path, most: u64) -> anyhow::Result<Vec<u8>> {
-    let cannot = || format!("cannot read {}", path.display());
-    let meta = std::fs::metadata(path).with_context(cannot)?;
-    // Before it is opened: to open a pipe is to wait for its other end.
-    ensure!(meta.is_file(), "{} is not a file", path.display());
-    let mut bytes = Vec::new();
-    let file = File::open(path).with_context(cannot)?;
-    file.take(most + 1)
-        .read_to_end(&mut bytes)
-        .with_context(cannot)?;
-    let fits = u64::try_from(bytes.len()).is_ok_and(|length| length <= most);
-    ensure!(fits, "{} has more than {most} bytes", path.display());
-    Ok(bytes)
+    bounded::read(path, most).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// A file of a folder that a stranger may have filled, within its bound: no link leads out of the folder.
+pub(super) fn beneath(folder: &Path, path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let folder = Dir::open_ambient_dir(folder, ambient_authority())?;
+    let mut options = OpenOptions::new();
+    // To open a pipe without it is to wait for its other end.
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = folder.open_with(path, options.read(true).custom_flags(flags))?;
+    bounded::read_open(bounded::regular(file.into_std())?, most)
 }
 
 /// Where this user's compiled components are kept, of all that were tried outside of a manifest.

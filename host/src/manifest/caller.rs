@@ -1,6 +1,6 @@
 //! `[caller.*]`: the agents, how they are known, and what they may use.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::name::{Kind, did_you_mean};
@@ -12,6 +12,9 @@ use super::units;
 
 /// The caller that needs no proof: whoever is on the same machine under the same user.
 const LOCAL: &str = "local";
+
+/// Rights of one caller.
+const MOST_RIGHTS: usize = 4_096;
 
 /// What makes two callers the same.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -170,6 +173,14 @@ fn may(table: &mut Table<'_>, tools: &BTreeSet<&str>) -> Vec<Right> {
             .page
             .report(finding.hint("write for example `may = [\"notes.*\"]`, or delete the caller"));
     }
+    if list.len() > MOST_RIGHTS {
+        let many = list.len();
+        let message = format!("`may` has {many} rights, at most {MOST_RIGHTS} are possible");
+        let finding = Finding::at(&entry.span, message);
+        let hint = "write \"<tool>.*\" for every function of a tool";
+        entry.page.report(finding.hint(hint));
+        return Vec::new();
+    }
     let read = |entry: &Entry<'_>| {
         let text = entry.text()?;
         let value = right(entry.page, &text, tools)?;
@@ -220,15 +231,22 @@ fn right(page: &Page<'_>, text: &At<&str>, tools: &BTreeSet<&str>) -> Option<Rig
     })
 }
 
-/// Reports each right that another one of the same caller includes.
+/// Reports each right that another one of the same caller includes: one that is wider, wherever it
+/// stands, or the same one before it.
 fn report_idle(page: &Page<'_>, rights: &[At<Right>]) {
+    let mut first = HashMap::new();
     for (index, right) in rights.iter().enumerate() {
-        let wider = rights.iter().enumerate().find(|(other, wide)| {
-            *other != index
-                && includes(&wide.value, &right.value)
-                && (*other < index || !includes(&right.value, &wide.value))
-        });
-        if let Some((_, wide)) = wider {
+        first.entry(key(&right.value)).or_insert(index);
+    }
+    for (index, right) in rights.iter().enumerate() {
+        let own = key(&right.value);
+        let (tool, function) = own;
+        let wider = [tool.map(|_| (None, None)), function.map(|_| (tool, None))];
+        let wider = wider.into_iter().flatten();
+        let wider = wider.filter_map(|wide| first.get(&wide));
+        let same = first.get(&own).filter(|same| **same < index);
+        let wide = wider.chain(same).min();
+        if let Some(wide) = wide.and_then(|at| rights.get(*at)) {
             let message = format!("{} adds nothing", shown(&right.value));
             let hint = format!(
                 "{} on line {} includes it",
@@ -240,9 +258,8 @@ fn report_idle(page: &Page<'_>, rights: &[At<Right>]) {
     }
 }
 
-fn includes(wide: &Right, narrow: &Right) -> bool {
-    wide.tool.is_none()
-        || wide.tool == narrow.tool && (wide.function.is_none() || wide.function == narrow.function)
+fn key(right: &Right) -> (Option<&str>, Option<&str>) {
+    (right.tool.as_deref(), right.function.as_deref())
 }
 
 /// A right as it is written.

@@ -54,7 +54,7 @@ use table::Table;
 const SCHEMA: &str = "1";
 
 /// The most that is read, in bytes. A thousand tools fit.
-const LONGEST: usize = 1 << 20;
+pub(crate) const LONGEST: usize = 1 << 20;
 
 /// Reads a manifest.
 ///

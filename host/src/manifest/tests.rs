@@ -603,3 +603,31 @@ fn a_part_is_what_its_author_may_say() {
     let caller = "[caller.support]\nstdio = true\nmay = [\"*\"]\n";
     assert!(parse_part("tool.toml", caller).is_err());
 }
+
+#[test]
+fn x67_rights_are_bounded_and_each_is_looked_up_once() {
+    let text = |rights: &[String]| {
+        format!(
+            "schema = 1\n[caller.a]\nstdio = true\nmay = [{}]\n[tool.t]\ncomponent = 't.wasm'\n[tool.u]\ncomponent = 'u.wasm'\n",
+            rights.join(", ")
+        )
+    };
+    let right = |name: &str| format!("\"{name}\"");
+    let many: Vec<String> = (0..4_096).map(|at| right(&format!("t.f{at}"))).collect();
+    assert_eq!(good(&text(&many)).callers[0].may.len(), 4_096);
+    let more: Vec<String> = (0..4_097).map(|at| right(&format!("t.f{at}"))).collect();
+    let said = messages(&text(&more)).join("\n");
+    assert!(said.contains("`may` has 4097 rights"), "{said}");
+    let idle = ["t.a", "u.a", "t.a", "t.*", "t.*", "u.b"].map(right);
+    let said = messages(&text(&idle)).join("; ");
+    assert_eq!(
+        said,
+        "`t.a` adds nothing; `t.a` adds nothing; `t.*` adds nothing"
+    );
+    let idle = ["*", "t.*", "*", "u.b"].map(right);
+    let said = messages(&text(&idle)).join("; ");
+    assert_eq!(
+        said,
+        "`t.*` adds nothing; `*` adds nothing; `u.b` adds nothing"
+    );
+}

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::budget::Budget;
 use super::deadline::Deadlined;
 use super::mcp::{self, Known, Signals, speak};
+use super::unix::{self, Audience};
 use crate::call::{Credential, Host};
 use crate::terms::Door;
 
@@ -64,12 +65,16 @@ pub async fn serve_stdio(
 }
 
 /// Connects standard input and output to the host that answers on `socket`, until either side
-/// ends. False, and nothing read, when no host answers.
+/// ends. False, and nothing read, when no host answers. What answers has to be a host of this user or
+/// of root, where a host could have bound the socket: the agent's words are for nobody else.
 ///
 /// # Errors
 ///
 /// When the socket is there but may not be used, or the connection breaks.
-pub async fn bridge(socket: &Path) -> io::Result<bool> {
+pub async fn bridge(socket: &Path, audience: Audience) -> io::Result<bool> {
+    if !unix::may_be_a_hosts(socket, audience)? {
+        return Ok(false);
+    }
     let stream = match UnixStream::connect(socket).await {
         Ok(stream) => stream,
         Err(error) if is_nobody(error.kind()) => return Ok(false),
@@ -78,6 +83,16 @@ pub async fn bridge(socket: &Path) -> io::Result<bool> {
             return Err(io::Error::new(error.kind(), say));
         }
     };
+    let peer = stream.peer_cred()?.uid();
+    if !unix::is_trusted(peer) {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!(
+                "user {peer} answers on the socket {}, who is neither this one nor root. Stop that process and remove the socket, or choose another path.",
+                socket.display()
+            ),
+        ));
+    }
     let (mut from_host, mut to_host) = stream.into_split();
     let (mut input, output) = mcp::stdio();
     let mut output = Deadlined::new(output);

@@ -130,34 +130,80 @@ fn refuse(path: &Path, why: &str) -> io::Error {
 /// Opens the folder, made where it is missing, and checks that it is ours, and as closed as it has
 /// to be.
 fn own_folder(folder: &Path, audience: Audience) -> io::Result<File> {
-    let say =
-        |why: &str| io::Error::other(format!("the socket's folder {} {why}", folder.display()));
     DirBuilder::new()
         .recursive(true)
         .mode(audience.folder())
         .create(folder)
-        .map_err(|error| say(&format!("cannot be made: {error}.")))?;
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let opened: File = rustix::fs::open(folder, flags, Mode::empty())
-        .map_err(|error| {
-            say(&format!(
-                "is a link or cannot be opened: {error}. It has to be a real folder."
-            ))
-        })?
-        .into();
+        .map_err(|error| unfit(folder, &format!("cannot be made: {error}.")))?;
+    let opened = real_folder(folder)?;
     let metadata = opened.metadata()?;
     if metadata.uid() != rustix::process::geteuid().as_raw() {
-        return Err(say("belongs to another user. Choose a folder of your own."));
+        let why = "belongs to another user. Choose a folder of your own.";
+        return Err(unfit(folder, why));
     }
-    if metadata.mode() & audience.closed() != 0 {
-        return Err(say(&format!(
-            "is open to other users (mode {:04o}). Close it: chmod {:o} {}",
-            metadata.mode() & 0o7777,
-            audience.folder(),
-            folder.display()
-        )));
-    }
+    closed(folder, &metadata, audience)?;
     Ok(opened)
+}
+
+fn unfit(folder: &Path, why: &str) -> io::Error {
+    io::Error::other(format!("the socket's folder {} {why}", folder.display()))
+}
+
+/// Opens a folder, which no link leads to.
+fn real_folder(folder: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(folder, flags, Mode::empty()).map_err(|error| {
+        let why = format!("is a link or cannot be opened: {error}. It has to be a real folder.");
+        io::Error::new(error.kind(), unfit(folder, &why))
+    });
+    Ok(opened?.into())
+}
+
+/// Checks that others have no more of the folder than they may.
+fn closed(folder: &Path, metadata: &Metadata, audience: Audience) -> io::Result<()> {
+    if metadata.mode() & audience.closed() == 0 {
+        return Ok(());
+    }
+    let why = format!(
+        "is open to other users (mode {:04o}). Close it: chmod {:o} {}",
+        metadata.mode() & 0o7777,
+        audience.folder(),
+        folder.display()
+    );
+    Err(unfit(folder, &why))
+}
+
+/// Whether a user may be the host's: this one, or root.
+pub(super) fn is_trusted(user: u32) -> bool {
+    user == 0 || user == rustix::process::geteuid().as_raw()
+}
+
+/// Whether there is something at a path that a host may have bound: a socket, and no link to one, in a
+/// folder where nobody else could have put it. False where there is nothing.
+pub(super) fn may_be_a_hosts(path: &Path, audience: Audience) -> io::Result<bool> {
+    let gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    let folder = path.parent().unwrap_or(path);
+    let opened = match real_folder(folder) {
+        Err(error) if gone(&error) => return Ok(false),
+        opened => opened?,
+    };
+    let of_folder = opened.metadata()?;
+    if !is_trusted(of_folder.uid()) {
+        let why = "belongs to another user, who decides what answers there.";
+        return Err(unfit(folder, why));
+    }
+    closed(folder, &of_folder, audience)?;
+    let metadata = match std::fs::symlink_metadata(path) {
+        Err(error) if gone(&error) => return Ok(false),
+        metadata => metadata?,
+    };
+    if metadata.file_type().is_socket() && is_trusted(metadata.uid()) {
+        return Ok(true);
+    }
+    Err(refuse(
+        path,
+        "is something else, or somebody else's: no host is asked there. Remove it, or choose another path.",
+    ))
 }
 
 /// Removes a socket that a host left behind, and nothing else.

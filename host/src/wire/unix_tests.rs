@@ -101,3 +101,38 @@ async fn a_peer_that_only_stopped_sending_is_not_gone() {
     drop(near);
     assert!(write.is_gone());
 }
+
+#[test]
+fn x63_a_bridge_asks_only_what_a_host_could_have_bound() {
+    let home = Folder::new("bridged");
+    let at = |name: &str| home.0.join(name);
+    let says = |name: &str| match may_be_a_hosts(&at(name), Audience::Own) {
+        Ok(there) => there.to_string(),
+        Err(error) => error.to_string(),
+    };
+    assert_eq!(says("agent.sock"), "false");
+    assert_eq!(says("none/agent.sock"), "false");
+    let _door = UnixDoor::bind(&at("agents/agent.sock"), Audience::Own).unwrap();
+    assert_eq!(says("agents/agent.sock"), "true");
+    symlink("agents/agent.sock", at("link.sock")).unwrap();
+    symlink("agents", at("folder")).unwrap();
+    std::fs::write(at("file.sock"), "").unwrap();
+    for (name, why) in [
+        ("link.sock", "is something else"),
+        ("file.sock", "is something else"),
+        ("folder/agent.sock", "has to be a real folder"),
+    ] {
+        assert!(says(name).contains(why), "{name}: {}", says(name));
+    }
+    let open = |mode| {
+        std::fs::set_permissions(at("agents"), Permissions::from_mode(mode)).unwrap();
+    };
+    open(0o711);
+    assert!(says("agents/agent.sock").contains("chmod 700"));
+    let others = may_be_a_hosts(&at("agents/agent.sock"), Audience::Others);
+    assert!(others.unwrap());
+    open(0o733);
+    assert!(may_be_a_hosts(&at("agents/agent.sock"), Audience::Others).is_err());
+    let own = rustix::process::geteuid().as_raw();
+    assert!(is_trusted(own) && is_trusted(0) && !is_trusted(own.wrapping_add(7)));
+}

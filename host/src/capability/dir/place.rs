@@ -1,5 +1,8 @@
 //! Granted directories, opened: kept open from call to call, and opened anew when something else
-//! stands at their path. What is granted twice is opened by each, but counted once.
+//! stands at their path. What is opened is judged before anything in it is reached, the first time and
+//! every other. What is granted twice is opened by each, but counted once.
+//!
+//! It does not know what the operator's own is: whoever does gives it a [`Judge`].
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -18,10 +21,14 @@ use super::clerk::Clerks;
 use super::grant::{Access, DirGrant};
 use super::tree::Tree;
 
+/// Says of a directory that was opened at a path why no guest may have it.
+pub type Judge = Arc<dyn Fn(&Path, &File) -> io::Result<()> + Send + Sync>;
+
 /// Where relative `host` paths of the grants begin, and what all granted directories share.
 #[derive(Clone)]
 pub struct Folders {
     base: PathBuf,
+    judge: Option<Judge>,
     shared: Arc<Shared>,
 }
 
@@ -39,11 +46,21 @@ impl Folders {
     pub fn new(base: impl Into<PathBuf>) -> Self {
         Self {
             base: base.into(),
+            judge: None,
             shared: Arc::new(Shared {
                 accounts: Mutex::default(),
                 clerks: Mutex::default(),
                 descriptors: Arc::new(Descriptors::new()),
             }),
+        }
+    }
+
+    /// The same, and what is opened has to pass this judge. What was opened before is not judged again.
+    #[must_use]
+    pub fn judged(&self, judge: Judge) -> Self {
+        Self {
+            judge: Some(judge),
+            ..self.clone()
         }
     }
 
@@ -104,6 +121,9 @@ impl Place {
         let path = folders.resolve(&grant.host);
         let open = || {
             let dir = Dir::open_ambient_dir(&path, ambient_authority())?.into_std_file();
+            if let Some(judge) = &folders.judge {
+                judge(&path, &dir)?;
+            }
             Ok((identity(&dir.metadata()?), dir))
         };
         let (identity, dir) = open().map_err(|error| unopened(grant, &path, &error))?;

@@ -99,6 +99,13 @@ impl Tree {
         self.up.first() == Some(&(folder.dev(), folder.ino()))
     }
 
+    /// Whether these are its own device and inode, and those of every folder that it stands in, up to
+    /// the root.
+    #[must_use]
+    pub fn stands_in(&self, folders: &[(u64, u64)]) -> bool {
+        self.up == folders
+    }
+
     /// Whether this is the same as the other, or lies in it, on whatever way.
     #[must_use]
     pub fn lies_in(&self, other: &Self) -> bool {

@@ -2,6 +2,7 @@
 //! Keys, values and quotas are held to what guests are held to.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::error::KvError;
@@ -85,4 +86,48 @@ impl Place {
         let owner = &grant.owner;
         Ok(database.run(owner, Access::Read, deadline, job).await?)
     }
+
+    /// What is in all buckets that a tool or its functions have, if there is any: a tool of this name
+    /// put it there. Makes no file where there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub async fn left_by(
+        &self,
+        tool: &str,
+        deadline: Instant,
+    ) -> Result<Option<LeftBuckets>, ContentsError> {
+        if !self.is_there() {
+            return Ok(None);
+        }
+        let owner: Arc<str> = tool.into();
+        let own = Arc::clone(&owner);
+        let job = move |tx: &rusqlite::Transaction<'_>| {
+            let sums = "SELECT count(*), total(keys), total(bytes) FROM space WHERE keys > 0 \
+                        AND (owner = ?1 OR substr(owner, 1, length(?1) + 1) = ?1 || '.')";
+            let left = tx.query_row(sums, [&*own], |row| {
+                let whole = |at| row.get::<_, f64>(at);
+                Ok(LeftBuckets {
+                    buckets: row.get(0)?,
+                    keys: whole(1)?,
+                    bytes: whole(2)?,
+                })
+            })?;
+            Ok::<_, KvError>((left.buckets > 0).then_some(left))
+        };
+        let database = self.database()?;
+        Ok(database.run(&owner, Access::Read, deadline, job).await?)
+    }
+}
+
+/// What is in the buckets of a tool, over all callers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LeftBuckets {
+    /// Those that are not empty.
+    pub buckets: i64,
+    /// Their keys, a whole number.
+    pub keys: f64,
+    /// Keys and values, in bytes, a whole number.
+    pub bytes: f64,
 }

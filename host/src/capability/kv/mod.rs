@@ -17,7 +17,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-pub use contents::ContentsError;
+pub use contents::{ContentsError, LeftBuckets};
 pub use error::KvError;
 pub use grant::KvGrant;
 pub use rules::{Cursor, MOST_ANSWER, MOST_BATCH, MOST_KEY, MOST_VALUE, PAGE};

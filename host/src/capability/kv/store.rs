@@ -31,6 +31,11 @@ impl Place {
         }
     }
 
+    /// Whether there is a file.
+    pub(super) fn is_there(&self) -> bool {
+        self.path.exists()
+    }
+
     /// Opens the file, unless it is open. This blocks.
     ///
     /// # Errors

@@ -18,13 +18,14 @@ use rustix::fs::{Access, access};
 use serde_json::json;
 
 use self::asks::{Asked, Section};
-use self::place::Place;
-use super::start::Opened;
+use self::place::{Beside, Place};
+use super::start::{MOST_MANIFEST, Opened};
 use super::table::{bold, green, table};
-use super::workshop::{MOST_COMPONENT, bounded, name_of};
+use super::workshop::{self, MOST_COMPONENT, name_of};
+use super::written::Turn;
 use super::{Setting, out};
 use crate::catalog::{
-    self, Cache, Change, Compiler, Kind, Lock, LockedTool, Looked, Places, embedded,
+    self, Cache, Change, Compiler, Kind, LockedTool, Looked, Places, bounded, embedded,
 };
 use crate::manifest::{self, Manifest};
 use crate::sandbox::Sandbox;
@@ -41,6 +42,9 @@ pub(super) struct Typed {
     /// Let the tool's requests carry this secret of the manifest, as it asks for. May be repeated.
     #[arg(long, value_name = "NAME")]
     secret: Vec<String>,
+    /// Let the tool have what is in the buckets that a tool of this name had before.
+    #[arg(long)]
+    keep_buckets: bool,
     /// Show what would be written, and write nothing.
     #[arg(long)]
     dry_run: bool,
@@ -101,8 +105,11 @@ pub(super) async fn add(setting: &Setting, typed: &Typed) -> anyhow::Result<Exit
     }
     // Before anything is written, and so also where nothing will be: what refuses the one refuses the
     // other.
-    let old = opened.lock()?;
+    opened.lock()?;
     opened.safe_ground()?;
+    if !typed.keep_buckets {
+        refuse_heirs(&opened, &name).await?;
+    }
     let lock_file = opened.lock_path();
     let mut files = [&*path, &lock_file].into_iter().chain(place.new_file());
     files.try_for_each(writable)?;
@@ -125,12 +132,9 @@ pub(super) async fn add(setting: &Setting, typed: &Typed) -> anyhow::Result<Exit
         return Ok(ExitCode::SUCCESS);
     }
     opened.ground()?;
-    place.bring(&component.bytes)?.keep()?;
-    before.append(&path, &section.text)?;
-    let changes = match locked {
-        Some(locked) => relock(&opened, &name, old, locked)?,
-        None => Vec::new(),
-    };
+    let changes = write(&opened, &before, (&section, locked), || {
+        place.bring(&component.bytes)
+    })?;
     if setting.json {
         out::json(&told(&section, &place, &changes))?;
         return Ok(ExitCode::SUCCESS);
@@ -155,7 +159,7 @@ pub(super) async fn add(setting: &Setting, typed: &Typed) -> anyhow::Result<Exit
 }
 
 fn read(file: &Path) -> anyhow::Result<Component> {
-    let bytes = bounded(file, MOST_COMPONENT)?;
+    let bytes = workshop::bounded(file, MOST_COMPONENT)?;
     let said = |fault: crate::terms::Fault| {
         let detail = fault.detail.map(|detail| format!(" ({detail})"));
         let detail = detail.unwrap_or_default();
@@ -194,7 +198,7 @@ fn existing(path: &Path) -> anyhow::Result<Before> {
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
-    let text = match fs::read_to_string(path) {
+    let text = match bounded::text(path, MOST_MANIFEST) {
         Ok(text) => Some(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
@@ -228,22 +232,32 @@ impl Before {
         )
     }
 
-    /// Writes the section behind what is there, which stays byte for byte.
-    fn append(&self, path: &Path, section: &str) -> anyhow::Result<()> {
-        let cannot = || format!("cannot write {}", path.display());
-        let now = existing(path)?;
+    /// Whether the file is as it was.
+    fn is_still(&self, path: &Path) -> anyhow::Result<()> {
         ensure!(
-            now.text == self.text,
+            existing(path)?.text == self.text,
             "{} was changed meanwhile; run it again",
             path.display()
         );
+        Ok(())
+    }
+
+    /// Writes the section behind what is there, which stays byte for byte.
+    fn append(&self, path: &Path, section: &str) -> anyhow::Result<()> {
+        let cannot = || format!("cannot write {}", path.display());
         let mut file = fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(path)
             .with_context(cannot)?;
         let more = format!("{}{section}", self.joint());
-        file.write_all(more.as_bytes()).with_context(cannot)
+        file.write_all(more.as_bytes())
+            .inspect_err(|_| {
+                // A part of it would be no manifest. What is there is only more than there was.
+                let length = self.text.as_ref().map_or(0, String::len);
+                let _ = file.set_len(u64::try_from(length).unwrap_or(u64::MAX));
+            })
+            .with_context(cannot)
     }
 }
 
@@ -313,6 +327,13 @@ fn consent(typed: &Typed, section: &Section, before: &Before) -> anyhow::Result<
     }
 }
 
+/// Refuses a tool under the name of one that kept something: it would find that in its buckets.
+async fn refuse_heirs(opened: &Opened, name: &str) -> anyhow::Result<()> {
+    opened.left_by(name).await?.map_or(Ok(()), |left| {
+        bail!("{left}: add it with --keep-buckets if it may, or under another name with --name")
+    })
+}
+
 /// Whether a file could be written, told without writing.
 fn writable(file: &Path) -> anyhow::Result<()> {
     let there = file
@@ -379,18 +400,36 @@ fn lock(
     }
 }
 
-/// Pins the tool, and says what changed.
-fn relock(
+/// Brings the component, pins the tool and writes its section, all or nothing, and says what changed in
+/// the lock. The section comes last: what is not in the manifest does nothing.
+fn write(
     opened: &Opened,
-    name: &str,
-    old: Lock,
-    locked: LockedTool,
+    before: &Before,
+    (section, locked): (&Section, Option<LockedTool>),
+    bring: impl FnOnce() -> anyhow::Result<Beside>,
 ) -> anyhow::Result<Vec<Change>> {
+    let _turn = Turn::of(&opened.base)?;
+    // Before anything is written: another command may have had its turn since it was read.
+    before.is_still(&opened.path)?;
+    let old = opened.lock()?;
+    let brought = bring()?.keep()?;
     let mut new = old.clone();
-    new.tools.insert(name.to_owned(), locked);
-    let path = opened.lock_path();
-    fs::write(&path, new.text().map_err(anyhow::Error::msg)?)
-        .with_context(|| format!("cannot write {}", path.display()))?;
+    let pinned = locked.map(|locked| new.tools.insert(section.name.clone(), locked));
+    let undo = |error: anyhow::Error| {
+        let undone = match pinned.is_some() {
+            true => opened.write_lock(&old),
+            false => Ok(()),
+        };
+        match undone {
+            Ok(()) => error,
+            Err(more) => error.context(format!("the lock has the tool all the same: {more:#}")),
+        }
+    };
+    if pinned.is_some() {
+        opened.write_lock(&new)?;
+    }
+    before.append(&opened.path, &section.text).map_err(undo)?;
+    brought.stay();
     Ok(old.changes(&new))
 }
 

@@ -21,6 +21,12 @@ pub(super) struct Beside {
     then: Option<PathBuf>,
 }
 
+/// A component under its name, which goes away again unless it is to stay.
+pub(super) struct Kept {
+    /// None where it lay there before.
+    file: Option<PathBuf>,
+}
+
 impl Place {
     pub(super) fn of(
         component: &Path,
@@ -88,19 +94,36 @@ impl Place {
 }
 
 impl Beside {
-    /// Gives it its name.
-    pub(super) fn keep(mut self) -> anyhow::Result<()> {
-        match self.then.take() {
-            Some(then) => fs::rename(&self.now, &then)
-                .with_context(|| format!("cannot write {}", then.display())),
-            None => Ok(()),
+    /// Gives it its name, which nothing else may have got meanwhile.
+    pub(super) fn keep(self) -> anyhow::Result<Kept> {
+        if let Some(then) = &self.then {
+            fs::hard_link(&self.now, then)
+                .with_context(|| format!("cannot write {}", then.display()))?;
+        }
+        Ok(Kept {
+            file: self.then.clone(),
+        })
+    }
+}
+
+impl Kept {
+    /// It is where it belongs.
+    pub(super) fn stay(mut self) {
+        self.file = None;
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Some(file) = &self.file {
+            let _ = fs::remove_file(file);
         }
     }
 }
 
 impl Drop for Beside {
     fn drop(&mut self) {
-        // It was not kept: what it was brought for did not come about.
+        // It has its name by now, or what it was brought for did not come about.
         if self.then.is_some() {
             let _ = fs::remove_file(&self.now);
         }

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 
 use super::super::start::private_folder;
+use super::super::workshop::{MOST_COMPONENT, bounded};
 use super::project::Project;
 use super::refused;
 use crate::capability::service::dial::Dialer;
@@ -33,7 +34,7 @@ pub(super) struct Built {
 /// Checks what a language's tools made, puts what the tool asks for into it, and puts it into the
 /// project's folder. Nothing is there changed unless all is well.
 pub(super) fn take_over(project: &Project, made: &Path, runtime: &Handle) -> anyhow::Result<Built> {
-    let bytes = std::fs::read(made).with_context(|| format!("cannot read {}", made.display()))?;
+    let bytes = bounded(made, MOST_COMPONENT)?;
     let imports = catalog::look(&bytes)
         .map_err(|fault| refused(fault.say))?
         .imports;
@@ -53,7 +54,7 @@ pub(super) fn take_over(project: &Project, made: &Path, runtime: &Handle) -> any
         .with_context(|| format!("cannot write {}", beside.display()))?;
     let placed = look(project, &beside, &cache, runtime).and_then(|(name, tool)| {
         let component = project.folder.join(format!("{name}.wasm"));
-        let before = std::fs::read(&component).map(|old| Sha256::digest(&old).into());
+        let before = bounded(&component, MOST_COMPONENT).map(|old| Sha256::digest(&old).into());
         // In one step: whoever watches it never sees half of it.
         std::fs::rename(&beside, &component)
             .with_context(|| format!("cannot write {}", component.display()))?;

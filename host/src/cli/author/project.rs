@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
+use super::super::workshop::beneath;
 use super::{Language, refused};
 use crate::catalog::embedded;
 use crate::manifest::{self, Manifest, ToolSpec};
@@ -81,19 +82,18 @@ impl Project {
 }
 
 fn wishes(folder: &Path) -> anyhow::Result<Option<String>> {
-    let path = folder.join(WISHES);
-    let bytes = match std::fs::read(&path) {
+    let most = u64::try_from(embedded::MOST)?;
+    let bytes = match beneath(folder, Path::new(WISHES), most) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
+            return Err(refused(format!("{WISHES}: {error}")));
+        }
+        Err(error) => {
+            let path = folder.join(WISHES);
+            return Err(error).with_context(|| format!("cannot read {}", path.display()));
+        }
     };
-    if bytes.len() > embedded::MOST {
-        return Err(refused(format!(
-            "{WISHES} has {} bytes; {} are allowed",
-            bytes.len(),
-            embedded::MOST
-        )));
-    }
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Some(text)),
         Err(_) => Err(refused(format!("{WISHES} is no UTF-8"))),

@@ -3,12 +3,12 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use base64::Engine as _;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::workshop::bounded;
+use super::super::workshop::beneath;
 
 /// The largest file that content is taken from, in bytes.
 const MOST_CONTENT: u64 = 32 << 20;
@@ -75,14 +75,21 @@ impl Content {
     }
 
     /// Takes the content of a file in, where one is named.
-    pub(super) fn load(&mut self, folder: &Path) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read there, or is more than there is `room` for, in bytes.
+    pub(super) fn load(&mut self, folder: &Path, room: &mut u64) -> anyhow::Result<()> {
         if let Self::File(named) = self {
             let path = &named.file;
             ensure!(
                 stays_below(path),
                 "{path:?} is no path below the folder of cases"
             );
-            *self = Self::Bytes(bounded(&folder.join(path), MOST_CONTENT)?);
+            let bytes = beneath(folder, path, MOST_CONTENT.min(*room));
+            let bytes = bytes.with_context(|| format!("cannot read {path:?} of the folder of cases, of whose files {room} more bytes are held at once"))?;
+            *room = room.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+            *self = Self::Bytes(bytes);
         }
         Ok(())
     }

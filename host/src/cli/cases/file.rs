@@ -7,12 +7,15 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 
-use super::super::workshop::bounded;
+use super::super::workshop::beneath;
 use super::content::{Content, Json, Texts, stays_below};
 use crate::capability::http::{Ask, Asked, Target};
 
 /// The largest file of cases, in bytes.
 const MOST_FILE: u64 = 4 << 20;
+
+/// What all files of cases have, with the files that they name, in bytes: it is held until the run ends.
+const MOST_HELD: u64 = 256 << 20;
 
 /// Cases of one run.
 const MOST_CASES: usize = 10_000;
@@ -169,13 +172,18 @@ pub(super) fn read(folder: &Path) -> anyhow::Result<Vec<Case>> {
     }
     files.sort();
     let mut cases = Vec::new();
+    let mut room = MOST_HELD;
     for path in files {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let text = String::from_utf8(bounded(&path, MOST_FILE)?)
-            .with_context(|| format!("{} is not UTF-8", path.display()))?;
+        let name = path.file_name().unwrap_or_default();
+        let bytes = beneath(folder, Path::new(name), MOST_FILE.min(room))
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        room = room.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        let name = name.to_string_lossy();
+        let text =
+            String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8", path.display()))?;
         for mut case in parse(&text).with_context(|| path.display().to_string())? {
             let place = format!("{}: the case {:?}", path.display(), case.name);
-            case.load(folder).context(place)?;
+            case.load(folder, &mut room).context(place)?;
             case.file = name.to_string();
             cases.push(case);
         }
@@ -251,7 +259,7 @@ impl Case {
     }
 
     /// Puts the content of the files in that are named.
-    fn load(&mut self, folder: &Path) -> anyhow::Result<()> {
+    fn load(&mut self, folder: &Path, room: &mut u64) -> anyhow::Result<()> {
         let bodies = self
             .http
             .iter_mut()
@@ -262,7 +270,7 @@ impl Case {
         let entries =
             buckets.flat_map(|one| one.entries.values_mut().chain(one.after.values_mut()));
         for content in bodies.chain(files).chain(entries) {
-            content.load(folder)?;
+            content.load(folder, room)?;
         }
         Ok(())
     }

@@ -1,11 +1,12 @@
 //! Which component is tested, with which cases, and what its author asks for. It runs nothing.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use super::super::workshop::{MOST_COMPONENT, bounded, name_of};
+use super::super::workshop::{MOST_COMPONENT, beneath, bounded, name_of};
 use crate::catalog::{self, embedded};
 use crate::manifest;
 use crate::terms::{Fault, Wasi};
@@ -81,12 +82,14 @@ pub(super) fn find(
 /// The folder's own.
 fn own(folder: &Path) -> anyhow::Result<Option<Asks>> {
     let path = folder.join(TOOL_TOML);
-    if !path.exists() {
-        return Ok(None);
-    }
     let most = u64::try_from(embedded::MOST)?;
-    let text = String::from_utf8(bounded(&path, most)?)
-        .with_context(|| format!("{} is not UTF-8", path.display()))?;
+    let bytes = match beneath(folder, Path::new(TOOL_TOML), most) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
+    let text =
+        String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8", path.display()))?;
     let place = path.display().to_string();
     Ok(Some(Asks { place, text }))
 }

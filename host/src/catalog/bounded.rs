@@ -1,0 +1,108 @@
+//! The one way to read a file that somebody names: a regular file, opened without waiting for anybody,
+//! whose size is looked at before anything of it is read.
+//!
+//! It does not know what is in the file, nor whose it is.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+/// Opens a regular file, and says what was opened. To open a named pipe would be to wait for its other
+/// end.
+///
+/// # Errors
+///
+/// It cannot be opened, or is no regular file.
+pub(crate) fn open(path: &Path) -> io::Result<(File, Metadata)> {
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    regular(File::options().read(true).custom_flags(flags).open(path)?)
+}
+
+/// An open file, if it is a regular one.
+///
+/// # Errors
+///
+/// It is none.
+pub(crate) fn regular(file: File) -> io::Result<(File, Metadata)> {
+    let meta = file.metadata()?;
+    match meta.is_file() {
+        true => Ok((file, meta)),
+        false => Err(io::Error::other("it is not a file")),
+    }
+}
+
+/// Reads a file of at most `most` bytes.
+///
+/// # Errors
+///
+/// It cannot be opened or read, is no regular file, or has more.
+pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    read_open(open(path)?, most)
+}
+
+/// The same of a file that is open.
+///
+/// # Errors
+///
+/// It cannot be read, or has more.
+pub(crate) fn read_open((file, meta): (File, Metadata), most: u64) -> io::Result<Vec<u8>> {
+    let fits = |length: u64| match length <= most {
+        true => Ok(()),
+        false => Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it has more than {most} bytes"),
+        )),
+    };
+    fits(meta.len())?;
+    // At once and with room to see that it grew: nothing is moved in memory while it is read.
+    let room = meta.len().saturating_add(1).min(most);
+    let mut bytes = Vec::with_capacity(usize::try_from(room).unwrap_or_default());
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    fits(u64::try_from(bytes.len()).unwrap_or(u64::MAX))?;
+    Ok(bytes)
+}
+
+/// A text of at most `most` bytes.
+///
+/// # Errors
+///
+/// As [`read`], or it is no UTF-8.
+pub(crate) fn text(path: &Path, most: u64) -> io::Result<String> {
+    let text = String::from_utf8(read(path, most)?);
+    text.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use rustix::fs::{CWD, Mode, mkfifoat};
+
+    use super::*;
+
+    #[test]
+    fn x61_only_what_is_a_file_and_fits_is_read_and_nobody_waits() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("file"), "12345678").unwrap();
+        File::create(at("huge")).unwrap().set_len(1 << 40).unwrap();
+        mkfifoat(CWD, at("pipe"), Mode::RUSR).unwrap();
+        std::fs::write(at("bytes"), [0xff]).unwrap();
+        assert_eq!(text(&at("file"), 8).unwrap(), "12345678");
+        for (name, most, why) in [
+            ("file", 7, "more than 7 bytes"),
+            ("huge", 1 << 20, "more than 1048576 bytes"),
+            ("pipe", 8, "not a file"),
+            (".", 8, "not a file"),
+            ("bytes", 8, "not UTF-8"),
+        ] {
+            let said = text(&at(name), most).unwrap_err().to_string();
+            assert!(said.contains(why), "{name}: {said}");
+        }
+        let none = read(&at("none"), 8).unwrap_err();
+        assert_eq!(none.kind(), io::ErrorKind::NotFound);
+    }
+}
