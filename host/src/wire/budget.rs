@@ -121,7 +121,8 @@ mod tests {
         let (ada, bob) = (budget.of(&caller("ada")), budget.of(&caller("bob")));
         let mut held = Vec::new();
         let piece = 1 << 20;
-        let takes: [fn(&Allowance, u64) -> Result<Held, Short>; 4] = [
+        type Take = fn(&Allowance, u64) -> Result<Held, Short>;
+        let takes: [Take; 4] = [
             Allowance::request,
             Allowance::answer,
             |own, _| own.session(),

@@ -117,7 +117,7 @@ impl Workers {
                 *last = fresh;
             }
             let sleeping = sleeps % 2 == 1;
-            if !sleeping && !(came_back && since_asked) {
+            if !(sleeping || came_back && since_asked) {
                 longest = longest.min(Some(last.first)).or(Some(last.first));
             }
         }

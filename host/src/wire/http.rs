@@ -322,7 +322,7 @@ impl Web {
             self.endpoint.ends_with(&caller, &response, dismissed);
             return counted(response, until(seat, allowance, working, None, held));
         }
-        let over = stream.is_some().then(|| (shown, caller));
+        let over = stream.is_some().then_some((shown, caller));
         let held = stream.or(held);
         counted(
             response,

@@ -22,6 +22,10 @@ use crate::wire::frame::{self, INTERNAL_ERROR, Refusal};
 pub(in crate::wire) const LARGE: usize = 32 << 10;
 
 /// What a line comes to.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is looked at at once: a box would be an allocation a message"
+)]
 pub(super) enum Read {
     /// A notification that nobody here knows.
     Nothing,
