@@ -237,14 +237,14 @@ async fn a_call_in_flight_finishes_on_the_grants_and_credentials_it_began_with()
         )
     };
     let site = Site::new();
-    for key in ["old-credential", "new-credential"] {
+    for key in ["the-old-credential", "the-new-credential"] {
         site.write(key, key);
         let closed = std::fs::Permissions::from_mode(0o600);
         std::fs::set_permissions(site.path(key), closed).expect("closed");
     }
     let mut scene = Scene::at(
         site,
-        &text("old-credential", "\"GET /held\", \"POST /sink\""),
+        &text("the-old-credential", "\"GET /held\", \"POST /sink\""),
     )
     .await;
     let ada = scene.agent("ada");
@@ -254,13 +254,21 @@ async fn a_call_in_flight_finishes_on_the_grants_and_credentials_it_began_with()
         async move { ada.call("rogue_relay", relay).await }
     });
     let first = upstream.next().await;
-    assert_eq!(first.header("authorization"), Some("Bearer old-credential"));
+    assert_eq!(
+        first.header("authorization"),
+        Some("Bearer the-old-credential")
+    );
 
-    scene.reload(&text("new-credential", "\"GET /held\"")).await;
+    scene
+        .reload(&text("the-new-credential", "\"GET /held\""))
+        .await;
     release.send_replace(true);
     // Written down before, and sent after the reload: by what the call began with.
     let sent = upstream.next().await;
-    assert_eq!(sent.header("authorization"), Some("Bearer old-credential"));
+    assert_eq!(
+        sent.header("authorization"),
+        Some("Bearer the-old-credential")
+    );
     let answer = flying.await.expect("an end");
     assert_eq!(
         answer["result"]["structuredContent"]["body"], "at once",
@@ -277,7 +285,7 @@ async fn a_call_in_flight_finishes_on_the_grants_and_credentials_it_began_with()
     assert_eq!(asked.len(), 1, "{asked:?}");
     assert_eq!(
         asked[0].header("authorization"),
-        Some("Bearer new-credential")
+        Some("Bearer the-new-credential")
     );
 }
 

@@ -22,7 +22,7 @@ use crate::ledger::{
     Admitted, Closed, Ending, Fingerprint, Ledger, LedgerError, OpenCall, Refused, Reloaded,
 };
 use crate::manifest::Manifest;
-use crate::quota::Quota;
+use crate::quota::{Quota, Reservation};
 use crate::sandbox::{Errand, Lanes, Ran, Sandbox, guessing, step_aside};
 use crate::terms::{Bill, Caller, Code, Door, Fault, Listed, Outcome, Progress};
 
@@ -107,6 +107,12 @@ impl Host {
         let _ = self.setup.subscribe().wait_for(is_another).await;
     }
 
+    /// How often the host was loaded anew: who was identified under another load is asked again.
+    #[must_use]
+    pub fn load(&self) -> u64 {
+        self.setup.borrow().load()
+    }
+
     /// The functions a caller may use, in the order of the names agents see.
     #[must_use]
     pub fn listing(&self, caller: &Caller) -> Arc<Vec<Listed>> {
@@ -123,8 +129,8 @@ impl Host {
         ListWatch::new(self.setup.subscribe(), caller)
     }
 
-    /// Puts a new setup in the place of the old one, with the places that `manifest` grants. Calls in
-    /// flight finish on what they started with.
+    /// Puts a new setup in the place of the old one, with the places that `manifest` grants. Calls that
+    /// run finish on what they started with; those that wait for a place are judged anew.
     ///
     /// # Errors
     ///
@@ -135,10 +141,12 @@ impl Host {
         manifest: &Manifest,
         reloaded: &Reloaded<'_>,
     ) -> Result<(), LedgerError> {
-        self.ledger.reload(reloaded).await?;
+        let setup = setup.following(&self.setup());
+        let load = setup.load();
+        self.ledger.reload(reloaded, load).await?;
         // Before the setup: whoever finds a function there finds places for it.
         self.quota.change(manifest);
-        let setup = Arc::new(setup.following(&self.setup()));
+        let setup = Arc::new(setup);
         // What only the old one held goes here, outside of the lock.
         drop(self.setup.send_replace(setup));
         *self.stale() = None;
@@ -206,15 +214,7 @@ impl Host {
         let text = written(&arguments).await;
         let fingerprint = Fingerprint::of(text.as_bytes());
 
-        let admitted = async {
-            let function = self.find(&request)?;
-            let caller = &request.caller.agent;
-            self.check(caller, &function, arguments, text.clone(), cancel)
-                .await?;
-            let permit = self.admit(&request, &function, text, asked, cancel).await?;
-            Ok((function, permit))
-        };
-        let (function, permit) = match admitted.await {
+        let (found, permit) = match self.admit(&request, arguments, text, asked, cancel).await {
             Ok(admitted) => admitted,
             Err(fault) => {
                 return (
@@ -224,10 +224,11 @@ impl Host {
             }
         };
 
-        let mut record = match self.record(&request, &function, &permit, fingerprint).await {
+        let mut record = match self.record(&request, &found, &permit, fingerprint).await {
             Ok(record) => record,
             Err(fault) => return (Err(fault), Bill::default()),
         };
+        let function = found.function;
         let attempts = record.attempts().clone();
         let equipment = function.equipment.clone();
         let pen = Pen::new(move |mut attempt| {
@@ -261,54 +262,97 @@ impl Host {
         (recorded.and(released), bill)
     }
 
-    /// The function as it is now: from here on the call does not look at what a reload changes.
-    fn find(&self, request: &Request) -> Result<Arc<Function>, Fault> {
+    /// The function as it is now.
+    fn find(&self, request: &Request) -> Result<Found, Fault> {
         let setup = self.setup.borrow();
         let found = setup.find(&request.caller, &request.function).cloned();
-        found.ok_or_else(|| gate::unknown(&request.function))
+        let function = found.ok_or_else(|| gate::unknown(&request.function))?;
+        Ok(Found {
+            function,
+            load: setup.load(),
+        })
     }
 
+    /// Checks a call and takes a place for it. What a reload changed while it waited counts: what was
+    /// withdrawn meanwhile does not run. From here on the call does not look at what a reload changes.
     async fn admit(
         &self,
         request: &Request,
-        function: &Function,
-        arguments: Arc<str>,
+        arguments: Value,
+        text: Arc<str>,
         asked: Instant,
         cancel: &CancellationToken,
-    ) -> Result<Permit, Fault> {
-        let limits = &function.spec.limits;
-        let reservation = tokio::select! {
-            biased;
-            reserved = self.quota.reserve(&request.caller.agent, &function.listed.id.tool) => reserved?,
-            () = cancel.cancelled() => return Err(Fault::new(Code::Cancelled, "The call was cancelled.")),
-            () = tokio::time::sleep_until((asked + limits.deadline).into()) => {
-                return Err(Fault::new(Code::Busy, "The tool was busy for longer than the call's deadline. Try again later.").retry_after(LATER));
+    ) -> Result<(Found, Permit), Fault> {
+        let caller = &request.caller.agent;
+        let mut found = self.find(request)?;
+        self.check(caller, &found.function, arguments, text.clone(), cancel)
+            .await?;
+        let reservation = self
+            .reserve(request, &found.function, asked, cancel)
+            .await?;
+        // Every turn of it needs another reload.
+        loop {
+            let now = self.find(request)?;
+            if now.load == found.load {
+                break;
             }
-        };
-        Ok(gate::admit(
+            // Another tool's function by this name has other places.
+            if now.function.listed.id != found.function.listed.id {
+                return Err(gate::unknown(&request.function));
+            }
+            found = now;
+            let arguments = serde_json::from_str(&text).map_err(Fault::internal)?;
+            self.check(caller, &found.function, arguments, text.clone(), cancel)
+                .await?;
+        }
+        let function = &found.function;
+        let permit = gate::admit(
             request.caller.clone(),
             function.listed.id.clone(),
             *function.tool.prepared.digest(),
             function.spec.clone(),
-            arguments,
+            text,
             asked,
             reservation,
-        ))
+        );
+        Ok((found, permit))
+    }
+
+    async fn reserve(
+        &self,
+        request: &Request,
+        function: &Function,
+        asked: Instant,
+        cancel: &CancellationToken,
+    ) -> Result<Reservation, Fault> {
+        let limits = &function.spec.limits;
+        tokio::select! {
+            biased;
+            reserved = self.quota.reserve(&request.caller.agent, &function.listed.id.tool) => reserved,
+            () = cancel.cancelled() => Err(Fault::new(Code::Cancelled, "The call was cancelled.")),
+            () = tokio::time::sleep_until((asked + limits.deadline).into()) => Err(Fault::new(
+                Code::Busy,
+                "The tool was busy for longer than the call's deadline. Try again later.",
+            )
+            .retry_after(LATER)),
+        }
     }
 
     async fn record(
         &self,
         request: &Request,
-        function: &Function,
+        found: &Found,
         permit: &Permit,
         arguments: Fingerprint,
     ) -> Result<OpenCall, Fault> {
+        let function = &found.function;
         let admitted = Admitted {
             caller: permit.caller(),
             door: request.door,
             function: permit.function(),
             component: &function.tool.digest,
             arguments,
+            load: found.load,
             reach: function.reach,
         };
         self.ledger.admit(&admitted).await.map_err(unrecorded)
@@ -443,6 +487,12 @@ impl io::Write for Text {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// A function, and under which load of the host it was found.
+struct Found {
+    function: Arc<Function>,
+    load: u64,
 }
 
 /// What is not recorded does not happen.

@@ -212,7 +212,7 @@ async fn g57_a_guest_may_time_itself_and_learns_no_more_than_that() {
     let clocks = house.call("rogue_now", json!({ "readings": 20_000 })).await;
     let clocks = crate::harness::structured(&clocks);
     assert!(clocks["took_ns"].as_u64().is_some(), "{clocks}");
-    let map = crate::harness::checkout().join("host/ARCHITECTURE.md");
+    let map = crate::harness::checkout().join("host/SECURITY.md");
     let map = std::fs::read_to_string(map).expect("the map");
     assert!(map.contains("may measure its own time"), "not documented");
 }

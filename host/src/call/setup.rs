@@ -21,6 +21,8 @@ pub struct Setup {
     pub catalog: Catalog,
     /// Whether agents may run under the host's own user.
     pub mode: Mode,
+    /// How many setups of this process there were before.
+    load: u64,
     /// What each caller may use, made once.
     lists: BTreeMap<Arc<str>, Arc<Vec<Listed>>>,
 }
@@ -37,6 +39,7 @@ impl Setup {
             (caller.agent, Arc::new(list))
         });
         Self {
+            load: 0,
             lists: lists.collect(),
             callers,
             catalog,
@@ -44,14 +47,21 @@ impl Setup {
         }
     }
 
-    /// A list that is the same as before is the same value, so that who has it can tell.
+    /// The one behind another. A list that is the same as before is the same value, so that who has it
+    /// can tell.
     pub(super) fn following(mut self, before: &Self) -> Self {
+        self.load = before.load + 1;
         for (agent, list) in &mut self.lists {
             if let Some(known) = before.lists.get(agent).filter(|known| *known == list) {
                 *list = known.clone();
             }
         }
         self
+    }
+
+    /// How many setups of this process there were before.
+    pub(super) const fn load(&self) -> u64 {
+        self.load
     }
 
     /// The function of this name, if this caller may use it: one that does not exist and one that it

@@ -74,6 +74,9 @@ pub struct Admitted<'a> {
     pub component: &'a str,
     /// Of the arguments' JSON text.
     pub arguments: Fingerprint,
+    /// Under which of the reloads of this process: none is what it began with. A call that was
+    /// admitted at the moment of a reload may stand behind it in the record.
+    pub load: u64,
     /// What the function's grants let it reach. Where it can change the outside, the record is on
     /// the disk before [`super::Ledger::admit`] is done; where it can look outside, in the kernel;
     /// where it can reach nothing, it is chained, and in the kernel before the call waits for
@@ -233,6 +236,8 @@ pub(super) struct AdmittedRecord<'a> {
     function: String,
     component: Capped<'a>,
     arguments: Fingerprint,
+    #[serde(skip_serializing_if = "is_zero")]
+    load: u64,
     writes: bool,
 }
 
@@ -258,6 +263,7 @@ pub(super) struct ReloadRecord<'a> {
     before: Capped<'a>,
     manifest: Capped<'a>,
     mode: Mode,
+    load: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -307,6 +313,7 @@ impl<'a> Record<'a> {
             function: capped(&call.function.to_string()).into_owned(),
             component: Capped(call.component),
             arguments: call.arguments,
+            load: call.load,
             writes: call.reach == Reach::Writes,
         })
     }
@@ -337,11 +344,12 @@ impl<'a> Record<'a> {
         })
     }
 
-    pub(super) const fn reloaded(reload: &Reloaded<'a>) -> Self {
+    pub(super) const fn reloaded(reload: &Reloaded<'a>, load: u64) -> Self {
         Self::Reload(ReloadRecord {
             before: Capped(reload.before),
             manifest: Capped(reload.manifest),
             mode: reload.mode,
+            load,
         })
     }
 

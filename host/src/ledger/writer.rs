@@ -160,9 +160,9 @@ impl Ledger {
     ///
     /// # Errors
     /// The record could not be kept: what was loaded must not be used.
-    pub async fn reload(&self, reload: &Reloaded<'_>) -> Result<(), LedgerError> {
+    pub async fn reload(&self, reload: &Reloaded<'_>, load: u64) -> Result<(), LedgerError> {
         let segment = self.0.current();
-        segment.append(&Record::reloaded(reload))?;
+        segment.append(&Record::reloaded(reload, load))?;
         segment.flusher.flushed().await?;
         if let Some(site) = &self.0.site {
             let mut goes_by = site.goes_by.lock().unwrap_or_else(PoisonError::into_inner);

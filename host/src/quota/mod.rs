@@ -165,14 +165,18 @@ impl Desk {
     }
 
     fn ask(&self, caller: &str, tool: &str) -> Result<(Heard, Seat), Fault> {
-        let nobody = |what: &str| Fault::internal(format!("no places for {what}"));
+        // Whoever is here was found a moment ago: a reload has just taken it away.
+        let gone = || {
+            let say = "The host has just been loaded anew. Ask again, or list the tools.";
+            Fault::new(Code::Busy, say).retry_after(AGAIN)
+        };
         let mut opened = self.lock();
         if opened.closed {
             return Err(stopping());
         }
         let seat = Seat {
-            caller: opened.callers.of(caller).ok_or_else(|| nobody(caller))?,
-            tool: opened.tools.of(tool).ok_or_else(|| nobody(tool))?,
+            caller: opened.callers.of(caller).ok_or_else(gone)?,
+            tool: opened.tools.of(tool).ok_or_else(gone)?,
         };
         let heard = opened.book.ask(seat);
         if let Heard::Wait(ticket) = heard {

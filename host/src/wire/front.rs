@@ -226,9 +226,14 @@ impl Reception {
                 false => stream.first().await,
             }
         };
+        let waits = async {
+            seat.waits_for_its_peer();
+            seat.gives_way().await;
+        };
         let first = tokio::select! {
+            biased;
             first = first => first?,
-            () = seat.gives_way() => return Ok(()),
+            () = waits => return Ok(()),
         };
         match (first, uid) {
             (None, _) => Ok(()),
@@ -248,6 +253,7 @@ impl Reception {
             Stream::Unix(stream, uid) => Handed::Unix(stream.into_std()?, uid),
             Stream::Tcp(stream) => Handed::Tcp(stream.into_std()?),
         };
+        seat.is_handed_on();
         let workers = self.workers.clone();
         let connections = self.connections.clone();
         connections.spawn_on(self.serve(stream, framing, Arc::new(seat)), &workers);

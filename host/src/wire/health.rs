@@ -176,7 +176,10 @@ mod tests {
         stop.store(true, Ordering::Relaxed);
         busy.await.unwrap();
         stuck.await.unwrap();
-        assert!(workers.come_back().await, "it came back");
+        // The worker may not have gone to sleep yet.
+        let back = async { while !workers.come_back().await {} };
+        let back = tokio::time::timeout(Duration::from_secs(30), back).await;
+        back.expect("it came back");
         runtime.shutdown_background();
     }
 }

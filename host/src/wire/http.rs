@@ -36,6 +36,9 @@ use crate::terms::{Caller, Door};
 /// How long a request's head or body may take to arrive, and a connection be without a request.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long a connection that gives way may still take.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// Headers of one request.
 const MAX_HEADERS: usize = 64;
 
@@ -69,6 +72,11 @@ impl Shown {
         }
     }
 
+    /// Whether it still stands for this caller.
+    fn stands_for(&self, host: &Host, caller: &Caller) -> bool {
+        host.identify(self.credential()).as_ref() == Some(caller)
+    }
+
     /// Waits until it stands for another caller, or for none.
     async fn dismissed(self, host: Arc<Host>, caller: Caller) {
         host.dismissed(self.credential(), &caller).await;
@@ -80,6 +88,8 @@ struct Admitted {
     caller: Caller,
     allowance: Allowance,
     shown: Shown,
+    /// Under which load of the host.
+    load: u64,
 }
 
 impl Web {
@@ -118,15 +128,25 @@ impl Web {
             .max_buf_size(MAX_HEAD)
             .serve_connection(TokioIo::new(Deadlined::new(stream)), service);
         let mut connection = pin!(connection);
+        // Polled first: a request that was there already has shown by then whose it is.
+        let gives_way = async {
+            seat.waits_for_its_peer();
+            seat.gives_way().await;
+        };
         let end = tokio::select! {
+            biased;
             end = connection.as_mut() => end,
             () = self.signals.stop.cancelled() => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
-            () = seat.gives_way() => {
+            () = gives_way => {
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                // Half a head would be waited for longer, and its place is another one's by now.
+                match tokio::time::timeout(LAST_WORDS, connection).await {
+                    Ok(end) => end,
+                    Err(_) => return,
+                }
             }
         };
         if let Err(error) = end {
@@ -172,6 +192,7 @@ impl Web {
                 return Err(Denial::new(StatusCode::NOT_FOUND, say));
             }
         }
+        let load = self.host.load();
         let (caller, shown) = self.identify(&head.headers, uid)?;
         seat.belongs_to(Owner::Caller(Arc::clone(&caller.agent)))
             .map_err(|_| Denial::busy(NO_ROOM))?;
@@ -181,6 +202,7 @@ impl Web {
             allowance: self.budget.of(&caller),
             caller,
             shown,
+            load,
         };
         if head.method == Method::POST {
             self.post(admitted, head, body, (seat, working)).await
@@ -252,6 +274,7 @@ impl Web {
             caller,
             allowance,
             shown,
+            load,
         } = admitted;
         check_type(&head.headers)?;
         // Before the call, so that it is not made for nothing.
@@ -264,6 +287,11 @@ impl Web {
                 (asked, Some(held))
             }
         };
+        // The body may have taken its time, and a reload the caller's rights.
+        if self.host.load() != load && !shown.stands_for(&self.host, &caller) {
+            let say = "The credential is none of this host's callers' any more.";
+            return Err(Denial::new(StatusCode::UNAUTHORIZED, say));
+        }
         if asked.is_for_a_session() && !self.endpoint.make_room(&caller).await {
             let say = "All places for sessions are taken. Close one with DELETE, wait, or use protocol version 2026-07-28, which needs none.";
             return Err(Denial::busy(say));
@@ -313,6 +341,7 @@ impl Web {
             caller,
             allowance,
             shown,
+            ..
         } = admitted;
         let is_stream = head.method == Method::GET;
         let is_delete = head.method == Method::DELETE;

@@ -22,7 +22,7 @@ const STRANGERS: usize = 4;
 /// A caller's connection that has been silent for so long may be ended for another one.
 const SILENT: Duration = Duration::from_secs(1);
 
-/// How long a stranger is left to show who it is, whoever comes after it.
+/// How long a stranger is left to show who it is, once it was heard, whoever comes after it.
 const FRESH: Duration = Duration::from_millis(50);
 
 /// Whose a connection is.
@@ -55,8 +55,6 @@ pub(super) struct Seats {
 #[derive(Debug)]
 struct Taken {
     owner: Owner,
-    /// In milliseconds after `began`.
-    came: u64,
     lease: Lease<Owner>,
     state: Arc<State>,
 }
@@ -65,6 +63,9 @@ struct Taken {
 struct State {
     /// Since when nothing happens, in milliseconds after `began`; [`BUSY`] while something does.
     silent_since: AtomicU64,
+    /// Since when all that came was looked at and more is waited for, likewise; [`BUSY`] until then.
+    /// Whoever comes while the host is at other things has not had his say.
+    waits_since: AtomicU64,
     gives_way: CancellationToken,
 }
 
@@ -103,6 +104,7 @@ impl Seats {
         let lease = self.lease(&mut taken, &owner)?;
         let state = Arc::new(State {
             silent_since: AtomicU64::new(self.now()),
+            waits_since: AtomicU64::new(BUSY),
             gives_way: CancellationToken::new(),
         });
         let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -113,7 +115,6 @@ impl Seats {
         };
         let entry = Taken {
             owner,
-            came: self.now(),
             lease,
             state,
         };
@@ -139,12 +140,14 @@ impl Seats {
         let is_over = |since: u64, time: Duration| {
             since != BUSY && u128::from(now.saturating_sub(since)) >= time.as_millis()
         };
-        // Since when it may go, if it may: a stranger whatever it does, an honest one shows at once who
-        // it is.
+        // Since when it may go, if it may: a stranger whatever it does once it was heard, an honest one
+        // shows at once who it is.
         let may_go = |entry: &Taken| {
             let (since, time) = match entry.owner {
                 Owner::Caller(_) => (entry.state.silent_since.load(Ordering::Relaxed), SILENT),
-                Owner::User(_) | Owner::Somebody => (entry.came, FRESH),
+                Owner::User(_) | Owner::Somebody => {
+                    (entry.state.waits_since.load(Ordering::Relaxed), FRESH)
+                }
             };
             is_over(since, time).then_some(since)
         };
@@ -216,6 +219,17 @@ impl Seat {
     pub(super) fn is_silent(&self, now: Instant) {
         let since = self.seats.since(now);
         self.state.silent_since.store(since, Ordering::Relaxed);
+    }
+
+    /// All that came of it was looked at; more is waited for from now on.
+    pub(super) fn waits_for_its_peer(&self) {
+        let now = self.seats.now();
+        self.state.waits_since.store(now, Ordering::Relaxed);
+    }
+
+    /// Somebody else is to look at what came of it.
+    pub(super) fn is_handed_on(&self) {
+        self.state.waits_since.store(BUSY, Ordering::Relaxed);
     }
 
     /// Waits until another one takes this place.
@@ -300,14 +314,16 @@ mod tests {
         let seats = old_seats(64);
         let own = all(&seats, &Owner::Somebody);
         assert_eq!(own.len(), 8);
-        // They have just come: whoever is honest says now who it is.
+        // Nobody has heard yet what they say, or just now.
         own[0].is_silent(seats.began);
+        assert!(seats.take(Owner::Somebody).is_err());
+        own[0].waits_for_its_peer();
         assert!(seats.take(Owner::Somebody).is_err());
         let others = seats.take(Owner::User(7)).expect("a place for others");
         // Whoever does something all the time and never says who it is gives way as well.
         own[0].is_busy();
-        for taken in seats.taken().values_mut() {
-            taken.came = 0;
+        for (since, seat) in (0..).zip(&own) {
+            seat.state.waits_since.store(since, Ordering::Relaxed);
         }
         let next = seats.take(Owner::Somebody).expect("the oldest goes");
         assert!(own[0].giving_way().is_cancelled());

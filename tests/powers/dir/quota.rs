@@ -274,7 +274,7 @@ async fn g45_open_files_are_capped_and_come_back_with_the_call() {
 #[tokio::test]
 async fn g45_listings_that_are_not_read_share_their_room() {
     let site = Site::new();
-    for index in 0..20_000 {
+    for index in 0..40_000 {
         site.write(&format!("many/{index}"), "");
     }
     let many = r#"

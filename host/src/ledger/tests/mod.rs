@@ -83,6 +83,7 @@ impl Asked {
             function: &self.function,
             component: "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
             arguments: Fingerprint::of(br#"{"q":"x"}"#),
+            load: 0,
             reach: if writes { Reach::Writes } else { Reach::Reads },
         }
     }

@@ -62,7 +62,7 @@ async fn x42_a_new_segment_says_what_the_host_goes_by_now() {
         manifest: "a-manifest",
         mode: Mode::Serve,
     };
-    ledger.reload(&reloaded).await.unwrap();
+    ledger.reload(&reloaded, 1).await.unwrap();
     fail(&ledger);
     assert!(ledger.0.begin_anew());
     let text = fs::read_to_string(scratch.dir().join(ledger.segment())).unwrap();

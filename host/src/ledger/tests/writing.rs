@@ -205,11 +205,11 @@ async fn a_reload_is_a_record_between_the_calls() {
         manifest: "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
         mode: Mode::Serve,
     };
-    ledger.reload(&reloaded).await.unwrap();
+    ledger.reload(&reloaded, 1).await.unwrap();
     call.close(&closed(Ending::Ok)).unwrap();
     ledger.seal().await.unwrap();
     assert!(matches!(
-        ledger.reload(&reloaded).await,
+        ledger.reload(&reloaded, 1).await,
         Err(LedgerError::Sealed)
     ));
 
@@ -355,6 +355,7 @@ async fn a_call_that_reaches_nothing_is_written_when_it_waits_or_ends() {
     let ledger = begin(&scratch.dir());
     let asked = Asked::usual();
     let admitted = Admitted {
+        load: 0,
         reach: Reach::Nothing,
         ..asked.admitted(false)
     };
