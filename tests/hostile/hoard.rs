@@ -182,7 +182,5 @@ async fn g63_what_a_guest_has_too_many_of_is_told_by_its_name() {
         )
         .await;
     assert!(say.contains("`host_memory` of 5.0 MiB"), "{say}");
-    house
-        .still_serves("rogue_hoard", hoard("empty-fields", 1))
-        .await;
+    house.still_serves("rogue_hoard", hoard("timers", 1)).await;
 }
