@@ -71,13 +71,14 @@ pub struct Equipment {
 }
 
 impl Equipment {
-    /// Makes grants ready. Where there are buckets among them this opens their file, and blocks.
+    /// Makes the grants of this function ready: by its name it is known again after a reload. Where there are buckets among them this opens their file, and blocks.
     ///
     /// # Errors
     ///
     /// [`EquipError`] says what cannot be used.
-    pub fn new(grants: &Grants, world: &World) -> Result<Self, EquipError> {
+    pub fn new(function: &str, grants: &Grants, world: &World) -> Result<Self, EquipError> {
         let outlet = http::Outlet::new(
+            function,
             grants.http.clone(),
             world.secrets.clone(),
             world.dialer.clone(),
@@ -94,7 +95,8 @@ impl Equipment {
         })
     }
 
-    /// What has to be taken out of whatever leaves a call: the credentials that these grants use.
+    /// What has to be taken out of whatever leaves a call: the credentials that the grants of its
+    /// function use, and used within the hour, whichever setup a call began with.
     #[must_use]
     pub fn patterns(&self) -> Patterns {
         self.outlet.patterns()

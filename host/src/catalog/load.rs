@@ -186,7 +186,7 @@ fn load_tool(
             judges: Arc::new(Semaphore::new(JUDGES)),
             reach: reach(&spec),
             equipment: Arc::new(
-                Equipment::new(&spec.grants, places.world)
+                Equipment::new(&id.to_string(), &spec.grants, places.world)
                     .map_err(|error| trouble(error.to_string()))?,
             ),
             listed: Listed {
@@ -320,7 +320,7 @@ pub fn lock_tools(
     runtime: &tokio::runtime::Handle,
     done: &(dyn Fn(&str) + Sync),
 ) -> Result<Lock, Vec<Trouble>> {
-    let nothing = Equipment::new(&Grants::default(), places.world).map_err(|error| {
+    let nothing = Equipment::new("", &Grants::default(), places.world).map_err(|error| {
         vec![Trouble {
             line: 1,
             message: error.to_string(),

@@ -163,8 +163,8 @@ fn load_all(
     // What is made here may belong to the runtime.
     let _inside = runtime.enter();
     opened.ground()?;
-    let secrets = runtime.block_on(opened.secrets())?;
-    secrets.remember(&former.secrets);
+    let history = Arc::clone(former.secrets.history());
+    let secrets = runtime.block_on(opened.secrets(history))?;
     let world = World {
         dialer: Arc::new(opened.new_dialer()?.after(&former.dialer)),
         secrets: Arc::new(secrets),

@@ -16,7 +16,7 @@ use super::{Setting, out, outside, written};
 use crate::call::{Host, Setup};
 use crate::capability::service::dial::Dialer;
 use crate::capability::service::secret::{
-    CommandSource, EnvSource, FileSource, SecretSource, Secrets, ShortAccepted,
+    CommandSource, EnvSource, FileSource, History, SecretSource, Secrets, ShortAccepted,
 };
 use crate::capability::{World, dir, kv};
 use crate::catalog::{
@@ -342,13 +342,14 @@ impl Opened {
         self.world(Arc::new(Dialer::new()), Secrets::default())
     }
 
-    /// The secrets of the manifest, or everything that is wrong with them.
-    pub(super) async fn secrets(&self) -> anyhow::Result<Secrets> {
+    /// The secrets of the manifest, with what the host has known before; or everything that is wrong
+    /// with them.
+    pub(super) async fn secrets(&self, history: Arc<History>) -> anyhow::Result<Secrets> {
         let secrets = &self.manifest.secrets;
         let sources = secrets
             .iter()
             .map(|(name, spec)| (name.clone(), self.source(spec)));
-        let loaded = Secrets::load(sources.collect()).await;
+        let loaded = Secrets::load(sources.collect(), history).await;
         loaded.map_err(|unloaded| {
             let said = unloaded.iter().map(|one| {
                 let line = secrets.get(&one.name).map_or(0, |spec| spec.line);
@@ -457,7 +458,7 @@ impl Opened {
     /// Puts a host together that runs calls on these lanes, and what its tools reach.
     pub(super) async fn house(&self, lanes: Lanes) -> anyhow::Result<(Arc<Host>, World)> {
         self.ground()?;
-        let world = self.world(self.dialer()?.clone(), self.secrets().await?);
+        let world = self.world(self.dialer()?.clone(), self.secrets(Arc::default()).await?);
         let sandbox = Arc::new(Sandbox::new()?);
         let setup = self.setup(&Catalog::default(), &sandbox, &world)?;
         let quota = Quota::new(&self.manifest);

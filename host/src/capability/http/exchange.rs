@@ -4,13 +4,14 @@
 //! It does not know which way the request came in, beyond the manner that is expected of it, nor who
 //! called.
 
+mod body;
 mod follow;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
@@ -22,12 +23,12 @@ use super::judge::{Refusal, RefusalKind, Verdict, decide, unreadable};
 use super::target::{Ask, Asked, Target};
 use super::{Auth, HttpGrant, Secrets, leak};
 use crate::capability::service::dial::{
-    Caps, DialError, DialErrorKind, Dialer, Incoming, IncomingBody, Outgoing, Sender, Sending,
+    Caps, DialError, DialErrorKind, Dialer, Incoming, Outgoing, Sender, Sending,
 };
-use crate::capability::service::secret::{
-    Patterns, PatternsError, Redactions, Scrubber, Sought, Watch,
-};
+use crate::capability::service::secret::{Patterns, PatternsError, Redactions, Sought, Watch};
 use crate::terms::Limits;
+
+pub use body::Body;
 
 /// The shortest time a guest can ask to wait; less is a mistake that would only ever fail.
 const MIN_TIMEOUT: Duration = Duration::from_millis(1);
@@ -38,7 +39,7 @@ pub struct Outlet {
     grants: Vec<Arc<HttpGrant>>,
     secrets: Arc<Secrets>,
     /// The credentials of these grants.
-    watch: Watch,
+    watch: Arc<Watch>,
     dialer: Arc<Dialer>,
 }
 
@@ -69,6 +70,8 @@ pub struct Request {
     pub body: Bytes,
     /// The longest time until the response is whole. The call's deadline holds as well.
     pub timeout: Option<Duration>,
+    /// The longest silence within the response's body. The host's own bound holds as well.
+    pub silence: Option<Duration>,
 }
 
 /// Where a request should go, as a guest gives it.
@@ -98,28 +101,30 @@ pub struct Response {
     pub body: Body,
 }
 
-/// A response's body, scrubbed. When it ends or is dropped, the attempt is recorded.
-#[derive(Debug)]
-pub struct Body {
-    incoming: IncomingBody,
-    scrubber: Scrubber,
-    record: Record,
-    ended: bool,
+/// How long an exchange may take.
+#[derive(Clone, Copy)]
+struct Time {
+    /// When all of it has to be over.
+    until: Instant,
+    /// The longest silence within the response's body.
+    silence: Duration,
 }
 
 impl Outlet {
-    /// The way out for these grants.
+    /// The way out for these grants of a function.
     ///
     /// # Errors
     /// Their credentials cannot be searched for in responses.
     pub fn new(
+        function: &str,
         grants: Vec<Arc<HttpGrant>>,
         secrets: Arc<Secrets>,
         dialer: Arc<Dialer>,
     ) -> Result<Self, PatternsError> {
         let auths = grants.iter().filter_map(|grant| grant.auth.as_ref());
-        let watch = Watch::new(auths.map(Auth::sought).collect());
-        watch.prepare(&secrets)?;
+        // Nothing is sent of a secret that nobody has loaded, and so nothing comes back.
+        let sought = auths.filter_map(|auth| auth.sought(&secrets)).collect();
+        let watch = secrets.history().watch(function, sought)?;
         Ok(Self {
             grants,
             secrets,
@@ -135,10 +140,10 @@ impl Outlet {
     }
 
     /// What has to be taken out of everything that leaves a call of this function: the credentials
-    /// of its grants as they are now, and as they were.
+    /// of its grants as they are now, and as they were, whichever setup a call began with.
     #[must_use]
     pub fn patterns(&self) -> Patterns {
-        self.watch.patterns(&self.secrets)
+        self.watch.patterns()
     }
 
     /// The host's secrets.
@@ -201,12 +206,12 @@ impl HttpContext {
 
 impl Auth {
     /// What is looked for in responses, because this sends it.
-    fn sought(&self) -> Sought {
-        let name = Arc::from(self.secret());
-        match self {
-            Self::Basic { user, .. } => Sought::basic(name, user.clone()),
-            _ => Sought::plain(name),
-        }
+    fn sought(&self, secrets: &Secrets) -> Option<Sought> {
+        let place = secrets.place(self.secret())?;
+        Some(match self {
+            Self::Basic { user, .. } => Sought::basic(place, user.clone()),
+            _ => Sought::plain(place),
+        })
     }
 }
 
@@ -274,16 +279,16 @@ pub async fn exchange(context: &HttpContext, request: Request) -> Result<Respons
         )
     });
     let (verdict, headers) = planned.map_err(|refusal| record.refuse(&refusal))?;
-    let until = context.until(request.timeout);
+    let time = context.time(&request);
     let most = follow::most(&verdict);
     let along = follow::kept(&headers, most);
     let outgoing = context.outgoing(headers, request.body);
-    let mut leg = context.send(verdict, outgoing, until, record).await?;
+    let mut leg = context.send(verdict, outgoing, time, record).await?;
     for _ in 0..most {
         let Some(place) = follow::place(context, &leg) else {
             break;
         };
-        leg = follow::on(context, &place, along.clone(), until, leg).await?;
+        leg = follow::on(context, &place, along.clone(), time, leg).await?;
     }
     Ok(respond(&context.patterns(), leg))
 }
@@ -356,24 +361,29 @@ impl HttpContext {
         }
     }
 
-    /// When the whole exchange has to be over.
-    fn until(&self, asked: Option<Duration>) -> Instant {
+    /// How long the exchange may take.
+    fn time(&self, request: &Request) -> Time {
         let now = Instant::now();
         let left = self.deadline.saturating_duration_since(now);
-        now + asked.map_or(left, |asked| asked.max(MIN_TIMEOUT).min(left))
+        let all = request.timeout.unwrap_or(left);
+        Time {
+            until: now + all.max(MIN_TIMEOUT).min(left),
+            silence: request.silence.unwrap_or(left).max(MIN_TIMEOUT),
+        }
     }
 
     async fn send(
         &self,
         verdict: Verdict,
         mut outgoing: Outgoing,
-        until: Instant,
+        time: Time,
         mut record: Record,
     ) -> Result<Leg, HttpError> {
         outgoing.sending = record.allow(&verdict, outgoing.body.len());
         let caps = Caps {
             response_body: self.limits.response_body,
-            timeout: until.saturating_duration_since(Instant::now()),
+            timeout: time.until.saturating_duration_since(Instant::now()),
+            silence: time.silence,
         };
         match self.dial(&verdict, outgoing, caps).await {
             Ok(incoming) => Ok(Leg {
@@ -399,6 +409,11 @@ impl HttpContext {
             Some(auth) => secrets.current(auth.secret()).await,
             None => None,
         };
+        // What would not be taken out of what comes back is not sent: the grant is shut.
+        let secret = secret.filter(|secret| self.patterns().finds(secret.expose()));
+        if let Some(secret) = &secret {
+            self.redactions.keep(secret);
+        }
         let sent = dialer.send(verdict, outgoing, secret.as_ref(), caps).await;
         if let (Some(auth), Ok(incoming)) = (auth, &sent)
             && incoming.status == StatusCode::UNAUTHORIZED
@@ -435,12 +450,7 @@ fn respond(patterns: &Patterns, leg: Leg) -> Response {
     Response {
         status,
         headers,
-        body: Body {
-            incoming: body,
-            scrubber,
-            record,
-            ended: false,
-        },
+        body: Body::new(body, scrubber, record),
     }
 }
 
@@ -458,48 +468,6 @@ fn is_lines(headers: &HeaderMap) -> bool {
     let text = value.and_then(|value| value.to_str().ok()).unwrap_or("");
     let essence = text.split(';').next().unwrap_or("").trim();
     OF_LINES.iter().any(|of| of.eq_ignore_ascii_case(essence))
-}
-
-impl Body {
-    /// The next piece, never an empty one, or `None` at the end.
-    ///
-    /// # Errors
-    /// Why the body is not whole; nothing comes after that.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, HttpError> {
-        while !self.ended {
-            let piece = match self.incoming.next().await {
-                Ok(Some(chunk)) => self.scrubber.push(chunk),
-                Ok(None) => {
-                    self.ended = true;
-                    self.scrubber.finish()
-                }
-                Err(error) => {
-                    self.ended = true;
-                    return Err(self.record.fail(&error));
-                }
-            };
-            self.record.received(self.incoming.received());
-            if !piece.is_empty() {
-                return Ok(Some(piece));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The whole body.
-    ///
-    /// # Errors
-    /// As for [`Body::next`].
-    pub async fn collect(mut self) -> Result<Bytes, HttpError> {
-        let Some(first) = self.next().await? else {
-            return Ok(Bytes::new());
-        };
-        let mut whole = BytesMut::from(first);
-        while let Some(chunk) = self.next().await? {
-            whole.extend_from_slice(&chunk);
-        }
-        Ok(whole.freeze())
-    }
 }
 
 impl DialError {

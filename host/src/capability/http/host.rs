@@ -141,8 +141,9 @@ impl guest::Host for State {
             timeout: request
                 .timeout_ms
                 .map(|ms| Duration::from_millis(ms.into())),
+            silence: None,
         };
-        let mut response = match exchange(&self.context, request).await {
+        let response = match exchange(&self.context, request).await {
             Ok(response) => response,
             Err(error) => return Ok(Err(error.into())),
         };
@@ -152,9 +153,10 @@ impl guest::Host for State {
             .iter()
             .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
         let headers = headers.collect();
+        let mut incoming = response.body.counted(&self.account);
         let mut body = Pieces::default();
         loop {
-            match response.body.next().await {
+            match incoming.next().await {
                 Ok(Some(piece)) => body.push(piece, &mut held)?,
                 Ok(None) => break,
                 Err(error) => return Ok(Err(error.into())),

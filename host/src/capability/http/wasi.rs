@@ -115,6 +115,7 @@ impl WasiHttpHooks for Hooks {
     ) -> Box<dyn Future<Output = Result<(http::Response<Body>, Trailing), Error>> + Send> {
         let context = self.context.clone();
         let most = self.most;
+        let account = self.account.clone();
         // Until this future is gone it may begin an attempt, which then has a token of its own: one that
         // is given up before it was polled, or between two threads, is waited for all the same.
         let open = self.pen.hold();
@@ -128,7 +129,10 @@ impl WasiHttpHooks for Hooks {
             let body = collect(body, most, &mut held);
             let body = tokio::time::timeout(context.left() + LATE, body).await;
             let body = body.map_err(|_| Error::ConnectionWriteTimeout)??;
-            let asked = parts(&head, body);
+            let asked = Request {
+                silence: Some(gap),
+                ..parts(&head, body)
+            };
             let answered = tokio::time::timeout(head_timeout, exchange(&context, asked));
             let response = answered.await.map_err(|_| Error::ConnectionReadTimeout)??;
 
@@ -139,15 +143,11 @@ impl WasiHttpHooks for Hooks {
             if let Some(headers) = builder.headers_mut() {
                 *headers = response.headers;
             }
-            let stream = ahead(response.body, room);
-            let stream = tokio_stream::StreamExt::timeout(stream, gap);
+            let stream = ahead(response.body.counted(&account), room);
             let frames = Box::pin(stream).map(move |piece| {
                 // As long as the guest holds the body.
                 let _on_account = (&held, &whole);
-                piece
-                    .map_err(|_| Error::ConnectionReadTimeout)?
-                    .map(Frame::data)
-                    .map_err(Error::from)
+                piece.map(Frame::data).map_err(Error::from)
             });
             let body = Body::new(StreamBody::new(frames));
             let response = builder
@@ -158,8 +158,9 @@ impl WasiHttpHooks for Hooks {
     }
 }
 
-/// The longest time for the head of a response, and between two pieces of its body. A guest may
-/// ask for zero; one millisecond is the shortest wait there is.
+/// The longest time for the head of a response, and between two arrivals of its body: what the host
+/// holds back meanwhile, and when the guest reads, has no part in it. A guest may ask for zero; one
+/// millisecond is the shortest wait there is.
 fn timeouts(options: Option<&RequestOptions>) -> (Duration, Duration) {
     // Beyond every deadline, and not beyond what a timer can hold.
     const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -210,6 +211,7 @@ fn parts(head: &http::request::Parts, body: Bytes) -> Request {
             .collect(),
         body,
         timeout: None,
+        silence: None,
     }
 }
 

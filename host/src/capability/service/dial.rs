@@ -41,11 +41,11 @@ pub use client::{Tls, TlsError};
 use connect::Vetting;
 pub(crate) use credential::basic;
 use credential::inject;
-use decode::{Source, coding};
+use decode::{Awaited, Patience, Source, coding};
 use doors::Doors;
 use fault::Failure;
 pub use fault::{DialError, DialErrorKind};
-use reply::{Arriving, Reply};
+use reply::Reply;
 use sender::SENDER;
 pub use sender::{Sender, Sending};
 pub use stand_in::{Sent, StandIn};
@@ -116,6 +116,9 @@ pub struct Caps {
     pub response_body: u64,
     /// From now to the end of the body.
     pub timeout: Duration,
+    /// The longest silence within the body, measured where bytes arrive. The host's own bound holds as
+    /// well.
+    pub silence: Duration,
 }
 
 /// A response as it came: neither filtered nor scrubbed.
@@ -207,12 +210,17 @@ impl Dialer {
         let (status, peer) = (response.status(), reply::peer(&response));
         let (head, arriving) = response.into_parts();
         let mut headers = head.headers;
+        let patience = Patience {
+            silence: caps.silence.min(IDLE_TIMEOUT),
+            deadline,
+        };
+        let arriving = Awaited::new(arriving, patience);
         let source = source(verdict, status, &mut headers, arriving, cap)?;
         Ok(Incoming {
             status,
             headers,
             peer,
-            body: IncomingBody::new(source, target, cap, deadline, places),
+            body: IncomingBody::new(source, target, cap, places),
         })
     }
 
@@ -396,7 +404,7 @@ fn source(
     verdict: &Verdict,
     status: StatusCode,
     headers: &mut HeaderMap,
-    body: Arriving,
+    body: Awaited,
     cap: u64,
 ) -> Result<Source, DialError> {
     if !has_body(verdict, status) {

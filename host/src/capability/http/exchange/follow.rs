@@ -8,9 +8,8 @@
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, LOCATION, RANGE};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
-use tokio::time::Instant;
 
-use super::{HttpContext, Leg, Record};
+use super::{HttpContext, Leg, Record, Time};
 use crate::capability::http::HttpError;
 use crate::capability::http::content::Sent;
 use crate::capability::http::judge::{self, Verdict, unreadable};
@@ -69,7 +68,7 @@ pub(super) async fn on(
     context: &HttpContext,
     place: &str,
     headers: HeaderMap,
-    until: Instant,
+    time: Time,
     leg: Leg,
 ) -> Result<Leg, HttpError> {
     let Leg {
@@ -94,5 +93,5 @@ pub(super) async fn on(
     });
     let verdict = judged.map_err(|refusal| record.refuse(&refusal))?;
     let outgoing = context.outgoing(headers, Bytes::new());
-    context.send(verdict, outgoing, until, record).await
+    context.send(verdict, outgoing, time, record).await
 }

@@ -4,6 +4,7 @@
 
 mod given_up;
 mod redirects;
+mod replaced;
 
 use std::sync::Mutex;
 
@@ -42,7 +43,7 @@ impl Call {
         limits: Limits,
         dialer: Dialer,
     ) -> Self {
-        let outlet = Outlet::new(grants, secrets, Arc::new(dialer)).unwrap();
+        let outlet = Outlet::new("shop.ask", grants, secrets, Arc::new(dialer)).unwrap();
         let written: Arc<Mutex<Vec<Attempt>>> = Arc::default();
         let pen = Arc::clone(&written);
         let pen: Pen = Arc::new(move || {
@@ -94,6 +95,7 @@ fn request(method: &str, url: String) -> Request {
         headers: Vec::new(),
         body: Bytes::new(),
         timeout: None,
+        silence: None,
     }
 }
 
@@ -579,6 +581,7 @@ async fn a_wasi_request_is_the_same_request() {
         ],
         body: Bytes::from_static(b"body"),
         timeout: None,
+        silence: None,
     };
     let response = exchange(&call.context, request).await.unwrap();
     assert_eq!(response.body.collect().await.unwrap(), "hello");

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, timeout_at};
 
 use super::decode::{Broken, Source};
+use super::failed;
 use super::fault::{DialError, DialErrorKind};
-use super::{IDLE_TIMEOUT, failed};
 use crate::shares::Lease;
 
 /// A body under way, within its bounds.
@@ -18,7 +17,6 @@ pub struct IncomingBody {
     target: String,
     cap: u64,
     received: u64,
-    deadline: Instant,
     _places: Places,
 }
 
@@ -26,19 +24,12 @@ pub struct IncomingBody {
 pub(super) type Places = (OwnedSemaphorePermit, Lease<Arc<str>>, Lease<Arc<str>>);
 
 impl IncomingBody {
-    pub(super) fn new(
-        source: Source,
-        target: String,
-        cap: u64,
-        deadline: Instant,
-        places: Places,
-    ) -> Self {
+    pub(super) fn new(source: Source, target: String, cap: u64, places: Places) -> Self {
         Self {
             source,
             target,
             cap,
             received: 0,
-            deadline,
             _places: places,
         }
     }
@@ -48,13 +39,8 @@ impl IncomingBody {
     /// # Errors
     /// The body is too large, too slow or broken; nothing comes after that.
     pub async fn next(&mut self) -> Result<Option<Bytes>, DialError> {
-        let until = self.deadline.min(Instant::now() + IDLE_TIMEOUT);
-        let next = self.source.next(self.received, self.cap);
-        let piece = match timeout_at(until, next).await {
-            Err(_) => return Err(DialError::new(DialErrorKind::Timeout, &self.target, None)),
-            Ok(Err(broken)) => return Err(self.error(broken)),
-            Ok(Ok(piece)) => piece,
-        };
+        let next = self.source.next(self.received, self.cap).await;
+        let piece = next.map_err(|broken| self.error(broken))?;
         let size = piece.as_ref().map_or(0, Bytes::len);
         let size = u64::try_from(size).unwrap_or(u64::MAX);
         self.received = self.received.saturating_add(size);
@@ -71,6 +57,7 @@ impl IncomingBody {
                 &self.target,
                 Some(error.to_string()),
             ),
+            Broken::Late => DialError::new(DialErrorKind::Timeout, &self.target, None),
             Broken::TooLarge => DialError::too_large(&self.target, self.cap),
         }
     }

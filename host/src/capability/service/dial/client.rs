@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
@@ -127,10 +128,14 @@ impl Tls {
             }
             builder.with_root_certificates(roots)
         };
-        match self.identity.as_deref() {
-            None => Ok(builder.with_no_client_auth()),
-            Some((chain, key)) => builder.with_client_auth_cert(chain.clone(), key.clone_key()),
-        }
+        let mut config = match self.identity.as_deref() {
+            None => builder.with_no_client_auth(),
+            Some((chain, key)) => builder.with_client_auth_cert(chain.clone(), key.clone_key())?,
+        };
+        // A session that is resumed shows no certificate: a new connection would go on with one that
+        // has ended, or whose authority is trusted no more, since it was looked at.
+        config.resumption = Resumption::disabled();
+        Ok(config)
     }
 }
 

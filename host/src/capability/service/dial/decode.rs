@@ -1,12 +1,14 @@
 //! A response's body, decoded here and not in the HTTP client, so that what comes in and what it
 //! unpacks to are both counted.
 //!
-//! It knows no deadlines: whoever reads it brings them.
+//! Time is measured where bytes arrive: what a decoder keeps back, and when somebody reads, has no part
+//! in it.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_compression::tokio::bufread::{BrotliDecoder, GzipDecoder, ZlibDecoder, ZstdDecoder};
 use async_compression::zstd::DParameter;
@@ -15,6 +17,7 @@ use futures_util::{TryStreamExt as _, stream};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt as _};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::io::StreamReader;
 
 use super::reply::Arriving;
@@ -50,6 +53,34 @@ pub(super) enum Coding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unoffered;
 
+/// How long is waited for bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// The longest silence.
+    pub(super) silence: Duration,
+    /// When all have to be there.
+    pub(super) deadline: Instant,
+}
+
+/// Bytes that are waited for.
+pub(super) struct Awaited {
+    arriving: Arriving,
+    patience: Patience,
+}
+
+impl Awaited {
+    pub(super) const fn new(arriving: Arriving, patience: Patience) -> Self {
+        Self { arriving, patience }
+    }
+
+    async fn chunk(&mut self) -> Result<Option<Bytes>, Broken> {
+        let Patience { silence, deadline } = self.patience;
+        let until = deadline.min(Instant::now() + silence);
+        let chunk = timeout_at(until, self.arriving.chunk()).await;
+        chunk.map_err(|_| Broken::Late)?.map_err(Broken::Client)
+    }
+}
+
 /// A body as it comes out of its encoding.
 pub(super) struct Source {
     pipe: Pipe,
@@ -57,7 +88,7 @@ pub(super) struct Source {
 }
 
 enum Pipe {
-    Plain(Arriving),
+    Plain(Awaited),
     Coded(Pin<Box<dyn AsyncRead + Send>>),
 }
 
@@ -68,6 +99,8 @@ pub(super) enum Broken {
     Client(hyper::Error),
     /// It is not what its encoding says.
     Coding(io::Error),
+    /// Nothing came for too long, or not all in time.
+    Late,
     /// It is larger than the cap, or unpacks to too many times its size.
     TooLarge,
 }
@@ -104,7 +137,7 @@ pub(super) fn forget(headers: &mut HeaderMap) {
 }
 
 impl Source {
-    pub(super) fn plain(response: Arriving) -> Self {
+    pub(super) fn plain(response: Awaited) -> Self {
         Self {
             pipe: Pipe::Plain(response),
             arrived: Arc::default(),
@@ -112,15 +145,15 @@ impl Source {
     }
 
     /// Undoes `coding`. No more than `cap` bytes and some overhead are taken from the network.
-    pub(super) fn coded(response: Arriving, coding: Coding, cap: u64) -> Self {
+    pub(super) fn coded(response: Awaited, coding: Coding, cap: u64) -> Self {
         let arrived: Arc<AtomicU64> = Arc::default();
         let counter = Arc::clone(&arrived);
         let most = cap.saturating_add(OVERHEAD);
         let pieces = stream::try_unfold(response, |mut response| async move {
-            let piece = response.chunk().await?;
-            Ok::<_, hyper::Error>(piece.map(|piece| (piece, response)))
+            let piece = response.chunk().await.map_err(through)?;
+            Ok::<_, io::Error>(piece.map(|piece| (piece, response)))
         });
-        let counted = pieces.map_err(io::Error::other).and_then(move |chunk| {
+        let counted = pieces.and_then(move |chunk| {
             let size = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
             let before = counter.fetch_add(size, Ordering::Relaxed);
             let fits = before.saturating_add(size) <= most;
@@ -135,7 +168,7 @@ impl Source {
     /// The next piece, or `None` at the end. `received` is what came out before it.
     pub(super) async fn next(&mut self, received: u64, cap: u64) -> Result<Option<Bytes>, Broken> {
         let piece = match &mut self.pipe {
-            Pipe::Plain(response) => response.chunk().await.map_err(Broken::Client)?,
+            Pipe::Plain(response) => response.chunk().await?,
             Pipe::Coded(reader) => read(reader, &self.arrived).await?,
         };
         let Some(piece) = piece else { return Ok(None) };
@@ -191,16 +224,26 @@ async fn read(
         Ok(0) => Ok(None),
         Ok(_) => Ok(Some(piece.freeze())),
         // Nothing, encoded, is nothing: many servers say `gzip` of an empty body.
-        Err(error) if arrived.load(Ordering::Relaxed) == 0 && !is_clients(&error) => Ok(None),
+        Err(error) if arrived.load(Ordering::Relaxed) == 0 && is_decoders(&error) => Ok(None),
         Err(error) => Err(broken(error)),
     }
 }
 
-/// Whether the client failed, and not the decoder.
-fn is_clients(error: &io::Error) -> bool {
-    error
-        .get_ref()
-        .is_some_and(|inner| inner.is::<hyper::Error>())
+/// Whether the decoder failed, and not what feeds it.
+fn is_decoders(error: &io::Error) -> bool {
+    let inner = error.get_ref();
+    error.kind() != io::ErrorKind::TimedOut
+        && !inner.is_some_and(|inner| inner.is::<hyper::Error>())
+}
+
+/// The error that says, through a decoder, why nothing more arrives.
+fn through(broken: Broken) -> io::Error {
+    match broken {
+        Broken::Client(error) => io::Error::other(error),
+        Broken::Late => io::Error::from(io::ErrorKind::TimedOut),
+        Broken::TooLarge => oversized(),
+        Broken::Coding(error) => error,
+    }
 }
 
 /// The error that says, through a decoder, that too much came in.
@@ -209,8 +252,10 @@ fn oversized() -> io::Error {
 }
 
 fn broken(error: io::Error) -> Broken {
-    if error.kind() == io::ErrorKind::FileTooLarge {
-        return Broken::TooLarge;
+    match error.kind() {
+        io::ErrorKind::FileTooLarge => return Broken::TooLarge,
+        io::ErrorKind::TimedOut => return Broken::Late,
+        _ => {}
     }
     match error.downcast::<hyper::Error>() {
         Ok(error) => Broken::Client(error),

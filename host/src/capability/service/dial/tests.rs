@@ -23,6 +23,7 @@ use crate::capability::service::testing::{Answers, Reply, Then, Upstream, chunke
 const CAPS: Caps = Caps {
     response_body: 1000,
     timeout: Duration::from_secs(20),
+    silence: IDLE_TIMEOUT,
 };
 
 fn verdict(grant: &Arc<HttpGrant>, method: &str, path: &str) -> Verdict {

@@ -34,6 +34,16 @@ impl SecretSource for CommandSource {
         Some(self.ttl)
     }
 
+    fn place(&self) -> String {
+        let Self {
+            program,
+            arguments,
+            folder,
+            ..
+        } = self;
+        format!("command {program:?} {arguments:?} in {folder:?}")
+    }
+
     fn read(&self) -> Reading<'_> {
         Box::pin(async move {
             let ran = tokio::time::timeout(self.timeout, self.run()).await;

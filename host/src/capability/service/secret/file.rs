@@ -69,6 +69,10 @@ impl SecretSource for FileSource {
         Some(LOOK_EVERY)
     }
 
+    fn place(&self) -> String {
+        format!("file {:?}", self.0.path)
+    }
+
     fn read(&self) -> Reading<'_> {
         let place = Arc::clone(&self.0);
         Box::pin(async move {

@@ -1,7 +1,8 @@
 //! Secrets: where they come from, how they are held, and how they are kept from going anywhere but
 //! where a grant sends them.
 //!
-//! `value` holds one, `store` all of a host by name, `source` and what lies beside it fetch them.
+//! `value` holds one, `store` those of a manifest by name, `history` all that they are and were;
+//! `source` and what lies beside it fetch them.
 //! `scrub` takes them out of what comes back, `leak` finds them in what goes out. Nothing here knows
 //! grants, requests or callers.
 
@@ -9,6 +10,7 @@ mod command;
 mod decode;
 mod file;
 mod forms;
+mod history;
 mod leak;
 mod redactions;
 mod scrub;
@@ -24,6 +26,7 @@ mod watch;
 pub use command::CommandSource;
 pub use file::FileSource;
 pub(crate) use forms::percent;
+pub use history::History;
 pub(crate) use leak::Leak;
 pub use redactions::{MOST_REDACTIONS, Redactions};
 pub use scrub::{LAG, Patterns, PatternsError, REDACTED, Scrubber};

@@ -1,12 +1,15 @@
-//! How often a credential was taken out of what one call brought back, and when that is too often.
+//! How often a credential was taken out of what one call brought back, and when that is too often; and
+//! the credentials that the call has sent, which are looked for until it ends.
 //!
 //! That a guess is the whole of a secret shows by its being taken out: nothing else of a guess shows. So
 //! a call has few guesses. It does not know what was searched.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
+
+use super::value::Secret;
 
 /// As many end a call: an upstream that repeats a credential once or twice is a nuisance, one that
 /// goes on is somebody's way to try guesses.
@@ -20,6 +23,7 @@ pub struct Redactions(Arc<Counted>);
 struct Counted {
     times: AtomicU32,
     over: Notify,
+    sent: Mutex<Vec<Secret>>,
 }
 
 impl Redactions {
@@ -34,6 +38,14 @@ impl Redactions {
         if times > 0 && before.saturating_add(times) >= MOST_REDACTIONS {
             // It is kept for who is not waiting yet.
             self.0.over.notify_one();
+        }
+    }
+
+    /// Keeps a credential that the call is about to send: whoever holds one has it sought.
+    pub fn keep(&self, secret: &Secret) {
+        let mut sent = self.0.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        if !sent.contains(secret) {
+            sent.push(secret.clone());
         }
     }
 

@@ -27,6 +27,7 @@ use super::forms::{Form, forms};
 use super::redactions::Redactions;
 use super::search::{MOST_FORMS, Search};
 use super::value::MAX_SECRET;
+use super::watch::Watch;
 
 /// What stands in the place of a credential.
 pub const REDACTED: &str = "[redacted]";
@@ -50,6 +51,8 @@ pub struct Patterns {
     search: Option<Arc<Search>>,
     /// Who counts what is taken out, if anybody.
     redactions: Option<Redactions>,
+    /// Where streams learn of credentials that come later.
+    watch: Option<Arc<Watch>>,
 }
 
 /// There are too many credentials to be searched for.
@@ -72,6 +75,7 @@ impl Patterns {
         Ok(Self {
             search: (!forms.is_empty()).then(|| Arc::new(Search::new(forms))),
             redactions: None,
+            watch: None,
         })
     }
 
@@ -81,6 +85,23 @@ impl Patterns {
         Self {
             redactions: Some(redactions.clone()),
             ..self
+        }
+    }
+
+    /// The same, for streams that take in what this one learns while they flow.
+    pub(super) fn followed_by(self, watch: &Arc<Watch>) -> Self {
+        Self {
+            watch: Some(Arc::clone(watch)),
+            ..self
+        }
+    }
+
+    /// Takes in what is sought by now. Once there was something, it never is nothing again: what a
+    /// stream holds back has to come out of it.
+    fn renew(&mut self) {
+        let now = self.watch.as_ref().and_then(|watch| watch.now().search);
+        if now.is_some() {
+            self.search = now;
         }
     }
 
@@ -342,9 +363,22 @@ impl fmt::Debug for Scrubber {
 }
 
 impl Scrubber {
-    /// Takes the next chunk and gives what may be handed on, which may be nothing.
+    /// The most that one holds, in bytes: up to twice the lag and the piece that comes, in a buffer that
+    /// doubles when it grows.
+    pub const ROOM: usize = 4 * LAG;
+
+    /// Whether it holds anything back by now; until then, everything passes through.
+    #[must_use]
+    pub fn holds_back(&mut self) -> bool {
+        self.patterns.renew();
+        !self.patterns.is_empty()
+    }
+
+    /// Takes the next chunk and gives what may be handed on, which may be nothing. A credential that
+    /// became known since the last one is sought from here on: nothing can have brought it before.
     #[must_use]
     pub fn push(&mut self, chunk: Bytes) -> Bytes {
+        self.patterns.renew();
         let Some(search) = self.patterns.search.clone() else {
             return chunk;
         };
@@ -370,6 +404,7 @@ impl Scrubber {
     /// Ends the stream and gives what was held back.
     #[must_use]
     pub fn finish(&mut self) -> Bytes {
+        self.patterns.renew();
         let Some(search) = self.patterns.search.clone() else {
             return Bytes::new();
         };

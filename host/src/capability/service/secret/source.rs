@@ -26,6 +26,10 @@ pub trait SecretSource: fmt::Debug + Send + Sync {
     /// Asks for the value. It may take its time but ends by itself, and it blocks no thread.
     fn read(&self) -> Reading<'_>;
 
+    /// What makes it the same source in another manifest, or under another name there: its values are
+    /// one history.
+    fn place(&self) -> String;
+
     /// Whether the operator accepts a value that is short enough to be guessed.
     fn accepts_short(&self) -> bool {
         false
@@ -43,6 +47,10 @@ impl SecretSource for ShortAccepted {
 
     fn read(&self) -> Reading<'_> {
         self.0.read()
+    }
+
+    fn place(&self) -> String {
+        self.0.place()
     }
 
     fn accepts_short(&self) -> bool {
@@ -112,6 +120,10 @@ impl SecretSource for EnvSource {
             .map(|value| Some(Zeroizing::new(value.into_vec())))
             .ok_or_else(|| SourceError::NotSet(self.variable.clone()));
         Box::pin(std::future::ready(value))
+    }
+
+    fn place(&self) -> String {
+        format!("variable {}", self.variable)
     }
 }
 

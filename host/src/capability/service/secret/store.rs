@@ -1,36 +1,25 @@
-//! The secrets of a host by name: asked for at the start, asked for again when they have aged, and
-//! the values before kept in mind so that they are still taken out of what calls in flight bring back.
+//! The secrets of a manifest by name: asked for at the start, and asked for again when they have aged.
+//! Every value is noted in the host's history before anybody can send it, so that it is taken out of
+//! what calls bring back, now and when it was replaced.
 //!
 //! It does not know what a value is used for. A value that cannot be had anew stays the old one.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
+use super::history::History;
 use super::source::{SecretSource, SourceError};
-use super::value::{LONG_ENOUGH, Secret};
-use super::watch::{Sought, Watch};
+use super::value::Secret;
 
 /// A source that failed, or whose value an upstream did not take, is not asked more often.
 const AGAIN: Duration = Duration::from_secs(10);
 
-/// How long a value that was replaced is still taken out: as long as the longest call may last.
-const REMEMBERED: Duration = Duration::from_secs(3600);
-
-/// How many replaced values of a secret are remembered.
-const MOST_REMEMBERED: usize = 16;
-
-/// A shorter secret is not looked for in what goes out: it stands in ordinary text, and that a request
-/// is refused would tell any tool that it guessed another one's.
-const LEAST_GUARDED: usize = LONG_ENOUGH;
-
 /// The secrets of a host, by their names in the manifest.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Secrets {
     slots: BTreeMap<Arc<str>, Arc<Slot>>,
-    changes: Arc<AtomicU64>,
-    pub(super) guarded: Watch,
+    history: Arc<History>,
 }
 
 /// A secret that could not be loaded.
@@ -45,19 +34,19 @@ pub struct Unloaded {
 #[derive(Debug)]
 struct Slot {
     name: Arc<str>,
+    /// Where its value comes from, by which the history knows it.
+    place: Arc<str>,
+    history: Arc<History>,
     /// None for a value that was given once and for all.
     source: Option<Box<dyn SecretSource>>,
     held: RwLock<Held>,
     /// Held by whoever asks the source.
     turn: Arc<tokio::sync::Mutex<()>>,
-    /// Grows with every change of any secret.
-    changes: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
 struct Held {
     value: Secret,
-    before: Vec<(Secret, Instant)>,
     /// When the source was asked last.
     asked: Instant,
     /// When it is worth asking again.
@@ -67,39 +56,42 @@ struct Held {
 }
 
 impl Secrets {
-    /// Asks every source for its value.
+    /// Asks every source for its value. What the host has loaded before, and calls in flight may still
+    /// send, is in the same history.
     ///
     /// # Errors
     /// All secrets that cannot be had.
     pub async fn load(
         sources: Vec<(Arc<str>, Box<dyn SecretSource>)>,
+        history: Arc<History>,
     ) -> Result<Self, Vec<Unloaded>> {
-        let changes = Arc::new(AtomicU64::new(1));
         let (mut slots, mut unloaded) = (BTreeMap::new(), Vec::new());
         for (name, source) in sources {
             match first(&*source).await {
                 Ok(value) => {
-                    let slot = Slot::new(&name, value, Some(source), &changes);
+                    let slot = Slot::new(&name, value, Some(source), &history);
                     slots.insert(name, Arc::new(slot));
                 }
                 Err(error) => unloaded.push(Unloaded { name, error }),
             }
         }
         if unloaded.is_empty() {
-            Ok(Self::of(slots, changes))
+            Ok(Self { slots, history })
         } else {
             Err(unloaded)
         }
     }
 
-    fn of(slots: BTreeMap<Arc<str>, Arc<Slot>>, changes: Arc<AtomicU64>) -> Self {
-        let sought = slots.keys().map(|name| Sought::plain(Arc::clone(name)));
-        let guarded = Watch::longer_than(LEAST_GUARDED, sought.collect());
-        Self {
-            slots,
-            changes,
-            guarded,
-        }
+    /// All that this host's secrets are and were, whatever they are called.
+    #[must_use]
+    pub const fn history(&self) -> &Arc<History> {
+        &self.history
+    }
+
+    /// Where the secret of this name comes from, by which the history knows its values.
+    #[must_use]
+    pub fn place(&self, name: &str) -> Option<Arc<str>> {
+        self.slots.get(name).map(|slot| Arc::clone(&slot.place))
     }
 
     /// The value of this name, asked for anew where it has aged. A source that fails leaves the old
@@ -114,21 +106,6 @@ impl Secrets {
             }
         }
         Some(slot.held().value.clone())
-    }
-
-    /// Keeps in mind what the secrets of these names were before, as if they had been exchanged: their
-    /// old values are still taken out of what comes back.
-    pub fn remember(&self, former: &Self) {
-        let now = Instant::now();
-        for (name, slot) in &self.slots {
-            let known = former.known(name);
-            let mut held = slot.change();
-            let value = held.value.clone();
-            let before = known.into_iter().filter(|known| *known != value);
-            held.before.extend(before.map(|known| (known, now)));
-            held.before.truncate(MOST_REMEMBERED);
-        }
-        self.changes.fetch_add(1, Ordering::Release);
     }
 
     /// Says that an upstream did not take the value of this name: it is asked for anew when it is
@@ -146,39 +123,18 @@ impl Secrets {
             slot.change().asked -= AGAIN;
         }
     }
-
-    /// The value of this name and those before it.
-    pub(super) fn known(&self, name: &str) -> Vec<Secret> {
-        let Some(slot) = self.slots.get(name) else {
-            return Vec::new();
-        };
-        let held = slot.held();
-        let before = held.before.iter().map(|(secret, _)| secret.clone());
-        std::iter::once(held.value.clone()).chain(before).collect()
-    }
-
-    /// Grows whenever a value changes.
-    pub(super) fn changes(&self) -> u64 {
-        self.changes.load(Ordering::Acquire)
-    }
-}
-
-impl Default for Secrets {
-    fn default() -> Self {
-        Self::of(BTreeMap::new(), Arc::new(AtomicU64::new(1)))
-    }
 }
 
 /// Values that are given once and for all.
 impl FromIterator<(Arc<str>, Secret)> for Secrets {
     fn from_iter<I: IntoIterator<Item = (Arc<str>, Secret)>>(pairs: I) -> Self {
-        let changes = Arc::new(AtomicU64::new(1));
+        let history = Arc::default();
         let slot = |(name, value)| {
-            let slot = Slot::new(&name, value, None, &changes);
+            let slot = Slot::new(&name, value, None, &history);
             (name, Arc::new(slot))
         };
         let slots = pairs.into_iter().map(slot).collect();
-        Self::of(slots, Arc::clone(&changes))
+        Self { slots, history }
     }
 }
 
@@ -192,22 +148,24 @@ impl Slot {
         name: &Arc<str>,
         value: Secret,
         source: Option<Box<dyn SecretSource>>,
-        changes: &Arc<AtomicU64>,
+        history: &Arc<History>,
     ) -> Self {
         let asked = Instant::now();
+        let place = source.as_ref().map(|source| source.place());
+        let place: Arc<str> = place.unwrap_or_else(|| format!("value {name}")).into();
         let holds = source.as_ref().and_then(|source| source.holds());
         Self {
             name: Arc::clone(name),
             source,
             held: RwLock::new(Held {
-                value,
-                before: Vec::new(),
+                value: history.note(&place, value),
                 asked,
                 due: holds.map(|holds| asked + holds),
                 failing: false,
             }),
             turn: Arc::default(),
-            changes: Arc::clone(changes),
+            place,
+            history: Arc::clone(history),
         }
     }
 
@@ -275,22 +233,21 @@ impl Slot {
         held.asked = now;
         held.due = wait.map(|wait| now + wait);
         held.failing = failing;
-        let before = held.before.len();
-        held.before
-            .retain(|(_, since)| now.duration_since(*since) < REMEMBERED);
-        let forgot = held.before.len() < before;
         let new = value.filter(|value| *value != held.value);
         let changed = new.is_some();
         if let Some(new) = new {
+            // While the lock is held: whoever can read the new value finds it in the history.
+            let new = self.history.note(&self.place, new);
             let old = std::mem::replace(&mut held.value, new);
-            held.before.insert(0, (old, now));
-            held.before.truncate(MOST_REMEMBERED);
-        }
-        if changed || forgot {
-            // While the lock is held: whoever can read the new value sees that it is new.
-            self.changes.fetch_add(1, Ordering::Release);
+            self.history.replaced(&self.place, &old);
         }
         changed
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.history.replaced(&self.place, &self.held().value);
     }
 }
 

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::{Reading, SecretSource, Secrets, SourceError};
+use super::{History, Reading, SecretSource, Secrets, SourceError};
 
 /// Gives what a test put in, and fails where that is nothing.
 #[derive(Debug, Clone)]
 pub(crate) struct Scripted {
-    says: Arc<Mutex<Option<&'static str>>>,
+    says: Arc<Mutex<Option<String>>>,
     asked: Arc<AtomicU64>,
     holds: Duration,
 }
@@ -20,7 +20,7 @@ impl Scripted {
     /// It says `the-former-value`, which holds so long.
     pub(crate) fn new(holds: Duration) -> Self {
         Self {
-            says: Arc::new(Mutex::new(Some("the-former-value"))),
+            says: Arc::new(Mutex::new(Some("the-former-value".to_owned()))),
             asked: Arc::default(),
             holds,
         }
@@ -32,14 +32,20 @@ impl Scripted {
     }
 
     /// What it says from here on; nothing is a failure.
-    pub(crate) fn say(&self, value: Option<&'static str>) {
-        *self.says.lock().unwrap() = value;
+    pub(crate) fn say(&self, value: Option<&str>) {
+        *self.says.lock().unwrap() = value.map(str::to_owned);
     }
 
     /// The secret `key`, which comes from here.
     pub(crate) async fn secrets(&self) -> Secrets {
+        self.named("key", Arc::default()).await
+    }
+
+    /// The same by another name, in a manifest that is loaded after others.
+    pub(crate) async fn named(&self, name: &str, history: Arc<History>) -> Secrets {
         let source: Box<dyn SecretSource> = Box::new(self.clone());
-        Secrets::load(vec![("key".into(), source)]).await.unwrap()
+        let sources = vec![(name.into(), source)];
+        Secrets::load(sources, history).await.unwrap()
     }
 }
 
@@ -48,10 +54,14 @@ impl SecretSource for Scripted {
         Some(self.holds)
     }
 
+    fn place(&self) -> String {
+        format!("script {:p}", Arc::as_ptr(&self.says))
+    }
+
     fn read(&self) -> Reading<'_> {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        let value = self.says.lock().unwrap();
-        let value = value.map(|value| Some(value.as_bytes().to_vec().into()));
+        let value = self.says.lock().unwrap().clone();
+        let value = value.map(|value| Some(value.into_bytes().into()));
         let value = value.ok_or_else(|| SourceError::NotSet("SCRIPT".to_owned()));
         Box::pin(std::future::ready(value))
     }

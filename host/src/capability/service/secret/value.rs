@@ -87,6 +87,11 @@ impl Secret {
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
+
+    /// How many hold it: this one, and its clones.
+    pub(super) fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
 }
 
 impl fmt::Debug for Secret {

@@ -1,113 +1,173 @@
-//! The patterns of some secrets, made anew when one of them changes.
+//! What is sought for one function, and its patterns, made anew when a value or a use changes.
 //!
-//! It does not know why a secret changed, nor what is searched.
+//! It does not know why something changed, nor what is searched.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
 
 use zeroize::Zeroizing;
 
+use super::history::{History, REMEMBERED};
 use super::scrub::{Patterns, PatternsError};
-use super::store::Secrets;
-use crate::capability::service::dial::basic;
 
-/// What is looked for: a secret, and the form in which it is sent.
-#[derive(Debug, Clone)]
+/// What is looked for: the secret of a place, and the form in which it is sent.
+#[derive(Debug, PartialEq, Eq)]
 pub struct Sought {
-    name: Arc<str>,
+    place: Arc<str>,
     user: Option<String>,
 }
 
-/// The patterns of some secrets.
+/// The secrets that a function's grants use, of all setups in which there are calls of it.
+#[derive(Debug, Default)]
+pub(super) struct Seeking {
+    uses: Mutex<Vec<Use>>,
+    /// With the number of changes that they know of.
+    made: RwLock<(Option<u64>, Patterns)>,
+}
+
+#[derive(Debug)]
+struct Use {
+    sought: Arc<Sought>,
+    /// When the last grants that do so began or ended.
+    since: Instant,
+}
+
+/// What is sought for the calls of a function, as long as this is held.
 #[derive(Debug)]
 pub struct Watch {
-    sought: Vec<Sought>,
-    least: usize,
-    /// With the number of changes that they know of.
-    made: RwLock<(u64, Patterns)>,
+    history: Arc<History>,
+    seeking: Arc<Seeking>,
+    own: Vec<Arc<Sought>>,
 }
 
 impl Sought {
-    /// The secret of this name.
+    /// The secret that comes from this place.
     #[must_use]
-    pub const fn plain(name: Arc<str>) -> Self {
-        Self { name, user: None }
+    pub const fn plain(place: Arc<str>) -> Self {
+        Self { place, user: None }
     }
 
-    /// The secret of this name, and what is sent of it for this user in basic authentication:
-    /// `user:secret` in base64, which is sought as a whole, too.
+    /// The secret that comes from this place, and what is sent of it for this user in basic
+    /// authentication: `user:secret` in base64, which is sought as a whole, too.
     #[must_use]
-    pub const fn basic(name: Arc<str>, user: String) -> Self {
+    pub const fn basic(place: Arc<str>, user: String) -> Self {
         Self {
-            name,
+            place,
             user: Some(user),
         }
     }
 
-    fn values(&self, secrets: &Secrets, least: usize) -> Vec<Zeroizing<Vec<u8>>> {
-        let known = secrets.known(&self.name).into_iter();
-        let known = known.filter(|secret| secret.expose().len() >= least);
-        known
-            .flat_map(|secret| {
-                let pair = self.user.as_ref().map(|user| basic(user, &secret));
-                pair.into_iter()
-                    .chain([Zeroizing::new(secret.expose().to_vec())])
-            })
-            .collect()
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
+    pub(super) fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+}
+
+impl Use {
+    fn counts(&self) -> bool {
+        Arc::strong_count(&self.sought) > 1 || self.since.elapsed() < REMEMBERED
+    }
+}
+
+impl Seeking {
+    /// Notes that these are used from now on, and gives what the user has to hold.
+    pub(super) fn uses(&self, sought: Vec<Sought>) -> Vec<Arc<Sought>> {
+        let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+        uses.retain(Use::counts);
+        let since = Instant::now();
+        let each = sought.into_iter().map(|sought| {
+            if let Some(known) = uses.iter_mut().find(|known| *known.sought == sought) {
+                known.since = since;
+                return Arc::clone(&known.sought);
+            }
+            let sought = Arc::new(sought);
+            uses.push(Use {
+                sought: Arc::clone(&sought),
+                since,
+            });
+            sought
+        });
+        each.collect()
+    }
+
+    /// Notes that whoever held these ends.
+    fn ends(&self, own: &[Arc<Sought>]) {
+        let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+        let ends = |known: &&mut Use| own.iter().any(|own| Arc::ptr_eq(own, &known.sought));
+        for known in uses.iter_mut().filter(ends) {
+            known.since = Instant::now();
+        }
+    }
+
+    /// Whether anything is still to be sought.
+    pub(super) fn is_of_use(&self) -> bool {
+        let uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+        uses.iter().any(Use::counts)
+    }
+
+    /// All that is used, or was a while ago.
+    pub(super) fn sought(&self) -> Vec<Arc<Sought>> {
+        let uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+        let each = uses.iter().filter(|known| known.counts());
+        each.map(|known| Arc::clone(&known.sought)).collect()
+    }
+
+    /// The patterns that were made last, and as of how many changes.
+    pub(super) fn made(&self) -> (Option<u64>, Patterns) {
+        let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
+        made.clone()
+    }
+
+    /// Makes the patterns of these, as of so many changes.
+    pub(super) fn make(
+        &self,
+        changes: u64,
+        texts: &[Zeroizing<Vec<u8>>],
+    ) -> Result<Patterns, PatternsError> {
+        let patterns = Patterns::new(texts.iter().map(|text| text.as_slice()))?;
+        let mut made = self.made.write().unwrap_or_else(PoisonError::into_inner);
+        if made.0 < Some(changes) {
+            *made = (Some(changes), patterns.clone());
+        }
+        Ok(patterns)
     }
 }
 
 impl Watch {
-    /// The patterns of these secrets.
-    #[must_use]
-    pub fn new(sought: Vec<Sought>) -> Self {
-        Self::longer_than(0, sought)
-    }
-
-    /// The patterns of those of these secrets that have at least so many bytes.
-    pub(super) fn longer_than(least: usize, sought: Vec<Sought>) -> Self {
+    pub(super) const fn new(
+        history: Arc<History>,
+        seeking: Arc<Seeking>,
+        own: Vec<Arc<Sought>>,
+    ) -> Self {
         Self {
-            sought,
-            least,
-            made: RwLock::default(),
+            history,
+            seeking,
+            own,
         }
     }
 
-    /// Makes them, so that a failure shows at once.
-    ///
-    /// # Errors
-    /// The secrets are too large to be searched for.
-    pub fn prepare(&self, secrets: &Secrets) -> Result<Patterns, PatternsError> {
-        // Before the values: they may be newer than this says, never older.
-        let changes = secrets.changes();
-        let values = self.sought.iter();
-        let values: Vec<_> = values
-            .flat_map(|sought| sought.values(secrets, self.least))
-            .collect();
-        let patterns = Patterns::new(values.iter().map(|value| value.as_slice()))?;
-        let mut made = self.made.write().unwrap_or_else(PoisonError::into_inner);
-        if made.0 < changes {
-            *made = (changes, patterns.clone());
-        }
-        Ok(patterns)
+    pub(super) fn seeking(&self) -> &Seeking {
+        &self.seeking
     }
 
-    /// The patterns as the secrets are now. Without secrets to look for they are empty for ever.
+    /// The patterns as values and uses are now. A stream that is begun with them takes in what changes
+    /// while it flows.
     #[must_use]
-    pub fn patterns(&self, secrets: &Secrets) -> Patterns {
-        if self.sought.is_empty() {
-            return Patterns::default();
-        }
-        let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
-        let known = made.1.clone();
-        if made.0 == secrets.changes() {
-            return known;
-        }
-        drop(made);
-        self.prepare(secrets).unwrap_or_else(|error| {
-            // The machine for the values of one size was built at the start, and a value has a bound:
-            // this takes more secrets than a manifest holds.
-            tracing::error!(%error, "the new value of a secret cannot be searched for");
-            known
-        })
+    pub fn patterns(self: &Arc<Self>) -> Patterns {
+        self.now().followed_by(self)
+    }
+
+    /// The patterns as values and uses are now.
+    pub(super) fn now(&self) -> Patterns {
+        self.history.patterns(&self.seeking)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.seeking.ends(&self.own);
     }
 }

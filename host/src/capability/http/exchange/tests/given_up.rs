@@ -36,7 +36,13 @@ impl Recorded {
 
 fn context(grant: &Arc<HttpGrant>, pen: Pen) -> HttpContext {
     let grants = vec![Arc::clone(grant)];
-    let outlet = Outlet::new(grants, Arc::new(secrets(&[])), Arc::new(Dialer::new())).unwrap();
+    let outlet = Outlet::new(
+        "shop.ask",
+        grants,
+        Arc::new(secrets(&[])),
+        Arc::new(Dialer::new()),
+    )
+    .unwrap();
     HttpContext::new(
         Arc::new(outlet),
         Limits::DEFAULT,

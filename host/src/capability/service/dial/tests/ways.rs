@@ -327,3 +327,38 @@ async fn n12_a_proxy_is_not_a_metadata_service() {
     let denied = Err(DialErrorKind::Denied(Class::Metadata));
     assert_eq!(dial(&dialer, &grant).await, denied);
 }
+
+/// A resumed session shows no certificate, so that nobody would look at its end.
+#[tokio::test]
+async fn n97_each_connection_looks_at_the_certificate_anew() {
+    let authority = Authority::new();
+    let tls = authority.acceptor("shop.test", false);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = tokio::spawn(async move {
+        let mut kinds = Vec::new();
+        for _ in 0..3 {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = tls.accept(stream).await.unwrap();
+            kinds.push(stream.get_ref().1.handshake_kind().unwrap());
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.unwrap());
+            }
+            let answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+            let _ = stream.shutdown().await;
+        }
+        kinds
+    });
+    let (dialer, _) = dialer(&ca(), trusting(&authority));
+    let grant = shop(port, ca());
+    for _ in 0..3 {
+        assert_eq!(dial(&dialer, &grant).await, Ok(StatusCode::OK));
+    }
+    let kinds = server.await.unwrap();
+    assert!(
+        !kinds.contains(&rustls::HandshakeKind::Resumed),
+        "{kinds:?}"
+    );
+}

@@ -4,6 +4,7 @@
 
 use super::*;
 use crate::capability::service::secret::testing::Scripted;
+use crate::capability::service::secret::{Sought, Watch};
 
 async fn value(secrets: &Secrets) -> String {
     let secret = secrets.current("key").await.unwrap();
@@ -19,8 +20,10 @@ fn age(secrets: &Secrets) {
     }
 }
 
-fn watch() -> Watch {
-    Watch::new(vec![Sought::plain("key".into())])
+/// What is sought for a function whose grants use the secret `key` of this manifest.
+fn watch(secrets: &Secrets) -> Arc<Watch> {
+    let sought = Sought::plain(secrets.place("key").unwrap());
+    secrets.history().watch("shop.ask", vec![sought]).unwrap()
 }
 
 #[tokio::test]
@@ -71,8 +74,8 @@ async fn a_source_that_fails_leaves_the_old_value() {
 async fn the_value_before_is_still_taken_out() {
     let source = Scripted::new(Duration::from_secs(600));
     let secrets = source.secrets().await;
-    let watch = watch();
-    let scrub = |text: &str| watch.patterns(&secrets).scrub_text(text).into_owned();
+    let watch = watch(&secrets);
+    let scrub = |text: &str| watch.patterns().scrub_text(text).into_owned();
     let both = "<the-former-value> <the-second-value>";
     assert_eq!(scrub(both), "<[redacted]> <the-second-value>");
     source.say(Some("the-second-value"));
@@ -80,12 +83,7 @@ async fn the_value_before_is_still_taken_out() {
     assert_eq!(value(&secrets).await, "the-second-value");
     assert_eq!(scrub(both), "<[redacted]> <[redacted]>");
     // After the longest call there can be, nobody can have it any more.
-    {
-        let mut held = secrets.slots["key"].change();
-        held.before[0].1 -= REMEMBERED;
-    }
-    age(&secrets);
-    value(&secrets).await;
+    secrets.history().age();
     assert_eq!(scrub(both), "<the-former-value> <[redacted]>");
 }
 
@@ -111,7 +109,7 @@ async fn a_value_that_an_upstream_refuses_is_asked_for_anew_but_not_again_and_ag
 }
 
 #[tokio::test]
-async fn the_values_that_are_remembered_are_bounded() {
+async fn a_value_that_comes_again_is_remembered_once() {
     let source = Scripted::new(Duration::from_secs(600));
     let secrets = source.secrets().await;
     for round in 0..100 {
@@ -123,7 +121,8 @@ async fn the_values_that_are_remembered_are_bounded() {
         age(&secrets);
         value(&secrets).await;
     }
-    assert_eq!(secrets.known("key").len(), 1 + MOST_REMEMBERED);
+    let place = secrets.place("key").unwrap();
+    assert_eq!(secrets.history().count(&place), 3, "and the first one");
 }
 
 #[tokio::test]
@@ -138,7 +137,7 @@ async fn all_that_cannot_be_loaded_are_named() {
         ("b".into(), source(Some("good-enough-for-it"))),
         ("c".into(), source(Some(""))),
     ];
-    let unloaded = Secrets::load(sources).await.unwrap_err();
+    let unloaded = Secrets::load(sources, Arc::default()).await.unwrap_err();
     let said: Vec<String> = unloaded
         .iter()
         .map(|one| format!("{}: {}", one.name, one.error))
@@ -157,10 +156,7 @@ fn secrets_show_nothing() {
     let secret = Secret::new(b"hunter2-hunter2-x".to_vec()).unwrap();
     let secrets: Secrets = [("name".into(), secret)].into_iter().collect();
     assert_eq!(
-        secrets
-            .guarded
-            .patterns(&secrets)
-            .scrub_text("hunter2-hunter2-x"),
+        secrets.history().guarded().scrub_text("hunter2-hunter2-x"),
         "[redacted]"
     );
     assert!(!format!("{secrets:?}").contains("hunter2"));
@@ -180,22 +176,4 @@ async fn many_calls_at_once_ask_once() {
         assert_eq!(call.await.unwrap(), "the-second-value");
     }
     assert_eq!(source.asked(), 2);
-}
-
-#[tokio::test]
-async fn what_was_loaded_before_a_reload_is_still_taken_out() {
-    let source = Scripted::new(Duration::from_secs(600));
-    let former = source.secrets().await;
-    source.say(Some("the-second-value"));
-    let secrets = source.secrets().await;
-    let watch = watch();
-    watch.prepare(&secrets).unwrap();
-    secrets.remember(&former);
-    let said = "the-former-value, the-second-value".to_owned();
-    let scrubbed = watch.patterns(&secrets).scrub(said);
-    assert!(!scrubbed.contains("value"), "{scrubbed}");
-    // The same value twice is no other one.
-    let again = source.secrets().await;
-    again.remember(&secrets);
-    assert_eq!(again.known("key").len(), 2);
 }
