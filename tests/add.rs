@@ -367,7 +367,7 @@ fn a_component_that_does_not_compile_changes_nothing() {
 
 /// Whatever `add` refuses its dry run refuses, with the same words, and neither leaves anything.
 #[test]
-fn x52_a_dry_run_refuses_what_add_refuses() {
+fn x46_a_dry_run_refuses_what_add_refuses() {
     let parsed = |text: &str| wat::parse_str(text).expect("a text");
     let command = parsed(PROGRAM);
     let damaged = command
@@ -410,7 +410,7 @@ fn x52_a_dry_run_refuses_what_add_refuses() {
 }
 
 #[test]
-fn x52_a_dry_run_says_what_stands_in_the_way_of_a_write() {
+fn x46_a_dry_run_says_what_stands_in_the_way_of_a_write() {
     let site = site(&guest("hello.wasm"), Some(ASKS));
     let program = here(site);
     program
@@ -434,7 +434,7 @@ fn x52_a_dry_run_says_what_stands_in_the_way_of_a_write() {
 }
 
 #[test]
-fn x52_no_separator_of_lines_gets_into_a_manifest() {
+fn x46_no_separator_of_lines_gets_into_a_manifest() {
     for separator in ['\u{2028}', '\u{2029}', '\u{85}', '\u{b}', '\u{c}'] {
         let asks = format!("# It{separator}[tool.other]\n[tool.hello]\ncomponent = \"x\"\n");
         let program = here(site(&guest("hello.wasm"), Some(&asks)));
@@ -449,7 +449,7 @@ fn x52_no_separator_of_lines_gets_into_a_manifest() {
 }
 
 #[test]
-fn x66_several_that_are_added_at_once_are_each_there_whole_or_can_be_added_again() {
+fn x56_several_that_are_added_at_once_are_each_there_whole_or_can_be_added_again() {
     let program = here(site(&guest("hello.wasm"), None));
     let names = ["one", "two", "three", "four"];
     let all = std::thread::scope(|scope| {
@@ -481,7 +481,7 @@ fn x66_several_that_are_added_at_once_are_each_there_whole_or_can_be_added_again
 }
 
 #[test]
-fn x68_a_tool_does_not_inherit_what_another_of_its_name_kept_unless_it_is_said() {
+fn x58_a_tool_does_not_inherit_what_another_of_its_name_kept_unless_it_is_said() {
     let program = here(site(&guest("everything.wasm"), None));
     let cli = |arguments: &[&str]| {
         program.run(&[&["--manifest", "here/toolhost.toml"], arguments].concat())

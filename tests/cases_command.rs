@@ -509,7 +509,7 @@ body = { file = "NAME" }
 "#;
 
 #[test]
-fn x64_files_of_cases_lead_nowhere_out_of_their_folder() {
+fn x54_files_of_cases_lead_nowhere_out_of_their_folder() {
     let site = Site::new();
     site.write("outside", "OUTSIDE");
     site.write("cases/inner/file", "inside");
@@ -552,7 +552,7 @@ fn x64_files_of_cases_lead_nowhere_out_of_their_folder() {
 }
 
 #[test]
-fn x65_what_is_held_of_files_of_cases_is_bounded_in_sum() {
+fn x55_what_is_held_of_files_of_cases_is_bounded_in_sum() {
     let site = Site::new();
     site.write("cases/big", "");
     let big = std::fs::File::create(site.path("cases/big")).expect("a file");

@@ -602,7 +602,7 @@ fn two_directories(other: &str) -> String {
 }
 
 #[test]
-fn x51_a_link_does_not_make_what_is_read_writable() {
+fn x45_a_link_does_not_make_what_is_read_writable() {
     for (other, to) in [("alias", "one"), ("alias", "one/deep"), ("alias/one", ".")] {
         let site = Site::new();
         std::fs::create_dir_all(site.path("one/deep")).expect("folders");
@@ -619,7 +619,7 @@ fn x51_a_link_does_not_make_what_is_read_writable() {
 
 /// In a mount namespace of its own; who may not make one cannot mount anything.
 #[test]
-fn x51_neither_does_a_mount() {
+fn x45_neither_does_a_mount() {
     for (from, to) in [("one", "two"), ("one/deep", "two"), ("two", "one/deep")] {
         let site = Site::new();
         for folder in ["one/deep", "two"] {

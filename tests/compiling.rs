@@ -218,7 +218,7 @@ fn what_is_not_the_components_fault_is_not_held_against_it() {
 const NO_THREAD: &str = "The global thread pool has not been initialized.";
 
 #[test]
-fn g74_a_machine_without_threads_to_spare_is_not_the_components_fault() {
+fn g69_a_machine_without_threads_to_spare_is_not_the_components_fault() {
     let shop = Workshop::new();
     shop.site.write("good.wasm", sound());
     let program = env!("CARGO_BIN_EXE_toolhost");

@@ -129,7 +129,7 @@ async fn g52_g21_fifty_hostile_calls_run_and_more_wait_and_an_honest_caller_noti
 /// Processor time is shared by callers, not by calls: what loops beside an honest call get together
 /// is no more than a few times what it gets, however many they are.
 #[tokio::test]
-async fn g73_many_loops_of_one_caller_get_little_more_than_one_call_of_another() {
+async fn g68_many_loops_of_one_caller_get_little_more_than_one_call_of_another() {
     const HONEST: u64 = 1_000_000_000;
     let text = format!(
         r#"

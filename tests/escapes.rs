@@ -35,7 +35,7 @@ fn harmless(what: &str, ended: &Ended) {
 }
 
 #[test]
-fn x50_no_command_prints_what_a_terminal_acts_on() {
+fn x44_no_command_prints_what_a_terminal_acts_on() {
     let program = Program::new(MANIFEST);
     let complaint = json!({ "message": EVIL }).to_string();
     let tell = |way: &str| json!({ "way": way, "text": EVIL }).to_string();
@@ -91,7 +91,7 @@ fn x50_no_command_prints_what_a_terminal_acts_on() {
 }
 
 #[test]
-fn x50_neither_does_what_is_said_of_files_and_records() {
+fn x44_neither_does_what_is_said_of_files_and_records() {
     let program = Program::new(MANIFEST);
     let name = format!("{EVIL}.wasm");
     let text = "(module (import \"env\" \"NAME\" (func)))";

@@ -357,7 +357,7 @@ fn boom(component: Vec<u8>, limits: &str) -> House {
 /// What a type takes of the host's memory is bounded before a value of it is made: by its type, not
 /// by its bytes in the guest. The same bytes as numbers are few.
 #[tokio::test(flavor = "multi_thread")]
-async fn g70_a_result_that_the_host_could_not_hold_is_not_made() {
+async fn g65_a_result_that_the_host_could_not_hold_is_not_made() {
     let flags = boom(list_of(&named("flags", 32), "$named", 4, 60_000, 255), "");
     let (code, say) = fault(flags.call("b_boom", json!({})).await);
     assert_eq!(code, Code::Trapped);
@@ -374,7 +374,7 @@ async fn g70_a_result_that_the_host_could_not_hold_is_not_made() {
 /// What the host does to make JSON of a result, or values of arguments, is the call's work: it ends
 /// with the call's fuel, and costs the same each time.
 #[tokio::test(flavor = "multi_thread")]
-async fn g72_values_are_made_with_the_calls_fuel() {
+async fn g67_values_are_made_with_the_calls_fuel() {
     let cases = named("enum", 100);
     let house = boom(list_of(&cases, "$named", 1, 20_000, 3), "");
     let (first, bill) = house.billed("b_boom", json!({})).await;

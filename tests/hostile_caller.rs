@@ -9,7 +9,7 @@ use crate::harness::{checkout, guest, v03_guest};
 const SECONDS: &str = "20";
 
 #[test]
-fn x55_an_honest_caller_is_served_beside_a_hostile_one() {
+fn x49_an_honest_caller_is_served_beside_a_hostile_one() {
     let guests = guest("everything.wasm");
     // Both generations are built into one folder.
     let _ = v03_guest("wasi3.wasm");

@@ -74,7 +74,7 @@ fn code(answer: &Value) -> Option<&str> {
 }
 
 #[tokio::test]
-async fn x16_x42_what_cannot_be_recorded_does_not_run_until_there_is_room_again() {
+async fn x16_x39_what_cannot_be_recorded_does_not_run_until_there_is_room_again() {
     let program = Program::new(TOOLS);
     let ledger = program.site.path(".toolhost/ledger");
     let socket = program.site.path("a/agent.sock");
@@ -146,7 +146,7 @@ async fn x16_x42_what_cannot_be_recorded_does_not_run_until_there_is_room_again(
 
 /// Calls of functions that do not exist, as fast as a caller can: the record stays small and exact.
 #[tokio::test]
-async fn x40_a_flood_of_refused_calls_does_not_fill_the_disk() {
+async fn x37_a_flood_of_refused_calls_does_not_fill_the_disk() {
     const FLOOD: u64 = 5_000;
     let program = Program::new(TOOLS);
     let folder = program.site.path(".toolhost/ledger");

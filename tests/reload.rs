@@ -761,7 +761,7 @@ impl Exchanged {
 }
 
 #[tokio::test]
-async fn x60_a_directory_exchanged_after_a_load_leads_to_nothing_that_a_load_would_refuse() {
+async fn x50_a_directory_exchanged_after_a_load_leads_to_nothing_that_a_load_would_refuse() {
     let here = Exchanged::new().await;
     let site = &here.scene.program.site;
     assert_eq!(here.read("letter").await["isError"], false);
@@ -797,7 +797,7 @@ async fn x60_a_directory_exchanged_after_a_load_leads_to_nothing_that_a_load_wou
 }
 
 #[tokio::test]
-async fn x61_a_pipe_or_a_huge_file_in_the_place_of_the_operators_holds_no_reload_up() {
+async fn x51_a_pipe_or_a_huge_file_in_the_place_of_the_operators_holds_no_reload_up() {
     let good = format!("{DOORS}{}{HELLO}", caller("ada", "\"*\""));
     let mut scene = Scene::new(&good).await;
     for name in ["toolhost.toml", "toolhost.lock"] {
@@ -831,7 +831,7 @@ async fn x61_a_pipe_or_a_huge_file_in_the_place_of_the_operators_holds_no_reload
 }
 
 #[tokio::test]
-async fn x62_a_manifest_that_came_broken_by_another_way_is_noticed_when_it_is_repaired() {
+async fn x52_a_manifest_that_came_broken_by_another_way_is_noticed_when_it_is_repaired() {
     let good = format!("{DOORS}{}{HELLO}", caller("ada", "\"*\""));
     let program = Program::at(Site::new(), &good);
     let mut scene = Scene::serving(program, &["serve", "--watch"]).await;

@@ -193,7 +193,7 @@ fn what_reaches_the_world_is_named_in_one_place() {
 /// Foreign text reaches a person through the printer, which escapes it, or the log, whose lines pass
 /// through the printer's hands.
 #[test]
-fn x50_only_the_printer_prints() {
+fn x44_only_the_printer_prints() {
     let macros = ["print!(", "println!(", "eprint!(", "eprintln!(", "dbg!("];
     let streams = ["stdout()", "stderr()", "io::stdout", "io::stderr"];
     let mut wrong = Vec::new();

@@ -275,7 +275,7 @@ async fn n60_n71_a_compressed_echo_is_scrubbed_before_the_guest_reads_it() {
 /// What an attacker can watch through the real thing: in how many pieces an answer comes, and how long
 /// they are. Its upstream sends guesses one by one, right up to their last byte, and others.
 #[tokio::test]
-async fn n90_a_guest_sees_no_piece_by_which_a_guess_is_nearly_right() {
+async fn n84_a_guest_sees_no_piece_by_which_a_guess_is_nearly_right() {
     fn frames(known: &str) -> Vec<String> {
         let letters = ('a'..='z').chain('0'..='9').chain(['/', '"', '+', '&']);
         letters.map(|c| format!("|{c}|{known}{c}")).collect()
@@ -314,7 +314,7 @@ async fn n90_a_guest_sees_no_piece_by_which_a_guess_is_nearly_right() {
 
 /// That a guess is the whole of a secret shows; so a call has few of them.
 #[tokio::test]
-async fn n93_three_redactions_end_a_call() {
+async fn n87_three_redactions_end_a_call() {
     let up = Upstream::start(|seen: &Seen| {
         let times = seen.uri.path().trim_start_matches('/').parse::<usize>();
         let body = vec![SECRET; times.expect("a number")].join(" and ");

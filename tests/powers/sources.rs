@@ -72,7 +72,7 @@ async fn a_secret_that_cannot_be_had_is_named_at_the_start() {
 
 /// A value that tries can find out is taken where the operator says so, and not otherwise.
 #[tokio::test]
-async fn n91_a_short_secret_is_taken_only_where_it_is_accepted() {
+async fn n85_a_short_secret_is_taken_only_where_it_is_accepted() {
     use std::os::unix::fs::PermissionsExt as _;
     let up = Upstream::echo().await;
     let arguments = json!({ "url": up.url("/a") }).to_string();

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn x61_only_what_is_a_file_and_fits_is_read_and_nobody_waits() {
+    fn x51_only_what_is_a_file_and_fits_is_read_and_nobody_waits() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         std::fs::write(at("file"), "12345678").unwrap();

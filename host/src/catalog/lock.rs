@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn x54_what_the_lock_does_not_know_or_has_twice_is_refused_with_its_line() {
+    fn x48_what_the_lock_does_not_know_or_has_twice_is_refused_with_its_line() {
         let text = lock(tool(1, "says")).text().unwrap_or_default();
         assert!(Lock::parse(&text).is_ok());
         let body = text.split_once("[[tool]]").map_or("", |(_, body)| body);

@@ -208,7 +208,7 @@ fn what_a_tool_is_granted_is_apart_from_it_also_through_links() {
 }
 
 #[test]
-fn x51_one_tree_is_not_granted_to_be_read_and_to_be_written() {
+fn x45_one_tree_is_not_granted_to_be_read_and_to_be_written() {
     let yard = Yard::new();
     symlink("own", yard.at("alias")).unwrap();
     symlink("alias/dir", yard.at("deep")).unwrap();
@@ -246,7 +246,7 @@ fn x51_one_tree_is_not_granted_to_be_read_and_to_be_written() {
 }
 
 #[test]
-fn x60_a_directory_is_judged_as_it_was_opened_and_no_link_of_others_leads_to_it() {
+fn x50_a_directory_is_judged_as_it_was_opened_and_no_link_of_others_leads_to_it() {
     let yard = Yard::new();
     let given = |name: &str| Given {
         what: format!("`{name}` of the tool `t`"),

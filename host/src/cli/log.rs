@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn x53_a_kind_of_line_has_a_rate_and_what_is_left_out_is_counted() {
+    fn x47_a_kind_of_line_has_a_rate_and_what_is_left_out_is_counted() {
         let log = Log::default();
         let shown = logged(&log, || {
             for _ in 0..LINES.1 + 500 {
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn x53_bytes_have_a_rate_of_which_a_kind_takes_half() {
+    fn x47_bytes_have_a_rate_of_which_a_kind_takes_half() {
         let log = Log::default();
         let now = Instant::now();
         let [one, other] = kinds(&log);

@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn x61_a_load_that_nobody_answers_is_given_up_and_only_so_many_are_left_waiting() {
+    async fn x51_a_load_that_nobody_answers_is_given_up_and_only_so_many_are_left_waiting() {
         let left = Left::new();
         let soon = Duration::from_millis(1);
         let mut held = Vec::new();

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn x66_a_file_is_exchanged_whole_where_its_links_lead_and_stays_as_closed() {
+    fn x56_a_file_is_exchanged_whole_where_its_links_lead_and_stays_as_closed() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let mode = |name: &str| fs::metadata(at(name)).unwrap().permissions().mode() & 0o777;

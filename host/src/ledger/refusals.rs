@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn x40_every_refusal_has_a_record_or_is_counted() {
+    fn x37_every_refusal_has_a_record_or_is_counted() {
         let refusals = Refusals::default();
         let start = Instant::now();
         let mut records = 0_u64;
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn x40_callers_without_end_take_no_room_without_end() {
+    fn x37_callers_without_end_take_no_room_without_end() {
         let refusals = Refusals::default();
         let start = Instant::now();
         let mut records = 0;
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn x41_where_the_disk_is_scarce_all_are_counted() {
+    fn x38_where_the_disk_is_scarce_all_are_counted() {
         let refusals = Refusals::default();
         refusals.disk_is_scarce(true);
         let own = caller("one");

@@ -605,7 +605,7 @@ fn a_part_is_what_its_author_may_say() {
 }
 
 #[test]
-fn x67_rights_are_bounded_and_each_is_looked_up_once() {
+fn x57_rights_are_bounded_and_each_is_looked_up_once() {
     let text = |rights: &[String]| {
         format!(
             "schema = 1\n[caller.a]\nstdio = true\nmay = [{}]\n[tool.t]\ncomponent = 't.wasm'\n[tool.u]\ncomponent = 'u.wasm'\n",

@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn g71_long_work_of_the_hosts_is_never_on_the_first_lane() {
+    async fn g66_long_work_of_the_hosts_is_never_on_the_first_lane() {
         let lanes = Lanes::for_one().expect("lanes");
         let own = here();
         let long = Duration::from_secs(600);
@@ -323,7 +323,7 @@ mod tests {
     /// A caller has as many threads for work that cannot be stopped as there are cores, another one
     /// its own.
     #[tokio::test]
-    async fn g73_work_that_cannot_be_stopped_is_bounded_by_caller() {
+    async fn g68_work_that_cannot_be_stopped_is_bounded_by_caller() {
         let lanes = Lanes::for_one().expect("lanes");
         let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);

@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn g73_sixty_four_calls_of_one_caller_get_as_much_as_one_of_another() {
+    fn g68_sixty_four_calls_of_one_caller_get_as_much_as_one_of_another() {
         for places in 1..4 {
             let mut lane = Lane::new(places);
             for _ in 0..64 {

@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn g75_a_name_that_is_there_twice_is_refused_by_its_name() {
+    fn g70_a_name_that_is_there_twice_is_refused_by_its_name() {
         let message = br#"{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"a","arguments":{"to":1,"t\u006f":2}}}"#;
         let refusal = examine(message).expect_err("accepted");
         assert_eq!(refusal.id, Some(3.into()));

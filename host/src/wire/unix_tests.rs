@@ -103,7 +103,7 @@ async fn a_peer_that_only_stopped_sending_is_not_gone() {
 }
 
 #[test]
-fn x63_a_bridge_asks_only_what_a_host_could_have_bound() {
+fn x53_a_bridge_asks_only_what_a_host_could_have_bound() {
     let home = Folder::new("bridged");
     let at = |name: &str| home.0.join(name);
     let says = |name: &str| match may_be_a_hosts(&at(name), Audience::Own) {

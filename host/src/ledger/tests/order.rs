@@ -24,7 +24,7 @@ fn missing(dir: &Path, name: &str) {
 }
 
 #[tokio::test]
-async fn x44_after_a_clock_that_was_ahead_segments_name_each_other() {
+async fn x41_after_a_clock_that_was_ahead_segments_name_each_other() {
     let scratch = Scratch::new();
     let dir = scratch.dir();
     for _ in 0..70 {
@@ -62,7 +62,7 @@ fn order_without(report: &Report, name: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn x44_files_that_are_no_segments_hide_none() {
+async fn x41_files_that_are_no_segments_hide_none() {
     let scratch = Scratch::new();
     let dir = scratch.dir();
     let before = one(&dir, SystemTime::now).await;
@@ -84,7 +84,7 @@ async fn x44_files_that_are_no_segments_hide_none() {
 
 /// As after a fault that left many unnamed: the next that begins names them all, in several records.
 #[tokio::test]
-async fn x44_however_many_are_unnamed_all_are_named() {
+async fn x41_however_many_are_unnamed_all_are_named() {
     let scratch = Scratch::new();
     let dir = scratch.dir();
     let mut names = vec![one(&dir, SystemTime::now).await];
@@ -125,7 +125,7 @@ fn forge(path: &Path, change: impl Fn(&str) -> String) -> String {
 }
 
 #[tokio::test]
-async fn x45_a_record_that_is_forged_as_a_whole_has_not_the_hash_that_was_kept() {
+async fn x42_a_record_that_is_forged_as_a_whole_has_not_the_hash_that_was_kept() {
     let scratch = Scratch::new();
     let dir = scratch.dir();
     let first = dir.join(one(&dir, SystemTime::now).await);
@@ -164,7 +164,7 @@ async fn x45_a_record_that_is_forged_as_a_whole_has_not_the_hash_that_was_kept()
 
 /// Segments of older versions have no number, and stand before those that have one.
 #[tokio::test]
-async fn x46_a_segment_without_a_number_is_read_and_named() {
+async fn x43_a_segment_without_a_number_is_read_and_named() {
     let scratch = Scratch::new();
     let dir = scratch.dir();
     let first = one(&dir, SystemTime::now).await;

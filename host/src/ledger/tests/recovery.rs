@@ -12,7 +12,7 @@ fn fail(ledger: &Ledger) {
 }
 
 #[tokio::test]
-async fn x42_after_a_failure_a_new_segment_goes_on_where_the_old_one_ends() {
+async fn x39_after_a_failure_a_new_segment_goes_on_where_the_old_one_ends() {
     let scratch = Scratch::new();
     let ledger = begin(&scratch.dir());
     let asked = Asked::usual();
@@ -54,7 +54,7 @@ async fn x42_after_a_failure_a_new_segment_goes_on_where_the_old_one_ends() {
 
 /// What a reload changed is what the new segment says.
 #[tokio::test]
-async fn x42_a_new_segment_says_what_the_host_goes_by_now() {
+async fn x39_a_new_segment_says_what_the_host_goes_by_now() {
     let scratch = Scratch::new();
     let ledger = begin(&scratch.dir());
     let reloaded = Reloaded {
@@ -73,7 +73,7 @@ async fn x42_a_new_segment_says_what_the_host_goes_by_now() {
 }
 
 #[tokio::test]
-async fn x43_a_segment_that_is_taken_away_while_it_is_written_is_missed_at_once_and_for_ever() {
+async fn x40_a_segment_that_is_taken_away_while_it_is_written_is_missed_at_once_and_for_ever() {
     let scratch = Scratch::new();
     let asked = Asked::usual();
     for exchanged in [false, true] {
@@ -111,7 +111,7 @@ async fn x43_a_segment_that_is_taken_away_while_it_is_written_is_missed_at_once_
 }
 
 #[tokio::test]
-async fn x40_a_flood_of_refusals_is_counted_to_the_last_one() {
+async fn x37_a_flood_of_refusals_is_counted_to_the_last_one() {
     let scratch = Scratch::new();
     let ledger = begin(&scratch.dir());
     let asked = Asked::usual();
@@ -151,7 +151,7 @@ async fn x40_a_flood_of_refusals_is_counted_to_the_last_one() {
 
 /// Refusals leave the last of the disk to calls; none is forgotten.
 #[tokio::test]
-async fn x41_where_the_disk_is_scarce_refusals_wait() {
+async fn x38_where_the_disk_is_scarce_refusals_wait() {
     let scratch = Scratch::new();
     let ledger = begin(&scratch.dir());
     let asked = Asked::usual();
@@ -176,7 +176,7 @@ async fn x41_where_the_disk_is_scarce_refusals_wait() {
 
 /// A count that could not be written when its ledger failed is in the new segment.
 #[tokio::test]
-async fn x42_what_was_counted_is_not_lost_with_a_segment() {
+async fn x39_what_was_counted_is_not_lost_with_a_segment() {
     let scratch = Scratch::new();
     let ledger = begin(&scratch.dir());
     let asked = Asked::usual();

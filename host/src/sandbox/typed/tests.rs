@@ -289,7 +289,7 @@ fn allocated(value: &Val) -> u64 {
 /// Whatever the type and the value: where the engine has counted no more than it may, no more than
 /// was meant has been allocated.
 #[test]
-fn g70_no_value_takes_more_than_its_type_says() {
+fn g65_no_value_takes_more_than_its_type_says() {
     let mut seen = 0;
     for seed in 0..4_000_u32 {
         let mut bytes = vec![0; 4_096];

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn n91_a_secret_that_can_be_guessed_is_accepted_by_name_only() {
+    fn n85_a_secret_that_can_be_guessed_is_accepted_by_name_only() {
         for (length, accepted, expected) in [
             (LONG_ENOUGH, false, None),
             (LONG_ENOUGH - 1, false, Some(SecretError::Guessable)),

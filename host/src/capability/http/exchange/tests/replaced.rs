@@ -33,7 +33,7 @@ async fn body(call: &Call, upstream: &Upstream) -> Bytes {
 }
 
 #[tokio::test]
-async fn n94_what_a_call_has_sent_is_sought_until_its_end_however_often_it_was_replaced() {
+async fn n88_what_a_call_has_sent_is_sought_until_its_end_however_often_it_was_replaced() {
     let upstream = telling().await;
     let source = Scripted::new(Duration::ZERO);
     let secrets = Arc::new(source.secrets().await);
@@ -47,7 +47,7 @@ async fn n94_what_a_call_has_sent_is_sought_until_its_end_however_often_it_was_r
 }
 
 #[tokio::test]
-async fn n95_a_credential_that_is_sent_while_a_body_flows_is_taken_out_of_it() {
+async fn n89_a_credential_that_is_sent_while_a_body_flows_is_taken_out_of_it() {
     let upstream = Upstream::start(|_| ok("", b"<the-former-value> <the-second-value>")).await;
     let source = Scripted::new(Duration::ZERO);
     let secrets = Arc::new(source.secrets().await);
@@ -60,7 +60,7 @@ async fn n95_a_credential_that_is_sent_while_a_body_flows_is_taken_out_of_it() {
 }
 
 #[tokio::test]
-async fn n96_a_call_from_before_a_reload_seeks_what_calls_after_it_send_and_they_what_it_sent() {
+async fn n90_a_call_from_before_a_reload_seeks_what_calls_after_it_send_and_they_what_it_sent() {
     let upstream = telling().await;
     let source = Scripted::new(Duration::from_secs(600));
     let old = Arc::new(source.secrets().await);

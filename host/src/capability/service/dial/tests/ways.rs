@@ -330,7 +330,7 @@ async fn n12_a_proxy_is_not_a_metadata_service() {
 
 /// A resumed session shows no certificate, so that nobody would look at its end.
 #[tokio::test]
-async fn n97_each_connection_looks_at_the_certificate_anew() {
+async fn n91_each_connection_looks_at_the_certificate_anew() {
     let authority = Authority::new();
     let tls = authority.acceptor("shop.test", false);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -25,7 +25,7 @@ fn takes_out(watch: &Arc<Watch>, text: &str) -> bool {
 }
 
 #[test]
-fn n94_the_oldest_value_that_nobody_holds_goes_first_and_no_other() {
+fn n88_the_oldest_value_that_nobody_holds_goes_first_and_no_other() {
     let (history, place) = (Arc::new(History::default()), Arc::from("place"));
     let watch = history.watch("shop.ask", plain(&place)).unwrap();
     let sent = history.note(&place, number(0));
@@ -48,7 +48,7 @@ fn n94_the_oldest_value_that_nobody_holds_goes_first_and_no_other() {
 
 /// As many as can be sought are, and what is in force is always among them.
 #[test]
-fn n94_with_more_values_than_can_be_sought_those_in_force_are() {
+fn n88_with_more_values_than_can_be_sought_those_in_force_are() {
     let history = Arc::new(History::default());
     let places: Vec<Arc<str>> = (0..5).map(|at| format!("place {at}").into()).collect();
     let sought = places.iter().flat_map(plain).collect();
@@ -73,7 +73,7 @@ fn n94_with_more_values_than_can_be_sought_those_in_force_are() {
 }
 
 #[test]
-fn n95_a_stream_takes_in_what_becomes_known_while_it_flows() {
+fn n89_a_stream_takes_in_what_becomes_known_while_it_flows() {
     let (history, place) = (Arc::new(History::default()), Arc::from("place"));
     let watch = history.watch("shop.ask", plain(&place)).unwrap();
     let first = history.note(&place, secret("the-former-value"));
@@ -98,7 +98,7 @@ fn n95_a_stream_takes_in_what_becomes_known_while_it_flows() {
 
 /// A function had no credential when a call of it began.
 #[test]
-fn n95_a_stream_that_began_with_nothing_to_seek_takes_it_in_and_loses_no_byte() {
+fn n89_a_stream_that_began_with_nothing_to_seek_takes_it_in_and_loses_no_byte() {
     let (history, place) = (Arc::new(History::default()), Arc::from("place"));
     let before = history.watch("shop.ask", Vec::new()).unwrap();
     let mut stream = before.patterns().scrubber();
@@ -118,7 +118,7 @@ fn n95_a_stream_that_began_with_nothing_to_seek_takes_it_in_and_loses_no_byte() 
 }
 
 #[tokio::test]
-async fn n96_setups_before_and_after_a_reload_seek_the_same_whatever_a_secret_is_called() {
+async fn n90_setups_before_and_after_a_reload_seek_the_same_whatever_a_secret_is_called() {
     let history = Arc::new(History::default());
     let watch = |secrets: &crate::capability::service::secret::Secrets, name: &str| {
         let place = secrets.place(name).unwrap();
