@@ -188,6 +188,9 @@ def repeatedly(work, over, count):
         except OSError as error:
             count("cut" if not isinstance(error, TimeoutError) else "timed out")
             over.wait(0.2)
+        except Exception as error:  # a fault of this script: what it sends attacks nothing
+            count(f"failed: {error!r}")
+            return
 
 
 def at_once(times, work, over, count):
@@ -203,6 +206,8 @@ def answers(made, wanted, over, count):
         read = made.recv(1 << 16)
         if not read:
             raise ConnectionResetError
+        if read.startswith((b"HTTP/1.1 413", b"HTTP/1.1 401", b"HTTP/1.1 400")):
+            raise ValueError(read[:200])
         kept = kept[-8:] + read
         got += kept.count(b"HTTP/1.1 ")
     count("answered", got)
@@ -364,6 +369,14 @@ def half_a_request(place):
     return made
 
 
+def half_health(place):
+    """The begin of a question for health, and nothing more ever."""
+    made = dial(place, 5)
+    made.sendall(b"GET /he")
+    made.shutdown(socket.SHUT_WR)
+    return made
+
+
 def silent_unix(place):
     made = socket.socket(socket.AF_UNIX)
     made.settimeout(5)
@@ -377,6 +390,7 @@ def slow_reader(place, over, count):
 
     def spin():
         with knock(place) as made:
+            count("opened")
             made.setblocking(False)
             at, moved = 0, time.monotonic()
             while not over.is_set() and time.monotonic() - moved < 0.5:
@@ -417,6 +431,8 @@ ATTACKS = {
     "open-streams": (holding(listening, 256), False),
     "open-sessions": (holding(session, 256), False),
     "half-requests": (holding(half_a_request, 256), False),
+    "half-health": (holding(half_health, 64), False),
+    "many-values": (calling("rogue_verbatim", {"text": f"[{'[0],' * 90_000}[0]]"}, 8), False),
     "silent-sockets": (holding(silent_unix, 512), True),
     "slow-reader": (slow_reader, True),
     "hang-up": (hang_up, False),

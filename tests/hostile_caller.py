@@ -274,7 +274,7 @@ class House:
     def held(self):
         with open(f"/proc/{self.process.pid}/status", encoding="utf-8") as status:
             fields = dict(row.split(":", 1) for row in status)
-        return {"resident": int(fields["VmRSS"].split()[0]) // 1024,
+        return {"resident": int(fields.get("VmRSS", "0").split()[0]) // 1024,
                 "descriptors": len(os.listdir(f"/proc/{self.process.pid}/fd")),
                 "threads": int(fields["Threads"])}
 
@@ -373,6 +373,8 @@ def run(house, seconds, only):
         wrong.append(f"the log has {log:.0f} MiB after {spent:.0f} s")
     for name_, count in counts.items():
         wrong.extend(f"{name_}: {what}" for what in count if what.startswith("failed"))
+        if not any(count.get(what) for what in ("sent", "opened")):
+            wrong.append(f"{name_} attacked nothing: {count}")
     verified = subprocess.run([*house.command, "ledger", "verify"], capture_output=True, text=True, timeout=600)
     if verified.returncode:
         wrong.append(f"the record is not whole: {verified.stdout[-300:]}{verified.stderr[-300:]}")

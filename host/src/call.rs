@@ -17,13 +17,13 @@ pub use setup::{ListWatch, Setup};
 use crate::capability::service::secret::Redactions;
 use crate::capability::{Pen, tools};
 use crate::catalog::Function;
-use crate::gate::{self, Permit, Terms};
+use crate::gate::{self, Permit, Results, Terms};
 use crate::ledger::{
     Admitted, Closed, Ending, Fingerprint, Ledger, LedgerError, OpenCall, Refused, Reloaded,
 };
 use crate::manifest::Manifest;
 use crate::quota::{Quota, Reservation};
-use crate::sandbox::{Errand, Lanes, Ran, Sandbox, guessing, step_aside};
+use crate::sandbox::{Errand, Lanes, Ran, Sandbox, ends_by, guessing, step_aside};
 use crate::terms::{Bill, Caller, Code, Door, Fault, Listed, Outcome, Progress};
 
 /// When a call that found no place within its deadline may come again, in seconds: others have
@@ -48,6 +48,8 @@ pub struct Host {
     pub sandbox: Arc<Sandbox>,
     /// On which threads.
     pub lanes: Lanes,
+    /// Is there room for what it answers.
+    results: Results,
     /// What happened.
     pub ledger: Ledger,
     /// Since when the setup is not what the operator wrote last, if it is not.
@@ -82,6 +84,7 @@ impl Host {
             quota,
             sandbox,
             lanes,
+            results: Results::default(),
             ledger,
             stale: Mutex::default(),
         }
@@ -224,6 +227,7 @@ impl Host {
             }
         };
 
+        ends_by(permit.deadline());
         let mut record = match self.record(&request, &found, &permit, fingerprint).await {
             Ok(record) => record,
             Err(fault) => return (Err(fault), Bill::default()),
@@ -250,7 +254,9 @@ impl Host {
             let released = match answer {
                 Ok(answer) => {
                     let caller = &request.caller.agent;
-                    self.release(caller, &function, answer, &redactions, cancel)
+                    let deadline = permit.deadline();
+                    let time = Time { deadline, cancel };
+                    self.release(caller, &function, answer, &redactions, time)
                         .await
                 }
                 Err(fault) => Err(fault),
@@ -285,24 +291,23 @@ impl Host {
     ) -> Result<(Found, Permit), Fault> {
         let caller = &request.caller.agent;
         let mut found = self.find(request)?;
-        self.check(caller, &found.function, arguments, text.clone(), cancel)
+        let deadline = asked + found.function.spec.limits.deadline;
+        let time = Time { deadline, cancel };
+        self.check(caller, &found.function, arguments, text.clone(), time)
             .await?;
         let reservation = self
             .reserve(request, &found.function, asked, cancel)
             .await?;
         // Every turn of it needs another reload.
-        loop {
+        while self.load() != found.load {
             let now = self.find(request)?;
-            if now.load == found.load {
-                break;
-            }
             // Another tool's function by this name has other places.
             if now.function.listed.id != found.function.listed.id {
                 return Err(gate::unknown(&request.function));
             }
             found = now;
             let arguments = serde_json::from_str(&text).map_err(Fault::internal)?;
-            self.check(caller, &found.function, arguments, text.clone(), cancel)
+            self.check(caller, &found.function, arguments, text.clone(), time)
                 .await?;
         }
         let function = &found.function;
@@ -364,14 +369,14 @@ impl Host {
         function: &Arc<Function>,
         arguments: Value,
         text: Arc<str>,
-        cancel: &CancellationToken,
+        time: Time<'_>,
     ) -> Result<(), Fault> {
         let work = function.checks.arguments()?.work(&text);
         let check = move |function: &Function| {
             let schema = function.checks.arguments()?;
             schema.check_arguments(&arguments, &text)
         };
-        self.judge(caller, function, work, cancel, check).await
+        self.judge(caller, function, work, time, check).await
     }
 
     async fn release(
@@ -380,11 +385,12 @@ impl Host {
         function: &Arc<Function>,
         answer: Result<tools::Output, tools::ToolError>,
         redactions: &Redactions,
-        cancel: &CancellationToken,
+        time: Time<'_>,
     ) -> Result<Release, Fault> {
         if gate::size(&answer) > SHORT_TEXT {
             step_aside(Duration::ZERO).await;
         }
+        let room = time.within(self.results.room(caller, &answer)).await?;
         let structured = answer
             .as_ref()
             .ok()
@@ -400,9 +406,9 @@ impl Host {
                 most: function.spec.limits.output,
                 patterns: &function.equipment.patterns().counting(&counted),
             };
-            gate::release(answer, &terms)
+            gate::release(answer, &terms, room)
         };
-        let released = self.judge(caller, function, work, cancel, release).await;
+        let released = self.judge(caller, function, work, time, release).await;
         // What the guest said last counts, too.
         match redactions.are_too_many() {
             true => Err(guessing()),
@@ -417,7 +423,7 @@ impl Host {
         caller: &Arc<str>,
         function: &Arc<Function>,
         work: u64,
-        cancel: &CancellationToken,
+        time: Time<'_>,
         judge: impl FnOnce(&Function) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         if work <= SHORT {
@@ -425,22 +431,14 @@ impl Host {
         }
         let (own, judges) = (function.clone(), function.judges.clone());
         let judged = async move {
-            let place = judges.acquire_owned().await;
+            let place = judges.wait(caller, 1).await.map_err(Fault::internal)?;
             let judge = move || {
                 let _place = place;
                 judge(&own)
             };
             self.lanes.aside(caller, judge).await?
         };
-        tokio::select! {
-            biased;
-            judged = judged => judged,
-            () = cancel.cancelled() => Err(Fault::new(Code::Cancelled, "The call was cancelled.")),
-            () = tokio::time::sleep(function.spec.limits.deadline) => Err(Fault::new(
-                Code::DeadlineExceeded,
-                "The call was too much to check against the tool's schema in its time. Ask with less, or for less.",
-            )),
-        }
+        time.within(judged).await
     }
 
     /// A call that does not run is recorded too, and the caller hears why.
@@ -456,6 +454,30 @@ impl Host {
         match self.ledger.refuse(&refused) {
             Ok(()) => fault,
             Err(error) => unrecorded(error),
+        }
+    }
+}
+
+/// How long a call is worked on.
+#[derive(Clone, Copy)]
+struct Time<'a> {
+    /// When it has to be over.
+    deadline: Instant,
+    /// Says that nobody waits any more.
+    cancel: &'a CancellationToken,
+}
+
+impl Time<'_> {
+    /// What comes of host work that may have to wait, if it is there in time.
+    async fn within<T>(self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = self.cancel.cancelled() => Err(Fault::new(Code::Cancelled, "The call was cancelled.")),
+            () = tokio::time::sleep_until(self.deadline.into()) => Err(Fault::new(
+                Code::DeadlineExceeded,
+                "The arguments or the result of the call could not be checked in its time. Ask with less, or for less.",
+            )),
         }
     }
 }

@@ -163,7 +163,7 @@ fn results() {
             most: MOST,
             patterns: &patterns,
         };
-        match release(answer(bytes), &terms) {
+        match release(answer(bytes), &terms, None) {
             Err(fault) => {
                 assert!(fault.say.len() < 300, "{}", fault.say);
                 fault.code.as_str().to_owned()

@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
 
 use super::cache::Past;
 use super::docs::Docs;
@@ -22,10 +21,16 @@ use crate::capability::{Equipment, World};
 use crate::gate::Checks;
 use crate::manifest::{Grants, Manifest, ToolSpec};
 use crate::sandbox::{Prepared, Sandbox};
+use crate::shares::Shares;
 use crate::terms::{Definition, Fault, FunctionId, Listed, Wasi};
 
 /// Long checks of one function's arguments and results that go on at once.
-const JUDGES: usize = 4;
+const JUDGES: u64 = 4;
+
+/// Places for them, of which no caller takes more than half.
+fn judges() -> Shares<Arc<str>> {
+    Shares::with_most(JUDGES, JUDGES / 2)
+}
 
 /// What is wrong with a tool, with its line in the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -183,7 +188,7 @@ fn load_tool(
         let definition = Arc::new(definition.clone());
         Ok(Function {
             checks: Checks::new(definition.clone()),
-            judges: Arc::new(Semaphore::new(JUDGES)),
+            judges: judges(),
             reach: reach(&spec),
             equipment: Arc::new(
                 Equipment::new(&id.to_string(), &spec.grants, places.world)
@@ -397,4 +402,22 @@ fn each<T: Send>(tools: &[Arc<ToolSpec>], work: impl Fn(&Arc<ToolSpec>) -> T + S
 #[must_use]
 pub fn lock_path(manifest: &Path) -> PathBuf {
     manifest.with_extension("lock")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn g75_one_callers_long_checks_leave_places_for_anothers() {
+        let (judges, ada, bob) = (judges(), "ada".into(), "bob".into());
+        let wait = |caller| judges.wait(caller, 1).now_or_never();
+        let held: Vec<_> = (0..10).filter_map(|_| wait(&ada)).collect();
+        assert_eq!(held.len(), 2);
+        assert!(wait(&bob).is_some());
+    }
 }

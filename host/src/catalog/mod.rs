@@ -24,8 +24,6 @@ mod shape;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-
 pub use adapt::{adapt, adapt_here};
 pub use cache::Cache;
 pub use child::compile_child;
@@ -43,6 +41,7 @@ use crate::capability::dir::Access;
 use crate::gate::Checks;
 use crate::manifest::{FunctionSpec, ToolSpec};
 use crate::sandbox::Prepared;
+use crate::shares::Shares;
 use crate::terms::{Annotations, Hints, Listed, Reach};
 
 /// All tools of a host, ready to be called.
@@ -78,7 +77,7 @@ pub struct Function {
     /// Checks arguments and results.
     pub checks: Checks,
     /// How many of its long checks may go on at once: they cannot be stopped.
-    pub judges: Arc<Semaphore>,
+    pub judges: Shares<Arc<str>>,
     /// How far its grants let it reach.
     pub reach: Reach,
 }

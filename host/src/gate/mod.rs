@@ -8,5 +8,5 @@ mod schema;
 
 pub use admit::{Permit, admit, unknown};
 pub use callers::{Callers, Credential};
-pub use release::{Release, Terms, release, size};
+pub use release::{Release, Results, Terms, release, size};
 pub use schema::{BadSchema, Checks, Schema};

@@ -1,6 +1,7 @@
 //! The way out. A [`Release`] is the only thing a door sends, and only [`release`] makes one.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -9,6 +10,7 @@ use super::Schema;
 use crate::capability::service::secret::Patterns;
 use crate::capability::tools;
 use crate::ledger::Fingerprint;
+use crate::shares::{Lease, Shares};
 use crate::terms::{
     Blob, Code, Content, Fault, Link, Outcome, Output, ToolError, ToolErrorCode, json, seen,
 };
@@ -17,6 +19,7 @@ use crate::terms::{
 pub struct Release {
     outcome: Outcome,
     fingerprint: Fingerprint,
+    _room: Option<Lease<Arc<str>>>,
 }
 
 impl Release {
@@ -39,6 +42,12 @@ impl Release {
     }
 }
 
+/// The most that a structured result may become when it is read, in bytes: some hundred thousand values.
+const MOST_READ: u64 = 32 << 20;
+/// The same of all results that are on their way.
+const ALL_READ: u64 = 256 << 20;
+/// Results that become no more than this need no room, in bytes.
+const SMALL: u64 = 128 << 10;
 /// The most pieces one result may have.
 const CONTENTS: usize = 1_000;
 /// The longest message of a tool's error, in bytes.
@@ -54,7 +63,54 @@ pub struct Terms<'a> {
     pub patterns: &'a Patterns,
 }
 
-/// Judges what a guest answered.
+/// Room for structured results on their way to who asked, as what they become when they are read.
+pub struct Results(Shares<Arc<str>>);
+
+impl Default for Results {
+    fn default() -> Self {
+        Self(Shares::new(ALL_READ))
+    }
+}
+
+impl Results {
+    /// Takes what this answer needs for its caller, waiting for it: others of the same caller's may
+    /// have to go first. A small one needs none.
+    ///
+    /// # Errors
+    ///
+    /// `output-too-large` where it is more than one result may be.
+    pub async fn room(
+        &self,
+        caller: &Arc<str>,
+        answer: &Result<tools::Output, tools::ToolError>,
+    ) -> Result<Option<Lease<Arc<str>>>, Fault> {
+        let text = match answer {
+            Ok(output) => output.structured.as_deref(),
+            Err(error) => error.data.as_deref(),
+        };
+        let weight = text.map_or(0, |text| json::weight(text.as_bytes()));
+        if weight <= SMALL {
+            return Ok(None);
+        }
+        if weight > MOST_READ {
+            return Err(too_many_values(weight));
+        }
+        let room = self.0.wait(caller, weight).await;
+        room.map(Some).map_err(Fault::internal)
+    }
+}
+
+fn too_many_values(weight: u64) -> Fault {
+    let [weight, most] = [weight, MOST_READ].map(|bytes| bytesize::ByteSize(bytes).display().iec());
+    Fault::new(
+        Code::OutputTooLarge,
+        format!(
+            "The tool's structured result has so many values that it takes {weight} when it is read; one may take {most}. Ask for less in one call."
+        ),
+    )
+}
+
+/// Judges what a guest answered. `room` is for what its structured part becomes: see [`Results`].
 ///
 /// # Errors
 ///
@@ -62,6 +118,7 @@ pub struct Terms<'a> {
 pub fn release(
     answer: Result<tools::Output, tools::ToolError>,
     terms: &Terms<'_>,
+    room: Option<Lease<Arc<str>>>,
 ) -> Result<Release, Fault> {
     let mut trace = Trace::default();
     let outcome = match answer {
@@ -71,6 +128,7 @@ pub fn release(
     Ok(Release {
         outcome,
         fingerprint: trace.fingerprint(),
+        _room: room,
     })
 }
 
@@ -285,6 +343,8 @@ fn plain(text: String) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     fn digest(answer: Result<tools::Output, tools::ToolError>) -> [u8; 32] {
@@ -293,7 +353,7 @@ mod tests {
             most: 1_000,
             patterns: &Patterns::default(),
         };
-        let released = release(answer, &terms);
+        let released = release(answer, &terms, None);
         released
             .unwrap_or_else(|fault| panic!("{fault:?}"))
             .fingerprint()
@@ -350,5 +410,53 @@ mod tests {
         let spelled = [r#"{"a":1,"b":[2]}"#, "{ \"a\": 1,\n \"b\": [ 2 ] }"];
         let [one, other] = spelled.map(|text| digest(Ok(structured(text))));
         assert_eq!(one, other);
+    }
+
+    fn of_arrays(count: usize) -> Result<tools::Output, tools::ToolError> {
+        Ok(tools::Output {
+            structured: Some(format!("[{}[0]]", "[0],".repeat(count - 1))),
+            contents: Vec::new(),
+        })
+    }
+
+    #[tokio::test]
+    async fn g71_a_result_of_many_small_values_is_weighed_before_it_is_read() {
+        let results = Results::default();
+        let caller = "a".into();
+        let fault = results.room(&caller, &of_arrays(1 << 20)).await;
+        assert_eq!(fault.unwrap_err().code, Code::OutputTooLarge);
+        let in_an_error = Err(tools::ToolError {
+            code: "failed".to_owned(),
+            message: String::new(),
+            retry_after: None,
+            data: of_arrays(1 << 20).unwrap().structured,
+        });
+        let fault = results.room(&caller, &in_an_error).await;
+        assert_eq!(fault.unwrap_err().code, Code::OutputTooLarge);
+        assert!(
+            results
+                .room(&caller, &of_arrays(10))
+                .await
+                .unwrap()
+                .is_none()
+        );
+    }
+
+    #[tokio::test]
+    async fn g71_results_of_one_caller_wait_for_each_other_and_hold_up_no_other() {
+        let results = Results::default();
+        let (a, b) = ("a".into(), "b".into());
+        let large = of_arrays(100_000);
+        let mut held = Vec::new();
+        while let Some(room) = results.room(&a, &large).now_or_never() {
+            held.push(room.unwrap().expect("it is no small one"));
+        }
+        let sum: u64 = held.iter().map(Lease::amount).sum();
+        assert!(sum <= ALL_READ / 2, "{sum}");
+        let next = results.room(&a, &large);
+        let others = results.room(&b, &large).now_or_never();
+        assert!(others.expect("at once").unwrap().is_some());
+        drop(held);
+        assert!(next.await.unwrap().is_some());
     }
 }

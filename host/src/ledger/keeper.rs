@@ -14,7 +14,7 @@ use super::writer::Inner;
 /// The longest time between two tries to begin a new segment.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A segment that held as long was no accident: after it, the next try comes soon again.
+/// After a segment that held as long the next try comes soon again.
 const HELD: Duration = Duration::from_secs(60);
 
 /// Says when it is over.
@@ -73,13 +73,17 @@ impl Pace {
         }
     }
 
+    /// The segment is whole. One that has held for long was no accident.
+    fn holds(&mut self, now: Instant) {
+        if now.duration_since(self.began) > HELD {
+            self.wait = SECOND;
+        }
+    }
+
     /// Whether it is time for a try. Each comes later than the one before, until a segment holds.
     fn is_due(&mut self, now: Instant) -> bool {
         if now < self.next {
             return false;
-        }
-        if now.duration_since(self.began) > HELD {
-            self.wait = SECOND;
         }
         self.next = now + self.wait;
         self.wait = (self.wait * 2).min(PATIENCE);
@@ -91,8 +95,38 @@ fn tend(ledger: &Inner, pace: &mut Pace) {
     ledger.look_at_the_disk();
     ledger.look_for_the_segment();
     let now = Instant::now();
-    if ledger.has_failed() && pace.is_due(now) && ledger.begin_anew() {
+    if !ledger.has_failed() {
+        pace.holds(now);
+    } else if pace.is_due(now) && ledger.begin_anew() {
         pace.began = now;
     }
-    ledger.write_counted();
+    ledger.write_counted_if_there_is_room();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The moments, in seconds after the first failure, at which a new segment is tried for.
+    fn tries(pace: &mut Pace, from: Instant) -> Vec<u64> {
+        let seconds = (0..200).filter(|second| pace.is_due(from + SECOND * *second));
+        seconds.map(u64::from).collect()
+    }
+
+    #[test]
+    fn tries_come_ever_later_until_a_segment_has_held() {
+        let mut pace = Pace::new();
+        let began = pace.began;
+        let expected = [0, 1, 3, 7, 15, 31, 61, 91, 121, 151, 181];
+        // However long ago the last segment was begun.
+        let failed = began + HELD * 10;
+        assert_eq!(tries(&mut pace, failed), expected);
+        pace.began = failed + SECOND * 200;
+        pace.holds(pace.began + SECOND);
+        assert!(pace.is_due(pace.next));
+        assert_eq!(pace.wait, PATIENCE, "it has not held yet");
+        pace.holds(pace.began + HELD * 2);
+        let failed = pace.next;
+        assert_eq!(tries(&mut pace, failed), expected);
+    }
 }

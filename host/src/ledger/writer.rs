@@ -44,6 +44,8 @@ pub struct Ledger(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     current: RwLock<Arc<Segment>>,
     pub(super) refusals: Refusals,
+    /// Held while counts are taken and written, so that who ends the segment misses none.
+    counting: Mutex<()>,
     /// Segments of this process that were taken away while it wrote them.
     lost: Mutex<Vec<Link>>,
     site: Option<Site>,
@@ -106,6 +108,7 @@ impl Ledger {
         Self(Arc::new(Inner {
             current: RwLock::new(Arc::new(segment)),
             refusals: Refusals::default(),
+            counting: Mutex::default(),
             lost: Mutex::default(),
             site,
             bell: Arc::default(),
@@ -192,7 +195,7 @@ impl Ledger {
     pub async fn seal(&self) -> Result<(), LedgerError> {
         self.0.bell.ring();
         self.0.refusals.seal();
-        self.0.refusals.disk_is_scarce(false);
+        // However little room there is: nothing comes after it.
         self.0.write_counted();
         let segment = self.0.current();
         segment.seal()?;
@@ -277,11 +280,16 @@ impl Inner {
         }
     }
 
+    /// The same, where the disk is not needed for calls.
+    pub(super) fn write_counted_if_there_is_room(&self) {
+        if !self.refusals.is_scarce() {
+            self.write_counted();
+        }
+    }
+
     /// Writes down how many refusals were counted. What cannot be written is counted on.
     pub(super) fn write_counted(&self) {
-        if self.refusals.is_scarce() {
-            return;
-        }
+        let _counting = self.counting.lock().unwrap_or_else(PoisonError::into_inner);
         let segment = self.current();
         for counted in self.refusals.counted() {
             let record = Record::counted(&counted.as_record());
@@ -295,7 +303,6 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.bell.ring();
-        self.refusals.disk_is_scarce(false);
         self.write_counted();
     }
 }

@@ -38,8 +38,7 @@ pub(super) enum Heard {
 pub(super) struct Book {
     /// Places over all.
     places: Room,
-    /// Places of each tool.
-    tools: Vec<Room>,
+    tools: Vec<Tool>,
     callers: Vec<Party>,
     /// Calls that wait.
     queue: Room,
@@ -55,11 +54,22 @@ pub(super) struct Room {
     pub(super) taken: u32,
 }
 
+/// One tool.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tool {
+    /// Its places.
+    places: Room,
+    /// How many of them one caller may have.
+    each: u32,
+}
+
 /// One caller.
 #[derive(Debug, Clone, Default)]
 struct Party {
     /// Its places.
     places: Room,
+    /// Its calls that run, by tool.
+    runs: BTreeMap<usize, u32>,
     /// Its calls that wait.
     queue: Room,
     /// What waits, by tool, in order.
@@ -73,6 +83,13 @@ pub(super) struct Share {
     pub(super) places: u32,
     /// Calls that wait.
     pub(super) queue: u32,
+}
+
+/// How many of a tool's places one caller may have, of so many callers: all but one for each other, and
+/// half of them in any case.
+pub(super) fn each(places: u32, callers: u32) -> u32 {
+    let spared = callers.saturating_sub(1);
+    places.saturating_sub(spared).max(places.div_ceil(2))
 }
 
 /// How much room there is: over all, for each tool and each caller by their numbers.
@@ -98,6 +115,24 @@ impl Room {
     }
 }
 
+impl Party {
+    /// Whether it may have one more place of this tool.
+    fn can_run(&self, at: usize, tool: Tool) -> bool {
+        let own = self.runs.get(&at).copied().unwrap_or_default();
+        self.places.is_free() && tool.places.is_free() && own < tool.each
+    }
+
+    fn leave(&mut self, tool: usize) {
+        self.places.give_back();
+        if let Some(runs) = self.runs.get_mut(&tool) {
+            *runs = runs.saturating_sub(1);
+            if *runs == 0 {
+                self.runs.remove(&tool);
+            }
+        }
+    }
+}
+
 impl Book {
     /// Sets how much room there is, and forgets nobody: whoever has a place keeps it, whoever waits
     /// goes on waiting. What the bounds do not name keeps those it had. Gives the calls that run now.
@@ -106,9 +141,11 @@ impl Book {
         self.queue.most = bounds.queue;
         grow(&mut self.tools, &bounds.tools);
         grow(&mut self.callers, &bounds.callers);
+        let callers = u32::try_from(bounds.callers.len()).unwrap_or(u32::MAX);
         for (tool, most) in &bounds.tools {
-            if let Some(room) = self.tools.get_mut(*tool) {
-                room.most = *most;
+            if let Some(tool) = self.tools.get_mut(*tool) {
+                tool.places.most = *most;
+                tool.each = each(*most, callers);
             }
         }
         for (caller, share) in &bounds.callers {
@@ -122,7 +159,10 @@ impl Book {
 
     /// Whether nothing of this tool runs or waits.
     pub(super) fn is_idle_tool(&self, tool: usize) -> bool {
-        let runs = self.tools.get(tool).is_some_and(|room| room.taken > 0);
+        let runs = self
+            .tools
+            .get(tool)
+            .is_some_and(|tool| tool.places.taken > 0);
         let waits = |party: &Party| party.waits.contains_key(&tool);
         !runs && !self.callers.iter().any(waits)
     }
@@ -135,11 +175,12 @@ impl Book {
 
     /// A call comes.
     pub(super) fn ask(&mut self, seat: Seat) -> Heard {
-        let of_tool = self.tools.get(seat.tool).copied().unwrap_or_default();
         let Some(party) = self.callers.get_mut(seat.caller) else {
             return Heard::Busy;
         };
-        if self.places.is_free() && of_tool.is_free() && party.places.is_free() {
+        let tool = self.tools.get(seat.tool);
+        let can_run = tool.is_some_and(|tool| party.can_run(seat.tool, *tool));
+        if self.places.is_free() && can_run {
             self.take(seat);
             return Heard::Go;
         }
@@ -154,15 +195,14 @@ impl Book {
         Heard::Wait(ticket)
     }
 
-    /// A call that ran is over. Gives the calls that run now: two at the most, one for the tool's
-    /// place and one for the caller's.
+    /// A call that ran is over. Gives the calls that run now.
     pub(super) fn leave(&mut self, seat: Seat) -> Vec<Ticket> {
         self.places.give_back();
-        if let Some(room) = self.tools.get_mut(seat.tool) {
-            room.give_back();
+        if let Some(tool) = self.tools.get_mut(seat.tool) {
+            tool.places.give_back();
         }
         if let Some(party) = self.callers.get_mut(seat.caller) {
-            party.places.give_back();
+            party.leave(seat.tool);
         }
         self.serve()
     }
@@ -198,11 +238,12 @@ impl Book {
 
     fn take(&mut self, seat: Seat) {
         self.places.take();
-        if let Some(room) = self.tools.get_mut(seat.tool) {
-            room.take();
+        if let Some(tool) = self.tools.get_mut(seat.tool) {
+            tool.places.take();
         }
         if let Some(party) = self.callers.get_mut(seat.caller) {
             party.places.take();
+            *party.runs.entry(seat.tool).or_default() += 1;
         }
     }
 
@@ -219,10 +260,10 @@ impl Book {
     }
 
     fn oldest(&self, caller: usize, party: &Party) -> Option<(Ticket, Seat)> {
-        if !party.places.is_free() {
-            return None;
-        }
-        let can_run = |tool: usize| self.tools.get(tool).is_some_and(|room| room.is_free());
+        let can_run = |at: usize| {
+            let tool = self.tools.get(at);
+            tool.is_some_and(|tool| party.can_run(at, *tool))
+        };
         let heads = party
             .waits
             .iter()

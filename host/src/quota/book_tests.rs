@@ -91,8 +91,11 @@ impl Scene {
     fn room(&self, seat: Seat) -> bool {
         let of_tool = Self::count(&self.held, |held| held.tool == seat.tool);
         let of_caller = Self::count(&self.held, |held| held.caller == seat.caller);
+        let of_both = Self::count(&self.held, |held| *held == seat);
+        let callers = u32::try_from(self.shares.len()).expect("few");
         Self::count(&self.held, |_| true) < self.most
             && of_tool < self.tools[seat.tool]
+            && of_both < each(self.tools[seat.tool], callers)
             && of_caller < self.shares[seat.caller].places
     }
 
@@ -103,7 +106,7 @@ impl Scene {
         assert_eq!(self.book.places, room(self.most, all));
         for (tool, most) in self.tools.iter().enumerate() {
             let held = Self::count(&self.held, |held| held.tool == tool);
-            assert_eq!(self.book.tools[tool], room(*most, held));
+            assert_eq!(self.book.tools[tool].places, room(*most, held));
             let waits = Self::count(&self.waiting, |(_, seat)| seat.tool == tool);
             assert_eq!(self.book.is_idle_tool(tool), held + waits == 0);
         }
@@ -257,20 +260,44 @@ fn a_thousand_calls_of_one_caller_do_not_delay_anothers_first() {
     };
     let mut scene = Scene::new(8, 2_000, &[4], &[share, share]);
     let (greedy, honest) = (Seat { caller: 0, tool: 0 }, Seat { caller: 1, tool: 0 });
-    for _ in 0..4 {
+    for _ in 0..3 {
         assert_eq!(scene.ask(greedy), Heard::Go);
     }
     for _ in 0..1_000 {
         assert!(matches!(scene.ask(greedy), Heard::Wait(_)));
     }
     assert_eq!(scene.ask(greedy), Heard::Busy, "its own share is full");
+    assert_eq!(scene.ask(honest), Heard::Go, "a place was left for it");
     assert!(
         matches!(scene.ask(honest), Heard::Wait(_)),
-        "the other's is not"
+        "the other's share of the queue is not full"
     );
     let first: Vec<Seat> = (0..2).flat_map(|_| scene.leave(0)).collect();
     assert!(first.contains(&honest), "{first:?}");
 }
+
+/// However many one asks for, each other one finds a place.
+#[test]
+fn g72_no_caller_takes_all_places_of_a_tool() {
+    for callers in 1..9 {
+        let mut scene = Scene::new(64, 300, &[16], &vec![WIDE_64; callers]);
+        for _ in 0..30 {
+            scene.ask(Seat { caller: 0, tool: 0 });
+        }
+        let expected = 17 - callers;
+        assert_eq!(scene.held.len(), expected);
+        for caller in 1..callers {
+            let heard = scene.ask(Seat { caller, tool: 0 });
+            assert_eq!(heard, Heard::Go, "{caller} of {callers}");
+        }
+    }
+    assert_eq!([each(2, 9), each(1, 9), each(5, 2)], [1, 1, 4]);
+}
+
+const WIDE_64: Share = Share {
+    places: 64,
+    queue: 64,
+};
 
 #[test]
 fn room_may_shrink_below_what_is_taken_and_grow_for_those_who_wait() {

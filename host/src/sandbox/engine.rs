@@ -16,6 +16,7 @@ use super::entry::Entry;
 use super::state::Running;
 use super::typed::Typed;
 use crate::capability;
+use crate::shares::{Lease, Shares};
 use crate::terms::{Code, Fault, Wasi};
 
 /// One tick of the epoch, the unit in which a guest's deadline is checked in its own code.
@@ -28,8 +29,16 @@ pub(super) const MOST_CALLS: u32 = 1_000;
 /// The same of tools of WASI 0.3. Beyond it the answer is "busy".
 const MOST_V03_CALLS: u32 = 250;
 
-/// Core instances that one component may have when all slots are taken: a Python component has 14.
-const INSTANCES_PER_CALL: u32 = 16;
+/// Core instances and tables that a component may have: as many for each call, so that no call takes
+/// another's. They cost nothing as long as they are not used.
+pub(super) const INSTANCES_PER_CALL: u32 = 64;
+pub(super) const TABLES_PER_CALL: u32 = 64;
+
+/// Memories that a component may have. A slot is address space for each: there are [`MEMORIES`] for
+/// each call, and more for components that are composed of many, which callers share.
+pub(super) const MEMORIES_PER_CALL: u32 = 16;
+const MEMORIES: u32 = 3;
+const MORE_MEMORIES: u32 = 512;
 
 /// Stacks that a call of WASI 0.3 may have when all slots are taken. Each component within a
 /// component can hold one while it waits.
@@ -46,6 +55,7 @@ pub struct Sandbox {
 struct Profile {
     engine: Engine,
     linker: Linker<Running>,
+    more_memories: Shares<Arc<str>>,
 }
 
 impl Profile {
@@ -59,7 +69,11 @@ impl Profile {
         let mut linker = Linker::new(&engine);
         capability::link(&mut linker, wasi)
             .map_err(|error| Fault::internal(format!("{error:#}")))?;
-        Ok(Self { engine, linker })
+        Ok(Self {
+            engine,
+            linker,
+            more_memories: Shares::new(MORE_MEMORIES.into()),
+        })
     }
 }
 
@@ -68,6 +82,7 @@ impl Profile {
 pub struct Prepared {
     pub(super) entry: Entry,
     digest: [u8; 32],
+    more_memories: Option<(Shares<Arc<str>>, u64)>,
 }
 
 impl Prepared {
@@ -75,6 +90,15 @@ impl Prepared {
     #[must_use]
     pub const fn digest(&self) -> &[u8; 32] {
         &self.digest
+    }
+
+    /// Takes what the component needs of the pool beyond what there is for each call.
+    pub(super) async fn room(&self, caller: &Arc<str>) -> Result<Option<Lease<Arc<str>>>, Fault> {
+        let Some((shares, more)) = &self.more_memories else {
+            return Ok(None);
+        };
+        let room = shares.wait(caller, *more).await;
+        room.map(Some).map_err(Fault::internal)
     }
 
     /// The functions that the component's types give; none where it says itself what it offers.
@@ -145,10 +169,17 @@ impl Sandbox {
                 format!("the component does not fit the host: {error:#}"),
             )
         };
-        let linker = &self.profile(wasi)?.linker;
-        let pre = linker.instantiate_pre(component).map_err(bad)?;
+        let profile = self.profile(wasi)?;
+        let pre = profile.linker.instantiate_pre(component).map_err(bad)?;
         let entry = Entry::of(component.engine(), component, pre).map_err(bad)?;
-        Ok(Prepared { entry, digest })
+        let memories = component.resources_required();
+        let memories = memories.map_or(MEMORIES_PER_CALL, |needs| needs.num_memories);
+        let more = memories.saturating_sub(MEMORIES);
+        Ok(Prepared {
+            entry,
+            digest,
+            more_memories: (more > 0).then(|| (profile.more_memories.clone(), more.into())),
+        })
     }
 }
 
@@ -213,12 +244,12 @@ fn pool(wasi: Wasi) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(calls)
         .total_core_instances(calls * INSTANCES_PER_CALL)
-        .total_memories(calls * 3)
-        .total_tables(calls * 4)
+        .total_memories(calls * MEMORIES + MORE_MEMORIES)
+        .total_tables(calls * TABLES_PER_CALL)
         .total_stacks(stacks)
-        .max_core_instances_per_component(64)
-        .max_memories_per_component(16)
-        .max_tables_per_component(64)
+        .max_core_instances_per_component(INSTANCES_PER_CALL)
+        .max_memories_per_component(MEMORIES_PER_CALL)
+        .max_tables_per_component(TABLES_PER_CALL)
         .max_tables_per_module(16)
         .max_memories_per_module(1)
         .max_component_instance_size(4 << 20)
@@ -270,5 +301,48 @@ impl Drop for Ticker {
 impl std::fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Sandbox").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    /// A component of so many memories, with one function.
+    fn component(memories: usize) -> String {
+        let more = "(core instance (instantiate $m))".repeat(memories - 1);
+        format!(
+            r#"(component
+                (core module $m (memory (export "m") 1) (func (export "f")))
+                (core instance $first (instantiate $m))
+                {more}
+                (func (export "f") (canon lift (core func $first "f"))))"#
+        )
+    }
+
+    #[tokio::test]
+    async fn g74_a_component_of_many_memories_leaves_room_for_others() {
+        let sandbox = Sandbox::new().unwrap();
+        let engine = sandbox.engine(Wasi::V02).unwrap();
+        let prepared = |memories| {
+            let bytes = wat::parse_str(component(memories)).unwrap();
+            let component = Component::new(engine, bytes).unwrap();
+            sandbox.prepare(&component, [0; 32], Wasi::V02).unwrap()
+        };
+        let (ada, bob) = ("ada".into(), "bob".into());
+        let usual = prepared(usize::try_from(MEMORIES).unwrap());
+        assert!(usual.room(&ada).await.unwrap().is_none());
+        let many = prepared(usize::try_from(MEMORIES_PER_CALL).unwrap());
+        let mut held = Vec::new();
+        while let Some(room) = many.room(&ada).now_or_never() {
+            held.push(room.unwrap().expect("more than usual"));
+        }
+        let sum: u64 = held.iter().map(Lease::amount).sum();
+        assert!(sum > 0 && sum < u64::from(MORE_MEMORIES) * 2 / 3, "{sum}");
+        assert!(many.room(&bob).now_or_never().is_some());
     }
 }

@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::run::panic_words;
-use super::seat::{InTurn, Lane};
+use super::seat::{Ends, InTurn, Lane};
 use crate::shares::Shares;
 use crate::terms::Fault;
 
@@ -126,6 +126,7 @@ impl Lanes {
         Drive {
             stage: Stage::First(Box::pin(make(cancel.clone())), Duration::ZERO),
             cancel,
+            deadline: None,
             caller: Arc::clone(caller),
             lane: self.lane.clone(),
             away: Arc::clone(&self.away),
@@ -147,6 +148,19 @@ thread_local! {
     /// What the call that is polled on this thread wants: to go on in the second lane, and that its
     /// caller's next calls begin there for so long.
     static ASIDE: Cell<Option<Duration>> = const { Cell::new(None) };
+    /// When the call that is polled on this thread has to be over, once it has said so.
+    static DEADLINE: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Says when the call that runs here has to be over: by then it is looked at whether it is its turn or
+/// not.
+pub fn ends_by(deadline: Instant) {
+    DEADLINE.set(Some(deadline));
+}
+
+/// What the call that was just polled has said of its deadline.
+pub(super) fn known_deadline() -> Option<Instant> {
+    DEADLINE.take()
 }
 
 /// Goes on in the second lane: what comes next is long work of the host's own for this call. For
@@ -200,6 +214,7 @@ impl Away {
 pub struct Drive<T: Send + 'static> {
     stage: Stage<T>,
     cancel: CancellationToken,
+    deadline: Option<Instant>,
     caller: Arc<str>,
     lane: Lane,
     away: Arc<Away>,
@@ -223,6 +238,7 @@ impl<T: Send + 'static> Future for Drive<T> {
         if let Stage::First(call, spent) = &mut this.stage {
             let start = Instant::now();
             ASIDE.set(None);
+            DEADLINE.set(None);
             // A panic ends its call, not the door that asked for it.
             let polled = catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(context)));
             match polled {
@@ -238,6 +254,7 @@ impl<T: Send + 'static> Future for Drive<T> {
                 }
             }
             *spent += start.elapsed();
+            this.deadline = known_deadline().or(this.deadline);
             let aside = ASIDE.take();
             if *spent < FAIR_SHARE && aside.is_none() {
                 return Poll::Pending;
@@ -271,7 +288,8 @@ impl<T: Send + 'static> Drive<T> {
             && let Stage::First(call, _) = std::mem::replace(&mut self.stage, Stage::Over)
         {
             let seat = self.lane.seat(&self.caller);
-            self.stage = Stage::Second(slow.spawn(InTurn::new(call, seat)));
+            let ends = Ends::new(&self.cancel, self.deadline);
+            self.stage = Stage::Second(slow.spawn(InTurn::new(call, seat, ends)));
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use wasmtime::ResourceLimiter;
 
+use super::engine::{MEMORIES_PER_CALL, TABLES_PER_CALL};
 use crate::terms::Limits;
 
 /// Measures and bounds one store.
@@ -93,11 +94,11 @@ impl ResourceLimiter for Meter {
     }
 
     fn tables(&self) -> usize {
-        64
+        TABLES_PER_CALL as usize
     }
 
     fn memories(&self) -> usize {
-        16
+        MEMORIES_PER_CALL as usize
     }
 }
 

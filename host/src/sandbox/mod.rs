@@ -12,6 +12,6 @@ mod turns;
 mod typed;
 
 pub use engine::{Prepared, Sandbox, compiling_engine};
-pub use lanes::{Lanes, step_aside};
+pub use lanes::{Lanes, ends_by, step_aside};
 pub use run::{Errand, Ran, guessing};
 pub use typed::{Function, LeftOut, Origin, Typed};

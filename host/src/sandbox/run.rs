@@ -52,38 +52,50 @@ pub struct Ran {
     pub bill: Bill,
 }
 
+impl Ran {
+    /// It did not come to run.
+    fn not(fault: Fault) -> Self {
+        Self {
+            answer: Err(fault),
+            bill: Bill::default(),
+        }
+    }
+}
+
 impl Sandbox {
     /// Runs the permitted call in a fresh instance of the component that the permit names.
     pub async fn run(&self, prepared: &Prepared, permit: &Permit, errand: Errand<'_>) -> Ran {
         let start = Instant::now();
         let pen = errand.pen;
         if permit.digest() != prepared.digest() {
-            let fault = Fault::internal("a permit for another component came to the sandbox");
-            return Ran {
-                answer: Err(fault),
-                bill: Bill::default(),
-            };
+            return Ran::not(Fault::internal(
+                "a permit for another component came to the sandbox",
+            ));
         }
-        let limits = &permit.spec().limits;
+        let (limits, deadline) = (&permit.spec().limits, permit.deadline());
+        let room = tokio::select! {
+            biased;
+            room = prepared.room(&permit.caller().agent) => room,
+            () = errand.cancel.cancelled() => Err(cancelled()),
+            () = tokio::time::sleep_until(deadline.into()) => Err(late(limits)),
+        };
+        let _room = match room {
+            Ok(room) => room,
+            Err(fault) => return Ran::not(fault),
+        };
         let charter = Charter {
             equipment: errand.equipment,
             limits,
             arguments: permit.arguments(),
-            deadline: permit.deadline(),
+            deadline,
             caller: Some(permit.caller()),
             progress: errand.progress,
             speaker: permit.function().to_string().into(),
         };
         let mut store = match store(prepared, limits, charter, &pen) {
             Ok(store) => store,
-            Err(fault) => {
-                return Ran {
-                    answer: Err(fault),
-                    bill: Bill::default(),
-                };
-            }
+            Err(fault) => return Ran::not(fault),
         };
-        let deadline = permit.deadline();
         let ended = tokio::select! {
             biased;
             () = errand.cancel.cancelled() => Ended::Cancelled,
@@ -233,7 +245,7 @@ impl<T> Ended<T> {
                 panic_words(&*panic)
             ))),
             Self::Late => Err(late(limits)),
-            Self::Cancelled => Err(Fault::new(Code::Cancelled, "The call was cancelled.")),
+            Self::Cancelled => Err(cancelled()),
             Self::Guessing => Err(guessing()),
         }
     }
@@ -279,6 +291,10 @@ fn out_of_host_memory(limits: &Limits) -> Fault {
             bytesize::ByteSize(limits.host_memory).display().iec()
         ),
     )
+}
+
+fn cancelled() -> Fault {
+    Fault::new(Code::Cancelled, "The call was cancelled.")
 }
 
 fn late(limits: &Limits) -> Fault {

@@ -11,7 +11,10 @@ use std::time::{Duration, Instant};
 
 use futures_util::task::AtomicWaker;
 use rustix::time::{ClockId, clock_gettime};
+use tokio::time::{Sleep, sleep_until};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::lanes::known_deadline;
 use super::turns::{Ticket, Turns};
 
 /// How long a call that gives way goes on before it looks whether another one is next. A guest gives
@@ -112,7 +115,7 @@ impl Seat {
     }
 
     /// Does work that waits for no turn, and is counted all the same.
-    pub(super) fn beside<T>(self, work: impl FnOnce() -> T) -> T {
+    pub(super) fn beside<T>(&self, work: impl FnOnce() -> T) -> T {
         let start = processor_time();
         let done = work();
         let spent = processor_time().saturating_sub(start);
@@ -154,6 +157,42 @@ pub(super) struct InTurn<T> {
     call: Pin<Box<dyn Future<Output = T> + Send>>,
     seat: Seat,
     noted: Arc<Noted>,
+    ends: Ends,
+}
+
+/// What ends a call whether it is its turn or not.
+pub(super) struct Ends {
+    deadline: Option<Instant>,
+    /// Made on the lane's own runtime.
+    sleep: Option<Pin<Box<Sleep>>>,
+    cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
+    are_there: bool,
+}
+
+impl Ends {
+    /// Its cancellation, and its deadline once that is known.
+    pub(super) fn new(cancel: &CancellationToken, deadline: Option<Instant>) -> Self {
+        Self {
+            deadline,
+            sleep: None,
+            cancelled: Box::pin(cancel.clone().cancelled_owned()),
+            are_there: false,
+        }
+    }
+
+    fn are_there(&mut self, context: &mut Context<'_>) -> bool {
+        if self.are_there {
+            return true;
+        }
+        if let Some(deadline) = self.deadline {
+            let sleep = self
+                .sleep
+                .get_or_insert_with(|| Box::pin(sleep_until(deadline.into())));
+            self.are_there = sleep.as_mut().poll(context).is_ready();
+        }
+        self.are_there |= self.cancelled.as_mut().poll(context).is_ready();
+        self.are_there
+    }
 }
 
 /// Wakes the call's task, and notes that it did.
@@ -175,11 +214,16 @@ impl Wake for Noted {
 }
 
 impl<T> InTurn<T> {
-    pub(super) fn new(call: Pin<Box<dyn Future<Output = T> + Send>>, seat: Seat) -> Self {
+    pub(super) fn new(
+        call: Pin<Box<dyn Future<Output = T> + Send>>,
+        seat: Seat,
+        ends: Ends,
+    ) -> Self {
         Self {
             call,
             seat,
             noted: Arc::default(),
+            ends,
         }
     }
 }
@@ -190,16 +234,21 @@ impl<T> Future for InTurn<T> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         let this = &mut *self;
         this.noted.task.register(context.waker());
-        if !this.seat.enter(context.waker()) {
-            return Poll::Pending;
-        }
         let waker = Waker::from(Arc::clone(&this.noted));
         let mut own = Context::from_waker(&waker);
+        if !this.seat.enter(context.waker()) {
+            // One that is over closes its books at once; its guest goes no further.
+            return match this.ends.are_there(context) {
+                true => this.seat.beside(|| this.call.as_mut().poll(&mut own)),
+                false => Poll::Pending,
+            };
+        }
         let (begun, start) = (Instant::now(), processor_time());
         let mut last = begun;
         loop {
             this.noted.woken.store(false, Ordering::Release);
             let polled = this.call.as_mut().poll(&mut own);
+            this.ends.deadline = known_deadline().or(this.ends.deadline);
             let spent = || processor_time().saturating_sub(start);
             if polled.is_ready() || !this.noted.woken.load(Ordering::Acquire) {
                 this.seat.rest(spent());
@@ -213,5 +262,46 @@ impl<T> Future for InTurn<T> {
             }
             last = now;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    /// A call that does not end by itself, on a lane whose one place is another caller's for ever.
+    fn never_its_turn(
+        cancel: &CancellationToken,
+        deadline: Option<Instant>,
+    ) -> InTurn<&'static str> {
+        let (lane, other): (_, Arc<str>) = (Lane::new(1), "other".into());
+        lane.turns().join(&other);
+        assert!(lane.turns().take(&other));
+        let token = cancel.clone();
+        let call = async move {
+            tokio::select! {
+                () = token.cancelled() => "cancelled",
+                () = async { sleep_until(deadline.unwrap().into()).await }, if deadline.is_some() => "late",
+            }
+        };
+        let seat = lane.seat(&"a".into());
+        InTurn::new(Box::pin(call), seat, Ends::new(cancel, deadline))
+    }
+
+    #[tokio::test]
+    async fn g68_a_call_that_waits_for_its_turn_ends_in_time_all_the_same() {
+        let cancel = CancellationToken::new();
+        let soon = Instant::now() + Duration::from_millis(10);
+        let late = never_its_turn(&cancel, Some(soon));
+        let patience = Duration::from_secs(20);
+        assert_eq!(tokio::time::timeout(patience, late).await, Ok("late"));
+        let cancelled = never_its_turn(&cancel, None);
+        cancel.cancel();
+        assert_eq!(
+            tokio::time::timeout(patience, cancelled).await,
+            Ok("cancelled")
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! Whose turn it is on the second lane. As many calls go on at once as there are places; of those
 //! that wait, the one whose caller has used the least processor time is next, and of one caller's
-//! calls the one that has waited longest. A caller with many calls gets no more than one with a
+//! calls each in its turn. A caller with many calls gets no more than one with a
 //! single call that always has something to do.
 //!
 //! This is start-time fair queueing (Goyal, Vin and Cheng 1996): what a caller has used is compared
@@ -134,17 +134,22 @@ impl<W> Turns<W> {
 
     /// So many nanoseconds of processor time were used for this caller.
     pub(super) fn charge(&mut self, caller: &str, spent: u64) {
+        // Work beside the turns begins where the clock is, like everything else.
+        self.activate(caller);
         if let Some(all) = self.callers.get_mut(caller) {
             all.used = all.used.saturating_add(spent);
         }
     }
 
     /// Whether a call of this caller's may go on in its place, because nobody who waits should go
-    /// before it. It is served anew then.
+    /// before it: no other caller that has used less, and none of its own. It is served anew then.
     pub(super) fn stays(&mut self, caller: &str) -> bool {
-        let used = self.callers.get(caller).map_or(0, |all| all.used);
-        let mut others = self.callers.values();
-        if others.any(|other| !other.waits.is_empty() && other.used < used) {
+        let Some(own) = self.callers.get(caller) else {
+            return true;
+        };
+        let used = own.used;
+        let goes_first = |other: &Use<W>| !other.waits.is_empty() && other.used < used;
+        if !own.waits.is_empty() || self.callers.values().any(goes_first) {
             return false;
         }
         self.clock = self.clock.max(used);
@@ -298,6 +303,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn g68_calls_of_one_caller_take_turns_too() {
+        let mut lane = Lane::new(1);
+        let calls = [lane.come("one", 10), lane.come("one", 10)];
+        let mut turns = [0; 2];
+        for _ in 0..100 {
+            for (call, turns) in calls.iter().zip(&mut turns) {
+                *turns += usize::from(lane.running == [*call]);
+            }
+            lane.step(0);
+        }
+        assert_eq!(turns, [50, 50]);
+    }
+
     /// It is time that is shared, not turns.
     #[test]
     fn long_turns_are_paid_for() {
@@ -324,12 +343,15 @@ mod tests {
     fn what_was_used_at_once_is_owed_after_the_call_too() {
         let (heavy, other): (Arc<str>, Arc<str>) = ("heavy".into(), "other".into());
         let mut turns: Turns<u32> = Turns::new(1);
-        turns.join(&heavy);
         turns.join(&other);
+        assert!(turns.take(&other));
+        // The lane has a past, in which the heavy one has no part.
+        turns.charge(&other, 5_000_000);
+        assert!(turns.stays(&other));
+        turns.join(&heavy);
         turns.charge(&heavy, 1_000_000);
         turns.leave(&heavy);
         turns.join(&heavy);
-        assert!(turns.take(&other));
         turns.wait(&heavy, 1);
         for _ in 0..100 {
             turns.charge(&other, 9_000);

@@ -16,8 +16,6 @@ pub struct Account {
 struct Sums {
     most: u64,
     held: AtomicU64,
-    peak: AtomicU64,
-    refusals: AtomicU64,
 }
 
 /// The account does not have as much left.
@@ -43,8 +41,6 @@ impl Account {
             inner: Arc::new(Sums {
                 most,
                 held: AtomicU64::new(0),
-                peak: AtomicU64::new(0),
-                refusals: AtomicU64::new(0),
             }),
         }
     }
@@ -53,7 +49,7 @@ impl Account {
     ///
     /// # Errors
     ///
-    /// [`Exceeded`]: then nothing has changed but the count of refusals.
+    /// [`Exceeded`]: then nothing has changed.
     pub fn hold(&self, bytes: u64) -> Result<Holding, Exceeded> {
         self.add(bytes)?;
         Ok(Holding {
@@ -77,34 +73,13 @@ impl Account {
         self.inner.held.load(Ordering::Relaxed)
     }
 
-    /// The most bytes that were held at once.
-    #[must_use]
-    pub fn peak(&self) -> u64 {
-        self.inner.peak.load(Ordering::Relaxed)
-    }
-
-    /// Whether something was ever refused.
-    #[must_use]
-    pub fn refused(&self) -> bool {
-        self.inner.refusals.load(Ordering::Relaxed) > 0
-    }
-
     fn add(&self, bytes: u64) -> Result<(), Exceeded> {
         let sums = &*self.inner;
         let fits = |held: u64| held.checked_add(bytes).filter(|then| *then <= sums.most);
         let added = sums
             .held
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits);
-        match added {
-            Ok(before) => {
-                sums.peak.fetch_max(before + bytes, Ordering::Relaxed);
-                Ok(())
-            }
-            Err(_) => {
-                sums.refusals.fetch_add(1, Ordering::Relaxed);
-                Err(Exceeded { most: sums.most })
-            }
-        }
+        added.map(drop).map_err(|_| Exceeded { most: sums.most })
     }
 }
 
@@ -168,11 +143,10 @@ mod tests {
         let mut first = account.hold(4).unwrap();
         let second = account.clone().hold(6).unwrap();
         assert_eq!(first.grow(1), Err(Exceeded { most: 10 }));
-        assert!(account.refused());
         drop(second);
         first.grow(5).unwrap();
         first.shrink(8);
-        assert_eq!((first.bytes(), account.held(), account.peak()), (1, 1, 10));
+        assert_eq!((first.bytes(), account.held()), (1, 1));
         first.resize(7).unwrap();
         assert_eq!(first.resize(11), Err(Exceeded { most: 10 }));
         first.resize(2).unwrap();

@@ -239,10 +239,10 @@ impl Reception {
             (None, _) => Ok(()),
             (Some(First::Health), _) => self.answer_health(stream, &seat).await,
             (Some(First::Message(Framing::Lines)), Some(_)) if is_full => {
-                self.refuse(stream, http::NO_ROOM).await
+                refuse(stream, http::NO_ROOM).await
             }
             (Some(First::Message(Framing::Lines)), Some(uid)) if caller.is_none() => {
-                self.refuse(stream, &stranger(uid)).await
+                refuse(stream, &stranger(uid)).await
             }
             (Some(First::Message(framing)), _) => self.hand_on(stream, framing, seat),
         }
@@ -289,19 +289,20 @@ impl Reception {
             .await
             .map_err(io::Error::other)
     }
+}
 
-    /// Says on a line why nothing more will be said.
-    async fn refuse(&self, stream: Stream, say: &str) -> io::Result<()> {
-        let mut line = Refusal::new(INVALID_REQUEST, say.to_owned()).to_json();
-        line.push(b'\n');
-        timeout(BRIEF, async {
-            match stream {
-                Stream::Unix(mut stream, _) => stream.write_all(&line).await,
-                Stream::Tcp(mut stream) => stream.write_all(&line).await,
-            }
-        })
-        .await?
-    }
+/// Says on a line why nothing more will be said.
+async fn refuse(stream: Stream, say: &str) -> io::Result<()> {
+    // Lines are for the Unix socket alone.
+    let Stream::Unix(mut stream, _) = stream else {
+        return Ok(());
+    };
+    let mut line = Refusal::new(INVALID_REQUEST, say.to_owned()).to_json();
+    line.push(b'\n');
+    timeout(BRIEF, stream.write_all(&line)).await??;
+    // What came is taken: closing with it unread would reset the connection before the line is read.
+    let _ = stream.try_read(&mut [0; SMALL_HEAD]);
+    Ok(())
 }
 
 impl Stream {
@@ -315,14 +316,26 @@ impl Stream {
 
     /// What it says first, without taking it; `None` when it says nothing and ends.
     async fn first(&self) -> io::Result<Option<First>> {
-        match self {
-            Self::Unix(stream, _) => {
-                let look = || look(stream, Framing::of);
-                stream.async_io(Interest::READABLE, look).await
-            }
-            Self::Tcp(stream) => {
-                let look = || look(stream, |_| Framing::Http);
-                stream.async_io(Interest::READABLE, look).await
+        const INTEREST: Interest = Interest::READABLE;
+        loop {
+            let (ready, looked) = match self {
+                Self::Unix(stream, _) => {
+                    let look = || look(stream, Framing::of);
+                    (stream.ready(INTEREST).await?, stream.try_io(INTEREST, look))
+                }
+                Self::Tcp(stream) => {
+                    let look = || look(stream, |_| Framing::Http);
+                    (stream.ready(INTEREST).await?, stream.try_io(INTEREST, look))
+                }
+            };
+            match looked {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // One that is closed stays ready for ever: what has not come by now never comes.
+                    if ready.is_read_closed() {
+                        return Ok(None);
+                    }
+                }
+                done => return done,
             }
         }
     }
@@ -388,5 +401,38 @@ mod tests {
         };
         let (first, ()) = tokio::join!(far.first(), rest);
         assert_eq!(first.unwrap(), Some(First::Health));
+    }
+
+    /// Half a question whose sender ends is waited for no longer: on a thread of its own, for a loop
+    /// that never waits would never end here.
+    #[test]
+    fn x59_half_a_question_that_ends_is_no_question_and_holds_up_nobody() {
+        let (say, hear) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = { runtime }.enable_all().build().unwrap();
+            runtime.block_on(async {
+                let (mut near, far) = UnixStream::pair().unwrap();
+                near.write_all(b"GET /he").await.unwrap();
+                near.shutdown().await.unwrap();
+                say.send(Stream::Unix(far, 0).first().await.unwrap())
+            })
+        });
+        let first = hear.recv_timeout(std::time::Duration::from_secs(20));
+        assert_eq!(first.expect("an end"), None);
+    }
+
+    #[tokio::test]
+    async fn who_is_refused_reads_why() {
+        let (mut near, far) = UnixStream::pair().unwrap();
+        near.write_all(b"{\"jsonrpc\":\"2.0\"}\n").await.unwrap();
+        let far = Stream::Unix(far, 0);
+        assert!(far.first().await.unwrap().is_some());
+        refuse(far, "No.").await.unwrap();
+        let mut read = String::new();
+        tokio::io::AsyncReadExt::read_to_string(&mut near, &mut read)
+            .await
+            .unwrap();
+        assert!(read.contains("No."), "{read}");
     }
 }

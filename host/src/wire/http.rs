@@ -36,9 +36,6 @@ use crate::terms::{Caller, Door};
 /// How long a request's head or body may take to arrive, and a connection be without a request.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long a connection that gives way may still take.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-
 /// Headers of one request.
 const MAX_HEADERS: usize = 64;
 
@@ -140,14 +137,8 @@ impl Web {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
-            () = gives_way => {
-                connection.as_mut().graceful_shutdown();
-                // Half a head would be waited for longer, and its place is another one's by now.
-                match tokio::time::timeout(LAST_WORDS, connection).await {
-                    Ok(end) => end,
-                    Err(_) => return,
-                }
-            }
+            // Its place is another one's by now, and so is its descriptor.
+            () = gives_way => return,
         };
         if let Err(error) = end {
             tracing::debug!(%error, "an HTTP connection ended badly");
@@ -282,8 +273,9 @@ impl Web {
         let (body, held) = collect(&head.headers, body, &allowance).await?;
         let (asked, held) = match held {
             None => (Asked::read(&body)?, None),
-            Some(_) => {
+            Some(coming) => {
                 let (asked, held) = read_aside(&self.host, &body, &allowance).await?;
+                drop(coming);
                 (asked, Some(held))
             }
         };

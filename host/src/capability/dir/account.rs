@@ -4,11 +4,11 @@
 //! Every change is made with the books open, so that two calls cannot both take the last byte. That
 //! happens on a clerk's thread only.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
 use super::grant::Quota;
 use super::measure::{Usage, measure};
-use crate::shares;
+use crate::shares::{self, Lease, Shares};
 
 /// Device and inode.
 pub(super) type Identity = (u64, u64);
@@ -40,9 +40,10 @@ pub(super) struct Account {
     open: Mutex<HashMap<Identity, Open>>,
     /// Bytes of files without a name that are closed since the books were last open.
     freed: AtomicU64,
-    handles: AtomicU32,
+    /// By caller.
+    handles: Mutex<BTreeMap<Arc<str>, u32>>,
     /// Files that guests have open in the whole process.
-    everywhere: Arc<Descriptors>,
+    everywhere: Files,
 }
 
 #[derive(Debug)]
@@ -59,39 +60,31 @@ struct Open {
     nameless: bool,
 }
 
-/// Files that guests have open in the whole process, and how many they may be.
-#[derive(Debug)]
-pub(super) struct Descriptors {
-    open: AtomicU32,
-    most: u32,
-}
+/// Files that guests have open in the whole process; whose they are is their caller's name.
+pub(super) type Files = Shares<Arc<str>>;
 
-impl Descriptors {
-    /// The part of the process's descriptors that is the guests' files'.
-    pub(super) fn new() -> Self {
-        Self {
-            open: AtomicU32::new(0),
-            most: u32::try_from(shares::Descriptors::now().files).unwrap_or(u32::MAX),
-        }
-    }
-}
-
-/// Counts one up, unless that is more than `most`.
-fn take(count: &AtomicU32, most: u32) -> bool {
-    let more = |now: u32| now.checked_add(1).filter(|new| *new <= most);
-    count
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
-        .is_ok()
+/// The part of the process's descriptors that is the guests' files'.
+pub(super) fn files() -> Files {
+    Shares::new(u64::try_from(shares::Descriptors::now().files).unwrap_or(u64::MAX))
 }
 
 /// One handle of a guest's, given back when it goes.
 #[derive(Debug)]
-pub(super) struct Hold(Arc<Account>);
+pub(super) struct Hold {
+    account: Arc<Account>,
+    caller: Arc<str>,
+    _everywhere: Lease<Arc<str>>,
+}
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.0.handles.fetch_sub(1, Ordering::Relaxed);
-        self.0.everywhere.open.fetch_sub(1, Ordering::Relaxed);
+        let mut handles = self.account.handles();
+        if let Some(own) = handles.get_mut(&self.caller) {
+            *own = own.saturating_sub(1);
+            if *own == 0 {
+                handles.remove(&self.caller);
+            }
+        }
     }
 }
 
@@ -104,7 +97,7 @@ pub(super) struct OpenFile {
 
 impl Drop for OpenFile {
     fn drop(&mut self) {
-        let account = &self.hold.0;
+        let account = &self.hold.account;
         let Ok(metadata) = self.file.metadata() else {
             return;
         };
@@ -125,26 +118,39 @@ impl Drop for OpenFile {
 }
 
 impl Account {
-    pub(super) fn new(everywhere: Arc<Descriptors>) -> Self {
+    pub(super) fn new(everywhere: Files) -> Self {
         Self {
             books: Mutex::new(None),
             open: Mutex::default(),
             freed: AtomicU64::new(0),
-            handles: AtomicU32::new(0),
+            handles: Mutex::default(),
             everywhere,
         }
     }
 
-    /// One more handle.
-    pub(super) fn hold(self: &Arc<Self>, quota: &Quota) -> Result<Hold, ErrorCode> {
-        if !take(&self.everywhere.open, self.everywhere.most) {
-            return Err(ErrorCode::InsufficientMemory);
-        }
-        if !take(&self.handles, quota.handles) {
-            self.everywhere.open.fetch_sub(1, Ordering::Relaxed);
+    /// One more handle of this caller's.
+    pub(super) fn hold(
+        self: &Arc<Self>,
+        quota: &Quota,
+        caller: &Arc<str>,
+    ) -> Result<Hold, ErrorCode> {
+        let everywhere = self.everywhere.take(caller, 1);
+        let everywhere = everywhere.map_err(|_| ErrorCode::InsufficientMemory)?;
+        let mut handles = self.handles();
+        let own = handles.entry(Arc::clone(caller)).or_default();
+        if *own >= quota.handles {
             return Err(ErrorCode::Quota);
         }
-        Ok(Hold(Arc::clone(self)))
+        *own += 1;
+        Ok(Hold {
+            account: Arc::clone(self),
+            caller: Arc::clone(caller),
+            _everywhere: everywhere,
+        })
+    }
+
+    fn handles(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, u32>> {
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes that a file is open.
@@ -293,27 +299,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn g45_no_directory_takes_the_processes_last_descriptors() {
-        let everywhere = Arc::new(Descriptors {
-            open: AtomicU32::new(0),
-            most: 3,
-        });
-        let account = || Arc::new(Account::new(Arc::clone(&everywhere)));
+    fn g45_g73_open_files_are_bounded_for_a_caller_and_in_all() {
+        let everywhere = Files::new(6);
+        let account = || Arc::new(Account::new(everywhere.clone()));
         let (one, other) = (account(), account());
+        let [ada, bob]: [Arc<str>; 2] = ["ada".into(), "bob".into()];
         let quota = Quota {
             handles: 2,
             ..Quota::DEFAULT
         };
-        let held = [one.hold(&quota).unwrap(), one.hold(&quota).unwrap()];
-        assert_eq!(one.hold(&quota).unwrap_err(), ErrorCode::Quota);
-        let last = other.hold(&quota).unwrap();
-        assert_eq!(
-            other.hold(&quota).unwrap_err(),
-            ErrorCode::InsufficientMemory
-        );
+        let mut held = vec![
+            one.hold(&quota, &ada).unwrap(),
+            one.hold(&quota, &ada).unwrap(),
+        ];
+        assert_eq!(one.hold(&quota, &ada).unwrap_err(), ErrorCode::Quota);
+        // Another one's are its own.
+        held.push(one.hold(&quota, &bob).unwrap());
+        held.push(other.hold(&quota, &ada).unwrap());
+        let full = other.hold(&quota, &ada).unwrap_err();
+        assert_eq!(full, ErrorCode::InsufficientMemory);
+        held.push(other.hold(&quota, &bob).unwrap());
         drop(held);
-        assert!(other.hold(&quota).is_ok());
-        drop(last);
-        assert_eq!(everywhere.open.load(Ordering::Relaxed), 0);
+        assert!(one.hold(&quota, &ada).is_ok());
+        assert_eq!(everywhere.free(), 6);
+        assert!(one.handles().is_empty());
     }
 }

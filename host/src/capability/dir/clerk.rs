@@ -49,6 +49,11 @@ impl Crew {
         }
     }
 
+    /// For whom.
+    pub(super) const fn caller(&self) -> &Arc<str> {
+        &self.owner.0
+    }
+
     /// Does work on one of the threads. What has begun ends, also when nobody waits for it any more.
     pub(super) async fn run<T: Send + 'static>(
         &self,

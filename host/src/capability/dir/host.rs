@@ -10,7 +10,7 @@ use wasmtime_wasi::p2::bindings::filesystem::preopens;
 use wasmtime_wasi::p2::bindings::filesystem::types::{self, ErrorCode, HostDirectoryEntryStream};
 use wasmtime_wasi::p2::{DynOutputStream, FsError, FsResult, ReaddirIterator};
 
-use super::account::OpenFile;
+use super::account::{Hold, OpenFile};
 use super::clerk::Crew;
 use super::desk::Desk;
 use super::place::{Place, Places};
@@ -99,6 +99,12 @@ impl Dirs<'_> {
         let unknown = || FsError::trap(wasmtime::Error::msg("a descriptor from nowhere"));
         let crew = self.state.places.as_ref().map(|(_, crew)| crew);
         origin.zip(crew).ok_or_else(unknown)
+    }
+
+    /// Room for one more open file, where this descriptor is.
+    pub(super) fn hold_file(&self, fd: &Fd) -> FsResult<Hold> {
+        let (origin, crew) = self.origin(fd)?;
+        Ok(origin.place.hold_file(crew.caller())?)
     }
 
     pub(super) fn place(&self, fd: &Fd) -> FsResult<Arc<Place>> {
@@ -214,7 +220,7 @@ impl Dirs<'_> {
         let Some(open) = &origin.open else {
             return Err(ErrorCode::IsDirectory.into());
         };
-        let own = origin.place.account.hold(&origin.place.grant.quota)?;
+        let own = origin.place.hold_file(crew.caller())?;
         let held = self.state.account.hold(HELD).map_err(short)?;
         Ok(Source {
             file: self.file(fd)?,

@@ -14,9 +14,10 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use wasmtime_wasi::filesystem::{self as wasi, Descriptor};
+use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 use wasmtime_wasi::{FsPerms, OpenMode};
 
-use super::account::{Account, Descriptors, Identity, identity};
+use super::account::{Account, Files, Hold, Identity, files, identity};
 use super::clerk::Clerks;
 use super::grant::{Access, DirGrant};
 use super::tree::Tree;
@@ -38,7 +39,7 @@ type Reach = Vec<(Identity, Access)>;
 struct Shared {
     accounts: Mutex<HashMap<Identity, Weak<Account>>>,
     clerks: Mutex<HashMap<Reach, Weak<Clerks>>>,
-    descriptors: Arc<Descriptors>,
+    files: Files,
 }
 
 impl Folders {
@@ -50,7 +51,7 @@ impl Folders {
             shared: Arc::new(Shared {
                 accounts: Mutex::default(),
                 clerks: Mutex::default(),
-                descriptors: Arc::new(Descriptors::new()),
+                files: files(),
             }),
         }
     }
@@ -71,9 +72,7 @@ impl Folders {
     }
 
     fn account(&self, of: Identity) -> Arc<Account> {
-        let make = || {
-            Ok::<_, std::convert::Infallible>(Account::new(Arc::clone(&self.shared.descriptors)))
-        };
+        let make = || Ok::<_, std::convert::Infallible>(Account::new(self.shared.files.clone()));
         let Ok(account) = shared(&self.shared.accounts, of, make);
         account
     }
@@ -117,6 +116,11 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// Room for one more open file of this caller's.
+    pub(super) fn hold_file(&self, caller: &Arc<str>) -> Result<Hold, ErrorCode> {
+        self.account.hold(&self.grant.quota, caller)
+    }
+
     fn open(grant: &DirGrant, folders: &Folders) -> io::Result<Self> {
         let path = folders.resolve(&grant.host);
         let open = || {

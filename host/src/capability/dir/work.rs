@@ -107,6 +107,7 @@ impl Dirs<'_> {
         if !place.is_writable() {
             return Err(ErrorCode::NotPermitted.into());
         }
+        let hold = self.hold_file(fd)?;
         Ok(Box::new(move || {
             let mut desk = Desk::default();
             if !flags.contains(PathFlags::SYMLINK_FOLLOW) {
@@ -115,7 +116,7 @@ impl Dirs<'_> {
                 return at_once(view.set_times_at(fd, flags, path, accessed, modified));
             }
             // What wasmtime-wasi opens here could be a pipe, and it would wait.
-            let (found, _open) = write::open(&place, &dir, &path, Wish::look(flags))?;
+            let (found, _open) = write::open(&place, &dir, &path, Wish::look(flags), hold)?;
             let fd = desk.lay(found)?;
             at_once(desk.view().set_times(fd, accessed, modified))
         }))
@@ -142,8 +143,8 @@ impl Dirs<'_> {
     ) -> FsResult<(Arc<Place>, Work<Found>)> {
         fits(&path)?;
         let (place, dir) = (self.place(fd)?, self.dir(fd)?);
-        let of = Arc::clone(&place);
-        let work = move || write::open(&place, &dir, &path, wish);
+        let (of, hold) = (Arc::clone(&place), self.hold_file(fd)?);
+        let work = move || write::open(&place, &dir, &path, wish, hold);
         Ok((of, Box::new(work)))
     }
 

@@ -109,20 +109,19 @@ pub(super) fn resize(place: &Place, file: &File, size: u64) -> Result<(), FsErro
 /// A file or directory that a guest opened; a file with its handle.
 pub(super) type Found = (Descriptor, Option<Arc<OpenFile>>);
 
-/// Opens a file or directory, and makes or empties it where that is wished.
+/// Opens a file or directory, and makes or empties it where that is wished. `hold` was taken before.
 pub(super) fn open(
     place: &Place,
     dir: &wasi::Dir,
     path: &str,
     wish: Wish,
+    hold: Hold,
 ) -> Result<Found, FsError> {
     let dir = Dir::from_std_file(dir.dir.try_clone()?);
     let writable = place.is_writable();
     if wish.writes() && !writable {
         return Err(ErrorCode::NotPermitted.into());
     }
-    // Before anything is made or emptied.
-    let hold = place.account.hold(&place.grant.quota)?;
     if !writable {
         wish.peek(&dir, path)?;
         let opened = wish.open(&dir, path)?;

@@ -61,14 +61,11 @@ impl Kept {
     /// Holds room for `more` that is about to be added to the table.
     pub(super) fn add(&mut self, table: &mut ResourceTable, more: u64) -> Result<(), Exceeded> {
         self.since = self.since.saturating_add(more);
-        let again = self.since > AGAIN.max(self.holding.bytes() / 4);
-        if !again {
-            let added = self.holding.grow(more);
-            // Little was added, so little can have gone: it is full indeed.
-            if added.is_ok() || self.since < AGAIN / 4 {
-                return added;
-            }
+        let is_little = self.since <= AGAIN.max(self.holding.bytes() / 4);
+        if is_little && self.holding.grow(more).is_ok() {
+            return Ok(());
         }
+        // Before it is called full: much may have gone since it was weighed.
         self.holding.resize(weigh(table).saturating_add(more))?;
         self.since = more;
         Ok(())

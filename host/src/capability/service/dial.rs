@@ -38,7 +38,7 @@ pub use body::IncomingBody;
 use body::Places;
 use client::{AGENT, ANYWHERE, Client};
 pub use client::{Tls, TlsError};
-use connect::Vetting;
+use connect::{Connector, Vetting};
 pub(crate) use credential::basic;
 use credential::inject;
 use decode::{Awaited, Patience, Source, coding};
@@ -63,7 +63,7 @@ const LONGEST: Duration = Duration::from_secs(3600);
 /// How long an unused connection is kept.
 const POOL_IDLE: Duration = Duration::from_secs(30);
 
-/// Unused connections kept per grant.
+/// Unused connections kept per grant and caller.
 const POOL_SIZE: usize = 4;
 
 /// Requests of one caller that one grant has under way at once, at most; the others wait within their
@@ -89,10 +89,12 @@ pub struct Dialer {
 }
 
 /// The way out for one grant: its own connections, so that nothing of one origin, one credential or
-/// one list of networks is reused for another.
+/// one list of networks is reused for another. Each caller has its own of them, so that what one does
+/// to a connection that many requests share is nothing to another.
 struct Line {
     grant: Arc<HttpGrant>,
-    client: OnceCell<Client>,
+    connector: OnceCell<Connector>,
+    clients: Mutex<BTreeMap<Arc<str>, Client>>,
     places: Shares<Arc<str>>,
 }
 
@@ -250,8 +252,9 @@ impl Dialer {
             }
             return Ok((answer?, places));
         }
-        let client = line.client.get_or_try_init(|| self.client(grant)).await?;
-        let asked = SENDER.scope(sender, reply::ask(client, request, &sending));
+        let connector = line.connector.get_or_try_init(|| self.connector(grant));
+        let client = line.client(&sender.caller, connector.await?);
+        let asked = SENDER.scope(sender, reply::ask(&client, request, &sending));
         let reply = asked.await.map_err(|error| {
             let connect = error.is_connect();
             failed(&error, connect, |why| DialError::on_the_way(why, verdict))
@@ -279,14 +282,15 @@ impl Dialer {
         lines.retain(|_, line| Arc::strong_count(&line.grant) > 1);
         let line = Arc::new(Line {
             grant: Arc::clone(grant),
-            client: OnceCell::new(),
+            connector: OnceCell::new(),
+            clients: Mutex::default(),
             places: Shares::with_most(OF_GRANT, AT_ONCE),
         });
         lines.insert(key, Arc::clone(&line));
         line
     }
 
-    async fn client(&self, grant: &Arc<HttpGrant>) -> Result<Client, DialError> {
+    async fn connector(&self, grant: &Arc<HttpGrant>) -> Result<Connector, DialError> {
         let files = &grant.way.tls;
         let tls = match self.tls.get(files) {
             Some(tls) => tls.clone(),
@@ -301,12 +305,23 @@ impl Dialer {
             doors: self.doors.clone(),
         };
         // Reading the system's certificates takes files and some milliseconds.
-        let built = tokio::task::spawn_blocking(move || client::client(vetting, &tls)).await;
+        let built = tokio::task::spawn_blocking(move || client::connector(vetting, &tls)).await;
         match built {
-            Ok(Ok(client)) => Ok(client),
+            Ok(Ok(connector)) => Ok(connector),
             Ok(Err(error)) => Err(DialError::no_client(&error)),
             Err(error) => Err(DialError::no_client(&error)),
         }
+    }
+}
+
+impl Line {
+    /// The connections of this caller.
+    fn client(&self, caller: &Arc<str>, connector: &Connector) -> Client {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let client = clients.entry(Arc::clone(caller));
+        client
+            .or_insert_with(|| client::client(connector.clone()))
+            .clone()
     }
 }
 

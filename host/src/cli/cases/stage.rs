@@ -14,8 +14,11 @@ use super::file::Case;
 use super::grants::{Granted, folder};
 use super::judge::Difference;
 
-/// The largest file that is looked at after a call, in bytes.
+/// What is looked at of all files after a call, in bytes.
 const MOST: u64 = 256 << 20;
+
+/// What is shown of a file or value that is another one, in bytes.
+const SHOWN: usize = 4 << 10;
 
 /// Content by path or key.
 type Contents = BTreeMap<String, Vec<u8>>;
@@ -67,10 +70,10 @@ impl Stage {
 
     /// What in the directories is not as it has to be.
     pub(super) fn differences(&self) -> anyhow::Result<Vec<Difference>> {
-        let mut found = Vec::new();
+        let (mut found, mut room) = (Vec::new(), MOST);
         for dir in &self.dirs {
             let mut there = Contents::new();
-            collect(&dir.path, "", &mut there)?;
+            collect(&dir.path, "", &mut there, &mut room)?;
             let name = |path: &str| format!("{}/{path}", dir.guest.trim_end_matches('/'));
             found.extend(compare(&dir.wanted, &there, name));
         }
@@ -120,6 +123,12 @@ pub(super) fn compare(
 
 fn shown(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
+        Ok(text) if text.len() > SHOWN => {
+            let begin = text
+                .get(..text.floor_char_boundary(SHOWN))
+                .unwrap_or_default();
+            format!("{begin:?}... ({} bytes)", text.len())
+        }
         Ok(text) => format!("{text:?}"),
         Err(_) => format!(
             "{} bytes ({}...)",
@@ -129,20 +138,52 @@ fn shown(bytes: &[u8]) -> String {
     }
 }
 
-/// Every file below a folder. Links are not followed: a guest may have made them.
-fn collect(folder: &Path, below: &str, found: &mut Contents) -> anyhow::Result<()> {
+/// Every file below a folder, as far as there is room. Links are not followed: a guest may have made
+/// them.
+fn collect(folder: &Path, below: &str, found: &mut Contents, room: &mut u64) -> anyhow::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = format!("{below}{}", entry.file_name().to_string_lossy());
         let kind = entry.file_type()?;
         if kind.is_dir() {
-            collect(&entry.path(), &format!("{name}/"), found)?;
+            collect(&entry.path(), &format!("{name}/"), found, room)?;
         } else if kind.is_file() {
-            found.insert(name, bounded(&entry.path(), MOST)?);
+            let bytes = bounded(&entry.path(), *room).with_context(|| {
+                format!("the directories of the case hold more than {MOST} bytes after the call")
+            })?;
+            *room = room.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+            found.insert(name, bytes);
         } else {
             let target = fs::read_link(entry.path()).unwrap_or_default();
             found.insert(name, format!("a link to {}", target.display()).into_bytes());
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    #[test]
+    fn x60_what_a_guest_leaves_in_files_is_bounded_in_sum() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, length) in [("a", 600), ("b", 500)] {
+            let file = fs::File::create(folder.path().join(name)).unwrap();
+            file.set_len(length).unwrap();
+        }
+        let collect = |mut room: u64| collect(folder.path(), "", &mut Contents::new(), &mut room);
+        collect(1_100).unwrap();
+        let error = format!("{:#}", collect(1_099).unwrap_err());
+        assert!(error.contains("hold more than"), "{error}");
+    }
+
+    #[test]
+    fn a_long_text_is_shown_by_its_begin() {
+        let shown = shown("ä".repeat(10_000).as_bytes());
+        assert!(shown.len() < 2 * SHOWN, "{}", shown.len());
+        assert!(shown.ends_with("... (20000 bytes)"), "{shown}");
+    }
 }

@@ -50,8 +50,7 @@ impl Budget {
         Self {
             fuel,
             deadline: Some(deadline),
-            // Nothing fits on every account.
-            held: account.hold(0).ok().map(RefCell::new),
+            held: Some(RefCell::new(account.nothing())),
             ..Self::endless()
         }
     }

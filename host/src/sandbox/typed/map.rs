@@ -86,6 +86,9 @@ impl<'de> Visitor<'de> for Pair<'_> {
     }
 }
 
+/// What a name takes in a table of names that were there, in bytes.
+const NAME: u64 = 40;
+
 /// Writes a map. JSON keeps one value of a key, so a key that is there twice is no map.
 pub(super) fn write<S: Serializer>(
     json: S,
@@ -102,7 +105,12 @@ pub(super) fn write<S: Serializer>(
         let pairs = entries.iter();
         return json.collect_seq(pairs.map(|entry| (out(key, &entry.0), out(value, &entry.1))));
     }
-    let mut known = HashSet::new();
+    // The names are looked up in a table of the host's, which is on the account as the values are.
+    let table = wide(entries.len()).saturating_mul(NAME);
+    budget
+        .hold(table)
+        .map_err(|_| S::Error::custom("there is no room for it"))?;
+    let mut known = HashSet::with_capacity(entries.len());
     let mut object = json.serialize_map(Some(entries.len()))?;
     for (name, inner) in entries {
         let Val::String(name) = name else {
@@ -113,5 +121,6 @@ pub(super) fn write<S: Serializer>(
         }
         object.serialize_entry(name, &out(value, inner))?;
     }
+    budget.free(table);
     object.end()
 }

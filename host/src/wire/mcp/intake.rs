@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::message;
 use super::plain::PlainCall;
 use crate::call::Host;
+use crate::terms::json;
 use crate::wire::budget::{Allowance, Held};
 use crate::wire::frame::{self, INTERNAL_ERROR, Refusal};
 
@@ -130,52 +131,11 @@ pub(super) async fn in_turn<T: Send + 'static>(
 
 /// Takes what a large message will hold when it is read.
 fn weigh(message: &[u8], allowance: &Allowance) -> Result<Held, Refusal> {
-    let bytes = weight_of(message);
+    let bytes = json::weight(message);
     allowance.request(bytes).map_err(|_| {
         let id = frame::examine(message).ok().and_then(|it| it.id());
         Refusal::busy(id, bytes)
     })
-}
-
-/// Bytes of an object without a member: a node of its map has room for eleven.
-const OBJECT: u64 = 700;
-/// Bytes of an array, which has room for four values from the first on.
-const ARRAY: u64 = 192;
-/// Bytes of a value or member behind another one.
-const VALUE: u64 = 112;
-/// Bytes of a text beside its letters: two quotes.
-const QUOTE: u64 = 16;
-
-/// What a small message may take when it is read, in bytes: too much where texts hold brackets.
-pub(super) fn rough_weight(message: &[u8]) -> u64 {
-    let count = |wanted: u8| length(message.iter().filter(|byte| **byte == wanted).count());
-    2 * length(message.len())
-        + OBJECT * count(b'{')
-        + ARRAY * count(b'[')
-        + VALUE * count(b',')
-        + QUOTE * count(b'"')
-}
-
-/// The same, as closely as that can be said without reading it.
-fn weight_of(message: &[u8]) -> u64 {
-    let mut weight = 2 * length(message.len());
-    let (mut in_text, mut escaped) = (false, false);
-    for byte in message {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
-            b'"' => {
-                in_text = !in_text;
-                weight += QUOTE;
-            }
-            _ if in_text => {}
-            b'{' => weight += OBJECT,
-            b'[' => weight += ARRAY,
-            b',' => weight += VALUE,
-            _ => {}
-        }
-    }
-    weight
 }
 
 /// A request that is not answered yet, and what it holds.
@@ -201,87 +161,5 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         self.of_all.fetch_sub(self.weight, Ordering::Relaxed);
-    }
-}
-
-fn length(bytes: usize) -> u64 {
-    u64::try_from(bytes).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-    use super::*;
-
-    #[test]
-    fn brackets_in_texts_weigh_nothing_where_it_matters() {
-        let code = format!(r#"{{"a":"{}\"{{"}}"#, "{[,".repeat(1_000));
-        assert_eq!(
-            weight_of(code.as_bytes()),
-            2 * length(code.len()) + OBJECT + 4 * QUOTE
-        );
-        assert!(rough_weight(code.as_bytes()) > 1_000 * OBJECT);
-    }
-
-    /// What a value holds, as the allocator gives it out: sizes go up in steps of a quarter.
-    fn held(value: &Value) -> u64 {
-        let size = size_of::<Value>();
-        match value {
-            Value::String(text) => length(text.capacity().next_multiple_of(16)),
-            Value::Array(items) => {
-                length(items.capacity() * size) + items.iter().map(held).sum::<u64>()
-            }
-            Value::Object(members) => {
-                // A node is at least half full, but the only one of a map.
-                let nodes = members
-                    .len()
-                    .div_ceil(5)
-                    .max(usize::from(!members.is_empty()));
-                let node = 11 * (size + size_of::<String>()) + 16;
-                let own = members.iter().map(|(name, value)| {
-                    length(name.capacity().next_multiple_of(16)) + held(value)
-                });
-                length(nodes * node) + own.sum::<u64>()
-            }
-            _ => 0,
-        }
-    }
-
-    #[test]
-    fn x28_a_message_weighs_at_least_what_it_becomes() {
-        let shapes = [
-            "[]",
-            "{}",
-            "[[]]",
-            "[1]",
-            "{\"\":0}",
-            "{\"a\":{\"b\":[]}}",
-            "\"\"",
-            "\"a\"",
-            "1",
-            "null",
-            "{\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5,\"f\":6}",
-            "[\"a\",\"b\"]",
-        ];
-        for shape in shapes {
-            for count in [1, 2, 5, 1_000, 4_097] {
-                let text = format!("[{}{shape}]", format!("{shape},").repeat(count - 1));
-                let value: Value = serde_json::from_str(&text).unwrap();
-                let (weight, held) = (weight_of(text.as_bytes()), held(&value));
-                assert!(
-                    weight >= held,
-                    "{count} of {shape}: {held} bytes weigh {weight}"
-                );
-                assert!(weight <= rough_weight(text.as_bytes()));
-            }
-        }
-        let nested = format!(
-            "{}{}",
-            "{\"a\":".repeat(100),
-            "0".to_owned() + &"}".repeat(100)
-        );
-        let value: Value = serde_json::from_str(&nested).unwrap();
-        assert!(weight_of(nested.as_bytes()) >= held(&value));
     }
 }

@@ -24,11 +24,12 @@ use tokio_util::sync::CancellationToken;
 use super::agent::Desk;
 use super::awake::{Awake, Source};
 use super::connection::Peer;
-use super::intake::{self, Aside, LARGE, Ticket, rough_weight};
+use super::intake::{self, Aside, LARGE, Ticket};
 use super::message;
 use super::output::{KEPT, Output};
 use super::plain::PlainCalls;
 use crate::call::Host;
+use crate::terms::json;
 use crate::wire::budget::{Allowance, FREE, Held};
 use crate::wire::deadline::Deadlined;
 use crate::wire::frame::{self, INVALID_REQUEST, MAX_LINE, Refusal};
@@ -299,7 +300,7 @@ where
 
     /// What a small message holds: nothing of its caller's, as long as all of its connection are few.
     fn ticket(&self, line: &[u8]) -> Result<Ticket, Refusal> {
-        let weight = rough_weight(line);
+        let weight = json::rough_weight(line);
         let held = if self.waiting.load(Ordering::Relaxed) + weight > FREE {
             self.allowance.request(weight).ok()
         } else {

@@ -182,7 +182,7 @@ async fn x04_large_requests_without_an_answer_hold_the_connection_up() {
             "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"tools/call\",\"params\":{{\"name\":\"a\",\"arguments\":{{\"a\":\"{large}\"}}}}}}\n"
         )
     };
-    let weight = rough_weight(line(0).as_bytes());
+    let weight = json::rough_weight(line(0).as_bytes());
     let most = usize::try_from(MAX_WAITING / weight).unwrap() + 1;
     for id in 0..most + 1 {
         client.write_all(line(id).as_bytes()).await.unwrap();

@@ -23,6 +23,9 @@ use crate::terms::json;
 /// some thirty times as much.
 const MAX_JUDGED: usize = 1 << 20;
 
+/// The most that such a body may become when it is read, in bytes.
+const MAX_TREE: u64 = 32 << 20;
+
 /// What a closed rule allows of a request beyond its method and path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content {
@@ -186,6 +189,9 @@ fn check_body(shape: &Shape, sent: &Sent<'_>) -> Result<(), String> {
         ));
     }
     check_type(sent.headers)?;
+    if json::weight(sent.body) > MAX_TREE {
+        return Err("it has more values than are judged".to_owned());
+    }
     let value = json::parse(sent.body).map_err(|error| error.to_string())?;
     shape.admits(&value, &Place::Whole, sent.arguments)
 }

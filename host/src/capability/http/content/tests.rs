@@ -211,6 +211,14 @@ fn n67_a_body_says_what_is_listed_once_and_nothing_else() {
 }
 
 #[test]
+fn g71_a_body_of_many_small_values_is_not_judged() {
+    let many = format!("{{\"to\": [{}[0]]}}", "[0],".repeat(200_000));
+    assert!(many.len() < MAX_JUDGED);
+    let found = body(&email(), &many).unwrap_err();
+    assert!(found.contains("more values than are judged"), "{found}");
+}
+
+#[test]
 fn n68_another_type_charset_or_encoding_is_refused() {
     let rule = email();
     let good = br#"{"to": "a@b.test"}"#;

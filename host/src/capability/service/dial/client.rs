@@ -18,7 +18,7 @@ use rustls_platform_verifier::Verifier;
 use url::Host;
 
 use super::connect::{Connector, Vetting};
-use super::{POOL_IDLE, POOL_SIZE};
+use super::{AT_ONCE, POOL_IDLE, POOL_SIZE};
 use crate::capability::http::{HttpGrant, MAX_HEADER_BYTES, MAX_HEADERS, Network};
 
 /// What the host says it is, where a guest says nothing.
@@ -28,10 +28,11 @@ pub(super) const AGENT: &str = concat!("toolhost/", env!("CARGO_PKG_VERSION"));
 const READ_AHEAD: usize = 2 * MAX_HEADER_BYTES;
 
 /// What HTTP/2 reads of one response before anybody asks, in bytes.
-const WINDOW_OF_STREAM: u32 = 512 << 10;
+pub(super) const WINDOW_OF_STREAM: u32 = 256 << 10;
 
-/// The same of all responses of a connection.
-pub(super) const WINDOW: u32 = 1 << 20;
+/// The same of all responses of a connection: as many as there may be, so that those that nobody
+/// reads hold up no other.
+const WINDOW: u32 = WINDOW_OF_STREAM * AT_ONCE as u32;
 
 /// Sends requests of one grant.
 pub(super) type Client = legacy::Client<Connector, Full<Bytes>>;
@@ -145,20 +146,24 @@ impl std::fmt::Debug for Tls {
     }
 }
 
-/// A client over the connections that this opens.
+/// What opens the connections of a grant.
 ///
 /// # Errors
 /// There is nothing that TLS could trust.
-pub(super) fn client(vetting: Vetting, tls: &Tls) -> Result<Client, NoClient> {
+pub(super) fn connector(vetting: Vetting, tls: &Tls) -> Result<Connector, NoClient> {
     let config = match vetting.speaks_tls() {
         true => tls.config(true)?,
         // Without it a machine without CA certificates could not speak plain HTTP either.
         false => Tls::default().config(false)?,
     };
-    let connector = Connector::new(vetting, config)?;
+    Ok(Connector::new(vetting, config)?)
+}
+
+/// A client with connections of its own.
+pub(super) fn client(connector: Connector) -> Client {
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     let mut builder = legacy::Client::builder(TokioExecutor::new());
-    Ok(builder
+    builder
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(POOL_IDLE)
@@ -168,7 +173,7 @@ pub(super) fn client(vetting: Vetting, tls: &Tls) -> Result<Client, NoClient> {
         .http2_max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
         .http2_initial_stream_window_size(WINDOW_OF_STREAM)
         .http2_initial_connection_window_size(WINDOW)
-        .build(connector))
+        .build(connector)
 }
 
 /// The address that a connection of this grant goes to, where it is written as one.

@@ -6,8 +6,8 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
@@ -19,8 +19,8 @@ use tokio::net::TcpStream;
 /// what HTTP/1.1 reads ahead, the head, interim responses, the handshake.
 const SLACK: i64 = 512 << 10;
 
-/// The same with HTTP/2: what its window admits comes on top.
-const SLACK_H2: i64 = SLACK + super::client::WINDOW as i64;
+/// With HTTP/2 on top of it, for each exchange: what comes of a body that nobody reads.
+const AHEAD: i64 = super::client::WINDOW_OF_STREAM as i64;
 
 /// What one more exchange on a connection in use may bring beyond its body, in bytes.
 const HEAD: i64 = 256 << 10;
@@ -35,39 +35,50 @@ const FRAMINGS: i64 = 4 << 20;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Meter(Arc<State>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
-    /// Bytes that may still come.
-    left: AtomicI64,
-    most: AtomicI64,
+    sums: Mutex<Sums>,
     closed: AtomicBool,
-    exchanges: Mutex<Exchanges>,
     task: AtomicWaker,
 }
 
-#[derive(Debug, Default)]
-struct Exchanges {
+#[derive(Debug)]
+struct Sums {
+    /// Bytes that may still come.
+    left: i64,
+    is_h2: bool,
+    /// Exchanges under way.
     open: u32,
     given_up: bool,
 }
 
-impl Default for State {
+impl Default for Sums {
     fn default() -> Self {
         Self {
-            left: AtomicI64::new(SLACK),
-            most: AtomicI64::new(SLACK),
-            closed: AtomicBool::new(false),
-            exchanges: Mutex::default(),
-            task: AtomicWaker::new(),
+            left: SLACK,
+            is_h2: false,
+            open: 0,
+            given_up: false,
         }
+    }
+}
+
+impl Sums {
+    /// What each exchange may bring before it is read.
+    const fn ahead(&self) -> i64 {
+        if self.is_h2 { AHEAD } else { 0 }
+    }
+
+    fn allow(&mut self, bytes: i64) {
+        let most = SLACK + self.ahead() * i64::from(self.open);
+        self.left = self.left.saturating_add(bytes).min(most);
     }
 }
 
 impl Meter {
     /// Says that this connection speaks HTTP/2.
     pub(super) fn is_h2(&self) {
-        self.0.most.store(SLACK_H2, Ordering::Relaxed);
-        self.0.left.fetch_add(SLACK_H2 - SLACK, Ordering::Relaxed);
+        self.sums().is_h2 = true;
     }
 
     fn same(&self, other: &Self) -> bool {
@@ -76,7 +87,9 @@ impl Meter {
 
     fn spend(&self, bytes: usize) -> io::Result<()> {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        if self.0.left.fetch_sub(bytes, Ordering::Relaxed) < bytes {
+        let mut sums = self.sums();
+        sums.left = sums.left.saturating_sub(bytes);
+        if sums.left < 0 {
             self.0.closed.store(true, Ordering::Release);
             return Err(io::Error::other("it sent too much that belongs to no body"));
         }
@@ -84,28 +97,29 @@ impl Meter {
     }
 
     fn allow(&self, bytes: i64) {
-        let most = self.0.most.load(Ordering::Relaxed);
-        let then = |left: i64| Some(left.saturating_add(bytes).min(most));
-        let _ = self
-            .0
-            .left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, then);
+        self.sums().allow(bytes);
     }
 
     fn begin(&self) {
-        let mut exchanges = self.exchanges();
-        exchanges.open = exchanges.open.saturating_add(1);
+        let mut sums = self.sums();
+        sums.open = sums.open.saturating_add(1);
         // Where nothing was under way, nothing is owed.
-        let more = if exchanges.open == 1 { SLACK_H2 } else { HEAD };
-        self.allow(more);
+        let more = match sums.open {
+            1 => SLACK + AHEAD,
+            _ => HEAD + sums.ahead(),
+        };
+        sums.allow(more);
     }
 
     fn end(&self, whole: bool) {
         let close = {
-            let mut exchanges = self.exchanges();
-            exchanges.open = exchanges.open.saturating_sub(1);
-            exchanges.given_up |= !whole;
-            exchanges.given_up && exchanges.open == 0
+            let mut sums = self.sums();
+            // What came of it that nobody has read, or is still to come, is not the others' debt.
+            let unread = if whole { 0 } else { sums.ahead() };
+            sums.open = sums.open.saturating_sub(1);
+            sums.allow(unread);
+            sums.given_up |= !whole;
+            sums.given_up && sums.open == 0
         };
         if close {
             self.0.closed.store(true, Ordering::Release);
@@ -122,9 +136,8 @@ impl Meter {
         Ok(())
     }
 
-    fn exchanges(&self) -> std::sync::MutexGuard<'_, Exchanges> {
-        let exchanges = &self.0.exchanges;
-        exchanges.lock().unwrap_or_else(PoisonError::into_inner)
+    fn sums(&self) -> MutexGuard<'_, Sums> {
+        self.0.sums.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -162,7 +162,11 @@ async fn n76_frames_that_carry_no_body_end_the_connection() {
     }
 }
 
-/// A server over HTTP/2: `/hold` is never answered, `/later` when it is let go, all else at once.
+/// More than the window of a response.
+const LARGE: usize = 3 << 20;
+
+/// A server over HTTP/2: `/hold` is never answered, `/later` when it is let go, all else at once,
+/// `/large` with more than any window admits.
 struct Served {
     port: u16,
     later: Arc<Notify>,
@@ -200,9 +204,11 @@ async fn served(authority: &Authority) -> Served {
                             "/later" => wait.notified().await,
                             _ => {}
                         }
-                        Ok::<_, hyper::Error>(http::Response::new(Whole::new(Bytes::from_static(
-                            b"hello",
-                        ))))
+                        let body = match request.uri().path() {
+                            "/large" => Bytes::from(vec![b'x'; LARGE]),
+                            _ => Bytes::from_static(b"hello"),
+                        };
+                        Ok::<_, hyper::Error>(http::Response::new(Whole::new(body)))
                     }
                 });
                 let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
@@ -266,6 +272,50 @@ async fn n77_a_connection_ends_with_the_last_call_that_waits_on_it() {
     // What was read to its end leaves its connection to the next.
     assert_eq!(ask("/now").await.unwrap(), "hello");
     assert_eq!(*served.connections.borrow(), (2, 1));
+}
+
+/// What is not read, and what is given up unread, is not the debt of others on the same connection.
+#[tokio::test]
+async fn n92_responses_that_nobody_reads_neither_hold_up_nor_break_others() {
+    let authority = Authority::new();
+    let served = served(&authority).await;
+    let (dialer, _) = dialer_trusting(&ca(), trusting(&authority));
+    let grant = shop(served.port, ca());
+    let caps = Caps {
+        response_body: 2 * u64::try_from(LARGE).unwrap(),
+        ..CAPS
+    };
+    let ask = async |path| {
+        let asked = verdict(&grant, "GET", path);
+        let sent = dialer.send(&asked, Outgoing::default(), None, caps).await;
+        sent.unwrap().body
+    };
+    let kept = ask("/large").await;
+    let mut unread = Vec::new();
+    for _ in 0..12 {
+        unread.push(ask("/large").await);
+        assert_eq!(ask("/now").await.collect().await.unwrap(), "hello");
+    }
+    drop(unread);
+    assert_eq!(kept.collect().await.unwrap().len(), LARGE);
+    assert_eq!(served.connections.borrow().0, 1);
+}
+
+#[tokio::test]
+async fn n92_each_caller_has_connections_of_its_own() {
+    let authority = Authority::new();
+    let served = served(&authority).await;
+    let (dialer, _) = dialer_trusting(&ca(), trusting(&authority));
+    let asked = verdict(&shop(served.port, ca()), "GET", "/now");
+    for (caller, expected) in [("a", 1), ("b", 2), ("a", 2)] {
+        let outgoing = Outgoing {
+            from: Sender::new(caller.into()),
+            ..Outgoing::default()
+        };
+        let sent = dialer.send(&asked, outgoing, None, CAPS).await.unwrap();
+        assert_eq!(sent.body.collect().await.unwrap(), "hello");
+        assert_eq!(served.connections.borrow().0, expected);
+    }
 }
 
 #[tokio::test]
