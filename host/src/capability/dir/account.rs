@@ -138,7 +138,7 @@ impl Account {
     /// One more handle.
     pub(super) fn hold(self: &Arc<Self>, quota: &Quota) -> Result<Hold, ErrorCode> {
         if !take(&self.everywhere.open, self.everywhere.most) {
-            return Err(ErrorCode::InsufficientMemory);
+            return Err(ErrorCode::Quota);
         }
         if !take(&self.handles, quota.handles) {
             self.everywhere.open.fetch_sub(1, Ordering::Relaxed);
@@ -307,10 +307,7 @@ mod tests {
         let held = [one.hold(&quota).unwrap(), one.hold(&quota).unwrap()];
         assert_eq!(one.hold(&quota).unwrap_err(), ErrorCode::Quota);
         let last = other.hold(&quota).unwrap();
-        assert_eq!(
-            other.hold(&quota).unwrap_err(),
-            ErrorCode::InsufficientMemory
-        );
+        assert_eq!(other.hold(&quota).unwrap_err(), ErrorCode::Quota);
         drop(held);
         assert!(other.hold(&quota).is_ok());
         drop(last);
