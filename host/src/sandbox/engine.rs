@@ -146,6 +146,8 @@ impl Sandbox {
             )
         };
         let linker = &self.profile(wasi)?.linker;
+        let other = capability::variation(linker, component.engine(), component).map_err(bad)?;
+        let linker = other.as_ref().unwrap_or(linker);
         let pre = linker.instantiate_pre(component).map_err(bad)?;
         let entry = Entry::of(component.engine(), component, pre).map_err(bad)?;
         Ok(Prepared { entry, digest })
