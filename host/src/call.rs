@@ -14,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 pub use crate::gate::{Credential, Release};
 pub use setup::{ListWatch, Setup};
 
-use crate::capability::service::secret::Redactions;
 use crate::capability::{Pen, tools};
 use crate::catalog::Function;
 use crate::gate::{self, Permit, Terms};
@@ -210,8 +209,15 @@ impl Host {
         cancel: &CancellationToken,
     ) -> (Result<Release, Fault>, Bill) {
         let asked = Instant::now();
-        let arguments = Value::Object(std::mem::take(&mut request.arguments));
-        let text = written(&arguments).await;
+        let mut arguments = Value::Object(std::mem::take(&mut request.arguments));
+        let found = self
+            .setup
+            .borrow()
+            .find(&request.caller, &request.function)
+            .cloned();
+        let definition = found.map(|function| function.listed.definition.clone());
+        let schema = definition.as_ref().map(|known| &known.input_schema);
+        let text = written(&mut arguments, schema).await;
         let fingerprint = Fingerprint::of(text.as_bytes());
 
         let (found, permit) = match self.admit(&request, arguments, text, asked, cancel).await {
@@ -237,7 +243,7 @@ impl Host {
             equipment.patterns().scrub_json(&mut attempt, &text);
             attempts.keep(&attempt);
         });
-        let redactions = pen.redactions().clone();
+        let notes = pen.clone();
         let errand = Errand {
             equipment: &function.equipment,
             progress: request.progress.take(),
@@ -250,10 +256,13 @@ impl Host {
             let released = match answer {
                 Ok(answer) => {
                     let caller = &request.caller.agent;
-                    self.release(caller, &function, answer, &redactions, cancel)
+                    self.release(caller, &function, answer, &notes, cancel)
                         .await
                 }
-                Err(fault) => Err(fault),
+                Err(fault) => {
+                    let patterns = function.equipment.patterns();
+                    Err(gate::explain(fault, &notes.untold(), &patterns))
+                }
             };
             (released, bill)
         };
@@ -379,7 +388,7 @@ impl Host {
         caller: &Arc<str>,
         function: &Arc<Function>,
         answer: Result<tools::Output, tools::ToolError>,
-        redactions: &Redactions,
+        notes: &Pen,
         cancel: &CancellationToken,
     ) -> Result<Release, Fault> {
         if gate::size(&answer) > SHORT_TEXT {
@@ -393,12 +402,14 @@ impl Host {
             (Some(schema), Some(text)) => schema.work(text),
             _ => 0,
         };
-        let counted = redactions.clone();
+        let redactions = notes.redactions();
+        let (counted, denied) = (redactions.clone(), notes.untold());
         let release = move |function: &Function| {
             let terms = Terms {
                 schema: function.checks.output()?,
                 most: function.spec.limits.output,
                 patterns: &function.equipment.patterns().counting(&counted),
+                denied: &denied,
             };
             gate::release(answer, &terms)
         };
@@ -460,15 +471,19 @@ impl Host {
     }
 }
 
-/// Arguments as text. Where that is long, nobody else waits for it.
-async fn written(arguments: &Value) -> Arc<str> {
+/// Arguments in their one form, as text. Where that is long, nobody else waits for it.
+async fn written(arguments: &mut Value, schema: Option<&Map<String, Value>>) -> Arc<str> {
     let mut text = Text(Vec::with_capacity(128));
-    if serde_json::to_writer(&mut text, arguments).is_ok()
+    let is_short = serde_json::to_writer(&mut text, arguments).is_ok();
+    if !is_short {
+        step_aside(Duration::ZERO).await;
+    }
+    if !gate::canonical(arguments, schema)
+        && is_short
         && let Ok(text) = String::from_utf8(text.0)
     {
         return text.into();
     }
-    step_aside(Duration::ZERO).await;
     arguments.to_string().into()
 }
 

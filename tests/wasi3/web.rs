@@ -6,7 +6,7 @@ use serde_json::json;
 use toolhost::terms::Code;
 
 use super::{TOOL, refused, said, site};
-use crate::harness::{House, Upstream, text, text_response};
+use crate::harness::{House, Upstream, text, text_response, tool_error};
 
 const SECRET: &str = "t0ken-of-the-upstream";
 
@@ -86,6 +86,14 @@ async fn what_no_grant_names_is_not_sent_and_the_attempt_is_written_down() {
         assert!(
             refused(&end).contains("HttpRequestDenied"),
             "{url}: {end:?}"
+        );
+        // It knows no more than that; the host tells the agent the rest.
+        let [told] = &tool_error(&end).denied[..] else {
+            panic!("{url}: {end:?}")
+        };
+        assert!(
+            told.contains("is denied. The nearest grant") && told.contains("GET /open/"),
+            "{told}"
         );
         let attempts = house.attempts();
         assert_eq!(attempts.len(), 1, "{url}: {attempts:?}");

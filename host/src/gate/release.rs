@@ -52,6 +52,8 @@ pub struct Terms<'a> {
     pub most: u64,
     /// The secrets to take out.
     pub patterns: &'a Patterns,
+    /// What the host denied meanwhile and the guest was told by a code alone.
+    pub denied: &'a [String],
 }
 
 /// Judges what a guest answered.
@@ -64,14 +66,50 @@ pub fn release(
     terms: &Terms<'_>,
 ) -> Result<Release, Fault> {
     let mut trace = Trace::default();
-    let outcome = match answer {
+    let mut outcome = match answer {
         Ok(output) => Outcome::Output(judge_output(output, terms, &mut trace)?),
         Err(error) => Outcome::Error(judge_error(error, terms, &mut trace)?),
     };
+    let denied: Vec<String> = terms
+        .denied
+        .iter()
+        .map(|say| clean(say, terms.patterns))
+        .collect();
+    for say in &denied {
+        trace.part(Part::Denied, say);
+    }
+    match &mut outcome {
+        Outcome::Output(output) => output.denied = denied,
+        Outcome::Error(error) => error.denied = denied,
+    }
     Ok(Release {
         outcome,
         fingerprint: trace.fingerprint(),
     })
+}
+
+/// The end of a call by the guest's own fault, with what the host denied it before: most programs end
+/// when a request fails, or a write, and say only that it did.
+#[must_use]
+pub fn explain(mut fault: Fault, denied: &[String], patterns: &Patterns) -> Fault {
+    if fault.code == Code::Trapped {
+        for say in denied {
+            let say = denial(&clean(say, patterns));
+            fault.say.to_mut().push_str(&format!("\n{say}"));
+        }
+    }
+    fault
+}
+
+/// How the host's words about what it denied are marked as its own.
+#[must_use]
+pub fn denial(say: &str) -> String {
+    format!("[toolhost] {say}")
+}
+
+/// A path or a host is what the guest asked for.
+fn clean(say: &str, patterns: &Patterns) -> String {
+    patterns.scrub(seen(say))
 }
 
 /// What a part of an answer is. The numbers are in digests: they stay what they are.
@@ -88,6 +126,7 @@ enum Part {
     Code = 9,
     Message = 10,
     RetryAfter = 11,
+    Denied = 12,
 }
 
 /// The digest of an answer as its caller gets it: every part after the other, each behind what it is
@@ -156,6 +195,7 @@ fn judge_output(
     Ok(Output {
         structured,
         contents,
+        denied: Vec::new(),
     })
 }
 
@@ -273,6 +313,7 @@ fn judge_error(
         message,
         retry_after: error.retry_after,
         data,
+        denied: Vec::new(),
     })
 }
 
@@ -292,6 +333,7 @@ mod tests {
             schema: None,
             most: 1_000,
             patterns: &Patterns::default(),
+            denied: &[],
         };
         let released = release(answer, &terms);
         released
