@@ -393,4 +393,51 @@ mod tests {
         let [one, other] = spelled.map(|text| digest(Ok(structured(text))));
         assert_eq!(one, other);
     }
+
+    /// The host's words repeat what the guest asked for, and are a part of what the caller gets.
+    #[test]
+    fn n99_what_was_denied_is_scrubbed_and_digested() {
+        let secret = "t0ken-of-the-upstream";
+        let patterns = Patterns::new([secret.as_bytes()]).unwrap();
+        let said = vec![format!("GET http://a.test/{secret} is denied.\u{202e}")];
+        let released = |denied: &[String]| {
+            let error = tools::ToolError {
+                code: "failed".to_owned(),
+                message: "HttpRequestDenied".to_owned(),
+                retry_after: None,
+                data: None,
+            };
+            let terms = Terms {
+                schema: None,
+                most: 1_000,
+                patterns: &patterns,
+                denied,
+            };
+            release(Err(error), &terms).unwrap_or_else(|fault| panic!("{fault:?}"))
+        };
+        let (with, without) = (released(&said), released(&[]));
+        assert_ne!(with.fingerprint().sha256, without.fingerprint().sha256);
+        let Outcome::Error(error) = with.into_outcome() else {
+            panic!("an error became an output")
+        };
+        let [told] = &error.denied[..] else {
+            panic!("{error:?}")
+        };
+        assert!(told.starts_with("GET http://a.test/"), "{told}");
+        assert!(
+            !told.contains(secret) && !told.contains('\u{202e}'),
+            "{told}"
+        );
+
+        // A guest that ends by a trap says nothing at all; one that ran out of fuel was not denied it.
+        let crashed = explain(Fault::new(Code::Trapped, "It crashed."), &said, &patterns);
+        assert!(
+            crashed.say.starts_with("It crashed.\n[toolhost] GET"),
+            "{}",
+            crashed.say
+        );
+        assert!(!crashed.say.contains(secret), "{}", crashed.say);
+        let empty = explain(Fault::new(Code::OutOfFuel, "Out."), &said, &patterns);
+        assert_eq!(empty.say, "Out.");
+    }
 }
