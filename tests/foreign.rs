@@ -721,7 +721,7 @@ fn a_program_without_a_use_says_how_to_write_one() {
 
 /// One form, before anything is digested: schema, record and guest see the same.
 #[tokio::test(flavor = "multi_thread")]
-async fn n100_arguments_that_say_the_same_are_the_same() {
+async fn n95_arguments_that_say_the_same_are_the_same() {
     let house = House::new(PROGRAM);
     house.site.write("data/note.txt", "");
     for size in ["3", "3.0", "3e0"] {

@@ -449,7 +449,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn n99_what_was_denied_is_kept_within_bounds() {
+    fn n94_what_was_denied_is_kept_within_bounds() {
         let pen = Pen::new(drop);
         for text in ["a", "a", &"\u{e9}".repeat(DENIAL), "b", "c"] {
             pen.denied(text);

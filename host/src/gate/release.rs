@@ -396,7 +396,7 @@ mod tests {
 
     /// The host's words repeat what the guest asked for, and are a part of what the caller gets.
     #[test]
-    fn n99_what_was_denied_is_scrubbed_and_digested() {
+    fn n94_what_was_denied_is_scrubbed_and_digested() {
         let secret = "t0ken-of-the-upstream";
         let patterns = Patterns::new([secret.as_bytes()]).unwrap();
         let said = vec![format!("GET http://a.test/{secret} is denied.\u{202e}")];

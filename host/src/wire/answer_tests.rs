@@ -76,7 +76,7 @@ fn a_tools_error_says_when_to_try_again() {
 
 /// The tool's own words come first, the host's are told apart from them, and no tool has this key.
 #[test]
-fn n99_what_was_denied_is_said_beside_the_answer() {
+fn n94_what_was_denied_is_said_beside_the_answer() {
     let denied = vec!["GET http://a.test/ is denied.".to_owned()];
     let note = Block::Text("[toolhost] GET http://a.test/ is denied.".into());
     let failed = result(Ok(Outcome::Error(ToolError {

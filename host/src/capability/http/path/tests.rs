@@ -199,7 +199,7 @@ fn the_url_standard_does_not_change_a_canonical_path() {
 
 /// A server may redirect to a name of an older character set; nobody reads ASCII into it.
 #[test]
-fn n98_a_server_names_its_own_paths_in_its_own_character_set() {
+fn n93_a_server_names_its_own_paths_in_its_own_character_set() {
     for (path, read) in [
         ("/caf%E9", "/caf%E9"),
         ("/%e4%f6%fc/x", "/%E4%F6%FC/x"),

@@ -245,7 +245,7 @@ async fn n66_n67_n68_a_closed_rule_holds_in_an_exchange() {
 
 /// As browsers do: what is not ASCII goes back as the escape of the byte that came.
 #[tokio::test]
-async fn n98_a_redirect_in_utf_8_or_latin_1_is_followed() {
+async fn n93_a_redirect_in_utf_8_or_latin_1_is_followed() {
     for (location, asked) in [
         ("/caf\u{e9}".as_bytes(), "/caf%C3%A9"),
         (b"/caf\xe9", "/caf%E9"),
@@ -276,7 +276,7 @@ async fn n98_a_redirect_in_utf_8_or_latin_1_is_followed() {
 
 /// Another server's name has to be one that everybody reads in the same way.
 #[tokio::test]
-async fn n98_a_redirect_to_another_server_is_in_utf_8() {
+async fn n93_a_redirect_to_another_server_is_in_utf_8() {
     let other = site().await;
     let place = format!("http://127.0.0.1:{}/", other.port);
     for (name, allowed) in [("%C3%A9", true), ("%E9", false)] {
@@ -299,7 +299,7 @@ async fn n98_a_redirect_to_another_server_is_in_utf_8() {
 
 /// A credential is looked for in a `Location` as it came and as it would be sent.
 #[tokio::test]
-async fn n98_a_redirect_that_repeats_a_credential_beside_umlauts_is_given_back() {
+async fn n93_a_redirect_that_repeats_a_credential_beside_umlauts_is_given_back() {
     let upstream = Upstream::start(|_| {
         raw(&format!(
             "HTTP/1.1 302 X\r\nlocation: /\u{e9}?k={SECRET}\r\ncontent-length: 0\r\n\r\n"
