@@ -718,3 +718,42 @@ fn a_program_without_a_use_says_how_to_write_one() {
         "{troubles:?}"
     );
 }
+
+/// One form, before anything is digested: schema, record and guest see the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn n95_arguments_that_say_the_same_are_the_same() {
+    let house = House::new(PROGRAM);
+    house.site.write("data/note.txt", "");
+    for size in ["3", "3.0", "3e0"] {
+        for more in ["", r#","loud":null"#] {
+            let text_of = format!(r#"{{"size":{size},"more":[],"first":"a"{more}}}"#);
+            let arguments: Value = serde_json::from_str(&text_of).expect("JSON");
+            let end = house.call("p_arguments", arguments).await;
+            assert_eq!(
+                text(end),
+                "\"--size=3\"\n\"-s\"\n\"3\"\n\"--first=a\"\n\"--\"\n",
+                "{text_of}"
+            );
+        }
+    }
+    let mut digests = std::collections::BTreeSet::new();
+    for file in std::fs::read_dir(house.ledger()).expect("a ledger") {
+        let text = std::fs::read_to_string(file.expect("a file").path()).unwrap_or_default();
+        let records = text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        digests.extend(records.filter_map(|record: Value| {
+            let arguments = record.get("arguments")?;
+            Some(arguments.to_string())
+        }));
+    }
+    assert_eq!(digests.len(), 1, "{digests:?}");
+    // Where `null` could be meant it stays, and is judged.
+    let end = house
+        .call("p_arguments", json!({ "first": null, "more": [] }))
+        .await;
+    match end {
+        Err(fault) => assert_eq!(fault.code, Code::InvalidArguments, "{fault:?}"),
+        other => panic!("{other:?}"),
+    }
+}

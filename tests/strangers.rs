@@ -109,7 +109,11 @@ fn what_is_not_provided_is_named_with_what_there_is_instead() {
         ),
         (
             "wasi:http/outgoing-handler@0.2.0-rc-2023-11-10",
-            "(it is here @0.2.*)",
+            "(a draft of WASI 0.2.0 from before its release",
+        ),
+        (
+            "wasi:http/client@0.3.0-rc-2026-03-15",
+            "rebuild the component with tools of 0.3.0 or later",
         ),
         (
             "wasi:clocks/timezone@0.2.0",
@@ -545,5 +549,98 @@ fn a_program_that_complains_on_stdout_is_heard() {
             .err
             .contains("ended with exit code 3 and printed: no such figure"),
         "{called:?}"
+    );
+}
+
+/// Drafts have changed without a change of their name: the component's types say which one it means.
+#[tokio::test(flavor = "multi_thread")]
+async fn both_forms_of_get_many_are_answered() {
+    let house = House::new(&format!(
+        "{STRANGER}\n[tool.s.kv.words]\nbytes = \"1KiB\"\nkeys = 3\n"
+    ));
+    let keys = json!(["a", "b", "a"]);
+    let end = house
+        .call("s_recall", json!({ "word": "one", "keys": keys }))
+        .await;
+    let all = json!([["a", "one"], ["b", null], ["a", "one"]]);
+    assert_eq!(structured(&end), json!({ "result": all }));
+    // A bad key is an error of the store, not the end of the call.
+    let end = house
+        .call("s_recall", json!({ "word": "one", "keys": [""] }))
+        .await;
+    let error = tool_error(&end);
+    assert!(error.message.contains("a key is not empty"), "{error:?}");
+    // The other form is the rogue's, in `powers::kv`; either links.
+    for form in [
+        "option<tuple<string, list<u8>>>",
+        "tuple<string, option<list<u8>>>",
+    ] {
+        let report = inspect(&component(&format!(
+            "package local:it;
+            package wasi:keyvalue@0.2.0-draft2 {{
+                interface store {{
+                    variant error {{ no-such-store, access-denied, other(string) }}
+                    resource bucket {{}}
+                }}
+                interface batch {{
+                    use store.{{bucket, error}};
+                    get-many: func(bucket: borrow<bucket>, keys: list<string>) -> result<list<{form}>, error>;
+                }}
+            }}
+            world w {{ import wasi:keyvalue/batch@0.2.0-draft2; export go: func(); }}"
+        )));
+        assert_eq!(report["runs"], true, "{form}: {report:#}");
+    }
+}
+
+/// Tools that keep a snapshot of a runtime export what they began with.
+#[test]
+fn what_a_runtime_has_left_is_no_function_of_the_tool() {
+    let report = inspect(&component(
+        "package local:it;
+        interface api { init: func() -> u8; }
+        world w {
+            export init: func(app: string);
+            export wizer-initialize: func();
+            export api;
+            export go: func();
+        }",
+    ));
+    assert_eq!(names_of(&report), ["go", "init"], "{report:#}");
+    let left = report["left_out"].as_array().expect("what is left out");
+    let why = |one: &Value| one["why"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(left.len(), 2, "{report:#}");
+    for one in left {
+        assert!(why(one).contains("a language runtime added it"), "{one}");
+    }
+}
+
+/// What somebody has in hand and takes for a tool is named by what it has.
+#[test]
+fn a_core_module_is_named_with_what_it_exports() {
+    let module = wat::parse_str(
+        "(module (memory (export \"memory\") 1) (func (export \"__wasm_call_ctors\"))
+            (func (export \"add\") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
+            (func (export \"mul\") (param i32 i32) (result i32) (i32.mul (local.get 0) (local.get 1))))",
+    )
+    .expect("a module");
+    let report = inspect(&module);
+    let say = refusal(&report);
+    assert!(
+        say.contains("it exports `add`, `mul`, without types"),
+        "{say}"
+    );
+    let site = Site::empty();
+    site.write("it.wasm", &module);
+    site.write(
+        "toolhost.toml",
+        "schema = 1\n[tool.it]\ncomponent = \"it.wasm\"\n",
+    );
+    let ended = Program::bare(site).run(&["lock"]);
+    assert!(
+        ended
+            .err
+            .contains("whose exports (`add`, `mul`) have no types"),
+        "{ended:?}"
     );
 }

@@ -66,9 +66,11 @@ export const makeDirectory = (path) => within(path, (directory, name) => directo
 
 /** Finds the granted directory that a path lies in, and does something with it. */
 function within(path, f) {
-  const whole = `/${path}`.replace(/\/+/g, "/").replace(/(.)\/$/, "$1");
+  const whole = `/${path.split("/").filter((part) => part !== "" && part !== ".").join("/")}`;
   let best = null;
-  for (const [directory, name] of outside.host ? outside.host.preopens.getDirectories() : native.directories) {
+  for (const [directory, given] of outside.host ? outside.host.preopens.getDirectories() : native.directories) {
+    // Where relative paths begin.
+    const name = given === "." ? "/" : given;
     const inside = whole === name || whole.startsWith(name.endsWith("/") ? name : `${name}/`);
     if (inside && (!best || name.length > best.name.length)) best = { directory, name };
   }

@@ -96,8 +96,7 @@ pub fn definition<A: JsonSchema, R: Fallible>(
 /// `invalid-arguments` with the place in the JSON and serde's own words. The host checks the schema
 /// before, so this is about what a schema cannot say.
 pub fn arguments<A: DeserializeOwned>(json: &str) -> Result<A, ToolError> {
-    let mut reader = serde_json::Deserializer::from_str(json);
-    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    crate::json::read(json.as_bytes()).map_err(|error| {
         let path = error.path().to_string();
         let at = if path == "." { "the arguments" } else { &path };
         ToolError::invalid_arguments(format_args!("{at}: {}", error.inner()))

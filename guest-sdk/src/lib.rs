@@ -31,6 +31,7 @@ mod error;
 mod export;
 mod function;
 pub mod http;
+mod json;
 pub mod kv;
 pub mod log;
 mod output;

@@ -7,7 +7,13 @@ use crate::JsonSchema;
 
 /// The schema of a function's arguments.
 pub(crate) fn of_arguments<T: JsonSchema>() -> Value {
-    Value::Object(root::<T>(SchemaSettings::draft2020_12().for_deserialize()))
+    let mut schema = root::<T>(SchemaSettings::draft2020_12().for_deserialize());
+    // Some clients look for the arguments there, also where there are none.
+    if schema.get("type").is_some_and(|kind| kind == "object") {
+        let none = || Value::Object(Map::new());
+        schema.entry("properties").or_insert_with(none);
+    }
+    Value::Object(schema)
 }
 
 /// The schema of a function's structured result.
@@ -61,7 +67,54 @@ fn root<T: JsonSchema>(settings: SchemaSettings) -> Map<String, Value> {
     schema.remove("$schema");
     schema.remove("title");
     schema.remove("description");
+    name_root(&mut schema, &T::schema_name());
     schema
+}
+
+/// A type that holds itself refers to the root as `#`, which many clients do not read, and which is
+/// another schema once this one is put into a larger one: it gets a name like all others.
+fn name_root(schema: &mut Map<String, Value>, name: &str) {
+    let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    let reference = format!("#/$defs/{name}");
+    if !refer(schema, &reference) {
+        return;
+    }
+    let mut own = schema.clone();
+    own.remove("$defs");
+    let shared = schema.entry("$defs").or_insert_with(|| json!({}));
+    if let Some(shared) = shared.as_object_mut() {
+        shared.entry(name).or_insert(Value::Object(own));
+    }
+}
+
+/// Has every reference to the root lead there instead; whether there is one.
+fn refer(schema: &mut Map<String, Value>, to: &str) -> bool {
+    let mut any = false;
+    for (key, value) in schema {
+        any |= match (key.as_str(), value) {
+            // Data, whatever it looks like.
+            ("const" | "default" | "enum" | "examples", _) => false,
+            ("$ref", Value::String(reference)) if reference == "#" => {
+                to.clone_into(reference);
+                true
+            }
+            ("properties" | "patternProperties" | "$defs", Value::Object(named)) => named
+                .values_mut()
+                .fold(false, |any, one| refer_within(one, to) | any),
+            (_, value) => refer_within(value, to),
+        };
+    }
+    any
+}
+
+fn refer_within(value: &mut Value, to: &str) -> bool {
+    match value {
+        Value::Object(schema) => refer(schema, to),
+        Value::Array(all) => all
+            .iter_mut()
+            .fold(false, |any, one| refer_within(one, to) | any),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -106,6 +159,47 @@ mod tests {
         assert!(schema["$defs"]["Spot"].is_object());
         assert_eq!(wrap(json!([1])), json!({ "result": [1] }));
         assert_eq!(wrap(json!({ "a": 1 })), json!({ "a": 1 }));
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct Tree {
+        /// What it is called, if not `#`.
+        #[serde(default)]
+        name: String,
+        children: Vec<Tree>,
+    }
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(untagged)]
+    enum Nested {
+        Number(i32),
+        List(Vec<Nested>),
+    }
+
+    #[test]
+    fn a_type_that_holds_itself_is_referred_to_by_its_name() {
+        for schema in [of_arguments::<Tree>(), of_result::<Tree>()] {
+            let items = &schema["properties"]["children"]["items"];
+            assert_eq!(items["$ref"], "#/$defs/Tree", "{schema}");
+            assert_eq!(schema["type"], "object");
+            let own = &schema["$defs"]["Tree"]["properties"]["children"]["items"];
+            assert_eq!(own["$ref"], "#/$defs/Tree", "{schema}");
+        }
+        // What is put into an object is not the root any more.
+        let schema = of_result::<Vec<Nested>>();
+        let text = schema.to_string();
+        assert!(!text.contains(r##""$ref":"#""##), "{text}");
+        let schema = of_result::<Nested>();
+        assert!(schema["$defs"]["Nested"].is_object(), "{schema}");
+    }
+
+    #[test]
+    fn where_there_are_no_arguments_there_are_no_properties() {
+        #[derive(Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        struct Nothing {}
+        let schema = json!({ "type": "object", "properties": {}, "additionalProperties": false });
+        assert_eq!(of_arguments::<Nothing>(), schema);
     }
 
     #[test]

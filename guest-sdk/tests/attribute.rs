@@ -131,7 +131,7 @@ fn without_parameters_there_is_a_closed_empty_object() {
     let definition = definition::<nothing>();
     assert_eq!(
         definition.input_schema,
-        json!({ "type": "object", "additionalProperties": false })
+        json!({ "type": "object", "properties": {}, "additionalProperties": false })
     );
     assert_eq!(definition.output_schema, None);
     assert_eq!(call::<nothing>(json!({})), Ok(Output::new()));

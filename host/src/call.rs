@@ -14,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 pub use crate::gate::{Credential, Release};
 pub use setup::{ListWatch, Setup};
 
-use crate::capability::service::secret::Redactions;
 use crate::capability::{Pen, tools};
 use crate::catalog::Function;
 use crate::gate::{self, Permit, Results, Terms};
@@ -213,11 +212,17 @@ impl Host {
         cancel: &CancellationToken,
     ) -> (Result<Release, Fault>, Bill) {
         let asked = Instant::now();
-        let arguments = Value::Object(std::mem::take(&mut request.arguments));
-        let text = written(&arguments).await;
+        let mut arguments = Value::Object(std::mem::take(&mut request.arguments));
+        let found = self.find(&request);
+        let schema = found.as_ref().ok();
+        let schema = schema.map(|found| &found.function.listed.definition.input_schema);
+        let text = written(&mut arguments, schema).await;
         let fingerprint = Fingerprint::of(text.as_bytes());
 
-        let (found, permit) = match self.admit(&request, arguments, text, asked, cancel).await {
+        let (found, permit) = match self
+            .admit(&request, found, (arguments, text), asked, cancel)
+            .await
+        {
             Ok(admitted) => admitted,
             Err(fault) => {
                 return (
@@ -241,7 +246,7 @@ impl Host {
             equipment.patterns().scrub_json(&mut attempt, &text);
             attempts.keep(&attempt);
         });
-        let redactions = pen.redactions().clone();
+        let notes = pen.clone();
         let errand = Errand {
             equipment: &function.equipment,
             progress: request.progress.take(),
@@ -256,10 +261,12 @@ impl Host {
                     let caller = &request.caller.agent;
                     let deadline = permit.deadline();
                     let time = Time { deadline, cancel };
-                    self.release(caller, &function, answer, &redactions, time)
-                        .await
+                    self.release(caller, &function, answer, &notes, time).await
                 }
-                Err(fault) => Err(fault),
+                Err(fault) => {
+                    let patterns = function.equipment.patterns();
+                    Err(gate::explain(fault, &notes.untold(), &patterns))
+                }
             };
             (released, bill)
         };
@@ -284,13 +291,13 @@ impl Host {
     async fn admit(
         &self,
         request: &Request,
-        arguments: Value,
-        text: Arc<str>,
+        found: Result<Found, Fault>,
+        (arguments, text): (Value, Arc<str>),
         asked: Instant,
         cancel: &CancellationToken,
     ) -> Result<(Found, Permit), Fault> {
         let caller = &request.caller.agent;
-        let mut found = self.find(request)?;
+        let mut found = found?;
         let deadline = asked + found.function.spec.limits.deadline;
         let time = Time { deadline, cancel };
         self.check(caller, &found.function, arguments, text.clone(), time)
@@ -384,7 +391,7 @@ impl Host {
         caller: &Arc<str>,
         function: &Arc<Function>,
         answer: Result<tools::Output, tools::ToolError>,
-        redactions: &Redactions,
+        notes: &Pen,
         time: Time<'_>,
     ) -> Result<Release, Fault> {
         if gate::size(&answer) > SHORT_TEXT {
@@ -399,12 +406,14 @@ impl Host {
             (Some(schema), Some(text)) => schema.work(text),
             _ => 0,
         };
-        let counted = redactions.clone();
+        let redactions = notes.redactions();
+        let (counted, denied) = (redactions.clone(), notes.untold());
         let release = move |function: &Function| {
             let terms = Terms {
                 schema: function.checks.output()?,
                 most: function.spec.limits.output,
                 patterns: &function.equipment.patterns().counting(&counted),
+                denied: &denied,
             };
             gate::release(answer, &terms, room)
         };
@@ -482,15 +491,19 @@ impl Time<'_> {
     }
 }
 
-/// Arguments as text. Where that is long, nobody else waits for it.
-async fn written(arguments: &Value) -> Arc<str> {
+/// Arguments in their one form, as text. Where that is long, nobody else waits for it.
+async fn written(arguments: &mut Value, schema: Option<&Map<String, Value>>) -> Arc<str> {
     let mut text = Text(Vec::with_capacity(128));
-    if serde_json::to_writer(&mut text, arguments).is_ok()
+    let is_short = serde_json::to_writer(&mut text, arguments).is_ok();
+    if !is_short {
+        step_aside(Duration::ZERO).await;
+    }
+    if !gate::canonical(arguments, schema)
+        && is_short
         && let Ok(text) = String::from_utf8(text.0)
     {
         return text.into();
     }
-    step_aside(Duration::ZERO).await;
     arguments.to_string().into()
 }
 

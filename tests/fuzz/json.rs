@@ -159,6 +159,7 @@ fn results() {
     let check = |bytes: &[u8]| {
         let promised = bytes.first().is_some_and(|kind| kind % 6 == 5);
         let terms = Terms {
+            denied: &[],
             schema: promised.then_some(&schema),
             most: MOST,
             patterns: &patterns,

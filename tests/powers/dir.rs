@@ -1,6 +1,7 @@
 //! Directories: what is granted, and every way out of it.
 
 mod kinds;
+mod names;
 mod paths;
 mod quota;
 

@@ -5,6 +5,7 @@ mod closed;
 mod dir;
 mod http;
 mod kv;
+mod lengths;
 mod secrets;
 mod sources;
 mod surroundings;

@@ -56,6 +56,14 @@ async fn files_are_read_written_and_listed_within_the_granted_directories() {
         said(&house, "wasi3_list", path("/notes/inner")).await,
         "b.txt"
     );
+    // A name that is no UTF-8 hides no other.
+    use std::os::unix::ffi::OsStrExt as _;
+    let odd = house.site.path("notes/inner");
+    std::fs::write(odd.join(std::ffi::OsStr::from_bytes(b"caf\xe9")), "x").expect("a file");
+    assert_eq!(
+        said(&house, "wasi3_list", path("/notes/inner")).await,
+        "b.txt"
+    );
     let large = said(&house, "wasi3_read", path("/work/old.txt")).await;
     assert_eq!(large.len(), 100_000);
     let text = "y".repeat(200_000);

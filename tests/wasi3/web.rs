@@ -6,7 +6,7 @@ use serde_json::json;
 use toolhost::terms::Code;
 
 use super::{TOOL, refused, said, site};
-use crate::harness::{House, Upstream, text, text_response};
+use crate::harness::{House, Upstream, text, text_response, tool_error};
 
 const SECRET: &str = "t0ken-of-the-upstream";
 
@@ -18,7 +18,7 @@ env = "KEY"
 {TOOL}{limits}
 [tool.wasi3.http.up]
 url = "http://{}"
-allow = ["GET /open/**", "POST /open/**"]
+allow = ["GET /open/**", "HEAD /open/**", "POST /open/**"]
 private = ["127.0.0.0/8"]
 auth = {{ bearer = "key" }}
 [tool.everything]
@@ -60,6 +60,23 @@ async fn a_request_passes_the_same_policy_dialer_and_scrubbing_and_is_recorded()
     house.keeps_secrets(&said);
 }
 
+/// `HEAD` is asked to learn a length before a download, and the grant has a credential.
+#[tokio::test]
+async fn the_length_of_what_head_stands_for_is_told() {
+    let up = Upstream::start(|seen| {
+        let empty = seen.header("content-length").unwrap_or("none").to_owned();
+        Some(text_response(200, format!("{empty:>1234}")))
+    })
+    .await;
+    let house = web(&up, "");
+    let url = json!({ "url": up.url("/open/a") });
+    assert_eq!(said(&house, "wasi3_head", url).await, "200  of 1234");
+    assert_eq!(up.next().await.header("content-length"), None);
+    let post = json!({ "url": up.url("/open/a"), "body": "" });
+    let said = said(&house, "wasi3_post", post).await;
+    assert!(said.ends_with(" 0"), "{said}");
+}
+
 #[tokio::test]
 async fn a_body_is_sent_whole_and_within_its_limit() {
     let up = Upstream::echo().await;
@@ -86,6 +103,14 @@ async fn what_no_grant_names_is_not_sent_and_the_attempt_is_written_down() {
         assert!(
             refused(&end).contains("HttpRequestDenied"),
             "{url}: {end:?}"
+        );
+        // It knows no more than that; the host tells the agent the rest.
+        let [told] = &tool_error(&end).denied[..] else {
+            panic!("{url}: {end:?}")
+        };
+        assert!(
+            told.contains("is denied. The nearest grant") && told.contains("GET /open/"),
+            "{told}"
         );
         let attempts = house.attempts();
         assert_eq!(attempts.len(), 1, "{url}: {attempts:?}");

@@ -121,6 +121,14 @@ test("what cannot be a function says so", () => {
   assert.throws(() => serve(plan, plan), /two functions/);
 });
 
+test("a whole number is an integer however it is written", () => {
+  const args = { n: integer(), all: optional(array(integer())), one: optional(oneOf([1, 2])) };
+  const count = tool({ name: "count", description: "Counts.", args, result: any() }, (given) => given);
+  const of = (text) => count.call(text).structured;
+  assert.equal(of('{"n":7.0,"all":[1e1,2.0],"one":2.0}'), '{"n":7,"all":[10,2],"one":2}');
+  assert.match(refused(() => count.call('{"n":7.5}')).message, /n: expected a whole number/);
+});
+
 test("results are text, structured, or of several pieces", () => {
   const of = (result, value) => tool({ name: "a", description: "A.", result }, () => value).call("{}");
   assert.deepEqual(of(undefined, "hi").contents, [{ tag: "text", val: "hi" }]);
@@ -182,6 +190,13 @@ test("buckets, values, files, progress", () => {
     assert.equal(refused(() => files.read("/notes/c.md")).code, "not-found");
     assert.equal(refused(() => files.read("/other/c.md")).code, "not-found");
   });
+  // Where relative paths begin.
+  for (const start of ["/", "."]) {
+    files.withFiles(start, { "a.md": "hi" }, () => {
+      for (const path of ["a.md", "./a.md", "/a.md", "//./a.md"]) assert.equal(files.readText(path), "hi");
+      for (const path of ["/", ".", "./"]) assert.deepEqual(files.list(path), ["a.md"]);
+    });
+  }
 });
 
 test("UTF-8 is as the platform has it", () => {

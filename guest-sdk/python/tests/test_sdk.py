@@ -153,6 +153,30 @@ class Schemas(unittest.TestCase):
             toolhost.export(plan, plan)
 
 
+class Numbers(unittest.TestCase):
+    def test_a_whole_number_is_an_integer_however_it_is_written(self):
+        for kind, text, value in [
+            (int, "7.0", 7),
+            (int, "7e0", 7),
+            (int | None, "7.0", 7),
+            (list[int], "[1.0, 2]", [1, 2]),
+            (Literal[1, 2], "2.0", 2),
+            (Any, "7.0", 7.0),
+        ]:
+            read = values.read(kind, json.loads(text))
+            self.assertEqual(read, value, text)
+            self.assertIs(type(read), type(value), text)
+        for kind, text in [
+            (int, "7.5"),
+            (int, "9007199254740992.0"),
+            (int, "1e300"),
+            (Literal[1, 2], "true"),
+            (Literal[True], "1.0"),
+        ]:
+            with self.assertRaises(values.Mismatch, msg=text):
+                values.read(kind, json.loads(text))
+
+
 class Arguments(unittest.TestCase):
     def test_arguments_become_values_of_their_types(self):
         seen = []

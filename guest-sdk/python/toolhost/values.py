@@ -10,6 +10,9 @@ import typing
 NONE = type(None)
 UNIONS = (typing.Union, types.UnionType)
 
+# The largest whole number that every reader of JSON keeps.
+SAFE = 2**53 - 1
+
 
 class Mismatch(Exception):
     """A JSON value that is not of its type, and where."""
@@ -57,8 +60,9 @@ def read(kind, value, path="", strict=True):
     if origin in UNIONS:
         return _read_union(args, value, path, strict)
     if origin is typing.Literal:
-        if any(value == one and type(value) is type(one) for one in args):
-            return value
+        for one in args:
+            if _is_same(one, value):
+                return one
         raise Mismatch(path, f"expected one of {_shown(args)}, got {_named(value)}")
     if origin is list or kind is list:
         return _read_list(args[0] if args else typing.Any, value, path, strict)
@@ -84,8 +88,8 @@ def _read_scalar(kind, value, path):
     elif kind is str:
         _expect(isinstance(value, str), "a text", value, path)
     elif kind is int:
-        # To JSON, 3.0 is a whole number.
-        if isinstance(value, float) and value.is_integer():
+        # To JSON, 3.0 is a whole number; beyond 2^53 nobody knows which one was meant.
+        if isinstance(value, float) and value.is_integer() and abs(value) <= SAFE:
             return int(value)
         _expect(type(value) is int, "a whole number", value, path)
     elif kind is float:
@@ -116,6 +120,12 @@ def _read_union(kinds, value, path, strict):
     raise Mismatch(path, f"no shape that is expected here fits {_named(value)}")
 
 
+def _is_same(one, value):
+    """Whether a JSON value is this one: `True` is no 1, but 1.0 is."""
+    numbers = type(one) in (int, float) and type(value) in (int, float)
+    return one == value and (numbers or type(one) is type(value))
+
+
 def _read_list(kind, value, path, strict):
     _expect(isinstance(value, list), "a list", value, path)
     return [read(kind, one, f"{path}[{index}]", strict) for index, one in enumerate(value)]
@@ -123,7 +133,7 @@ def _read_list(kind, value, path, strict):
 
 def _read_enum(kind, value, path):
     for one in kind:
-        if one.value == value and type(one.value) is type(value):
+        if _is_same(one.value, value):
             return one
     raise Mismatch(path, f"expected one of {_shown(one.value for one in kind)}, got {_named(value)}")
 

@@ -66,8 +66,7 @@ impl Response {
     /// # Errors
     /// `failed` where the body is something else, with the place and its beginning.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, ToolError> {
-        let mut reader = serde_json::Deserializer::from_slice(&self.body);
-        serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        crate::json::read(&self.body).map_err(|error| {
             ToolError::failed(format_args!(
                 "the upstream's answer is not what was expected, at `{}`: {}; it begins with {:?}",
                 error.path(),

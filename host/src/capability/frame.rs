@@ -1,14 +1,15 @@
 //! What every capability is lent: the state of one call, the pen that records attempts, and the
 //! one list that links them. A capability that is not in this list does not exist.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use wasmtime::component::{Linker, ResourceTable};
+use wasmtime::Engine;
+use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
@@ -167,7 +168,7 @@ impl Powers {
         table.set_max_capacity(usize::try_from(charter.limits.resources).unwrap_or(usize::MAX));
         let http = http::State::new(&charter, pen, &account);
         let kv = kv::State::new(&charter, pen, &account);
-        let dir = dir::State::new(&charter, &account).map_err(Fault::internal)?;
+        let dir = dir::State::new(&charter, pen, &account).map_err(Fault::internal)?;
         Ok(Self {
             account,
             _tables: tables,
@@ -215,6 +216,20 @@ pub fn link<T: Holder + WasiView + WasiHttpView>(
     config::link(linker)?;
     log::link(linker)?;
     progress::link(linker)
+}
+
+/// The linker for a component that has another form of an interface in mind than others that name it:
+/// drafts have changed without a change of their version. None for all others.
+///
+/// # Errors
+///
+/// Only when the other form cannot be linked: a defect.
+pub fn variation<T: Holder>(
+    linker: &Linker<T>,
+    engine: &Engine,
+    component: &Component,
+) -> wasmtime::Result<Option<Linker<T>>> {
+    kv::variation(linker, engine, component)
 }
 
 impl Powers {
@@ -304,7 +319,13 @@ struct Writing {
     bytes: AtomicU64,
     open: TaskTracker,
     redactions: Redactions,
+    denials: Mutex<Vec<String>>,
 }
+
+/// Denials whose reason is kept for the agent, and the longest reason, in bytes: what comes after the
+/// first few is most often the same again.
+const DENIALS: usize = 3;
+const DENIAL: usize = 600;
 
 impl Pen {
     /// A pen that writes into a record.
@@ -315,6 +336,7 @@ impl Pen {
             bytes: AtomicU64::new(0),
             open: TaskTracker::new(),
             redactions: Redactions::default(),
+            denials: Mutex::default(),
         }))
     }
 
@@ -332,6 +354,27 @@ impl Pen {
     #[must_use]
     pub fn redactions(&self) -> &Redactions {
         &self.0.redactions
+    }
+
+    /// Notes what was denied and why, where the guest hears a code alone.
+    pub(super) fn denied(&self, say: &str) {
+        let end = say.floor_char_boundary(DENIAL);
+        let say = say.get(..end).unwrap_or_default();
+        let mut denials = self.denials();
+        if denials.len() < DENIALS && !denials.iter().any(|known| known == say) {
+            denials.push(say.to_owned());
+        }
+    }
+
+    /// What was denied and why, as far as the guest was not told.
+    #[must_use]
+    pub fn untold(&self) -> Vec<String> {
+        self.denials().clone()
+    }
+
+    fn denials(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+        let denials = &self.0.denials;
+        denials.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn bill(&self, bytes: u64) {
@@ -398,5 +441,21 @@ impl Drop for OpenAttempt {
         if !self.written {
             self.pen.bill(0);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn n94_what_was_denied_is_kept_within_bounds() {
+        let pen = Pen::new(drop);
+        for text in ["a", "a", &"\u{e9}".repeat(DENIAL), "b", "c"] {
+            pen.denied(text);
+        }
+        let untold = pen.untold();
+        assert_eq!(untold.len(), DENIALS, "{untold:?}");
+        assert!(untold.iter().all(|say| say.len() <= DENIAL), "{untold:?}");
     }
 }

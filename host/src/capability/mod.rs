@@ -23,7 +23,9 @@ pub mod service;
 
 pub use bindings::exports::toolhost::tool::tools;
 pub use bindings::{Bound, BoundPre};
-pub use frame::{Charter, EquipError, Equipment, Grants, Holder, Pen, Powers, World, link};
+pub use frame::{
+    Charter, EquipError, Equipment, Grants, Holder, Pen, Powers, World, link, variation,
+};
 pub use provided::{nearest, provided_by, provides, usable};
 
 /// What an import is for: the capability's name as manifests have it, or `runtime` for what every

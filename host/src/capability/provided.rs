@@ -110,7 +110,13 @@ pub fn provided_by(import: &str) -> Option<Wasi> {
 /// interfaces of its package. None where the package is foreign altogether.
 #[must_use]
 pub fn nearest(import: &str) -> Option<String> {
-    let name = import.split('@').next().unwrap_or(import);
+    let (name, asked) = import.split_once('@').unwrap_or((import, ""));
+    if let Some(release) = drafted(name, asked) {
+        return Some(format!(
+            "a draft of WASI {release} from before its release, which no host of today runs: rebuild \
+             the component with tools of {release} or later"
+        ));
+    }
     let every = || PROVIDED.iter().chain(PROVIDED_V03);
     let versions: Vec<String> = every()
         .filter(|(provided, _)| *provided == name)
@@ -127,6 +133,23 @@ pub fn nearest(import: &str) -> Option<String> {
         .collect();
     let siblings: Vec<&str> = siblings.into_iter().collect();
     (!siblings.is_empty()).then(|| format!("of {package} there is {}", siblings.join(", ")))
+}
+
+/// The release of WASI that a version is a draft of, where that is out: its drafts differed from it and
+/// from each other.
+fn drafted<'v>(name: &str, version: &'v str) -> Option<&'v str> {
+    const RELEASED: [&str; 2] = ["0.2.0", "0.3.0"];
+    let (release, draft) = version.split_once('-')?;
+    let (series, _) = release.rsplit_once('.')?;
+    let is_draft = draft.starts_with("rc") || draft.starts_with("draft");
+    let package = |name: &'static str| name.split('/').next();
+    // Packages that are drafts to this day, as wasi:keyvalue, have no release.
+    let is_released = || {
+        let mut every = PROVIDED.iter().chain(PROVIDED_V03);
+        let own = name.split('/').next();
+        every.any(|(provided, known)| *known == series && package(provided) == own)
+    };
+    (is_draft && RELEASED.contains(&release) && is_released()).then_some(release)
 }
 
 /// A series as a version is written: `0.2` stands for all of its releases.
@@ -219,6 +242,30 @@ mod tests {
         }
     }
 
+    /// Such a component is not missing anything that somebody could add: it is older than the standard.
+    #[test]
+    fn a_draft_of_what_is_released_is_to_be_rebuilt() {
+        for (import, release) in [
+            ("wasi:http/types@0.3.0-rc-2026-03-15", "0.3.0"),
+            ("wasi:http/handler@0.3.0-rc-2026-01-06", "0.3.0"),
+            ("wasi:cli/run@0.3.0-draft", "0.3.0"),
+            ("wasi:http/types@0.2.0-rc-2023-11-10", "0.2.0"),
+        ] {
+            let said = nearest(import).unwrap_or_default();
+            let expected = format!("rebuild the component with tools of {release} or later");
+            assert!(said.contains(&expected), "{import}: {said}");
+        }
+        for other in [
+            "wasi:keyvalue/store@0.2.0-draft3",
+            "wasi:config/store@0.2.0-rc.2",
+            "wasi:nn/graph@0.2.0-rc-2024-10-28",
+            "wasi:http/types@0.4.0-rc-2027-01-01",
+        ] {
+            let said = nearest(other).unwrap_or_default();
+            assert!(!said.contains("rebuild"), "{other}: {said}");
+        }
+    }
+
     #[test]
     fn what_is_near_an_unknown_import_is_said() {
         for (import, near) in [
@@ -229,10 +276,6 @@ mod tests {
             (
                 "wasi:keyvalue/watcher@0.2.0-draft",
                 Some("of wasi:keyvalue there is atomics, batch, store"),
-            ),
-            (
-                "wasi:http/types@0.2.0-rc-2023-11-10",
-                Some("it is here @0.2.*, @0.3.*"),
             ),
             (
                 "wasi:logging/logging@0.2.0",

@@ -18,7 +18,7 @@ use wit_parser::Resolve;
 
 use super::compile::{Compiler, Task};
 use super::inspect::{MOST_BYTES, bad};
-use super::kind::{Kind, Looked, PREVIEW_1, is_preview1, look};
+use super::kind::{Kind, Looked, PREVIEW_1, is_preview1, look, offered};
 use crate::sandbox::compiling_engine;
 use crate::terms::{Fault, Wasi};
 
@@ -71,9 +71,10 @@ pub fn adapt_here(module: &[u8]) -> Result<Vec<u8>, Fault> {
         false => encoded(module, adapter)?,
     };
     match look(&component)?.kind {
-        Kind::Silent => Err(bad(
-            "it has neither a `_start` nor a world of typed functions: there is nothing in it to call",
-        )),
+        Kind::Silent => Err(bad(format!(
+            "it has neither a `_start` nor a world of typed functions: there is nothing in it to call{}",
+            untyped(&looked)
+        ))),
         _ => Ok(component),
     }
 }
@@ -109,6 +110,17 @@ fn runnable(module: &[u8]) -> Result<(), Fault> {
     })
 }
 
+/// What there is instead of typed functions.
+fn untyped(looked: &Looked) -> String {
+    match offered(&looked.exports) {
+        Some(names) => format!(
+            "; it exports {names}, without types: write them down as a world of WIT and make a component \
+             of both (`wasm-tools component embed`, then `component new`)"
+        ),
+        None => String::new(),
+    }
+}
+
 fn foreign(looked: &Looked) -> Fault {
     let others: Vec<&str> = looked
         .imports
@@ -117,9 +129,10 @@ fn foreign(looked: &Looked) -> Fault {
         .filter(|import| !is_preview1(import))
         .collect();
     if others.is_empty() {
-        return bad(
-            "it is a core module that asks for nothing: it is no program of WASI preview 1, and its functions have no types",
-        );
+        return bad(format!(
+            "it is a core module that asks for nothing: it is no program of WASI preview 1, and its functions have no types{}",
+            untyped(looked)
+        ));
     }
     let named = others.get(..NAMED).unwrap_or(&others).join("`, `");
     let more = match others.len().saturating_sub(NAMED) {
@@ -134,8 +147,12 @@ fn foreign(looked: &Looked) -> Fault {
         Some((_, what, instead)) => format!("{what}; {instead}"),
         None => "which only the program it was made for provides".to_owned(),
     };
+    let exports = match offered(&looked.exports) {
+        Some(names) => format!(" (it exports {names})"),
+        None => String::new(),
+    };
     bad(format!(
-        "it is a core module that imports `{named}`{more}: {why}"
+        "it is a core module that imports `{named}`{more}: {why}{exports}"
     ))
 }
 
@@ -323,6 +340,18 @@ mod tests {
         let parsed = |text: &str| wat::parse_str(text).unwrap();
         for (text, said) in [
             ("(module)", "asks for nothing"),
+            (
+                "(module (memory (export \"memory\") 1) (func (export \"add\") (param i32 i32) (result i32) unreachable) (func (export \"__stop\")))",
+                "its functions have no types; it exports `add`, without types: write them down as a world",
+            ),
+            (
+                "(module (import \"env\" \"alloc\" (func)) (func (export \"run_it\")))",
+                "which only the program it was made for provides (it exports `run_it`)",
+            ),
+            (
+                "(module (import \"wasi_snapshot_preview1\" \"sched_yield\" (func (result i32))) (memory (export \"memory\") 1) (func (export \"_initialize\")) (func (export \"render\") (result i32) (call 0)))",
+                "nothing in it to call; it exports `render`, without types",
+            ),
             (
                 "(module (import \"env\" \"alloc\" (func)))",
                 "imports `env.alloc`: which only the program it was made for provides",

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use super::recursion;
 use crate::capability::tools;
 use crate::gate::Schema;
 use crate::terms::{Code, Definition, Fault, Hints, seen};
@@ -67,12 +68,15 @@ fn definition(said: tools::Definition) -> Result<Definition, Fault> {
             "the description of `{name}` has {bytes} bytes; {DESCRIPTION} are allowed"
         )));
     }
-    let input_schema = schema(&name, "input", &said.input_schema)?;
+    let mut input_schema = schema(&name, "input", &said.input_schema)?;
     if input_schema.get("type").and_then(Value::as_str) != Some("object") {
         return Err(bad(format!(
             "the input schema of `{name}` must have \"type\": \"object\" at its root"
         )));
     }
+    // Some clients look for the arguments there, also where there are none.
+    let none = || Value::Object(Map::new());
+    input_schema.entry("properties").or_insert_with(none);
     let output_schema = said
         .output_schema
         .map(|text| schema(&name, "output", &text))
@@ -102,17 +106,21 @@ fn is_name(name: &str) -> bool {
 }
 
 fn schema(name: &str, which: &str, text: &str) -> Result<Map<String, Value>, Fault> {
-    if text.len() > SCHEMA {
-        return Err(bad(format!(
-            "the {which} schema of `{name}` has {} bytes; {SCHEMA} are allowed",
-            text.len()
-        )));
-    }
-    let schema: Map<String, Value> = serde_json::from_str(text).map_err(|error| {
+    let bounded = |length: usize| match length {
+        ..=SCHEMA => Ok(()),
+        length => Err(bad(format!(
+            "the {which} schema of `{name}` has {length} bytes; {SCHEMA} are allowed"
+        ))),
+    };
+    bounded(text.len())?;
+    let mut schema: Map<String, Value> = serde_json::from_str(text).map_err(|error| {
         bad(format!(
             "the {which} schema of `{name}` is not a JSON object: {error}"
         ))
     })?;
+    if recursion::name_root(&mut schema) {
+        bounded(serde_json::to_string(&schema).map_or(0, |text| text.len()))?;
+    }
     Schema::new(&schema).map_err(|error| {
         bad(format!(
             "the {which} schema of `{name}` is not sound: {error}"
@@ -157,6 +165,28 @@ mod tests {
             ["a", "b"]
         );
         assert!(passed.iter().all(|d| d.description == "Does it."));
+    }
+
+    /// Clients and model APIs read both forms only.
+    #[test]
+    fn arguments_have_properties_and_recursion_has_a_name() {
+        let passed = definitions(vec![
+            said("a", r#"{"type":"object","additionalProperties":false}"#),
+            tools::Definition {
+                output_schema: Some(
+                    r##"{"type":"object","properties":{"next":{"$ref":"#"}}}"##.into(),
+                ),
+                ..said(
+                    "b",
+                    r##"{"type":"object","properties":{"a":{"$ref":"#"}}}"##,
+                )
+            },
+        ])
+        .unwrap_or_default();
+        let text = serde_json::to_string(&passed).unwrap_or_default();
+        assert!(text.contains(r#""properties":{}"#), "{text}");
+        assert!(text.contains(r##""$ref":"#/$defs/Root""##), "{text}");
+        assert!(!text.contains(r##""$ref":"#""##), "{text}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use wasmparser::{
     CanonicalFunction, CanonicalOption, ComponentExternalKind, Encoding, Parser, Payload,
 };
 
+use super::kind::{look, offered};
 use super::outline::{Extra, Outline, types};
 use super::shape::{Oversize, Shape};
 use crate::capability;
@@ -41,7 +42,7 @@ pub struct Inspected {
 /// that nobody provides, or that it is of the other generation.
 pub fn inspect(bytes: &[u8], wasi: Wasi) -> Result<Inspected, Fault> {
     kind(bytes)?;
-    let inspected = sections(bytes).map_err(measured)?;
+    let inspected = sections(bytes).map_err(|oversize| unread(oversize, bytes))?;
     if inspected.is_package {
         return Err(bad(
             "it is a WIT package: interfaces and worlds, without any code; the component that \
@@ -138,6 +139,20 @@ fn generation(inspected: &Inspected, wasi: Wasi) -> Result<(), Fault> {
     }
 }
 
+/// Why a component is not read to its end: it may be older than the format. The component model's async
+/// was written in other ways before WASI 0.3 was released.
+pub(super) fn unread(oversize: Oversize, bytes: &[u8]) -> Fault {
+    let names_draft = || memchr::memmem::find(bytes, b"@0.3.0-rc").is_some();
+    match oversize {
+        Oversize::Damaged(error) if names_draft() => bad(
+            "it is of a draft of WASI 0.3 from before its release, whose form nobody reads any more: \
+             rebuild the component with tools of 0.3.0 or later",
+        )
+        .detail(error),
+        other => measured(other),
+    }
+}
+
 /// Why a file is not even looked at to its end.
 pub(super) fn measured(oversize: Oversize) -> Fault {
     match oversize {
@@ -165,9 +180,16 @@ pub(super) fn kind(bytes: &[u8]) -> Result<(), Fault> {
     match bytes {
         [] => Err(bad("the file is empty")),
         [b'\0', b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => Ok(()),
-        [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => Err(bad(
-            "it is a core module; make a component of it, for Rust with the target wasm32-wasip2; `toolhost add` does so with a program of WASI preview 1",
-        )),
+        [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => {
+            let exports = look(bytes)?.exports;
+            let offered = offered(&exports).map(|names| {
+                format!(", whose exports ({names}) have no types that agents could read")
+            });
+            Err(bad(format!(
+                "it is a core module{}; make a component of it, for Rust with the target wasm32-wasip2; `toolhost add` does so with a program of WASI preview 1",
+                offered.unwrap_or_default()
+            )))
+        }
         [b'\0', b'a', b's', b'm', ..] => {
             Err(bad("its binary version is unknown, or it is cut off"))
         }
@@ -271,6 +293,23 @@ fn is_async(function: &CanonicalFunction) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What cannot be read because it is old says so, and not that it is damaged.
+    #[test]
+    fn a_component_in_an_older_form_is_to_be_rebuilt() {
+        let text = "(component (import \"wasi:cli/stdin@0.3.0-rc-2025-09-16\" (instance)))";
+        let mut bytes = wat::parse_str(text).unwrap_or_default();
+        // A canonical section with a function of a kind that there is none of.
+        bytes.extend_from_slice(&[8, 2, 1, 0xff]);
+        let said = inspect(&bytes, Wasi::V03).map_err(|fault| fault.say.into_owned());
+        assert!(
+            said.as_ref()
+                .is_err_and(|say| say.contains("rebuild the component")),
+            "{said:?}"
+        );
+        let said = inspect(b"\0asm\x0d\0\x01\0\x08\x02\x01\xff", Wasi::V03);
+        assert!(said.is_err_and(|fault| fault.say.contains("damaged")));
+    }
 
     #[test]
     fn every_other_file_is_named() {

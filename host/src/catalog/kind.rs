@@ -3,7 +3,7 @@
 
 use wasmparser::{Parser, Payload};
 
-use super::inspect::{Inspected, bad, kind, measured, sections};
+use super::inspect::{Inspected, bad, kind, measured, sections, unread};
 use super::shape::Shape;
 use crate::terms::{Fault, Wasi};
 
@@ -92,7 +92,7 @@ pub fn look(bytes: &[u8]) -> Result<Looked, Fault> {
         return core(bytes);
     }
     kind(bytes)?;
-    let inspected = sections(bytes).map_err(measured)?;
+    let inspected = sections(bytes).map_err(|oversize| unread(oversize, bytes))?;
     let wasi = inspected.needs();
     let Inspected {
         imports,
@@ -180,6 +180,35 @@ fn core(bytes: &[u8]) -> Result<Looked, Fault> {
         exports,
         wasi: Wasi::V02,
     })
+}
+
+/// Exports that are named of a core module.
+const NAMED: usize = 5;
+
+/// What a core module exports of its own, as the end of a sentence; none where that is nothing. What
+/// compilers and runtimes add is left out.
+pub(super) fn offered(exports: &[String]) -> Option<String> {
+    const ADDED: [&str; 6] = [
+        "memory",
+        "_start",
+        "_initialize",
+        "malloc",
+        "free",
+        "realloc",
+    ];
+    let is_own = |name: &&String| {
+        !ADDED.contains(&name.as_str()) && !name.starts_with("__") && !name.starts_with("cabi_")
+    };
+    let own: Vec<&String> = exports.iter().filter(is_own).collect();
+    let named = own.get(..NAMED).unwrap_or(&own);
+    // A name may be as long as a file.
+    let short = |name: &&String| format!("`{}`", name.chars().take(64).collect::<String>());
+    let names: Vec<String> = named.iter().map(short).collect();
+    let more = match own.len() - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!names.is_empty()).then(|| format!("{}{more}", names.join(", ")))
 }
 
 /// Whether a core module's import is one of WASI preview 1.

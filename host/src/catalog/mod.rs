@@ -18,6 +18,7 @@ mod lock;
 mod offer;
 pub(crate) mod once;
 mod outline;
+mod recursion;
 mod seal;
 mod shape;
 

@@ -9,6 +9,7 @@ use super::start::Opened;
 use super::table::{Table, grouped, numbers, red, short, size, table};
 use super::{Setting, out};
 use crate::call::Request;
+use crate::gate::denial;
 use crate::terms::{Bill, Content, Door, Fault, Outcome, ToolError, json};
 
 pub(super) async fn call(
@@ -65,6 +66,7 @@ fn print_json(outcome: &Result<Outcome, Fault>, bill: Bill) -> anyhow::Result<()
             "outcome": "ok",
             "structured": output.structured,
             "contents": output.contents.iter().map(content_json).collect::<Vec<_>>(),
+            "denied": output.denied,
         }),
         Ok(Outcome::Error(error)) => json!({
             "outcome": "tool-error",
@@ -72,6 +74,7 @@ fn print_json(outcome: &Result<Outcome, Fault>, bill: Bill) -> anyhow::Result<()
             "message": error.message,
             "retry_after": error.retry_after,
             "data": error.data,
+            "denied": error.denied,
         }),
         Err(fault) => json!({
             "outcome": "fault",
@@ -120,7 +123,7 @@ fn print_for_people(outcome: &Result<Outcome, Fault>) -> anyhow::Result<()> {
             }
         }
         Ok(Outcome::Error(ToolError { code, message, .. })) => {
-            tell!("{} {code}: {message}", red("tool error"))
+            tell!("{} {code}: {message}", red("tool error"));
         }
         Err(fault) => {
             tell!("{} {}: {}", red("refused"), fault.code.as_str(), fault.say);
@@ -128,6 +131,14 @@ fn print_for_people(outcome: &Result<Outcome, Fault>) -> anyhow::Result<()> {
                 tell!("  {detail}");
             }
         }
+    }
+    let denied = match outcome {
+        Ok(Outcome::Output(output)) => &output.denied[..],
+        Ok(Outcome::Error(error)) => &error.denied[..],
+        Err(_) => &[],
+    };
+    for say in denied {
+        tell!("{}", denial(say));
     }
     Ok(())
 }

@@ -3,10 +3,12 @@
 
 mod admit;
 mod callers;
+mod canonical;
 mod release;
 mod schema;
 
 pub use admit::{Permit, admit, unknown};
 pub use callers::{Callers, Credential};
-pub use release::{Release, Results, Terms, release, size};
+pub use canonical::canonical;
+pub use release::{Release, Results, Terms, denial, explain, release, size};
 pub use schema::{BadSchema, Checks, Schema};

@@ -61,6 +61,8 @@ pub struct Terms<'a> {
     pub most: u64,
     /// The secrets to take out.
     pub patterns: &'a Patterns,
+    /// What the host denied meanwhile and the guest was told by a code alone.
+    pub denied: &'a [String],
 }
 
 /// Room for structured results on their way to who asked, as what they become when they are read.
@@ -121,15 +123,51 @@ pub fn release(
     room: Option<Lease<Arc<str>>>,
 ) -> Result<Release, Fault> {
     let mut trace = Trace::default();
-    let outcome = match answer {
+    let mut outcome = match answer {
         Ok(output) => Outcome::Output(judge_output(output, terms, &mut trace)?),
         Err(error) => Outcome::Error(judge_error(error, terms, &mut trace)?),
     };
+    let denied: Vec<String> = terms
+        .denied
+        .iter()
+        .map(|say| clean(say, terms.patterns))
+        .collect();
+    for say in &denied {
+        trace.part(Part::Denied, say);
+    }
+    match &mut outcome {
+        Outcome::Output(output) => output.denied = denied,
+        Outcome::Error(error) => error.denied = denied,
+    }
     Ok(Release {
         outcome,
         fingerprint: trace.fingerprint(),
         _room: room,
     })
+}
+
+/// The end of a call by the guest's own fault, with what the host denied it before: most programs end
+/// when a request fails, or a write, and say only that it did.
+#[must_use]
+pub fn explain(mut fault: Fault, denied: &[String], patterns: &Patterns) -> Fault {
+    if fault.code == Code::Trapped {
+        for say in denied {
+            let say = denial(&clean(say, patterns));
+            fault.say.to_mut().push_str(&format!("\n{say}"));
+        }
+    }
+    fault
+}
+
+/// How the host's words about what it denied are marked as its own.
+#[must_use]
+pub fn denial(say: &str) -> String {
+    format!("[toolhost] {say}")
+}
+
+/// A path or a host is what the guest asked for.
+fn clean(say: &str, patterns: &Patterns) -> String {
+    patterns.scrub(seen(say))
 }
 
 /// What a part of an answer is. The numbers are in digests: they stay what they are.
@@ -146,6 +184,7 @@ enum Part {
     Code = 9,
     Message = 10,
     RetryAfter = 11,
+    Denied = 12,
 }
 
 /// The digest of an answer as its caller gets it: every part after the other, each behind what it is
@@ -214,6 +253,7 @@ fn judge_output(
     Ok(Output {
         structured,
         contents,
+        denied: Vec::new(),
     })
 }
 
@@ -331,6 +371,7 @@ fn judge_error(
         message,
         retry_after: error.retry_after,
         data,
+        denied: Vec::new(),
     })
 }
 
@@ -352,6 +393,7 @@ mod tests {
             schema: None,
             most: 1_000,
             patterns: &Patterns::default(),
+            denied: &[],
         };
         let released = release(answer, &terms, None);
         released
@@ -458,5 +500,52 @@ mod tests {
         assert!(others.expect("at once").unwrap().is_some());
         drop(held);
         assert!(next.await.unwrap().is_some());
+    }
+
+    /// The host's words repeat what the guest asked for, and are a part of what the caller gets.
+    #[test]
+    fn n94_what_was_denied_is_scrubbed_and_digested() {
+        let secret = "t0ken-of-the-upstream";
+        let patterns = Patterns::new([secret.as_bytes()]).unwrap();
+        let said = vec![format!("GET http://a.test/{secret} is denied.\u{202e}")];
+        let released = |denied: &[String]| {
+            let error = tools::ToolError {
+                code: "failed".to_owned(),
+                message: "HttpRequestDenied".to_owned(),
+                retry_after: None,
+                data: None,
+            };
+            let terms = Terms {
+                schema: None,
+                most: 1_000,
+                patterns: &patterns,
+                denied,
+            };
+            release(Err(error), &terms, None).unwrap_or_else(|fault| panic!("{fault:?}"))
+        };
+        let (with, without) = (released(&said), released(&[]));
+        assert_ne!(with.fingerprint().sha256, without.fingerprint().sha256);
+        let Outcome::Error(error) = with.into_outcome() else {
+            panic!("an error became an output")
+        };
+        let [told] = &error.denied[..] else {
+            panic!("{error:?}")
+        };
+        assert!(told.starts_with("GET http://a.test/"), "{told}");
+        assert!(
+            !told.contains(secret) && !told.contains('\u{202e}'),
+            "{told}"
+        );
+
+        // A guest that ends by a trap says nothing at all; one that ran out of fuel was not denied it.
+        let crashed = explain(Fault::new(Code::Trapped, "It crashed."), &said, &patterns);
+        assert!(
+            crashed.say.starts_with("It crashed.\n[toolhost] GET"),
+            "{}",
+            crashed.say
+        );
+        assert!(!crashed.say.contains(secret), "{}", crashed.say);
+        let empty = explain(Fault::new(Code::OutOfFuel, "Out."), &said, &patterns);
+        assert_eq!(empty.say, "Out.");
     }
 }

@@ -157,15 +157,15 @@ fn ordinary(page: &Page<'_>, text: &At<&str>, path: PathBuf) -> Option<PathBuf> 
 fn guest_path(page: &Page<'_>, text: &At<&str>) -> Option<At<String>> {
     let path = text.value;
     let normal = |segment: &str| !matches!(segment, "" | "." | "..");
-    let (message, hint) = if !path.starts_with('/') {
+    // Where relative paths begin, for programs that ask for those alone.
+    let is_start = path == "/" || path == ".";
+    let (message, hint) = if !path.starts_with('/') && !is_start {
         (
             "the guest's path is not absolute",
-            format!("write `\"/{}\"`", path.trim_start_matches("./")),
-        )
-    } else if path == "/" {
-        (
-            "`/` would leave no name for another directory",
-            "write for example \"/data\"".to_owned(),
+            match path.trim_start_matches("./") {
+                "" => "write `\"/\"`, or `\".\"`".to_owned(),
+                rest => format!("write `\"/{rest}\"`"),
+            },
         )
     } else if path.contains(|c: char| c.is_control() || c == '\\') {
         (
@@ -177,7 +177,7 @@ fn guest_path(page: &Page<'_>, text: &At<&str>) -> Option<At<String>> {
             "the guest's path has more than 255 bytes",
             "write for example \"/data\"".to_owned(),
         )
-    } else if !path.split('/').skip(1).all(normal) {
+    } else if !is_start && !path.split('/').skip(1).all(normal) {
         (
             "the guest's path is not in its shortest form",
             "write it without `.`, `..`, `//` and without `/` at its end".to_owned(),
@@ -217,8 +217,13 @@ fn access_named(page: &Page<'_>, text: &At<&str>) -> Option<Access> {
 fn conflict((name, earlier): (&Arc<str>, &Draft), draft: &Draft) -> Option<Finding> {
     let name = quoted(name);
     if let (Some(one), Some(other)) = (&earlier.guest, &draft.guest) {
-        let (a, b) = (Path::new(&one.value), Path::new(&other.value));
-        if a.starts_with(b) || b.starts_with(a) {
+        // A program finds a relative path in `.` or in `/`, whichever there is.
+        let start = |path: &str| match path {
+            "." => "/".to_owned(),
+            path => path.to_owned(),
+        };
+        let (a, b) = (start(&one.value), start(&other.value));
+        if Path::new(&a).starts_with(&b) || Path::new(&b).starts_with(&a) {
             let message = format!(
                 "the guest would see this directory and the one of {name} at the same place"
             );

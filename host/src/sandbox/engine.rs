@@ -170,7 +170,10 @@ impl Sandbox {
             )
         };
         let profile = self.profile(wasi)?;
-        let pre = profile.linker.instantiate_pre(component).map_err(bad)?;
+        let other = capability::variation(&profile.linker, component.engine(), component);
+        let other = other.map_err(bad)?;
+        let linker = other.as_ref().unwrap_or(&profile.linker);
+        let pre = linker.instantiate_pre(component).map_err(bad)?;
         let entry = Entry::of(component.engine(), component, pre).map_err(bad)?;
         let memories = component.resources_required();
         let memories = memories.map_or(MEMORIES_PER_CALL, |needs| needs.num_memories);

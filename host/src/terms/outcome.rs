@@ -18,6 +18,8 @@ pub struct Output {
     pub structured: Option<serde_json::Value>,
     /// What to show beside it, or instead of it.
     pub contents: Vec<Content>,
+    /// What the host denied meanwhile, in its own words: the tool could not pass them on.
+    pub denied: Vec<String>,
 }
 
 /// One piece of a result.
@@ -66,6 +68,8 @@ pub struct ToolError {
     pub retry_after: Option<u32>,
     /// More for a program to read.
     pub data: Option<serde_json::Value>,
+    /// What the host denied meanwhile, in its own words: the tool could not pass them on.
+    pub denied: Vec<String>,
 }
 
 /// What an agent can act on. A code the host does not know counts as `Failed`.

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value};
 
+use crate::gate::denial;
 use crate::terms::{Blob, Code, Content, Fault, Link, Outcome, Output, ToolError};
 
 /// What a call gives back to an agent.
@@ -62,10 +63,27 @@ pub(super) enum Block {
 /// The answer to a call of `function`, the name the agent used.
 pub(super) fn answer(function: &str, end: Result<Outcome, Fault>) -> Answer {
     match end {
-        Ok(Outcome::Output(output)) => Answer::Result(from_output(function, output)),
-        Ok(Outcome::Error(error)) => Answer::Result(from_tool_error(error)),
+        Ok(Outcome::Output(mut output)) => {
+            let denied = std::mem::take(&mut output.denied);
+            Answer::Result(with_denials(from_output(function, output), denied))
+        }
+        Ok(Outcome::Error(mut error)) => {
+            let denied = std::mem::take(&mut error.denied);
+            Answer::Result(with_denials(from_tool_error(error), denied))
+        }
         Err(fault) => from_fault(fault),
     }
+}
+
+/// What the host denied meanwhile: in blocks of its own, and under a name that no tool can use.
+fn with_denials(mut result: CallResult, denied: Vec<String>) -> CallResult {
+    if denied.is_empty() {
+        return result;
+    }
+    let words = denied.iter().map(|say| Block::Text(denial(say)));
+    result.blocks.extend(words);
+    result.meta.insert("toolhost/denied".into(), denied.into());
+    result
 }
 
 /// The one place where a fault becomes protocol. A wrong name is the protocol's own error; with

@@ -18,6 +18,7 @@ fn output(structured: Option<Value>, contents: Vec<Content>) -> CallResult {
     result(Ok(Outcome::Output(Output {
         structured,
         contents,
+        ..Output::default()
     })))
 }
 
@@ -55,6 +56,7 @@ fn a_tools_error_says_when_to_try_again() {
         message: "Too many searches.".into(),
         retry_after: Some(30),
         data: Some(json!({"left": 0})),
+        denied: vec![],
     };
     let result = result(Ok(Outcome::Error(error)));
     assert!(result.is_error);
@@ -70,6 +72,34 @@ fn a_tools_error_says_when_to_try_again() {
         result.structured, None,
         "an error's data must not pass for a result"
     );
+}
+
+/// The tool's own words come first, the host's are told apart from them, and no tool has this key.
+#[test]
+fn n94_what_was_denied_is_said_beside_the_answer() {
+    let denied = vec!["GET http://a.test/ is denied.".to_owned()];
+    let note = Block::Text("[toolhost] GET http://a.test/ is denied.".into());
+    let failed = result(Ok(Outcome::Error(ToolError {
+        code: ToolErrorCode::Failed,
+        message: "HttpRequestDenied".into(),
+        retry_after: None,
+        data: None,
+        denied: denied.clone(),
+    })));
+    let done = result(Ok(Outcome::Output(Output {
+        structured: Some(json!({"result": "none"})),
+        denied: denied.clone(),
+        ..Output::default()
+    })));
+    for (result, own) in [
+        (failed, "HttpRequestDenied"),
+        (done, r#"{"result":"none"}"#),
+    ] {
+        assert_eq!(result.blocks, [Block::Text(own.into()), note.clone()]);
+        assert_eq!(result.meta["toolhost/denied"], json!(denied));
+    }
+    let quiet = output(Some(json!({})), vec![]);
+    assert!(quiet.meta.is_empty());
 }
 
 #[test]

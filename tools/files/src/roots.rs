@@ -4,7 +4,13 @@
 #[cfg(target_arch = "wasm32")]
 pub(crate) fn all() -> Vec<String> {
     let granted = wasip2::filesystem::preopens::get_directories();
-    let mut paths: Vec<String> = granted.into_iter().map(|(_, path)| path).collect();
+    // Where relative paths begin.
+    let absolute = |path: String| match path.as_str() {
+        "." => "/".to_owned(),
+        _ => path,
+    };
+    let paths = granted.into_iter().map(|(_, path)| absolute(path));
+    let mut paths: Vec<String> = paths.collect();
     paths.sort();
     paths
 }

@@ -135,7 +135,7 @@ impl Account {
         caller: &Arc<str>,
     ) -> Result<Hold, ErrorCode> {
         let everywhere = self.everywhere.take(caller, 1);
-        let everywhere = everywhere.map_err(|_| ErrorCode::InsufficientMemory)?;
+        let everywhere = everywhere.map_err(|_| ErrorCode::Quota)?;
         let mut handles = self.handles();
         let own = handles.entry(Arc::clone(caller)).or_default();
         if *own >= quota.handles {
@@ -317,7 +317,7 @@ mod tests {
         held.push(one.hold(&quota, &bob).unwrap());
         held.push(other.hold(&quota, &ada).unwrap());
         let full = other.hold(&quota, &ada).unwrap_err();
-        assert_eq!(full, ErrorCode::InsufficientMemory);
+        assert_eq!(full, ErrorCode::Quota);
         held.push(other.hold(&quota, &bob).unwrap());
         drop(held);
         assert!(one.hold(&quota, &ada).is_ok());

@@ -15,8 +15,9 @@ use super::clerk::Crew;
 use super::desk::Desk;
 use super::place::{Place, Places};
 use super::stream::{HELD, Met, Source, Writer};
+use super::work::is_passed_over;
 use super::write::Position;
-use crate::capability::frame::Charter;
+use crate::capability::frame::{Charter, Pen};
 use crate::shares::{Account, Exceeded, Holding};
 
 /// The directories of one call.
@@ -24,6 +25,8 @@ pub struct State {
     /// What is open, and who works there for this caller.
     places: Option<(Arc<Places>, Crew)>,
     pub(super) origins: HashMap<u32, Origin>,
+    /// Where is noted what a guest may not understand.
+    pen: Pen,
     /// For paths and pieces under way, for listings, and for what streams have read.
     pub(super) account: Account,
     /// What the guest's listings hold of it.
@@ -49,6 +52,7 @@ impl State {
     /// When one cannot be opened.
     pub(in crate::capability) fn new(
         charter: &Charter<'_>,
+        pen: &Pen,
         account: &Account,
     ) -> std::io::Result<Self> {
         let open = charter.equipment.shelf.open()?;
@@ -59,6 +63,7 @@ impl State {
         Ok(Self {
             places: open.map(crew),
             origins: HashMap::new(),
+            pen: pen.clone(),
             account: account.clone(),
             listings: HashMap::new(),
         })
@@ -226,6 +231,7 @@ impl Dirs<'_> {
             file: self.file(fd)?,
             place: Arc::clone(&origin.place),
             crew: crew.clone(),
+            pen: self.state.pen.clone(),
             _holds: Arc::new((Arc::clone(open), own, held)),
         })
     }
@@ -295,7 +301,14 @@ impl HostDirectoryEntryStream for Dirs<'_> {
             ctx: &mut wasi::WasiFilesystemCtx::default(),
             table: self.table,
         };
-        view.read_directory_entry(stream).await
+        loop {
+            let stream = Resource::new_borrow(stream.rep());
+            let entry = view.read_directory_entry(stream).await;
+            // As many as the directory had.
+            if !is_passed_over(&entry) {
+                return entry;
+            }
+        }
     }
 
     fn drop(&mut self, stream: Resource<ReaddirIterator>) -> wasmtime::Result<()> {

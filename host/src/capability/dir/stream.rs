@@ -16,6 +16,7 @@ use super::account::{Hold, OpenFile};
 use super::clerk::Crew;
 use super::place::Place;
 use super::write::{Position, write};
+use crate::capability::frame::Pen;
 use crate::shares::Holding;
 
 /// The most that one piece holds, in bytes: as much as wasmtime-wasi's own streams.
@@ -35,6 +36,7 @@ pub(super) struct Source {
     pub(super) file: Arc<File>,
     pub(super) place: Arc<Place>,
     pub(super) crew: Crew,
+    pub(super) pen: Pen,
     /// The file's handle, the stream's own, and room for its piece.
     pub(super) _holds: Arc<(Arc<OpenFile>, Hold, Holding)>,
 }
@@ -51,6 +53,20 @@ impl Source {
             let file = Arc::clone(&source.file);
             let read = move || Ok(read(&file, position, size.min(PIECE))?);
             source.crew.run(read).await
+        }
+    }
+
+    /// Notes that the directory is full: the libraries of some guests take every failure of a stream
+    /// for a broken disk.
+    fn note(&self, error: &FsError) {
+        if error.downcast_ref() == Some(&ErrorCode::Quota) {
+            let grant = &self.place.grant;
+            let most = bytesize::ByteSize(grant.quota.bytes).display().iec();
+            self.pen.denied(&format!(
+                "Nothing more was written to the directory {:?}: it holds as much as its quota of \
+                 {most} allows. Delete something there first.",
+                grant.guest
+            ));
         }
     }
 
@@ -198,7 +214,6 @@ enum Writing {
     Idle,
     Waiting(AbortOnDropJoinHandle<Result<u64, FsError>>),
     Failed(FsError),
-    Over,
 }
 
 impl Writer {
@@ -220,15 +235,18 @@ impl Writer {
                 self.position = self.position.after(written);
                 Writing::Idle
             }
-            Err(error) => Writing::Failed(error),
+            Err(error) => {
+                self.source.note(&error);
+                Writing::Failed(error)
+            }
         };
     }
 
-    /// Says what went wrong, once.
+    /// Says what went wrong, once. The next write is tried like any other: programs keep one stream for
+    /// a file, and what was too much once, or too much at that place, need not be so again.
     fn complain(&mut self) -> StreamResult<()> {
-        match std::mem::replace(&mut self.state, Writing::Over) {
+        match std::mem::replace(&mut self.state, Writing::Idle) {
             Writing::Failed(error) => Err(failed(error)),
-            Writing::Over => Err(StreamError::Closed),
             going @ (Writing::Idle | Writing::Waiting(_)) => {
                 self.state = going;
                 Ok(())
@@ -245,7 +263,6 @@ impl OutputStream for Writer {
                 self.state = Writing::Waiting(spawn(self.put(piece)));
                 Ok(())
             }
-            Writing::Over => Err(StreamError::Closed),
             Writing::Idle | Writing::Waiting(_) | Writing::Failed(_) => Err(StreamError::trap(
                 "more was written than check-write allowed",
             )),

@@ -1,6 +1,7 @@
 //! What an operation on a descriptor comes to: work for a clerk. Both generations of
 //! `wasi:filesystem` have it done; how a guest asks and waits is theirs to know.
 
+use std::ffi::OsString;
 use std::sync::Arc;
 
 use wasmtime_wasi::filesystem::Descriptor;
@@ -28,6 +29,16 @@ pub(super) fn fits(path: &str) -> FsResult<()> {
         0..=LONGEST => Ok(()),
         _ => Err(ErrorCode::NameTooLong.into()),
     }
+}
+
+/// Whether an entry of a listing is none for a guest: its name is no UTF-8, or it has gone since the
+/// directory was read. The rest of the listing is as good as ever.
+pub(super) fn is_passed_over<T>(entry: &FsResult<T>) -> bool {
+    let code = entry.as_ref().err().and_then(FsError::downcast_ref);
+    matches!(
+        code,
+        Some(ErrorCode::IllegalByteSequence | ErrorCode::NoEntry)
+    )
 }
 
 /// A directory's entries, and the room that they take.
@@ -69,13 +80,23 @@ impl Dirs<'_> {
     }
 
     pub(super) fn listing(&self, fd: &Fd) -> FsResult<Work<Listed>> {
-        let (dir, mut held) = (self.dir(fd)?, self.state.account.nothing());
+        let (dir, place) = (self.dir(fd)?, self.place(fd)?);
+        let mut held = self.state.account.nothing();
         Ok(Box::new(move || {
             let all = cap_std::fs::Dir::from_std_file(dir.dir.try_clone()?);
+            let mut unsayable = 0_u64;
             for entry in all.entries()? {
-                let name = entry.map_or(0, |entry| entry.file_name().len());
-                let cost = ENTRY.saturating_add(u64::try_from(name).unwrap_or(u64::MAX));
+                let name = entry.map_or_else(|_| OsString::new(), |entry| entry.file_name());
+                unsayable += u64::from(name.to_str().is_none());
+                let cost = ENTRY.saturating_add(u64::try_from(name.len()).unwrap_or(u64::MAX));
                 held.grow(cost).map_err(|_| ErrorCode::InsufficientMemory)?;
+            }
+            if unsayable > 0 {
+                tracing::warn!(
+                    directory = &*place.grant.name,
+                    names = unsayable,
+                    "names that are no UTF-8 are left out of a listing: no guest could say them"
+                );
             }
             let mut desk = Desk::default();
             let fd = desk.lay(Descriptor::Dir(dir))?;

@@ -434,12 +434,14 @@ fn respond(patterns: &Patterns, leg: Leg) -> Response {
         status,
         mut headers,
         body,
+        has_body,
         peer,
     } = incoming;
     filter_response(&mut headers, verdict.grant().auth.as_ref());
     patterns.scrub_headers(&mut headers);
-    if !patterns.is_empty() {
-        // Taking a credential out changes the length.
+    if has_body && !patterns.is_empty() {
+        // Taking a credential out changes the length. Where nothing comes there is nothing to take out,
+        // and the length is what `HEAD` was sent for.
         headers.remove(http::header::CONTENT_LENGTH);
     }
     record.answered(status, peer);

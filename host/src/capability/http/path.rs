@@ -4,6 +4,7 @@
 //! of them could disagree is refused instead of being judged by one reading and served by another.
 //! Pure; it knows no hosts and no methods.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::{Segment, percent};
@@ -102,6 +103,19 @@ impl fmt::Display for CanonicalPath {
 /// # Errors
 /// The first reason why the path has two readings, or none.
 pub fn canonical(path: &str) -> Result<CanonicalPath, PathError> {
+    read(path, |_| false)
+}
+
+/// The same of a path that the server itself named, in a redirect to itself: its names may be of an
+/// older character set than UTF-8, as long as nobody could read ASCII into them.
+///
+/// # Errors
+/// As of [`canonical`].
+pub(super) fn canonical_of_server(path: &str) -> Result<CanonicalPath, PathError> {
+    read(path, |decoded| !hides_ascii(decoded))
+}
+
+fn read(path: &str, admits: impl Fn(&[u8]) -> bool) -> Result<CanonicalPath, PathError> {
     let path = if path.is_empty() { "/" } else { path };
     if !path.starts_with('/') {
         return Err(PathError::Relative);
@@ -110,12 +124,34 @@ pub fn canonical(path: &str) -> Result<CanonicalPath, PathError> {
     if percent::is_encoded(&decoded) {
         return Err(PathError::Twice);
     }
-    let decoded = std::str::from_utf8(&decoded).map_err(|_| PathError::NotUtf8)?;
+    let bytes = decoded;
+    let decoded = String::from_utf8_lossy(&bytes);
+    if matches!(decoded, Cow::Owned(_)) && !admits(&bytes) {
+        return Err(PathError::NotUtf8);
+    }
     if !decoded.is_ascii() && decoded.contains(LOOKALIKES) {
         return Err(PathError::Lookalike);
     }
-    check_segments(decoded)?;
+    check_segments(&decoded)?;
     Ok(CanonicalPath(text))
+}
+
+/// Whether a decoder that does not look closely finds a character of ASCII in bytes that are beyond it:
+/// an overlong form of UTF-8, whatever its second byte is.
+fn hides_ascii(decoded: &[u8]) -> bool {
+    let mut bytes = decoded.iter().peekable();
+    while let Some(byte) = bytes.next() {
+        let hides = match byte {
+            0xc0 | 0xc1 => true,
+            // Longer forms of it begin with a zero.
+            0xe0 | 0xf0 | 0xf8 | 0xfc => bytes.peek().is_some_and(|next| **next & 0x3f == 0),
+            _ => false,
+        };
+        if hides {
+            return true;
+        }
+    }
+    false
 }
 
 /// The canonical text, and the bytes it stands for.

@@ -7,7 +7,7 @@
 use http::Method;
 use url::{Host, Url};
 
-use super::path::{CanonicalPath, PathError, canonical};
+use super::path::{CanonicalPath, PathError, canonical, canonical_of_server};
 use super::{Origin, Scheme};
 
 /// The longest URL in bytes, all parts together. Longer ones have crashed parsers (GHSA-w36r).
@@ -30,6 +30,8 @@ pub struct Ask<'a> {
 pub enum Target<'a> {
     /// `toolhost:tool/http`: one text.
     Url(&'a str),
+    /// The same, of a server's redirect to itself.
+    Own(&'a str),
     /// `wasi:http`: three.
     Parts {
         /// `http`, `https`, or something else.
@@ -116,7 +118,10 @@ impl Asked {
         Ok(Self {
             method,
             origin,
-            path: canonical(path)?,
+            path: match ask.target {
+                Target::Own(_) => canonical_of_server(path)?,
+                Target::Url(_) | Target::Parts { .. } => canonical(path)?,
+            },
             query: query.map(canonical_query).transpose()?,
         })
     }
@@ -202,7 +207,7 @@ fn parse_method(text: &str) -> Result<Method, TargetError> {
 /// Scheme, authority, and path with query.
 fn cut<'a>(target: &Target<'a>) -> Result<(&'a str, &'a str, &'a str), TargetError> {
     let (scheme, authority, rest) = match *target {
-        Target::Url(url) => cut_url(url)?,
+        Target::Url(url) | Target::Own(url) => cut_url(url)?,
         Target::Parts {
             scheme,
             authority,

@@ -119,6 +119,7 @@ impl WasiHttpHooks for Hooks {
         // Until this future is gone it may begin an attempt, which then has a token of its own: one that
         // is given up before it was polled, or between two threads, is waited for all the same.
         let open = self.pen.hold();
+        let pen = self.pen.clone();
         let held = self.hold(&request);
         let (head_timeout, gap) = timeouts(options.as_ref());
         Box::new(async move {
@@ -134,7 +135,13 @@ impl WasiHttpHooks for Hooks {
                 ..parts(&head, body)
             };
             let answered = tokio::time::timeout(head_timeout, exchange(&context, asked));
-            let response = answered.await.map_err(|_| Error::ConnectionReadTimeout)??;
+            let answered = answered.await.map_err(|_| Error::ConnectionReadTimeout)?;
+            let response = answered.inspect_err(|error| {
+                // Its code says that it was denied, and has no room for the rest.
+                if error.code == ErrorCode::Denied {
+                    pen.denied(&error.say);
+                }
+            })?;
 
             // Of the request nothing is left; of the response, its head until its body is read.
             let head = held::fields(&response.headers).saturating_add(EXCHANGE);

@@ -3,7 +3,8 @@
 
 use wasmtime::component::{Linker, Resource};
 
-use self::bindings::wasi::keyvalue0_2_0_draft2::{atomics, batch, store};
+pub(super) use self::bindings::wasi::keyvalue0_2_0_draft2::store;
+use self::bindings::wasi::keyvalue0_2_0_draft2::{atomics, batch};
 use super::error::KvError;
 use super::rules::{Cursor, Range};
 use super::state::{Keyed, Stop, View};

@@ -7,6 +7,7 @@
 mod contents;
 mod draft;
 mod draft2;
+mod entries;
 mod error;
 mod grant;
 mod rules;
@@ -25,11 +26,27 @@ pub(in crate::capability) use state::{State, View};
 pub use store::Place;
 pub use tally::{MOST_CARRIED, MOST_WISHES};
 
-use wasmtime::component::Linker;
+use wasmtime::Engine;
+use wasmtime::component::{Component, Linker};
 
 use super::frame::Holder;
 
 pub(super) fn link<T: Holder>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     draft::link(linker)?;
     draft2::link(linker)
+}
+
+/// The linker for a component that asks for another form of an interface than the one that is linked
+/// under its name; none for all others.
+pub(super) fn variation<T: Holder>(
+    linker: &Linker<T>,
+    engine: &Engine,
+    component: &Component,
+) -> wasmtime::Result<Option<Linker<T>>> {
+    if !entries::are_asked_for(engine, component) {
+        return Ok(None);
+    }
+    let mut other = linker.clone();
+    entries::link(&mut other)?;
+    Ok(Some(other))
 }

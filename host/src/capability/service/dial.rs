@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, RANGE, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, RANGE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::Full;
 use tokio::sync::OnceCell;
@@ -41,10 +41,10 @@ pub use client::{Tls, TlsError};
 use connect::{Connector, Vetting};
 pub(crate) use credential::basic;
 use credential::inject;
-use decode::{Awaited, Patience, Source, coding};
+use decode::{Awaited, Patience, Source, Unoffered, coding};
 use doors::Doors;
-use fault::Failure;
 pub use fault::{DialError, DialErrorKind};
+use fault::{Failure, Wrong};
 use reply::Reply;
 use sender::SENDER;
 pub use sender::{Sender, Sending};
@@ -132,6 +132,8 @@ pub struct Incoming {
     pub headers: HeaderMap,
     /// The body, decoded.
     pub body: IncomingBody,
+    /// Whether it has a body: one to `HEAD` has none, and its `Content-Length` is that of another.
+    pub has_body: bool,
     /// Who answered: the proxy, where one is between.
     pub peer: Option<SocketAddr>,
 }
@@ -222,6 +224,7 @@ impl Dialer {
             status,
             headers,
             peer,
+            has_body: has_body(verdict, status),
             body: IncomingBody::new(source, target, cap, places),
         })
     }
@@ -368,12 +371,23 @@ fn build(
     headers
         .entry(ACCEPT)
         .or_insert(HeaderValue::from_static("*/*"));
+    if let Some(length) = length(verdict.method(), outgoing.body.len()) {
+        headers.insert(CONTENT_LENGTH, length);
+    }
     let mut request = Request::new(Full::new(outgoing.body));
     *request.method_mut() = verdict.method().clone();
     let uri = url.as_str().parse();
     *request.uri_mut() = uri.map_err(|_| refuse(DialErrorKind::Protocol))?;
     *request.headers_mut() = headers;
     Ok(request)
+}
+
+/// How long a request says that its body is. RFC 9110, 8.6: one whose method has a use for a body says
+/// so of an empty one too (servers answer 411 where it is missing), any other only of one that is there.
+/// The client would say it with HTTP/2 alone.
+fn length(method: &Method, body: usize) -> Option<HeaderValue> {
+    let has_use = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
+    (body > 0 || has_use).then(|| HeaderValue::from(body))
 }
 
 /// Hands a failure of the client on to where it is understood.
@@ -397,8 +411,11 @@ fn check_head(verdict: &Verdict, response: &Reply, cap: u64) -> Result<(), DialE
         };
         judged.map_err(|class| DialError::denied(class, verdict))?;
     }
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS || !within_bounds(response.headers()) {
-        return Err(DialError::new(DialErrorKind::Protocol, &grant.origin, None));
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(DialError::broken(Wrong::Switches, &grant.origin, None));
+    }
+    if !within_bounds(response.headers()) {
+        return Err(DialError::broken(Wrong::Head, &grant.origin, None));
     }
     let length = response.body().length();
     if has_body(verdict, response.status()) && length.is_some_and(|length| length > cap) {
@@ -425,9 +442,12 @@ fn source(
     if !has_body(verdict, status) {
         return Ok(Source::plain(body));
     }
-    let unoffered = |_| {
-        let why = "an encoding that was not asked for, or more than one".to_owned();
-        DialError::new(DialErrorKind::Protocol, &verdict.grant().origin, Some(why))
+    let unoffered = |why: Unoffered| {
+        let wrong = match why {
+            Unoffered::Other(name) => Wrong::OtherCoding(name),
+            Unoffered::Several => Wrong::Codings,
+        };
+        DialError::broken(wrong, &verdict.grant().origin, None)
     };
     match coding(headers).map_err(unoffered)? {
         None => Ok(Source::plain(body)),

@@ -32,8 +32,21 @@ pub(super) fn is_runtimes(interface: &str) -> Option<&'static str> {
         );
     }
     // componentize-py.
-    (interface == "exports").then_some("a language runtime added it")
+    (interface == "exports").then_some(ADDED)
 }
+
+const ADDED: &str = "a language runtime added it";
+
+/// Functions that runtimes and snapshot tools export beside what the author wrote: componentize-qjs,
+/// Wizer and what is built with it (which drops them only since it knows components), and what
+/// wit-component keeps of core modules.
+const LEFTOVERS: [&str; 5] = [
+    "cabi-realloc",
+    "init",
+    "initialize-runtime",
+    "wizer-initialize",
+    "wizer-resume",
+];
 
 /// Why an exported function is none of the tool.
 pub(super) fn is_no_function(origin: &Origin) -> Option<&'static str> {
@@ -41,9 +54,9 @@ pub(super) fn is_no_function(origin: &Origin) -> Option<&'static str> {
     if name.starts_with('[') && !name.starts_with("[async") {
         return Some("it belongs to a resource, which cannot be written as JSON");
     }
-    // componentize-qjs, and what wit-component keeps of core modules.
-    let added = name == "init" || name.starts_with("cabi_") || name.starts_with('_');
-    (origin.interface.is_none() && added).then_some("a language runtime added it")
+    let plain = name.rsplit(']').next().unwrap_or(name);
+    let added = LEFTOVERS.contains(&plain) || name.starts_with("cabi_") || name.starts_with('_');
+    (origin.interface.is_none() && added).then_some(ADDED)
 }
 
 /// A name for each, or why there is none: the function's own where it is alone with it, else with
@@ -222,6 +235,28 @@ mod tests {
                 said.is_none_or(|said| why.is_some_and(|why| why.contains(said))),
                 "{interface}: {why:?}"
             );
+        }
+    }
+
+    #[test]
+    fn what_runtimes_leave_is_no_function_of_the_tool() {
+        for added in [
+            "init",
+            "[async]init",
+            "wizer-initialize",
+            "[async]wizer-initialize",
+            "wizer-resume",
+            "cabi-realloc",
+            "cabi_realloc",
+            "_initialize",
+        ] {
+            assert_eq!(is_no_function(&origin(added)), Some(ADDED), "{added}");
+            // Of an interface it is the author's.
+            let own = format!("a:b/c#{added}");
+            assert_eq!(is_no_function(&origin(&own)), None, "{own}");
+        }
+        for own in ["initialize", "re-init", "get"] {
+            assert_eq!(is_no_function(&origin(own)), None, "{own}");
         }
     }
 

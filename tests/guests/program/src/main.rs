@@ -45,6 +45,28 @@ fn main() -> ExitCode {
                 ExitCode::from(7)
             }
         },
+        // Writes to a file until it cannot, and then once more.
+        "fill" => {
+            let piece = [b'x'; 8 << 10];
+            let mut file = match std::fs::File::create(arguments.concat()) {
+                Ok(file) => file,
+                Err(error) => {
+                    eprintln!("cannot make it: {error}");
+                    return ExitCode::FAILURE;
+                }
+            };
+            let mut failed = 0;
+            for _ in 0..1_000 {
+                if let Err(error) = file.write_all(&piece) {
+                    eprintln!("cannot write: {error}");
+                    failed += 1;
+                    if failed == 2 {
+                        return ExitCode::FAILURE;
+                    }
+                }
+            }
+            ExitCode::SUCCESS
+        }
         "flood" => {
             let line = "x".repeat(1 << 16);
             for _ in 0..1_000 {

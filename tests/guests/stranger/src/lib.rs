@@ -11,6 +11,7 @@ mod component {
     use self::exports::stranger::forecast0_2_0_draft::api as new;
     use self::exports::stranger::home::bulk;
     use self::stranger::home::shapes::Unit;
+    use self::wasi::keyvalue;
     use self::wasi::{config0_2_0_draft, config0_2_0_draft_2024_09_27, config0_2_0_rc_1};
     use self::wasi::{logging, logging0_1_0, logging0_1_0_draft};
 
@@ -40,6 +41,19 @@ mod component {
                 "stranger",
                 &words,
             );
+        }
+
+        fn recall(
+            word: String,
+            keys: Vec<String>,
+        ) -> Result<Vec<(String, Option<String>)>, String> {
+            let said = |error| format!("{error:?}");
+            let bucket = keyvalue::store::open("words").map_err(said)?;
+            bucket.set("a", word.as_bytes()).map_err(said)?;
+            let entries = keyvalue::batch::get_many(&bucket, &keys).map_err(said)?;
+            let text = |value: Vec<u8>| String::from_utf8_lossy(&value).into_owned();
+            let read = entries.into_iter();
+            Ok(read.map(|(key, value)| (key, value.map(text))).collect())
         }
 
         fn luck() -> u64 {

@@ -10,8 +10,9 @@ use super::{files, hoard, questions, waits, web};
 pub(crate) struct Tool;
 
 /// Every function takes an object and gives a text.
-const FUNCTIONS: [&str; 23] = [
+const FUNCTIONS: [&str; 24] = [
     "get",
+    "head",
     "post",
     "crowd",
     "hold_trailers",
@@ -60,6 +61,7 @@ impl Guest for Tool {
         let number = |key: &str| arguments[key].as_u64().unwrap_or_default();
         let said = match name.as_str() {
             "get" => web::get(text("url")).await,
+            "head" => web::head(text("url")).await,
             "post" => web::post(text("url"), text("body")).await,
             "crowd" => web::crowd(text("url"), number("n")).await,
             "hold_trailers" => web::hold_trailers(text("url")).await,

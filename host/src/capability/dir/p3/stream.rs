@@ -17,7 +17,7 @@ use super::End;
 use super::convert::{told_code, told_entry};
 use crate::capability::dir::clerk::Crew;
 use crate::capability::dir::stream::{PIECE, Source};
-use crate::capability::dir::work::Listed;
+use crate::capability::dir::work::{Listed, is_passed_over};
 use crate::capability::dir::write::Position;
 use crate::shares::Holding;
 
@@ -195,6 +195,7 @@ fn some(
     most: usize,
 ) -> (Vec<DirectoryEntry>, Option<FsResult<()>>) {
     let mut found = Vec::new();
+    let mut entries = entries.filter(|entry| !is_passed_over(entry));
     while found.len() < most {
         match entries.next() {
             Some(Ok(entry)) => found.push(told_entry(entry)),

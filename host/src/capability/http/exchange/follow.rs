@@ -5,6 +5,9 @@
 //! body; and it is an attempt of its own, counted and recorded. Only GET and HEAD are followed: of
 //! everything else the guest gets the redirect.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, LOCATION, RANGE};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
@@ -38,9 +41,16 @@ pub(super) fn kept(headers: &HeaderMap, most: u32) -> HeaderMap {
     kept
 }
 
+/// Where a response redirects to.
+pub(super) struct Place {
+    url: String,
+    /// It is of the server that says so.
+    own: bool,
+}
+
 /// Where a response redirects to, if it does and its `Location` has one reading. One that repeats a
 /// credential is not followed.
-pub(super) fn place(context: &HttpContext, leg: &Leg) -> Option<String> {
+pub(super) fn place(context: &HttpContext, leg: &Leg) -> Option<Place> {
     if !matches!(
         leg.incoming.status,
         StatusCode::MOVED_PERMANENTLY
@@ -52,21 +62,45 @@ pub(super) fn place(context: &HttpContext, leg: &Leg) -> Option<String> {
         return None;
     }
     let mut locations = leg.incoming.headers.get_all(LOCATION).iter();
-    let (location, None) = (locations.next()?.to_str().ok()?, locations.next()) else {
+    let (location, None) = (locations.next()?, locations.next()) else {
         return None;
     };
-    if context.patterns().scrub_text(location) != location {
+    let patterns = context.patterns();
+    // As it came, and as it would be sent: what is ASCII is the same in both.
+    let is_ascii = location.as_bytes().is_ascii();
+    let raw = patterns.scrub_bytes(location.as_bytes());
+    let location = escaped(location.as_bytes());
+    let is_clean = |text: Cow<'_, [u8]>| matches!(text, Cow::Borrowed(_));
+    if !is_clean(raw) || !(is_ascii || is_clean(patterns.scrub_bytes(location.as_bytes()))) {
         return None;
     }
-    let mut place = leg.verdict.url().join(location).ok()?;
+    let from = leg.verdict.url();
+    let mut place = from.join(&location).ok()?;
     place.set_fragment(None);
-    Some(place.into())
+    Some(Place {
+        own: place.origin() == from.origin(),
+        url: place.into(),
+    })
+}
+
+/// A `Location` as a URL writes it. Servers put UTF-8 there, or Latin-1: browsers send every byte that
+/// is not ASCII back as the escape of that byte, so the server gets what it wrote.
+fn escaped(location: &[u8]) -> String {
+    let mut text = String::with_capacity(location.len());
+    for byte in location {
+        match byte {
+            0..=0x7f => text.push(char::from(*byte)),
+            // Writing into a text does not fail.
+            _ => drop(write!(text, "%{byte:02X}")),
+        }
+    }
+    text
 }
 
 /// Asks for what the response redirects to.
 pub(super) async fn on(
     context: &HttpContext,
-    place: &str,
+    place: &Place,
     headers: HeaderMap,
     time: Time,
     leg: Leg,
@@ -82,7 +116,10 @@ pub(super) async fn on(
 
     let ask = Ask {
         method: verdict.method().as_str(),
-        target: Target::Url(place),
+        target: match place.own {
+            true => Target::Own(&place.url),
+            false => Target::Url(&place.url),
+        },
     };
     let asked = Asked::parse(&ask);
     let mut record = Record::begin(&context.pen, ask.method, asked.as_ref().ok());

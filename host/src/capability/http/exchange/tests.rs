@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod given_up;
+mod lengths;
 mod redirects;
 mod replaced;
 

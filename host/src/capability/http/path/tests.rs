@@ -196,3 +196,40 @@ fn the_url_standard_does_not_change_a_canonical_path() {
         assert_eq!(uri.path(), path.as_str());
     }
 }
+
+/// A server may redirect to a name of an older character set; nobody reads ASCII into it.
+#[test]
+fn n93_a_server_names_its_own_paths_in_its_own_character_set() {
+    for (path, read) in [
+        ("/caf%E9", "/caf%E9"),
+        ("/%e4%f6%fc/x", "/%E4%F6%FC/x"),
+        ("/caf%C3%A9", "/caf%C3%A9"),
+        ("/%e0b/%fe", "/%E0b/%FE"),
+    ] {
+        let own = canonical_of_server(path);
+        assert_eq!(own.map(|own| own.as_str().to_owned()), Ok(read.to_owned()));
+        // Of anybody else it has to be UTF-8.
+        assert_eq!(canonical(path).is_ok(), read == "/caf%C3%A9", "{path}");
+    }
+    for path in [
+        "/%c0%af",
+        "/%c0%ae",
+        "/%c1o",
+        "/%c0o",
+        "/%e0%80%af",
+        "/%e0@o",
+        "/%f0%80%80%af",
+        "/%f8@",
+        "/%fc%80%80%80%80%ae",
+    ] {
+        assert_eq!(canonical_of_server(path), Err(PathError::NotUtf8), "{path}");
+    }
+    for (path, error) in [
+        ("/%e9/..", PathError::DotSegment),
+        ("/%e9%2fa", PathError::EscapedSlash),
+        ("/%e9//a", PathError::EmptySegment),
+        ("/%e9%252e", PathError::Twice),
+    ] {
+        assert_eq!(canonical_of_server(path), Err(error), "{path}");
+    }
+}

@@ -7,7 +7,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::decode::{Broken, Source};
 use super::failed;
-use super::fault::{DialError, DialErrorKind};
+use super::fault::{DialError, DialErrorKind, Wrong};
 use crate::shares::Lease;
 
 /// A body under way, within its bounds.
@@ -52,8 +52,8 @@ impl IncomingBody {
             Broken::Client(error) => {
                 failed(&error, false, |why| DialError::in_body(why, &self.target))
             }
-            Broken::Coding(error) => DialError::new(
-                DialErrorKind::Protocol,
+            Broken::Coding(coding, error) => DialError::broken(
+                Wrong::Coding(coding.name()),
                 &self.target,
                 Some(error.to_string()),
             ),

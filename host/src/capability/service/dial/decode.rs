@@ -49,9 +49,47 @@ pub(super) enum Coding {
     Zstd,
 }
 
-/// An encoding that the host did not ask for, or several on top of each other.
+impl Coding {
+    /// Its name in HTTP.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Deflate => "deflate",
+            Self::Brotli => "br",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
+/// Why a body is not read: what it holds could not be searched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Unoffered;
+pub(super) enum Unoffered {
+    /// It has this encoding, which the host did not ask for.
+    Other(&'static str),
+    /// It has several on top of each other.
+    Several,
+}
+
+/// Encodings that the host does not ask for: the rest of IANA's list, and what some servers send
+/// without it.
+const OTHERS: [&str; 16] = [
+    "aes128gcm",
+    "bzip2",
+    "compress",
+    "dcb",
+    "dcz",
+    "exi",
+    "lz4",
+    "lzma",
+    "pack200-gzip",
+    "sdch",
+    "snappy",
+    "x-bzip2",
+    "x-compress",
+    "x-lzma",
+    "x-snappy",
+    "xz",
+];
 
 /// How long is waited for bytes.
 #[derive(Debug, Clone, Copy)]
@@ -89,7 +127,7 @@ pub(super) struct Source {
 
 enum Pipe {
     Plain(Awaited),
-    Coded(Pin<Box<dyn AsyncRead + Send>>),
+    Coded(Coding, Pin<Box<dyn AsyncRead + Send>>),
 }
 
 /// Why nothing more comes.
@@ -98,32 +136,37 @@ pub(super) enum Broken {
     /// The client's own failure.
     Client(hyper::Error),
     /// It is not what its encoding says.
-    Coding(io::Error),
+    Coding(Coding, io::Error),
     /// Nothing came for too long, or not all in time.
     Late,
     /// It is larger than the cap, or unpacks to too many times its size.
     TooLarge,
 }
 
-/// The encoding that a response says it has.
+/// The encoding that a response says it has. Servers write other things there, too (a charset, `none`,
+/// the `aws-chunked` of an upload): what names no encoding says nothing of the body.
 ///
 /// # Errors
 /// It has one that was not offered, or more than one: whatever such a body holds could not be judged.
 pub(super) fn coding(headers: &HeaderMap) -> Result<Option<Coding>, Unoffered> {
     let mut found = None;
     for value in headers.get_all(CONTENT_ENCODING) {
-        let text = value.to_str().map_err(|_| Unoffered)?;
-        for name in text.split(',').map(str::trim) {
-            let coding = match name.to_ascii_lowercase().as_str() {
-                "identity" | "" => continue,
+        let text = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+        for element in text.split(',') {
+            // Encodings have no parameters; one that is written with some is meant all the same.
+            let name = element.split(';').next().unwrap_or_default().trim();
+            let coding = match name {
                 "gzip" | "x-gzip" => Coding::Gzip,
                 "deflate" => Coding::Deflate,
                 "br" => Coding::Brotli,
                 "zstd" => Coding::Zstd,
-                _ => return Err(Unoffered),
+                other => match OTHERS.iter().find(|known| **known == other) {
+                    Some(known) => return Err(Unoffered::Other(known)),
+                    None => continue,
+                },
             };
             if found.replace(coding).is_some() {
-                return Err(Unoffered);
+                return Err(Unoffered::Several);
             }
         }
     }
@@ -160,7 +203,7 @@ impl Source {
             std::future::ready(if fits { Ok(chunk) } else { Err(oversized()) })
         });
         Self {
-            pipe: Pipe::Coded(decoder(coding, StreamReader::new(counted))),
+            pipe: Pipe::Coded(coding, decoder(coding, StreamReader::new(counted))),
             arrived,
         }
     }
@@ -169,7 +212,7 @@ impl Source {
     pub(super) async fn next(&mut self, received: u64, cap: u64) -> Result<Option<Bytes>, Broken> {
         let piece = match &mut self.pipe {
             Pipe::Plain(response) => response.chunk().await?,
-            Pipe::Coded(reader) => read(reader, &self.arrived).await?,
+            Pipe::Coded(coding, reader) => read(*coding, reader, &self.arrived).await?,
         };
         let Some(piece) = piece else { return Ok(None) };
         let size = u64::try_from(piece.len()).unwrap_or(u64::MAX);
@@ -182,7 +225,7 @@ impl Source {
 
     /// Whether so much came out of so little that it is meant to do harm.
     fn swells(&self, all: u64) -> bool {
-        matches!(self.pipe, Pipe::Coded(_))
+        matches!(self.pipe, Pipe::Coded(..))
             && all > UNMEASURED
             && all / RATIO > self.arrived.load(Ordering::Relaxed)
     }
@@ -216,6 +259,7 @@ fn decoder(
 }
 
 async fn read(
+    coding: Coding,
     reader: &mut Pin<Box<dyn AsyncRead + Send>>,
     arrived: &AtomicU64,
 ) -> Result<Option<Bytes>, Broken> {
@@ -225,7 +269,7 @@ async fn read(
         Ok(_) => Ok(Some(piece.freeze())),
         // Nothing, encoded, is nothing: many servers say `gzip` of an empty body.
         Err(error) if arrived.load(Ordering::Relaxed) == 0 && is_decoders(&error) => Ok(None),
-        Err(error) => Err(broken(error)),
+        Err(error) => Err(broken(coding, error)),
     }
 }
 
@@ -242,7 +286,7 @@ fn through(broken: Broken) -> io::Error {
         Broken::Client(error) => io::Error::other(error),
         Broken::Late => io::Error::from(io::ErrorKind::TimedOut),
         Broken::TooLarge => oversized(),
-        Broken::Coding(error) => error,
+        Broken::Coding(_, error) => error,
     }
 }
 
@@ -251,7 +295,7 @@ fn oversized() -> io::Error {
     io::Error::from(io::ErrorKind::FileTooLarge)
 }
 
-fn broken(error: io::Error) -> Broken {
+fn broken(coding: Coding, error: io::Error) -> Broken {
     match error.kind() {
         io::ErrorKind::FileTooLarge => return Broken::TooLarge,
         io::ErrorKind::TimedOut => return Broken::Late,
@@ -259,7 +303,7 @@ fn broken(error: io::Error) -> Broken {
     }
     match error.downcast::<hyper::Error>() {
         Ok(error) => Broken::Client(error),
-        Err(error) => Broken::Coding(error),
+        Err(error) => Broken::Coding(coding, error),
     }
 }
 
@@ -286,11 +330,17 @@ mod tests {
             (&["identity, br"], Ok(Some(Coding::Brotli))),
             (&["deflate"], Ok(Some(Coding::Deflate))),
             (&["zstd"], Ok(Some(Coding::Zstd))),
-            (&["gzip, gzip"], Err(Unoffered)),
-            (&["gzip", "br"], Err(Unoffered)),
-            (&["compress"], Err(Unoffered)),
-            (&["aws-chunked"], Err(Unoffered)),
-            (&["gzip;q=1"], Err(Unoffered)),
+            (&["gzip;q=1"], Ok(Some(Coding::Gzip))),
+            (&["gzip, gzip"], Err(Unoffered::Several)),
+            (&["gzip", "br"], Err(Unoffered::Several)),
+            (&["compress"], Err(Unoffered::Other("compress"))),
+            (&["utf-8, XZ"], Err(Unoffered::Other("xz"))),
+            (&["aws-chunked"], Ok(None)),
+            (&["aws-chunked,gzip"], Ok(Some(Coding::Gzip))),
+            (&["utf-8"], Ok(None)),
+            (&["none"], Ok(None)),
+            (&["text/plain; charset=utf-8"], Ok(None)),
+            (&[""], Ok(None)),
         ] {
             assert_eq!(coding_of(values), expected, "{values:?}");
         }

@@ -4,9 +4,10 @@
 //! credential.
 
 use std::error::Error as StdError;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io;
 
+use super::meter::Noise;
 use crate::capability::http::{Class, Verdict, address_denied};
 use crate::capability::service::resolve::Unresolved;
 
@@ -57,7 +58,62 @@ impl DialErrorKind {
             }
             Self::Tls => "was not asked: no secure connection; its certificate may not hold",
             Self::TooLarge => "gave a response that is too large",
-            Self::Protocol => "gave a response that is not proper HTTP, or broke it off",
+            Self::Protocol => "gave a response that is not proper HTTP",
+        }
+    }
+}
+
+/// What is wrong with a response: each cause has a sentence, for each has another remedy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wrong {
+    /// It cannot be read.
+    Form,
+    /// Its head is larger than its bounds.
+    Head,
+    /// The other side wants to go on in another protocol.
+    Switches,
+    /// It ended too early.
+    BrokenOff,
+    /// The connection ended before anything of it was there.
+    NoAnswer,
+    /// More came beside bodies than a connection may bring.
+    Noise,
+    /// Its encoding was not asked for.
+    OtherCoding(&'static str),
+    /// It is encoded more than once.
+    Codings,
+    /// It is not what its encoding says.
+    Coding(&'static str),
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Form => f.write_str(DialErrorKind::Protocol.what()),
+            Self::Head => f.write_str("gave a response with more, or larger, headers than are read"),
+            Self::Switches => {
+                f.write_str("wants to go on in another protocol (101), which no request of this host asks for")
+            }
+            Self::BrokenOff => f.write_str(
+                "broke its response off: the connection ended before all of it was there; it may have acted on the request",
+            ),
+            Self::NoAnswer => f.write_str(
+                "closed the connection without an answer; it may have acted on the request",
+            ),
+            Self::Noise => {
+                f.write_str("sent too much that belongs to no body: interim responses, or frames without content")
+            }
+            Self::OtherCoding(name) => write!(
+                f,
+                "encodes its response as {name}, which was not asked for and is not read"
+            ),
+            Self::Codings => {
+                f.write_str("encodes its response more than once (Content-Encoding), which is not read")
+            }
+            Self::Coding(name) => write!(
+                f,
+                "says that its response is encoded as {name}, and it is not, or only a part of it is there"
+            ),
         }
     }
 }
@@ -77,6 +133,15 @@ impl DialError {
             self.kind,
             DialErrorKind::Timeout | DialErrorKind::TooLarge | DialErrorKind::Protocol
         )
+    }
+
+    /// A response that is none, and why.
+    pub(super) fn broken(wrong: Wrong, target: &impl Display, detail: Option<String>) -> Self {
+        Self {
+            kind: DialErrorKind::Protocol,
+            say: format!("{target} {wrong}."),
+            detail,
+        }
     }
 
     pub(super) fn too_large(target: &str, cap: u64) -> Self {
@@ -116,7 +181,16 @@ impl DialError {
             Some(Cause::Name(Unresolved::Unknown)) => DialErrorKind::Unreachable,
             Some(Cause::Tls) => DialErrorKind::Tls,
             Some(Cause::Silence) => DialErrorKind::Timeout,
-            None if error.connect => DialErrorKind::Unreachable,
+            Some(Cause::Wrong(_)) | None if error.connect => DialErrorKind::Unreachable,
+            Some(Cause::Wrong(wrong)) => {
+                // Nothing of a body was awaited yet.
+                let wrong = match wrong {
+                    Wrong::BrokenOff => Wrong::NoAnswer,
+                    other => other,
+                };
+                let detail = Some(chain(error.error));
+                return Self::broken(wrong, &verdict.grant().origin, detail);
+            }
             None => DialErrorKind::Protocol,
         };
         let grant = verdict.grant();
@@ -133,11 +207,12 @@ impl DialError {
 
     /// A failure within a response's body.
     pub(super) fn in_body(error: &Failure, target: &str) -> Self {
-        let kind = match cause(error.error) {
-            Some(Cause::Silence) => DialErrorKind::Timeout,
-            _ => DialErrorKind::Protocol,
-        };
-        Self::new(kind, &target, Some(chain(error.error)))
+        let detail = Some(chain(error.error));
+        match cause(error.error) {
+            Some(Cause::Silence) => Self::new(DialErrorKind::Timeout, &target, detail),
+            Some(Cause::Wrong(wrong)) => Self::broken(wrong, &target, detail),
+            _ => Self::new(DialErrorKind::Protocol, &target, detail),
+        }
     }
 }
 
@@ -155,10 +230,14 @@ enum Cause<'e> {
     Tls,
     /// The other side took too long.
     Silence,
+    /// What came is no response.
+    Wrong(Wrong),
 }
 
 fn cause<'e>(error: &'e (dyn StdError + 'static)) -> Option<Cause<'e>> {
     let mut next = Some(error);
+    // What the client makes of it counts only where nothing deeper says more.
+    let mut wrong = None;
     while let Some(error) = next {
         if let Some(name) = error.downcast_ref::<Unresolved>() {
             return Some(Cause::Name(name));
@@ -166,10 +245,17 @@ fn cause<'e>(error: &'e (dyn StdError + 'static)) -> Option<Cause<'e>> {
         if error.is::<rustls::Error>() {
             return Some(Cause::Tls);
         }
+        if error.is::<Noise>() {
+            return Some(Cause::Wrong(Wrong::Noise));
+        }
         let is_io = error.downcast_ref::<io::Error>();
         if is_io.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) {
             return Some(Cause::Silence);
         }
+        wrong = is_io
+            .and_then(of_connection)
+            .or_else(|| error.downcast_ref::<hyper::Error>().and_then(of_client))
+            .or(wrong);
         next = match is_io {
             // `source` of an `io::Error` skips the error it wraps.
             Some(error) => error
@@ -178,7 +264,30 @@ fn cause<'e>(error: &'e (dyn StdError + 'static)) -> Option<Cause<'e>> {
             None => error.source(),
         };
     }
-    None
+    wrong.map(Cause::Wrong)
+}
+
+fn of_connection(error: &io::Error) -> Option<Wrong> {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let ended = [
+        BrokenPipe,
+        ConnectionAborted,
+        ConnectionReset,
+        UnexpectedEof,
+    ];
+    ended.contains(&error.kind()).then_some(Wrong::BrokenOff)
+}
+
+fn of_client(error: &hyper::Error) -> Option<Wrong> {
+    if error.is_parse_too_large() {
+        Some(Wrong::Head)
+    } else if error.is_parse() {
+        Some(Wrong::Form)
+    } else if error.is_incomplete_message() || error.is_closed() {
+        Some(Wrong::BrokenOff)
+    } else {
+        None
+    }
 }
 
 fn chain(error: &dyn StdError) -> String {

@@ -31,6 +31,11 @@ const FRAMING: i64 = 64;
 /// What the framing of small pieces may take of one response, in bytes. Beyond it, as much as they hold.
 const FRAMINGS: i64 = 4 << 20;
 
+/// More came over a connection than belongs to bodies.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("it sent too much that belongs to no body")]
+pub(super) struct Noise;
+
 /// Closes a connection that brings too much, or that nobody waits for. Clones are the same connection.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Meter(Arc<State>);
@@ -91,7 +96,7 @@ impl Meter {
         sums.left = sums.left.saturating_sub(bytes);
         if sums.left < 0 {
             self.0.closed.store(true, Ordering::Release);
-            return Err(io::Error::other("it sent too much that belongs to no body"));
+            return Err(io::Error::other(Noise));
         }
         Ok(())
     }

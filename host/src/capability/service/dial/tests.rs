@@ -7,6 +7,7 @@ mod coded;
 mod floods;
 mod shared;
 mod ways;
+mod wrong;
 
 use std::process::Command;
 

@@ -1,0 +1,69 @@
+//! The `get-many` of `wasi:keyvalue@0.2.0-draft2` as it is since 2026, and as Spin has shipped it under
+//! that name before: an entry for every key, its value or none. The other one, of 2024, has an entry or
+//! none for every key. The two are told apart by the component's own types, for their names are one.
+
+use wasmtime::component::types::{ComponentItem, Type};
+use wasmtime::component::{Component, Linker, Resource};
+use wasmtime::{Engine, StoreContextMut};
+
+use super::draft2::store::Error;
+use super::error::KvError;
+use super::state::Stop;
+use super::store::Bucket;
+use crate::capability::frame::Holder;
+
+const BATCH: &str = "wasi:keyvalue/batch@0.2.0-draft2";
+const GET_MANY: &str = "get-many";
+
+/// Whether a component asks for this form.
+pub(super) fn are_asked_for(engine: &Engine, component: &Component) -> bool {
+    let types = component.component_type();
+    let imports = types.get_import(engine, BATCH).map(|item| item.ty);
+    let Some(ComponentItem::ComponentInstance(batch)) = imports else {
+        return false;
+    };
+    let function = batch.get_export(engine, GET_MANY).map(|item| item.ty);
+    let Some(ComponentItem::ComponentFunc(function)) = function else {
+        return false;
+    };
+    let Some(Type::Result(result)) = function.results().next() else {
+        return false;
+    };
+    match result.ok() {
+        Some(Type::List(list)) => matches!(list.ty(), Type::Tuple(_)),
+        _ => false,
+    }
+}
+
+type Entries = Vec<(String, Option<Vec<u8>>)>;
+
+/// Links this form in the place of the other one.
+pub(super) fn link<T: Holder>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    let mut batch = linker.instance(BATCH)?;
+    batch.func_wrap_async(
+        GET_MANY,
+        |mut store: StoreContextMut<'_, T>, (bucket, keys): (Resource<Bucket>, Vec<String>)| {
+            let bucket = store.data_mut().powers().kv().bucket(&bucket);
+            Box::new(async move { Ok((get_many(bucket, keys).await?,)) })
+        },
+    )?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+async fn get_many(
+    bucket: Result<Bucket, Stop>,
+    keys: Vec<String>,
+) -> wasmtime::Result<Result<Entries, Error>> {
+    let bucket = match bucket {
+        Ok(bucket) => bucket,
+        Err(Stop::Error(error)) => return Ok(Err(error.into())),
+        Err(Stop::Trap(error)) => return Err(error),
+    };
+    match bucket.get_many(keys).await {
+        Ok(entries) => Ok(Ok(entries)),
+        Err(KvError::Full(exceeded)) => Err(exceeded.into()),
+        Err(error) => Ok(Err(error.into())),
+    }
+}

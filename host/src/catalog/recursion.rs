@@ -1,0 +1,155 @@
+//! Schemas that refer to themselves as a whole: `#` becomes a name under `$defs`. Model APIs and strict
+//! clients read references to definitions alone, and drop a tool, or a whole list, that has others.
+
+use serde_json::{Map, Value};
+
+/// Keywords whose value is a schema for each name.
+const NAMED: [&str; 5] = [
+    "$defs",
+    "definitions",
+    "dependentSchemas",
+    "patternProperties",
+    "properties",
+];
+
+/// Keywords whose value is a list of schemas.
+const LISTS: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
+
+/// Keywords whose value is a schema.
+const SINGLE: [&str; 11] = [
+    "additionalProperties",
+    "contains",
+    "contentSchema",
+    "else",
+    "if",
+    "items",
+    "not",
+    "propertyNames",
+    "then",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+];
+
+/// Has what refers to the root refer to a definition that says the same; whether anything does.
+pub(super) fn name_root(schema: &mut Map<String, Value>) -> bool {
+    let name = free_name(schema);
+    let reference = format!("#/$defs/{name}");
+    if !refer(schema, &reference) {
+        return false;
+    }
+    let mut own = schema.clone();
+    for key in ["$defs", "$id", "$schema"] {
+        own.remove(key);
+    }
+    let shared = schema
+        .entry("$defs")
+        .or_insert_with(|| Value::Object(Map::new()));
+    if let Some(shared) = shared.as_object_mut() {
+        shared.insert(name, Value::Object(own));
+    }
+    true
+}
+
+/// The schema's title where that is a word, else `Root`; with a number where that is taken.
+fn free_name(schema: &Map<String, Value>) -> String {
+    let is_word = |title: &&str| {
+        (1..=64).contains(&title.len()) && title.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    let title = schema.get("title").and_then(Value::as_str);
+    let word = title.filter(is_word).unwrap_or("Root");
+    let taken = schema.get("$defs").and_then(Value::as_object);
+    let is_free = |name: &String| taken.is_none_or(|taken| !taken.contains_key(name));
+    let numbered = (2_u32..).map(|number| format!("{word}{number}"));
+    let mut names = std::iter::once(word.to_owned()).chain(numbered);
+    names.find(is_free).unwrap_or_default()
+}
+
+/// Has every reference to the root lead there; whether there is one. Texts of JSON are no deeper than
+/// their reader lets them be.
+fn refer(schema: &mut Map<String, Value>, to: &str) -> bool {
+    let mut any = false;
+    for (key, value) in schema {
+        let key = key.as_str();
+        any |= match value {
+            Value::String(reference) if key == "$ref" && reference == "#" => {
+                to.clone_into(reference);
+                true
+            }
+            Value::Object(named) if NAMED.contains(&key) => all(named.values_mut(), to),
+            Value::Array(list) if LISTS.contains(&key) => all(list.iter_mut(), to),
+            one if SINGLE.contains(&key) => refer_within(one, to),
+            // Data, whatever it looks like.
+            _ => false,
+        };
+    }
+    any
+}
+
+fn all<'v>(schemas: impl Iterator<Item = &'v mut Value>, to: &str) -> bool {
+    schemas.fold(false, |any, one| refer_within(one, to) | any)
+}
+
+fn refer_within(value: &mut Value, to: &str) -> bool {
+    match value {
+        // In a schema with a name of its own, `#` is that one.
+        Value::Object(schema) if !schema.contains_key("$id") => refer(schema, to),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn named(schema: Value) -> Value {
+        match schema {
+            Value::Object(mut schema) => {
+                name_root(&mut schema);
+                Value::Object(schema)
+            }
+            other => other,
+        }
+    }
+
+    #[test]
+    fn what_refers_to_itself_has_a_name() {
+        let node = |to: &str| {
+            json!({
+                "type": "object",
+                "properties": {
+                    "$ref": { "type": "string" },
+                    "children": { "type": "array", "items": { "$ref": to } },
+                    "next": { "anyOf": [{ "$ref": to }, { "type": "null" }] },
+                },
+            })
+        };
+        let mut expected = node("#/$defs/Root");
+        expected["$defs"] = json!({ "Root": node("#/$defs/Root") });
+        assert_eq!(named(node("#")), expected);
+        // A second time, nothing is left to do.
+        assert_eq!(named(expected.clone()), expected);
+    }
+
+    #[test]
+    fn names_are_not_taken_twice_and_data_is_left_alone() {
+        let schema = json!({
+            "title": "Node",
+            "type": "object",
+            "properties": { "next": { "$ref": "#" } },
+            "$defs": { "Node": { "default": { "$ref": "#" } }, "Own": { "$id": "a", "items": { "$ref": "#" } } },
+        });
+        let named = named(schema);
+        assert_eq!(named["properties"]["next"]["$ref"], "#/$defs/Node2");
+        assert_eq!(named["$defs"]["Node2"]["title"], "Node");
+        assert_eq!(named["$defs"]["Node"]["default"]["$ref"], "#");
+        assert_eq!(named["$defs"]["Own"]["items"]["$ref"], "#");
+    }
+
+    #[test]
+    fn a_schema_without_recursion_stays_as_it_is() {
+        let schema = json!({ "type": "object", "properties": { "a": { "enum": ["#"] } } });
+        assert_eq!(named(schema.clone()), schema);
+    }
+}
