@@ -6,7 +6,7 @@ mod callers;
 mod release;
 mod schema;
 
-pub use admit::{Permit, admit, unknown};
+pub use admit::{Permit, admit, missing, unknown};
 pub use callers::{Callers, Credential};
 pub use release::{Release, Terms, release, size};
 pub use schema::{BadSchema, Checks, Schema};
