@@ -5,6 +5,6 @@ mod closed;
 mod dir;
 mod http;
 mod kv;
-mod secrets;
+pub(crate) mod secrets;
 mod sources;
 mod surroundings;

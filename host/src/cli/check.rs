@@ -32,6 +32,11 @@ pub(super) async fn check(setting: &Setting) -> anyhow::Result<ExitCode> {
     let mut of_tools = Diagnostics::of(&opened);
     let catalog = opened.tools((&former, &sandbox, &world), &mut wrong, &mut of_tools);
     wrong.append(of_tools);
+    if !setting.json {
+        for note in &notes {
+            tell!("{} {note}", bold("note:"));
+        }
+    }
     wrong.into_result()?;
     let rows: Vec<_> = catalog
         .tools()
@@ -81,9 +86,6 @@ pub(super) async fn check(setting: &Setting) -> anyhow::Result<ExitCode> {
         ]);
     }
     say!("{shown}");
-    for note in &notes {
-        tell!("{} {note}", bold("note:"));
-    }
     tell!(
         "{} manifest, lock and {} tools are sound",
         green("ok"),

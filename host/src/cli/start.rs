@@ -342,21 +342,17 @@ impl Opened {
 ///
 /// It cannot be read, or is [`Damaged`].
 pub(super) fn read_lock(path: &Path) -> anyhow::Result<Lock> {
-    let text = match bounded::text(path, MOST_LOCK) {
-        Ok(text) => text,
-        Err(error) => {
-            return match error.kind() {
-                io::ErrorKind::NotFound => Ok(Lock::default()),
-                io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge => {
-                    let why = format!("the lock file is damaged: {error}");
-                    Err(anyhow::Error::new(Damaged::new(why)))
-                }
-                _ => Err(error.into()),
+    let parsed = match bounded::text(path, MOST_LOCK) {
+        Ok(text) => Lock::parse(&text),
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound => return Ok(Lock::default()),
+            io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge => {
+                Err(Damaged::new(format!("the lock file is damaged: {error}")))
             }
-            .with_context(|| format!("cannot read {}", path.display()));
-        }
+            _ => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+        },
     };
-    Lock::parse(&text).with_context(|| path.display().to_string())
+    parsed.with_context(|| path.display().to_string())
 }
 
 /// A bare name is looked up in PATH, anything else starts at the manifest's folder.
