@@ -71,7 +71,12 @@ pub(crate) fn read_open((file, meta): (File, Metadata), most: u64) -> io::Result
 ///
 /// As [`read`], or it is no UTF-8.
 pub(crate) fn text(path: &Path, most: u64) -> io::Result<String> {
-    let text = utf8(read(path, most)?);
+    let bytes = read(path, most)?;
+    // Without a mark it may be UTF-8, too; but no file of an operator's begins with a NUL.
+    let text = match *bytes {
+        [0, _, ..] | [_, 0, ..] => Err(NotUtf8::Wide),
+        _ => utf8(bytes),
+    };
     text.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
@@ -99,11 +104,10 @@ pub(crate) enum NotUtf8 {
 ///
 /// Where they are none, and in which encoding they may be one.
 pub(crate) fn utf8(bytes: Vec<u8>) -> Result<String, NotUtf8> {
-    // No text has a NUL, and the first character of most has one byte.
-    if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] = *bytes {
-        return Err(NotUtf8::Wide);
-    }
     String::from_utf8(bytes).map_err(|error| {
+        if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] = *error.as_bytes() {
+            return NotUtf8::Wide;
+        }
         let (before, rest) = error
             .as_bytes()
             .split_at_checked(error.utf8_error().valid_up_to())
@@ -152,13 +156,11 @@ mod tests {
     #[test]
     fn g75_another_encoding_is_named_with_its_place() {
         assert_eq!(utf8(b"a\nb".to_vec()).as_deref(), Ok("a\nb"));
-        for bytes in [
-            b"\xff\xfea\0".as_slice(),
-            b"\xfe\xff\0a",
-            b"a\0b\0",
-            b"\0a\0b",
-        ] {
-            assert_eq!(utf8(bytes.to_vec()), Err(NotUtf8::Wide));
+        let folder = tempfile::tempdir().unwrap();
+        for bytes in [b"\xff\xfea\0", b"\xfe\xff\0a", b"a\0b\0", b"\0a\0b"] {
+            std::fs::write(folder.path().join("wide"), bytes).unwrap();
+            let said = text(&folder.path().join("wide"), 8).unwrap_err();
+            assert_eq!(said.to_string(), "it is UTF-16: save it as UTF-8");
         }
         let latin = utf8(b"a = 1\n\xc3\xa4 = 'M\xfcller'\n".to_vec()).unwrap_err();
         assert_eq!(

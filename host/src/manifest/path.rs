@@ -23,7 +23,8 @@ pub(super) fn host(page: &Page<'_>, text: &At<&str>) -> Option<PathBuf> {
     None
 }
 
-/// What a shell would take for a variable: `$HOME`, `${HOME}`. A `$` before anything else is a name's own.
+/// What is meant as a variable: `$HOME`, `${HOME}`. A `$` before anything else, small letters too, is a
+/// name's own.
 fn variable(path: &str) -> Option<&str> {
     let starts = path.match_indices('$').map(|(at, _)| at);
     let mut found = starts.filter_map(|at| {
@@ -35,7 +36,7 @@ fn variable(path: &str) -> Option<&str> {
                 .unwrap_or(rest.len()),
         };
         let first = rest.chars().next()?;
-        let named = first == '{' || first == '_' || first.is_ascii_alphabetic();
+        let named = matches!(first, '{' | '_' | 'A'..='Z');
         named.then(|| path.get(at..=at + length)).flatten()
     });
     found.next()
@@ -79,13 +80,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_shell_would_expand_is_seen_and_nothing_else() {
+    fn what_is_meant_as_a_variable_is_seen_and_nothing_else() {
         for (path, found) in [
             ("$HOME/notes", Some("$HOME")),
             ("a/${X}/b", Some("${X}")),
             ("a$_1", Some("$_1")),
             ("a$/$5/${", None),
             ("price$", None),
+            ("Outer$inner.wasm", None),
         ] {
             assert_eq!(variable(path), found, "{path}");
         }
