@@ -58,7 +58,7 @@ async fn trimming() -> Upstream {
 }
 
 #[tokio::test]
-async fn g71_what_an_upstream_trims_and_tells_back_is_taken_out_and_check_says_that_it_is_odd() {
+async fn g81_what_an_upstream_trims_and_tells_back_is_taken_out_and_check_says_that_it_is_odd() {
     const KEY: &str = "tok-abcdef-123456";
     let up = trimming().await;
     for (text, odd) in [
@@ -96,7 +96,7 @@ async fn g71_what_an_upstream_trims_and_tells_back_is_taken_out_and_check_says_t
 }
 
 #[test]
-fn g72_a_damaged_lock_is_repaired_by_the_command_that_the_message_names() {
+fn g77_a_damaged_lock_is_repaired_by_the_command_that_the_message_names() {
     let program = Program::new(&format!("{SOCKET}{HELLO}"));
     let whole = program.site.read("toolhost.lock");
     let tool = whole.split_once("[[tool]]").map_or("", |(_, tool)| tool);
@@ -162,7 +162,7 @@ fn g72_a_damaged_lock_is_repaired_by_the_command_that_the_message_names() {
 }
 
 #[tokio::test]
-async fn g73_what_cannot_be_had_costs_its_own_tools_where_the_manifest_says_so() {
+async fn g78_what_cannot_be_had_costs_its_own_tools_where_the_manifest_says_so() {
     let up = Upstream::echo().await;
     let grant = secrets::grant("get", &up, r#"auth = { bearer = "key" }"#);
     let text = |start: &str| {
@@ -229,7 +229,7 @@ async fn g73_what_cannot_be_had_costs_its_own_tools_where_the_manifest_says_so()
 }
 
 #[tokio::test]
-async fn g74_a_directory_that_goes_costs_those_who_look_into_one_and_nobody_else() {
+async fn g79_a_directory_that_goes_costs_those_who_look_into_one_and_nobody_else() {
     let program = Program::new(&format!("{DOORS}{}", with_directory("")));
     let missing = program.run(&["check"]);
     assert_eq!(missing.code, 2, "{missing:?}");
@@ -267,7 +267,7 @@ async fn g74_a_directory_that_goes_costs_those_who_look_into_one_and_nobody_else
 }
 
 #[test]
-fn g75_check_says_all_stages_in_one_run_each_with_its_place() {
+fn g80_check_says_all_stages_in_one_run_each_with_its_place() {
     let text = format!(
         r#"
 host.agents = ["unix:open/agent.sock"]
@@ -364,7 +364,7 @@ auth = {{ bearer = "asked" }}
 }
 
 #[tokio::test]
-async fn g76_a_folder_too_deep_for_a_socket_is_said_and_serves_where_none_is_needed() {
+async fn g81_a_folder_too_deep_for_a_socket_is_said_and_serves_where_none_is_needed() {
     let deep = "a-branch-with-a-name-of-some-length/".repeat(4);
     let (site, flat) = (Site::new(), Program::new(HELLO));
     for file in ["toolhost.toml", "toolhost.lock"] {

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn g75_another_encoding_is_named_with_its_place() {
+    fn g80_another_encoding_is_named_with_its_place() {
         assert_eq!(utf8(b"a\nb".to_vec()).as_deref(), Ok("a\nb"));
         let folder = tempfile::tempdir().unwrap();
         for bytes in [b"\xff\xfea\0", b"\xfe\xff\0a", b"a\0b\0", b"\0a\0b"] {

@@ -486,7 +486,7 @@ mod tests {
 
     /// As git writes it, in its short form and with the common ancestor.
     #[test]
-    fn g72_of_a_merge_that_left_its_marks_the_own_side_is_known() {
+    fn g77_of_a_merge_that_left_its_marks_the_own_side_is_known() {
         let [ours, theirs] = [1, 2].map(|digest| lock(tool(digest, "says")));
         let text = |lock: &Lock| lock.text().unwrap_or_default();
         let (text_of_ours, text_of_theirs) = (text(&ours), text(&theirs));

@@ -154,7 +154,7 @@ async fn all_that_cannot_be_loaded_are_named() {
 }
 
 #[tokio::test]
-async fn g73_a_secret_that_was_not_there_at_the_start_is_used_once_it_is() {
+async fn g78_a_secret_that_was_not_there_at_the_start_is_used_once_it_is() {
     let source = Scripted::new(Duration::from_secs(600));
     source.say(None);
     let secrets = source.secrets().await;
