@@ -29,6 +29,7 @@ mod records;
 mod reload;
 mod rooms;
 mod runners;
+mod starts;
 mod strangers;
 mod threats;
 mod tools;

@@ -776,7 +776,7 @@ async fn x50_a_directory_exchanged_after_a_load_leads_to_nothing_that_a_load_wou
         let answer = here.read(file).await;
         assert_eq!(answer["isError"], true, "{to:?}: {answer}");
         assert_eq!(
-            answer["_meta"]["toolhost/code"], "internal",
+            answer["_meta"]["toolhost/code"], "missing-resource",
             "{to:?}: {answer}"
         );
     }

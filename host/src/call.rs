@@ -278,8 +278,8 @@ impl Host {
     /// The function as it is now.
     fn find(&self, request: &Request) -> Result<Found, Fault> {
         let setup = self.setup.borrow();
-        let found = setup.find(&request.caller, &request.function).cloned();
-        let function = found.ok_or_else(|| gate::unknown(&request.function))?;
+        let found = setup.find(&request.caller, &request.function);
+        let function = found.cloned()?;
         Ok(Found {
             function,
             load: setup.load(),

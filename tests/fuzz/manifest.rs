@@ -180,7 +180,10 @@ fn lock() {
         let text = String::from_utf8_lossy(bytes);
         let lock = match Lock::parse(&text) {
             Ok(lock) => lock,
-            Err(say) => return kind(&say.lines().last().unwrap_or_default().replace('"', "`")),
+            Err(damaged) => {
+                let say = damaged.to_string();
+                return kind(&say.lines().last().unwrap_or_default().replace('"', "`"));
+            }
         };
         let written = lock.text().expect("a lock that was read can be written");
         assert_eq!(Lock::parse(&written).as_ref(), Ok(&lock), "{written}");

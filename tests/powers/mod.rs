@@ -6,6 +6,6 @@ mod dir;
 mod http;
 mod kv;
 mod lengths;
-mod secrets;
+pub(crate) mod secrets;
 mod sources;
 mod surroundings;

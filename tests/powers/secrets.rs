@@ -31,7 +31,7 @@ fn forms() -> Vec<String> {
 }
 
 /// A grant of one function of the rogue.
-pub(super) fn grant(function: &str, up: &Upstream, auth: &str) -> String {
+pub(crate) fn grant(function: &str, up: &Upstream, auth: &str) -> String {
     format!(
         r#"
 [tool.rogue.function.{function}.http.up]
@@ -174,7 +174,7 @@ async fn n60_progress_holds_no_credential_not_even_its_beginning() {
 }
 
 /// Runs the program with the credential in its environment, and everything logged.
-pub(super) async fn run(program: &Program, arguments: &[&str]) -> (String, String) {
+pub(crate) async fn run(program: &Program, arguments: &[&str]) -> (String, String) {
     let mut command = program.command(arguments);
     command.env("KEY", SECRET).env("TOOLHOST_LOG", "trace");
     let output = tokio::process::Command::from(command).output().await;

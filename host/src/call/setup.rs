@@ -9,9 +9,9 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::catalog::{Catalog, Function};
-use crate::gate::Callers;
+use crate::gate::{self, Callers};
 use crate::ledger::Mode;
-use crate::terms::{Caller, Listed};
+use crate::terms::{Caller, Fault, FunctionId, Listed};
 
 /// Who may ask for what.
 pub struct Setup {
@@ -65,11 +65,15 @@ impl Setup {
     }
 
     /// The function of this name, if this caller may use it: one that does not exist and one that it
-    /// may not use look alike.
-    pub(super) fn find(&self, caller: &Caller, name: &str) -> Option<&Arc<Function>> {
-        self.catalog
-            .find(name)
-            .filter(|function| self.callers.may(caller, &function.listed.id))
+    /// may not use look alike. One whose tool could not be loaded is named to whoever may use it.
+    pub(super) fn find(&self, caller: &Caller, name: &str) -> Result<&Arc<Function>, Fault> {
+        let may = |id: &FunctionId| self.callers.may(caller, id);
+        if let Some(function) = self.catalog.find(name) {
+            let allowed = may(&function.listed.id).then_some(function);
+            return allowed.ok_or_else(|| gate::unknown(name));
+        }
+        let missing = self.catalog.missing(name).filter(|id| may(id));
+        Err(missing.map_or_else(|| gate::unknown(name), gate::missing))
     }
 
     /// The functions a caller may use, in the order of the names agents see. None for one that is

@@ -96,6 +96,12 @@ impl Equipment {
         })
     }
 
+    /// Whether something that it grants cannot be had: a directory, or a credential.
+    #[must_use]
+    pub fn is_lacking(&self) -> bool {
+        self.shelf.is_lacking() || self.outlet.is_lacking()
+    }
+
     /// What has to be taken out of whatever leaves a call: the credentials that the grants of its
     /// function use, and used within the hour, whichever setup a call began with.
     #[must_use]
@@ -143,7 +149,7 @@ impl Powers {
     ///
     /// # Errors
     ///
-    /// When a granted directory cannot be opened, or the call's arguments make no command line.
+    /// When the call's arguments make no command line.
     pub fn new(charter: Charter<'_>, pen: &Pen) -> Result<Self, Fault> {
         let equipment = charter.equipment;
         let account = Account::new(charter.limits.host_memory);
@@ -168,7 +174,7 @@ impl Powers {
         table.set_max_capacity(usize::try_from(charter.limits.resources).unwrap_or(usize::MAX));
         let http = http::State::new(&charter, pen, &account);
         let kv = kv::State::new(&charter, pen, &account);
-        let dir = dir::State::new(&charter, pen, &account).map_err(Fault::internal)?;
+        let dir = dir::State::new(&charter, pen, &account);
         Ok(Self {
             account,
             _tables: tables,

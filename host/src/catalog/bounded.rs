@@ -71,8 +71,55 @@ pub(crate) fn read_open((file, meta): (File, Metadata), most: u64) -> io::Result
 ///
 /// As [`read`], or it is no UTF-8.
 pub(crate) fn text(path: &Path, most: u64) -> io::Result<String> {
-    let text = String::from_utf8(read(path, most)?);
-    text.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
+    let bytes = read(path, most)?;
+    // Without a mark it may be UTF-8, too; but no file of an operator's begins with a NUL.
+    let text = match *bytes {
+        [0, _, ..] | [_, 0, ..] => Err(NotUtf8::Wide),
+        _ => utf8(bytes),
+    };
+    text.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// Why bytes are no text, and where.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotUtf8 {
+    /// An editor of Windows wrote it, or a shell's redirection.
+    #[error("it is UTF-16: save it as UTF-8")]
+    Wide,
+    /// Most likely a character of an older encoding.
+    #[error(
+        "line {line}, column {column}: the byte 0x{byte:02x} is not UTF-8 (in Latin-1 it is `{}`): save the file as UTF-8",
+        char::from(*.byte)
+    )]
+    Byte {
+        line: usize,
+        column: usize,
+        byte: u8,
+    },
+}
+
+/// Bytes as a text.
+///
+/// # Errors
+///
+/// Where they are none, and in which encoding they may be one.
+pub(crate) fn utf8(bytes: Vec<u8>) -> Result<String, NotUtf8> {
+    String::from_utf8(bytes).map_err(|error| {
+        if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] = *error.as_bytes() {
+            return NotUtf8::Wide;
+        }
+        let (before, rest) = error
+            .as_bytes()
+            .split_at_checked(error.utf8_error().valid_up_to())
+            .unwrap_or_default();
+        let before = String::from_utf8_lossy(before);
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        NotUtf8::Byte {
+            line: before.matches('\n').count() + 1,
+            column: line.chars().count() + 1,
+            byte: rest.first().copied().unwrap_or_default(),
+        }
+    })
 }
 
 #[cfg(test)]
@@ -97,12 +144,28 @@ mod tests {
             ("huge", 1 << 20, "more than 1048576 bytes"),
             ("pipe", 8, "not a file"),
             (".", 8, "not a file"),
-            ("bytes", 8, "not UTF-8"),
+            ("bytes", 8, "line 1, column 1: the byte 0xff is not UTF-8"),
         ] {
             let said = text(&at(name), most).unwrap_err().to_string();
             assert!(said.contains(why), "{name}: {said}");
         }
         let none = read(&at("none"), 8).unwrap_err();
         assert_eq!(none.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn g80_another_encoding_is_named_with_its_place() {
+        assert_eq!(utf8(b"a\nb".to_vec()).as_deref(), Ok("a\nb"));
+        let folder = tempfile::tempdir().unwrap();
+        for bytes in [b"\xff\xfea\0", b"\xfe\xff\0a", b"a\0b\0", b"\0a\0b"] {
+            std::fs::write(folder.path().join("wide"), bytes).unwrap();
+            let said = text(&folder.path().join("wide"), 8).unwrap_err();
+            assert_eq!(said.to_string(), "it is UTF-16: save it as UTF-8");
+        }
+        let latin = utf8(b"a = 1\n\xc3\xa4 = 'M\xfcller'\n".to_vec()).unwrap_err();
+        assert_eq!(
+            latin.to_string(),
+            "line 2, column 7: the byte 0xfc is not UTF-8 (in Latin-1 it is `ü`): save the file as UTF-8"
+        );
     }
 }

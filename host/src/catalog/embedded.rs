@@ -9,6 +9,7 @@ use std::ops::Range;
 use wasm_encoder::{ComponentSection, CustomSection};
 use wasmparser::{BinaryReader, BinaryReaderError};
 
+use super::bounded::utf8;
 use crate::terms::{Code, Fault};
 
 /// How a component begins.
@@ -60,10 +61,9 @@ pub fn embedded(component: &[u8]) -> Result<Option<String>, Fault> {
     if one.data.len() > MOST {
         return Err(too_long(one.data.len()));
     }
-    match std::str::from_utf8(one.data) {
-        Ok(text) => Ok(Some(text.to_owned())),
-        Err(_) => Err(bad(format!("its section `{SECTION}` is no UTF-8"))),
-    }
+    let text = utf8(one.data.to_vec());
+    text.map(Some)
+        .map_err(|error| bad(format!("its section `{SECTION}`: {error}")))
 }
 
 fn bad(why: String) -> Fault {

@@ -101,9 +101,9 @@ pub(super) fn idle_rights(manifest: &Manifest, catalog: &Catalog, lock: &Lock) -
                 tool: tool.clone(),
                 function: function.clone(),
             };
-            let known = catalog
-                .find(&id.agent_name())
-                .is_some_and(|found| found.listed.id == id);
+            let name = id.agent_name();
+            let found = catalog.find(&name).map(|found| &found.listed.id);
+            let known = found.or_else(|| catalog.missing(&name)) == Some(&id);
             (!known).then(|| Trouble {
                 line: right.line,
                 message: format!(

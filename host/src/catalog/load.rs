@@ -80,42 +80,60 @@ pub fn load(
     places: Places<'_>,
     done: &(dyn Fn(&str) + Sync),
 ) -> Result<Catalog, Vec<Trouble>> {
-    load_after(&Catalog::default(), sandbox, manifest, lock, places, done)
+    let loading = load_each(&Catalog::default(), sandbox, manifest, lock, places, done);
+    let troubles: Vec<Trouble> = loading.troubles().cloned().collect();
+    match troubles.is_empty() {
+        true => Ok(loading.catalog),
+        false => Err(troubles),
+    }
 }
 
-/// The same for a host that runs: the components of `former` are taken from there.
-///
-/// # Errors
-///
-/// All troubles of all tools.
-pub fn load_after(
+/// What could be loaded, and what not.
+#[derive(Default)]
+pub struct Loading {
+    /// The tools that could. It knows which functions the others have.
+    pub catalog: Catalog,
+    /// What keeps tools from being loaded: each costs its own.
+    pub left_out: Vec<Trouble>,
+    /// What concerns more than one tool.
+    pub shared: Vec<Trouble>,
+}
+
+impl Loading {
+    /// All that is wrong.
+    pub fn troubles(&self) -> impl Iterator<Item = &Trouble> {
+        self.left_out.iter().chain(&self.shared)
+    }
+}
+
+/// Loads what can be loaded, also for a host that runs: the components of `former` are taken from there.
+pub fn load_each(
     former: &Catalog,
     sandbox: &Sandbox,
     manifest: &Manifest,
     lock: &Lock,
     places: Places<'_>,
     done: &(dyn Fn(&str) + Sync),
-) -> Result<Catalog, Vec<Trouble>> {
+) -> Loading {
     let known = Known::of(former);
     let loaded = each(&manifest.tools, |spec| {
         let outcome = load_tool(sandbox, spec, lock, places, &known);
         done(&spec.name);
         outcome
     });
-    let mut catalog = Catalog::default();
-    let mut troubles = Vec::new();
-    for one in loaded {
+    let mut loading = Loading::default();
+    for (one, spec) in loaded.into_iter().zip(&manifest.tools) {
         match one {
-            Ok(functions) => insert(&mut catalog, functions, &mut troubles),
-            Err(more) => troubles.extend(more),
+            Ok(functions) => insert(&mut loading.catalog, functions, &mut loading.shared),
+            Err(more) => {
+                loading.left_out.extend(more);
+                loading.catalog.leave_out(spec, lock);
+            }
         }
     }
-    troubles.extend(idle_rights(manifest, &catalog, lock));
-    if troubles.is_empty() {
-        Ok(catalog)
-    } else {
-        Err(troubles)
-    }
+    let idle = idle_rights(manifest, &loading.catalog, lock);
+    loading.shared.extend(idle);
+    loading
 }
 
 fn insert(catalog: &mut Catalog, functions: Vec<Function>, troubles: &mut Vec<Trouble>) {

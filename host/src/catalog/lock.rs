@@ -70,7 +70,58 @@ const HEADER: &str = "# Written by `toolhost lock`. It pins what each tool is an
 pub(crate) const MOST_LOCK: u64 = 32 << 20;
 
 /// What to do about a lock file that cannot be used.
-const REMEDY: &str = "Take it back from where it is kept, or remove it and run `toolhost lock`, which shows every tool as a new one";
+const REMEDY: &str = "Run `toolhost lock`, which writes it anew and shows what it cannot compare as new; or take it back from where it is kept";
+
+/// A lock file that cannot be used as it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{why}. {REMEDY}{detail}")]
+pub struct Damaged {
+    why: String,
+    /// The parser's own words, on lines of their own.
+    detail: String,
+    /// What can be read of it: where a merge left its marks, the side of whoever merged.
+    pub rest: Lock,
+}
+
+impl Damaged {
+    /// Damage of which nothing else is known.
+    #[must_use]
+    pub fn new(why: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            detail: String::new(),
+            rest: Lock::default(),
+        }
+    }
+
+    /// What is wrong with it, without what to do.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        &self.why
+    }
+}
+
+/// Where a merge left its first mark, as a line from 1, and the text as it was on the side of whoever
+/// merged. None where there is no such mark.
+fn merged(text: &str) -> Option<(usize, String)> {
+    let is_mark = |line: &str, mark: &str| {
+        let rest = line.strip_prefix(mark);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+    };
+    let first = text.lines().position(|line| is_mark(line, "<<<<<<<"))?;
+    let (mut ours, mut taken) = (String::with_capacity(text.len()), true);
+    for line in text.lines() {
+        if is_mark(line, "<<<<<<<") || is_mark(line, ">>>>>>>") {
+            taken = true;
+        } else if is_mark(line, "|||||||") || is_mark(line, "=======") {
+            taken = false;
+        } else if taken {
+            ours.push_str(line);
+            ours.push('\n');
+        }
+    }
+    Some((first + 1, ours))
+}
 
 /// The line that a name stands on, from 1.
 fn line_of(text: &str, name: &Spanned<String>) -> usize {
@@ -89,7 +140,7 @@ fn once<'a>(
         let line = line_of(text, name);
         if let Some(first) = lines.insert(name.get_ref(), line) {
             return Err(format!(
-                "the lock file has the {what} `{}` twice, on lines {first} and {line}. {REMEDY}",
+                "the lock file has the {what} `{}` twice, on lines {first} and {line}",
                 name.get_ref()
             ));
         }
@@ -102,13 +153,33 @@ impl Lock {
     ///
     /// # Errors
     ///
-    /// A sentence that says what is wrong and how to make it anew.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let file: File = toml::from_str(text)
-            .map_err(|error| format!("the lock file is damaged. {REMEDY}\n{error}"))?;
+    /// What is wrong, how to make it anew, and what could be read all the same.
+    pub fn parse(text: &str) -> Result<Self, Damaged> {
+        let error = match toml::from_str(text) {
+            Ok(file) => return Self::read(text, file).map_err(Damaged::new),
+            Err(error) => error,
+        };
+        // A text of a tool's own may look like a mark: only what cannot be read is taken for a merge.
+        if let Some((line, ours)) = merged(text) {
+            let rest = toml::from_str(&ours).ok();
+            let rest = rest.and_then(|file| Self::read(&ours, file).ok());
+            return Err(Damaged {
+                rest: rest.unwrap_or_default(),
+                ..Damaged::new(format!(
+                    "a merge left its marks in the lock file (line {line})"
+                ))
+            });
+        }
+        Err(Damaged {
+            detail: format!("\n{error}"),
+            ..Damaged::new("the lock file is damaged")
+        })
+    }
+
+    fn read(text: &str, file: File) -> Result<Self, String> {
         if file.schema != 1 {
             return Err(format!(
-                "the lock file has schema {}; this host knows 1. {REMEDY}",
+                "the lock file has schema {}; this host knows 1",
                 file.schema
             ));
         }
@@ -118,11 +189,8 @@ impl Lock {
             let name = entry.name.get_ref().clone();
             let functions = entry.functions.iter().map(|entry| &entry.name);
             once(text, "function", functions)?;
-            let damaged = |error| {
-                format!(
-                    "the lock file's entry `{name}` (line {line}) is damaged: {error}. {REMEDY}"
-                )
-            };
+            let damaged =
+                |error| format!("the lock file's entry `{name}` (line {line}) is damaged: {error}");
             let tool = entry.read().map_err(damaged)?;
             Ok((name, tool))
         });
@@ -347,7 +415,7 @@ mod tests {
     #[test]
     fn what_is_written_is_what_is_read() {
         let lock = lock(tool(1, "says \"this\"\nand that"));
-        assert_eq!(lock.text().and_then(|text| Lock::parse(&text)), Ok(lock));
+        assert_eq!(Lock::parse(&lock.text().unwrap_or_default()), Ok(lock));
     }
 
     #[test]
@@ -384,21 +452,63 @@ mod tests {
             (twice, "the tool `t` twice, on lines "),
             (function_twice, "the function `f` twice, on lines "),
         ] {
-            let said = Lock::parse(&text).err().unwrap_or_default();
+            let said = said(&text);
             assert!(
                 said.contains(says) && said.contains("line"),
                 "{said}\n{text}"
             );
-            assert!(said.contains("remove it and run `toolhost lock`"), "{said}");
+            assert!(said.contains("Run `toolhost lock`"), "{said}");
         }
+    }
+
+    fn said(text: &str) -> String {
+        Lock::parse(text)
+            .err()
+            .map_or_else(String::new, |damaged| damaged.to_string())
     }
 
     #[test]
     fn damage_says_what_to_do() {
-        assert!(
-            Lock::parse("schema = 1\n[[tool]]\nname = \"t\"")
-                .is_err_and(|say| say.contains("toolhost lock"))
+        let whole = lock(tool(1, "says")).text().unwrap_or_default();
+        for (text, says) in [
+            ("schema = 1\n[[tool]]\nname = \"t\"", "line 2"),
+            ("schema = 9", "schema 9"),
+            ("", "schema"),
+            (whole.get(..whole.len() / 2).unwrap_or_default(), "damaged"),
+        ] {
+            let said = said(text);
+            assert!(
+                said.contains(says) && said.contains("Run `toolhost lock`"),
+                "{said}"
+            );
+        }
+    }
+
+    /// As git writes it, in its short form and with the common ancestor.
+    #[test]
+    fn g77_of_a_merge_that_left_its_marks_the_own_side_is_known() {
+        let [ours, theirs] = [1, 2].map(|digest| lock(tool(digest, "says")));
+        let text = |lock: &Lock| lock.text().unwrap_or_default();
+        let (text_of_ours, text_of_theirs) = (text(&ours), text(&theirs));
+        for base in ["", "||||||| 1234567\nodd = 1\n"] {
+            let torn = format!(
+                "<<<<<<< HEAD\n{text_of_ours}{base}=======\n{text_of_theirs}>>>>>>> theirs\n"
+            );
+            let damaged = Lock::parse(&torn).err();
+            let says = damaged.as_ref().map_or("", Damaged::why);
+            assert!(
+                says.contains("a merge left its marks") && says.contains("line 1"),
+                "{says}"
+            );
+            assert_eq!(damaged.map(|damaged| damaged.rest), Some(ours.clone()));
+        }
+        let half = format!("{text_of_ours}<<<<<<< HEAD\nodd = 1\n=======\n");
+        assert_eq!(
+            Lock::parse(&half).err().map(|damaged| damaged.rest),
+            Some(Lock::default())
         );
-        assert!(Lock::parse("schema = 9").is_err_and(|say| say.contains("schema 9")));
+        // A tool may say so of itself.
+        let same = lock(tool(1, "<<<<<<< HEAD\na\n=======\nb\n>>>>>>> x"));
+        assert_eq!(Lock::parse(&text(&same)), Ok(same));
     }
 }

@@ -33,9 +33,11 @@ pub use docs::Docs;
 pub use idle::idle;
 pub use inspect::{Inspected, inspect};
 pub use kind::{Kind, Looked, is_component, look};
-pub use load::{Loaded, Places, Trouble, load, load_after, lock_path, lock_tools, open_component};
+pub use load::{
+    Loaded, Loading, Places, Trouble, load, load_each, lock_path, lock_tools, open_component,
+};
 pub(crate) use lock::MOST_LOCK;
-pub use lock::{Change, Lock, LockedTool};
+pub use lock::{Change, Damaged, Lock, LockedTool};
 
 use crate::capability::Equipment;
 use crate::capability::dir::Access;
@@ -43,7 +45,7 @@ use crate::gate::Checks;
 use crate::manifest::{FunctionSpec, ToolSpec};
 use crate::sandbox::Prepared;
 use crate::shares::Shares;
-use crate::terms::{Annotations, Hints, Listed, Reach};
+use crate::terms::{Annotations, FunctionId, Hints, Listed, Reach};
 
 /// All tools of a host, ready to be called.
 #[derive(Default)]
@@ -51,6 +53,10 @@ pub struct Catalog {
     tools: BTreeMap<Arc<str>, Arc<Tool>>,
     /// By the name agents use.
     functions: BTreeMap<String, Arc<Function>>,
+    /// What the lock says of tools that could not be loaded, by the name agents use.
+    missing: BTreeMap<String, FunctionId>,
+    /// Whether a tool could not be loaded.
+    lacking: bool,
 }
 
 /// One tool.
@@ -93,6 +99,32 @@ impl Catalog {
     /// All functions, in the order of the names agents see.
     pub fn functions(&self) -> impl Iterator<Item = &Arc<Function>> {
         self.functions.values()
+    }
+
+    /// The function that agents would call by this name, if its tool could be loaded.
+    #[must_use]
+    pub fn missing(&self, agent_name: &str) -> Option<&FunctionId> {
+        self.missing.get(agent_name)
+    }
+
+    /// Whether a tool is missing, or a function misses something that it is granted.
+    #[must_use]
+    pub fn is_lacking(&self) -> bool {
+        let mut functions = self.functions.values();
+        self.lacking || functions.any(|function| function.equipment.is_lacking())
+    }
+
+    /// Notes a tool that could not be loaded.
+    fn leave_out(&mut self, spec: &ToolSpec, lock: &Lock) {
+        self.lacking = true;
+        let locked = lock.tools.get(&*spec.name).into_iter();
+        for function in locked.flat_map(|tool| &tool.functions) {
+            let id = FunctionId {
+                tool: spec.name.clone(),
+                function: function.name.as_str().into(),
+            };
+            self.missing.insert(id.agent_name(), id);
+        }
     }
 
     /// All tools, in the order of their names.

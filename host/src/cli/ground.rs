@@ -5,6 +5,7 @@
 //! It does not know what stands in the files. The paths alone, as they are written, were judged when the
 //! manifest was read (`manifest::shelter`), so that `check` can point at the line.
 
+mod claims;
 mod opened;
 
 pub(super) use opened::Ground;

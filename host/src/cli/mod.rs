@@ -6,9 +6,12 @@ mod out;
 
 mod add;
 mod author;
+mod bar;
 mod cases;
+mod check;
 mod connect;
 mod demo;
+mod diagnostics;
 mod explain;
 mod ground;
 mod inspect;
@@ -18,6 +21,7 @@ mod look;
 mod one_call;
 mod outside;
 mod reload;
+mod secrets;
 mod serve;
 mod start;
 mod stop;
@@ -230,7 +234,7 @@ pub fn run() -> ExitCode {
 async fn dispatch(setting: &Setting, command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve { stdio, watch } => serve::serve(setting, stdio, watch).await,
-        Command::Check => look::check(setting).await,
+        Command::Check => check::check(setting).await,
         Command::List { caller } => look::list(setting, caller.as_deref()).await,
         Command::Call {
             function,

@@ -152,8 +152,7 @@ impl Reloads {
     }
 }
 
-/// Everything that a start loads, for a host that runs: what counts over all calls goes on counting,
-/// and components that did not change are not loaded twice.
+/// Everything that a start loads, for a host that runs.
 fn load_all(
     opened: Opened,
     former: &World,
@@ -163,16 +162,9 @@ fn load_all(
     // What is made here may belong to the runtime.
     let _inside = runtime.enter();
     opened.ground()?;
-    let history = Arc::clone(former.secrets.history());
-    let secrets = runtime.block_on(opened.secrets(history))?;
-    let world = World {
-        dialer: Arc::new(opened.new_dialer()?.after(&former.dialer)),
-        secrets: Arc::new(secrets),
-        folders: former.folders.judged(opened.judge()),
-        kv: former.kv.clone(),
-    };
     let before = host.setup();
-    let setup = opened.setup(&before.catalog, &host.sandbox, &world)?;
+    let former = (former, &before.catalog);
+    let (world, setup) = runtime.block_on(opened.load(&host.sandbox, Some(former)))?;
     Ok((opened, world, setup))
 }
 

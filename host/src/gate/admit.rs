@@ -68,6 +68,18 @@ pub fn unknown(name: &str) -> Fault {
     )
 }
 
+/// What a caller hears of a function that it may use, but whose tool could not be loaded.
+#[must_use]
+pub fn missing(id: &FunctionId) -> Fault {
+    Fault::new(
+        Code::MissingResource,
+        format!(
+            "The tool `{}` could not be loaded when the host started. Its operator has to look; other tools go on.",
+            id.tool
+        ),
+    )
+}
+
 /// Admits a call whose right and arguments were checked: the last step before it runs.
 ///
 /// `asked` is when the call came in; its deadline counts from there, so that waiting for a place is

@@ -7,7 +7,7 @@ mod canonical;
 mod release;
 mod schema;
 
-pub use admit::{Permit, admit, unknown};
+pub use admit::{Permit, admit, missing, unknown};
 pub use callers::{Callers, Credential};
 pub use canonical::canonical;
 pub use release::{Release, Results, Terms, denial, explain, release, size};

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::egress::{self, Egress};
 use super::page::{At, Finding, Page};
 use super::problem::quoted;
-use super::spec::HostSpec;
+use super::spec::{HostSpec, Start};
 use super::table::{Entry, Table};
 use super::{path, units};
 
@@ -24,9 +24,16 @@ pub(super) fn read(table: Option<Table<'_>>) -> (HostSpec, Egress) {
     let state = table.text("state");
     let state = state.and_then(|state| path::host(table.page, &state));
     let mut host = with_defaults(state.unwrap_or_else(|| PathBuf::from(STATE)));
-    if let Some(agents) = table.take("agents").and_then(|entry| entry.list()) {
-        (host.unix, host.http) = doors(&agents);
+    if let Some(agents) = table.take("agents") {
+        host.agents_line = Some(table.page.line(&agents.key.span));
+        if let Some(agents) = agents.list() {
+            (host.unix, host.http) = doors(&agents);
+        }
     }
+    let start = table.take("start").and_then(|entry| entry.text());
+    host.start = start
+        .and_then(|text| start_named(table.page, &text))
+        .unwrap_or_default();
     let mut small = |key, value: &mut u32, range| {
         let entry = table.take(key);
         *value = entry
@@ -46,11 +53,26 @@ fn with_defaults(state: PathBuf) -> HostSpec {
     HostSpec {
         unix: Some(state.join("agents/agent.sock")),
         http: Some(HTTP),
+        agents_line: None,
+        start: Start::default(),
         concurrency: CONCURRENCY,
         queue: QUEUE,
         dns: None,
         state,
     }
+}
+
+fn start_named(page: &Page<'_>, text: &At<&str>) -> Option<Start> {
+    match text.value {
+        "strict" => return Some(Start::Strict),
+        "degraded" => return Some(Start::Degraded),
+        _ => {}
+    }
+    let message = format!("{} is no way to start", quoted(text.value));
+    page.report(Finding::at(&text.span, message).hint(
+        "write \"strict\": all or nothing; or \"degraded\": what cannot be had costs its own tools",
+    ));
+    None
 }
 
 fn doors(agents: &[Entry<'_>]) -> (Option<PathBuf>, Option<SocketAddr>) {

@@ -7,11 +7,13 @@ use super::page::{At, Finding, Page};
 /// A path of the host, absolute or from the manifest's folder.
 pub(super) fn host(page: &Page<'_>, text: &At<&str>) -> Option<PathBuf> {
     let message = if text.value.is_empty() {
-        "a path cannot be empty"
+        "a path cannot be empty".to_owned()
     } else if text.value.contains(char::is_control) {
-        "a path cannot have a control character"
+        "a path cannot have a control character".to_owned()
     } else if text.value.starts_with('~') {
-        "`~` is not expanded: it would be a folder of that name"
+        "`~` is not expanded: it would be a folder of that name".to_owned()
+    } else if let Some(variable) = variable(text.value) {
+        format!("`{variable}` is not expanded: it would be a part of the name")
     } else {
         return Some(PathBuf::from(text.value));
     };
@@ -19,6 +21,25 @@ pub(super) fn host(page: &Page<'_>, text: &At<&str>) -> Option<PathBuf> {
         Finding::at(&text.span, message).hint("paths start at `/` or at the manifest's folder"),
     );
     None
+}
+
+/// What is meant as a variable: `$HOME`, `${HOME}`. A `$` before anything else, small letters too, is a
+/// name's own.
+fn variable(path: &str) -> Option<&str> {
+    let starts = path.match_indices('$').map(|(at, _)| at);
+    let mut found = starts.filter_map(|at| {
+        let (_, rest) = path.split_at_checked(at + 1)?;
+        let length = match rest.strip_prefix('{') {
+            Some(braced) => braced.find('}')? + 2,
+            None => rest
+                .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+                .unwrap_or(rest.len()),
+        };
+        let first = rest.chars().next()?;
+        let named = matches!(first, '{' | '_' | 'A'..='Z');
+        named.then(|| path.get(at..=at + length)).flatten()
+    });
+    found.next()
 }
 
 /// The path without `.` and, as far as the text alone tells, without `..`.
@@ -57,6 +78,20 @@ pub(super) fn holds(folder: &Path, path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_meant_as_a_variable_is_seen_and_nothing_else() {
+        for (path, found) in [
+            ("$HOME/notes", Some("$HOME")),
+            ("a/${X}/b", Some("${X}")),
+            ("a$_1", Some("$_1")),
+            ("a$/$5/${", None),
+            ("price$", None),
+            ("Outer$inner.wasm", None),
+        ] {
+            assert_eq!(variable(path), found, "{path}");
+        }
+    }
 
     #[test]
     fn folders_hold_what_is_in_them_as_far_as_the_text_tells() {

@@ -33,12 +33,26 @@ pub struct HostSpec {
     pub unix: Option<PathBuf>,
     /// The agents' HTTP address, always loopback, where one is wanted. By default `127.0.0.1:7420`.
     pub http: Option<SocketAddr>,
+    /// Line of `agents`, from 1, where it is written.
+    pub agents_line: Option<u32>,
+    /// What is to be there for a start.
+    pub start: Start,
     /// Calls that run at once, over all tools. 64 by default.
     pub concurrency: u32,
     /// Calls that wait for a place, over all tools. 256 by default.
     pub queue: u32,
     /// The DNS server that names of grants are asked of, where it is not left to the system.
     pub dns: Option<SocketAddr>,
+}
+
+/// `start` of `[host]`: what a start does about a secret, a directory or a component that cannot be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Start {
+    /// It is refused, and all that is missing is named.
+    #[default]
+    Strict,
+    /// It costs the tools that need it, and nothing else. Health says so.
+    Degraded,
 }
 
 /// `[secret.<name>]`: where a secret is, never what it is.

@@ -231,6 +231,9 @@ impl<T> Ended<T> {
         match self {
             Self::Returned(Ok(Ok(value))) => Ok(value),
             Self::Returned(Ok(Err(error))) => {
+                if let Some(own) = error.downcast_ref::<Fault>() {
+                    return Err(own.clone());
+                }
                 let fault = fault(&error, store, limits);
                 let running = store.data();
                 // The only place where an interpreter says what went wrong.

@@ -42,6 +42,8 @@ pub enum Code {
     /// The host is stopping.
     ShuttingDown,
 
+    /// Something that the function needs cannot be had now: a granted directory, its component.
+    MissingResource,
     /// The ledger cannot be written: nothing runs that is not recorded.
     LedgerFailed,
     /// A defect of the host.
@@ -64,7 +66,7 @@ pub enum Blame {
 
 impl Code {
     /// Every code, for tests and documentation.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::UnknownFunction,
         Self::InvalidArguments,
         Self::TooLarge,
@@ -81,6 +83,7 @@ impl Code {
         Self::BadComponent,
         Self::Busy,
         Self::ShuttingDown,
+        Self::MissingResource,
         Self::LedgerFailed,
         Self::Internal,
     ];
@@ -105,6 +108,7 @@ impl Code {
             Self::BadComponent => "bad-component",
             Self::Busy => "busy",
             Self::ShuttingDown => "shutting-down",
+            Self::MissingResource => "missing-resource",
             Self::LedgerFailed => "ledger-failed",
             Self::Internal => "internal",
         }
@@ -128,7 +132,7 @@ impl Code {
             | Self::InvalidOutput
             | Self::BadComponent => Blame::Tool,
             Self::Busy | Self::ShuttingDown => Blame::Guard,
-            Self::LedgerFailed | Self::Internal => Blame::Host,
+            Self::MissingResource | Self::LedgerFailed | Self::Internal => Blame::Host,
         }
     }
 }

@@ -108,6 +108,7 @@ fn from_fault(fault: Fault) -> Answer {
         | Code::BadComponent
         | Code::Busy
         | Code::ShuttingDown
+        | Code::MissingResource
         | Code::LedgerFailed
         | Code::Internal => {
             let mut meta = Map::new();

@@ -31,7 +31,7 @@ pub use bridge::{bridge, serve_stdio};
 pub use door::Listener;
 pub use mcp::{Line, is_plain_call, read_line};
 pub use serve::serve;
-pub use unix::Audience;
+pub use unix::{Audience, bindable};
 
 /// What `tracing` may never show, whatever an operator asks for: the protocol library prints whole
 /// requests at its lower levels, arguments included, and agents' own texts at its higher ones.

@@ -10,7 +10,7 @@ use std::os::unix::fs::{
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::fs::{Access, FlockOperation, Mode, OFlags};
 use rustix::net::SendFlags;
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
@@ -67,22 +67,7 @@ pub(super) struct UnixDoor {
 impl UnixDoor {
     /// Binds `path`.
     pub(super) fn bind(path: &Path, audience: Audience) -> io::Result<Self> {
-        if path.as_os_str().len() > MAX_PATH {
-            return Err(refuse(
-                path,
-                "is longer than a socket's path may be (107 bytes). Choose a shorter state folder.",
-            ));
-        }
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => {
-                return Err(refuse(
-                    path,
-                    "has no folder of its own. Write a path such as \".toolhost/agents/agent.sock\".",
-                ));
-            }
-        };
-        let lock = own_folder(folder, audience)?;
+        let lock = own_folder(folder_of(path)?, audience)?;
         // Two hosts that start at once must not take each other's new socket for a stale one.
         rustix::fs::flock(&lock, FlockOperation::LockExclusive)?;
         remove_stale(path)?;
@@ -119,6 +104,51 @@ impl Drop for UnixDoor {
     }
 }
 
+/// Whether a socket could be bound at a path, without binding it. A host that answers there is no reason
+/// why not: it may be the one that is asked about.
+///
+/// # Errors
+///
+/// Why not, and what to do.
+pub fn bindable(path: &Path, audience: Audience) -> io::Result<()> {
+    let folder = folder_of(path)?;
+    match real_folder(folder) {
+        Ok(opened) => is_own(folder, &opened, audience)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => can_be_made(folder)?,
+        Err(error) => return Err(error),
+    }
+    is_ours_or_nothing(path).map(drop)
+}
+
+/// The folder of a socket, where there can be a socket.
+fn folder_of(path: &Path) -> io::Result<&Path> {
+    let length = path.as_os_str().len();
+    if length > MAX_PATH {
+        let why = format!(
+            "has {length} bytes, a socket's path at most {MAX_PATH} bytes. Name a shorter one in [host] `agents`, like \"unix:/run/toolhost/agent.sock\"; `serve --stdio` needs none."
+        );
+        return Err(refuse(path, &why));
+    }
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => Ok(folder),
+        _ => Err(refuse(
+            path,
+            "has no folder of its own. Write a path such as \".toolhost/agents/agent.sock\".",
+        )),
+    }
+}
+
+/// Whether this user may make a folder that is not there.
+fn can_be_made(folder: &Path) -> io::Result<()> {
+    let around = folder.ancestors().skip(1).find(|around| around.exists());
+    let around = around.unwrap_or(Path::new("/"));
+    let may = rustix::fs::access(around, Access::WRITE_OK | Access::EXEC_OK);
+    may.map_err(|error| {
+        let why = format!("cannot be made in {}: {error}.", around.display());
+        unfit(folder, &why)
+    })
+}
+
 fn identity(metadata: &Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
@@ -136,13 +166,17 @@ fn own_folder(folder: &Path, audience: Audience) -> io::Result<File> {
         .create(folder)
         .map_err(|error| unfit(folder, &format!("cannot be made: {error}.")))?;
     let opened = real_folder(folder)?;
+    is_own(folder, &opened, audience)?;
+    Ok(opened)
+}
+
+fn is_own(folder: &Path, opened: &File, audience: Audience) -> io::Result<()> {
     let metadata = opened.metadata()?;
     if metadata.uid() != rustix::process::geteuid().as_raw() {
         let why = "belongs to another user. Choose a folder of your own.";
         return Err(unfit(folder, why));
     }
-    closed(folder, &metadata, audience)?;
-    Ok(opened)
+    closed(folder, &metadata, audience)
 }
 
 fn unfit(folder: &Path, why: &str) -> io::Error {
@@ -179,8 +213,11 @@ pub(super) fn is_trusted(user: u32) -> bool {
 }
 
 /// Whether there is something at a path that a host may have bound: a socket, and no link to one, in a
-/// folder where nobody else could have put it. False where there is nothing.
+/// folder where nobody else could have put it. False where there is nothing, or can be none.
 pub(super) fn may_be_a_hosts(path: &Path, audience: Audience) -> io::Result<bool> {
+    if path.as_os_str().len() > MAX_PATH {
+        return Ok(false);
+    }
     let gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
     let folder = path.parent().unwrap_or(path);
     let opened = match real_folder(folder) {
@@ -206,11 +243,11 @@ pub(super) fn may_be_a_hosts(path: &Path, audience: Audience) -> io::Result<bool
     ))
 }
 
-/// Removes a socket that a host left behind, and nothing else.
-fn remove_stale(path: &Path) -> io::Result<()> {
+/// Whether there is a socket of this user's at a path; false where there is nothing.
+fn is_ours_or_nothing(path: &Path) -> io::Result<bool> {
     let metadata = match std::fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error),
     };
     if !metadata.file_type().is_socket() {
@@ -224,6 +261,14 @@ fn remove_stale(path: &Path) -> io::Result<()> {
             path,
             "belongs to another user. Choose another path.",
         ));
+    }
+    Ok(true)
+}
+
+/// Removes a socket that a host left behind, and nothing else.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    if !is_ours_or_nothing(path)? {
+        return Ok(());
     }
     match std::os::unix::net::UnixStream::connect(path) {
         Ok(_) => Err(io::Error::new(

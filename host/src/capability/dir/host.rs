@@ -13,16 +13,19 @@ use wasmtime_wasi::p2::{DynOutputStream, FsError, FsResult, ReaddirIterator};
 use super::account::{Hold, OpenFile};
 use super::clerk::Crew;
 use super::desk::Desk;
-use super::place::{Place, Places};
+use super::place::{Place, Places, Unopened};
 use super::stream::{HELD, Met, Source, Writer};
 use super::work::is_passed_over;
 use super::write::Position;
-use crate::capability::frame::{Charter, Pen};
+use crate::capability::frame::{Charter, Equipment, Pen};
 use crate::shares::{Account, Exceeded, Holding};
+use crate::terms::Caller;
 
 /// The directories of one call.
 pub struct State {
-    /// What is open, and who works there for this caller.
+    equipment: Arc<Equipment>,
+    caller: Option<Caller>,
+    /// What is open, and who works there for this caller; once the guest has asked for it.
     places: Option<(Arc<Places>, Crew)>,
     pub(super) origins: HashMap<u32, Origin>,
     /// Where is noted what a guest may not understand.
@@ -45,28 +48,17 @@ pub(super) struct Origin {
 }
 
 impl State {
-    /// The directories as they are now.
-    ///
-    /// # Errors
-    ///
-    /// When one cannot be opened.
-    pub(in crate::capability) fn new(
-        charter: &Charter<'_>,
-        pen: &Pen,
-        account: &Account,
-    ) -> std::io::Result<Self> {
-        let open = charter.equipment.shelf.open()?;
-        let crew = |places: Arc<Places>| {
-            let crew = Crew::new(&places.clerks, charter.caller);
-            (places, crew)
-        };
-        Ok(Self {
-            places: open.map(crew),
+    /// Opens nothing yet: a call that needs no file is not to miss a directory.
+    pub(in crate::capability) fn new(charter: &Charter<'_>, pen: &Pen, account: &Account) -> Self {
+        Self {
+            equipment: charter.equipment.clone(),
+            caller: charter.caller.cloned(),
+            places: None,
             origins: HashMap::new(),
             pen: pen.clone(),
             account: account.clone(),
             listings: HashMap::new(),
-        })
+        }
     }
 
     /// Room for an operation that carries so many bytes beside its paths.
@@ -201,10 +193,20 @@ impl Dirs<'_> {
         Ok(())
     }
 
-    /// What the guest is given at its start: each directory, and what it is called.
+    /// What the guest is given: each directory as it is now, and what it is called. Where one cannot be
+    /// had the call ends, with a fault that names it.
     pub(super) fn given(&mut self) -> wasmtime::Result<Vec<(Fd, String)>> {
-        let Some((places, _)) = self.state.places.clone() else {
-            return Ok(Vec::new());
+        let places = match &self.state.places {
+            Some((places, _)) => Arc::clone(places),
+            None => {
+                let open = self.state.equipment.shelf.open();
+                let Some(places) = open.map_err(Unopened::fault)? else {
+                    return Ok(Vec::new());
+                };
+                let crew = Crew::new(&places.clerks, self.state.caller.as_ref());
+                self.state.places = Some((Arc::clone(&places), crew));
+                places
+            }
         };
         let mut given = Vec::new();
         for (descriptor, place) in places.preopened() {

@@ -23,7 +23,7 @@ mod write;
 pub use grant::{Access, DirGrant, Quota};
 pub use host::{Dirs, State};
 pub(super) use p3::link as link_p3;
-pub use place::{Folders, Judge, Shelf};
+pub use place::{Folders, Judge, Shelf, Unopened};
 pub use tree::Tree;
 pub use wall::landlock_is_here;
 

@@ -9,6 +9,7 @@ use std::fs::File;
 use std::hash::Hash;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use cap_std::ambient_authority;
@@ -21,6 +22,7 @@ use super::account::{Account, Files, Hold, Identity, files, identity};
 use super::clerk::Clerks;
 use super::grant::{Access, DirGrant};
 use super::tree::Tree;
+use crate::terms::{Code, Fault};
 
 /// Says of a directory that was opened at a path why no guest may have it.
 pub type Judge = Arc<dyn Fn(&Path, &File) -> io::Result<()> + Send + Sync>;
@@ -63,6 +65,15 @@ impl Folders {
             judge: Some(judge),
             ..self.clone()
         }
+    }
+
+    /// Whether the directory of a grant can be had now.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub fn look(&self, grant: &DirGrant) -> Result<(), Unopened> {
+        Place::open(grant, self).map(drop)
     }
 
     /// The folder of a grant.
@@ -121,7 +132,7 @@ impl Place {
         self.account.hold(&self.grant.quota, caller)
     }
 
-    fn open(grant: &DirGrant, folders: &Folders) -> io::Result<Self> {
+    fn open(grant: &DirGrant, folders: &Folders) -> Result<Self, Unopened> {
         let path = folders.resolve(&grant.host);
         let open = || {
             let dir = Dir::open_ambient_dir(&path, ambient_authority())?.into_std_file();
@@ -130,7 +141,10 @@ impl Place {
             }
             Ok((identity(&dir.metadata()?), dir))
         };
-        let (identity, dir) = open().map_err(|error| unopened(grant, &path, &error))?;
+        let (identity, dir) = open().map_err(|error: io::Error| Unopened {
+            grant: Arc::clone(&grant.name),
+            why: format!("{}: {error}", path.display()),
+        })?;
         Ok(Self {
             root: descend(dir, grant.access),
             grant: grant.clone(),
@@ -153,27 +167,47 @@ impl Place {
 
 /// Refuses directories of one function that are one tree to the kernel, but are granted to be read
 /// and to be written: a start judged that, and another may stand at a path by now.
-fn apart(all: &[Arc<Place>]) -> io::Result<()> {
+fn apart(all: &[Arc<Place>]) -> Result<(), Unopened> {
+    let meet = |one: &Place, other: &Place| {
+        Ok::<_, io::Error>(Tree::of(&*one.root.dir)?.meets(&Tree::of(&*other.root.dir)?))
+    };
     for (at, one) in all.iter().enumerate() {
         let others = all.iter().skip(at + 1);
         for other in others.filter(|other| other.grant.access != one.grant.access) {
-            if Tree::of(&*one.root.dir)?.meets(&Tree::of(&*other.root.dir)?) {
-                return Err(io::Error::other(format!(
-                    "granted directories `{}` and `{}` are one tree with two kinds of access",
-                    one.grant.name, other.grant.name
-                )));
-            }
+            let why = match meet(one, other) {
+                Ok(false) => continue,
+                Ok(true) => format!(
+                    "it and `{}` are one tree with two kinds of access",
+                    other.grant.name
+                ),
+                Err(error) => error.to_string(),
+            };
+            return Err(Unopened {
+                grant: Arc::clone(&one.grant.name),
+                why,
+            });
         }
     }
     Ok(())
 }
 
-fn unopened(grant: &DirGrant, path: &Path, error: &io::Error) -> io::Error {
-    io::Error::other(format!(
-        "granted directory `{}` ({}): {error}",
-        grant.name,
-        path.display()
-    ))
+/// A granted directory that cannot be had now.
+#[derive(Debug, thiserror::Error)]
+#[error("the granted directory `{grant}` cannot be had: {why}")]
+pub struct Unopened {
+    grant: Arc<str>,
+    why: String,
+}
+
+impl Unopened {
+    /// What it is for a call. Where the directory is on the host is the operator's to know.
+    pub(super) fn fault(self) -> Fault {
+        let say = format!(
+            "The directory `{}`, which this function is granted, cannot be had now. Your arguments did not cause it; the host's operator has to look. Functions that need no directory go on.",
+            self.grant
+        );
+        Fault::new(Code::MissingResource, say).detail(self)
+    }
 }
 
 /// A directory as wasmtime-wasi has it. Its operations run on the thread that asks: a clerk's.
@@ -210,23 +244,38 @@ pub struct Shelf {
     grants: Vec<DirGrant>,
     folders: Folders,
     open: Mutex<Option<Arc<Places>>>,
+    /// Whether one was not there when somebody looked last.
+    lacking: AtomicBool,
 }
 
 impl Shelf {
     /// Opens nothing yet.
     pub(in crate::capability) fn new(grants: &[DirGrant], folders: &Folders) -> Self {
+        let lacking = |grant: &DirGrant| !folders.resolve(&grant.host).is_dir();
         Self {
+            lacking: grants.iter().any(lacking).into(),
             grants: grants.to_vec(),
             folders: folders.clone(),
             open: Mutex::default(),
         }
     }
 
+    /// Whether a directory could not be had when one was looked for last.
+    pub(in crate::capability) fn is_lacking(&self) -> bool {
+        self.lacking.load(Ordering::Relaxed)
+    }
+
     /// The directories as they are now; none where none is granted.
-    pub(super) fn open(&self) -> io::Result<Option<Arc<Places>>> {
-        if self.grants.is_empty() {
+    pub(super) fn open(&self) -> Result<Option<Arc<Places>>, Unopened> {
+        let open = self.open_all();
+        self.lacking.store(open.is_err(), Ordering::Relaxed);
+        open
+    }
+
+    fn open_all(&self) -> Result<Option<Arc<Places>>, Unopened> {
+        let Some(first) = self.grants.first() else {
             return Ok(None);
-        }
+        };
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(places) = &*open
             && places.all.iter().all(|place| place.stands(&self.folders))
@@ -236,9 +285,12 @@ impl Shelf {
         let all = self.grants.iter();
         let all: Vec<_> = all
             .map(|grant| Place::open(grant, &self.folders).map(Arc::new))
-            .collect::<io::Result<_>>()?;
+            .collect::<Result<_, _>>()?;
         apart(&all)?;
-        let clerks = self.folders.clerks(&all)?;
+        let clerks = self.folders.clerks(&all).map_err(|error| Unopened {
+            grant: Arc::clone(&first.name),
+            why: error.to_string(),
+        })?;
         let places = Arc::new(Places { all, clerks });
         *open = Some(Arc::clone(&places));
         Ok(Some(places))

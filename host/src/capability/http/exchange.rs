@@ -111,6 +111,13 @@ struct Time {
 }
 
 impl Outlet {
+    /// Whether one of its credentials has no value, and had none.
+    #[must_use]
+    pub fn is_lacking(&self) -> bool {
+        let mut auths = self.grants.iter().filter_map(|grant| grant.auth.as_ref());
+        auths.any(|auth| self.secrets.missing().any(|name| name == auth.secret()))
+    }
+
     /// The way out for these grants of a function.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ use serde_json::json;
 
 use self::asks::{Asked, Section};
 use self::place::{Beside, Place};
+use super::diagnostics::Diagnostics;
 use super::start::{MOST_MANIFEST, Opened};
 use super::table::{bold, green, table};
 use super::workshop::{self, MOST_COMPONENT, name_of};
@@ -387,7 +388,7 @@ fn lock(
         };
         catalog::lock_tools(&sandbox, &manifest, places, &runtime, &|_| {})
     });
-    let mut lock = locked.map_err(|troubles| opened.tell(&troubles))?;
+    let mut lock = locked.map_err(|troubles| Diagnostics::refuse(opened, troubles))?;
     let (_, tool) = lock.tools.pop_first().context("the tool was not locked")?;
     let troubles: Vec<_> = manifest
         .tools
@@ -396,7 +397,7 @@ fn lock(
         .collect();
     match troubles.is_empty() {
         true => Ok(tool),
-        false => Err(opened.tell(&troubles)),
+        false => Err(Diagnostics::refuse(opened, troubles)),
     }
 }
 

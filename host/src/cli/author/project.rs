@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 
 use super::super::workshop::beneath;
 use super::{Language, refused};
+use crate::catalog::bounded::utf8;
 use crate::catalog::embedded;
 use crate::manifest::{self, Manifest, ToolSpec};
 
@@ -94,8 +95,8 @@ fn wishes(folder: &Path) -> anyhow::Result<Option<String>> {
             return Err(error).with_context(|| format!("cannot read {}", path.display()));
         }
     };
-    match String::from_utf8(bytes) {
+    match utf8(bytes) {
         Ok(text) => Ok(Some(text)),
-        Err(_) => Err(refused(format!("{WISHES} is no UTF-8"))),
+        Err(error) => Err(refused(format!("{WISHES}: {error}"))),
     }
 }

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::super::workshop::beneath;
 use super::content::{Content, Json, Texts, stays_below};
 use crate::capability::http::{Ask, Asked, Target};
+use crate::catalog::bounded::utf8;
 
 /// The largest file of cases, in bytes.
 const MOST_FILE: u64 = 4 << 20;
@@ -179,8 +180,7 @@ pub(super) fn read(folder: &Path) -> anyhow::Result<Vec<Case>> {
             .with_context(|| format!("cannot read {}", path.display()))?;
         room = room.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         let name = name.to_string_lossy();
-        let text =
-            String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8", path.display()))?;
+        let text = utf8(bytes).with_context(|| format!("cannot read {}", path.display()))?;
         for mut case in parse(&text).with_context(|| path.display().to_string())? {
             let place = format!("{}: the case {:?}", path.display(), case.name);
             case.load(folder, &mut room).context(place)?;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use super::super::workshop::{MOST_COMPONENT, beneath, bounded, name_of};
+use crate::catalog::bounded::utf8;
 use crate::catalog::{self, embedded};
 use crate::manifest;
 use crate::terms::{Fault, Wasi};
@@ -88,8 +89,7 @@ fn own(folder: &Path) -> anyhow::Result<Option<Asks>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
-    let text =
-        String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8", path.display()))?;
+    let text = utf8(bytes).with_context(|| format!("cannot read {}", path.display()))?;
     let place = path.display().to_string();
     Ok(Some(Asks { place, text }))
 }

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::Setting;
-use super::start::Bar;
+use super::bar::Bar;
 
 /// What was typed behind `test`.
 #[derive(clap::Args)]

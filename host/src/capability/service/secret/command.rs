@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use zeroize::Zeroizing;
 
-use super::source::{MOST_READ, Reading, SecretSource, SourceError, without_line_end};
+use super::source::{MOST_READ, Reading, SecretSource, SourceError, without_marks};
 
 /// A program that prints a secret, and nothing else, on its standard output.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl CommandSource {
         }?;
         let ended = running.0.wait().await;
         match ended {
-            Ok(status) if status.success() => Ok(without_line_end(value)),
+            Ok(status) if status.success() => Ok(without_marks(value)),
             Ok(status) => Err(format!(
                 "failed ({status}); run it by hand, as the host's user, to see why"
             )),

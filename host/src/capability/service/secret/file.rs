@@ -13,7 +13,7 @@ use std::time::Duration;
 use rustix::fs::{FsWord, OFlags};
 use zeroize::Zeroizing;
 
-use super::source::{MOST_READ, Reading, SecretSource, SourceError, without_line_end};
+use super::source::{MOST_READ, Reading, SecretSource, SourceError, without_marks};
 
 /// How often it is asked whether the file is still the same one.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -196,7 +196,7 @@ fn read(mut file: File) -> std::io::Result<Zeroizing<Vec<u8>>> {
         }
     }
     value.truncate(filled);
-    Ok(without_line_end(value))
+    Ok(without_marks(value))
 }
 
 #[cfg(test)]

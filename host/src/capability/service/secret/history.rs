@@ -29,8 +29,9 @@ pub(super) const REMEMBERED: Duration = Duration::from_secs(3600);
 /// How many values of a place are remembered: the newest, and all that somebody holds.
 pub(super) const MOST_REMEMBERED: usize = 256;
 
-/// How many values are sought at once beyond those that somebody holds. Each has up to 24 forms.
-const MOST_SOUGHT: usize = MOST_FORMS / 24;
+/// How many values are sought at once beyond those that somebody holds. Each has up to 36 forms: its own,
+/// those of its core, and those of what is sent of it in basic authentication.
+const MOST_SOUGHT: usize = MOST_FORMS / 36;
 
 /// A shorter secret is not looked for in what goes out: it stands in ordinary text, and that a request
 /// is refused would tell any tool that it guessed another one's.
@@ -153,11 +154,10 @@ impl History {
         let changes = self.changes();
         let sought = seeking.sought();
         let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
-        let found = match std::ptr::eq(seeking, &self.guarded) {
-            true => all(&values),
-            false => of(&values, &sought),
+        let texts = match std::ptr::eq(seeking, &self.guarded) {
+            true => texts(all(&values), LEAST_GUARDED),
+            false => texts(of(&values, &sought), 0),
         };
-        let texts = texts(found);
         drop(values);
         seeking.make(changes, &texts)
     }
@@ -207,9 +207,9 @@ fn all(values: &Values) -> Vec<Found<'_>> {
     each.map(|known| (known, None)).collect()
 }
 
-/// What is searched for: all that somebody holds, and of the rest the newest. Nothing is cloned before
-/// it is chosen: a clone would hold it.
-fn texts(found: Vec<Found<'_>>) -> Vec<Zeroizing<Vec<u8>>> {
+/// What is searched for: all that somebody holds, and of the rest the newest; with each value its core,
+/// where that has as many bytes as `least`. Nothing is cloned before it is chosen: a clone would hold it.
+fn texts(found: Vec<Found<'_>>, least: usize) -> Vec<Zeroizing<Vec<u8>>> {
     let now = Instant::now();
     let counting = found.into_iter().filter(|(known, _)| known.counts(now));
     let mut found: Vec<_> = counting.map(|one| (one.0.is_held(), one)).collect();
@@ -218,8 +218,11 @@ fn texts(found: Vec<Found<'_>>) -> Vec<Zeroizing<Vec<u8>>> {
     found.truncate(held.max(MOST_SOUGHT));
     let texts = found.into_iter().flat_map(|(_, (known, user))| {
         let pair = user.map(|user| basic(user, &known.value));
-        let plain = Zeroizing::new(known.value.expose().to_vec());
-        pair.into_iter().chain([plain])
+        let (plain, core) = (known.value.expose(), known.value.core());
+        let core = (core != plain && core.len() >= least).then_some(core);
+        let own = [plain].into_iter().chain(core);
+        let own = own.map(|text| Zeroizing::new(text.to_vec()));
+        pair.into_iter().chain(own.collect::<Vec<_>>())
     });
     texts.collect()
 }

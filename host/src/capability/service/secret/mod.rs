@@ -7,6 +7,7 @@
 //! grants, requests or callers.
 
 mod command;
+mod core;
 mod decode;
 mod file;
 mod forms;

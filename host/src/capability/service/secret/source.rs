@@ -131,8 +131,12 @@ impl SecretSource for EnvSource {
 /// it is too long.
 pub(super) const MOST_READ: usize = MAX_SECRET + 3;
 
-/// Files and commands end in a line break that is not part of the value.
-pub(super) fn without_line_end(mut value: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
+/// Files and commands end in a line break that is not part of the value, and may begin with a byte order
+/// mark that is none either.
+pub(super) fn without_marks(mut value: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
+    if value.starts_with(b"\xef\xbb\xbf") {
+        value.drain(..3);
+    }
     while matches!(value.last(), Some(b'\n' | b'\r')) {
         value.pop();
     }

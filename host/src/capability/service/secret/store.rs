@@ -2,7 +2,8 @@
 //! Every value is noted in the host's history before anybody can send it, so that it is taken out of
 //! what calls bring back, now and when it was replaced.
 //!
-//! It does not know what a value is used for. A value that cannot be had anew stays the old one.
+//! It does not know what a value is used for. A value that cannot be had anew stays the old one; one that
+//! could not be had at all is asked for until it can.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
@@ -46,7 +47,8 @@ struct Slot {
 
 #[derive(Debug)]
 struct Held {
-    value: Secret,
+    /// None where there never was one.
+    value: Option<Secret>,
     /// When the source was asked last.
     asked: Instant,
     /// When it is worth asking again.
@@ -56,29 +58,40 @@ struct Held {
 }
 
 impl Secrets {
-    /// Asks every source for its value. What the host has loaded before, and calls in flight may still
-    /// send, is in the same history.
-    ///
-    /// # Errors
-    /// All secrets that cannot be had.
+    /// Asks every source for its value, and gives all that cannot be had beside the others. What the host
+    /// has loaded before, and calls in flight may still send, is in the same history.
     pub async fn load(
         sources: Vec<(Arc<str>, Box<dyn SecretSource>)>,
         history: Arc<History>,
-    ) -> Result<Self, Vec<Unloaded>> {
+    ) -> (Self, Vec<Unloaded>) {
         let (mut slots, mut unloaded) = (BTreeMap::new(), Vec::new());
         for (name, source) in sources {
-            match first(&*source).await {
-                Ok(value) => {
-                    let slot = Slot::new(&name, value, Some(source), &history);
-                    slots.insert(name, Arc::new(slot));
+            let value = match first(&*source).await {
+                Ok(value) => Some(value),
+                Err(error) => {
+                    let name = Arc::clone(&name);
+                    unloaded.push(Unloaded { name, error });
+                    None
                 }
-                Err(error) => unloaded.push(Unloaded { name, error }),
-            }
+            };
+            let slot = Slot::new(&name, value, Some(source), &history);
+            slots.insert(name, Arc::new(slot));
         }
-        if unloaded.is_empty() {
-            Ok(Self { slots, history })
-        } else {
-            Err(unloaded)
+        (Self { slots, history }, unloaded)
+    }
+
+    /// The names of those that have no value, and had none.
+    pub fn missing(&self) -> impl Iterator<Item = &str> {
+        let missing = |slot: &&Arc<Slot>| slot.held().value.is_none();
+        self.slots.values().filter(missing).map(|slot| &*slot.name)
+    }
+
+    /// Does something with each value there is, and its name.
+    pub fn each(&self, mut look: impl FnMut(&str, &Secret)) {
+        for slot in self.slots.values() {
+            if let Some(value) = &slot.held().value {
+                look(&slot.name, value);
+            }
         }
     }
 
@@ -105,7 +118,7 @@ impl Secrets {
                 drop(slot.turn.lock().await);
             }
         }
-        Some(slot.held().value.clone())
+        slot.held().value.clone()
     }
 
     /// Says that an upstream did not take the value of this name: it is asked for anew when it is
@@ -130,11 +143,19 @@ impl FromIterator<(Arc<str>, Secret)> for Secrets {
     fn from_iter<I: IntoIterator<Item = (Arc<str>, Secret)>>(pairs: I) -> Self {
         let history = Arc::default();
         let slot = |(name, value)| {
-            let slot = Slot::new(&name, value, None, &history);
+            let slot = Slot::new(&name, Some(value), None, &history);
             (name, Arc::new(slot))
         };
         let slots = pairs.into_iter().map(slot).collect();
         Self { slots, history }
+    }
+}
+
+/// How long it is waited before a source is asked again.
+fn wait(holds: Duration, failing: bool) -> Duration {
+    match failing {
+        true => holds.min(AGAIN),
+        false => holds,
     }
 }
 
@@ -146,7 +167,7 @@ async fn first(source: &dyn SecretSource) -> Result<Secret, SourceError> {
 impl Slot {
     fn new(
         name: &Arc<str>,
-        value: Secret,
+        value: Option<Secret>,
         source: Option<Box<dyn SecretSource>>,
         history: &Arc<History>,
     ) -> Self {
@@ -158,10 +179,10 @@ impl Slot {
             name: Arc::clone(name),
             source,
             held: RwLock::new(Held {
-                value: history.note(&place, value),
                 asked,
-                due: holds.map(|holds| asked + holds),
-                failing: false,
+                due: holds.map(|holds| asked + wait(holds, value.is_none())),
+                failing: value.is_none(),
+                value: value.map(|value| history.note(&place, value)),
             }),
             turn: Arc::default(),
             place,
@@ -218,7 +239,7 @@ impl Slot {
             tracing::warn!(
                 secret,
                 error,
-                "a secret cannot be read anew; its last value stays in use"
+                "a secret cannot be read anew; its last value stays in use, if it had one"
             );
         } else if changed {
             tracing::info!(secret, "a secret has a new value");
@@ -229,17 +250,21 @@ impl Slot {
     fn take(&self, value: Option<Secret>, failing: bool, holds: Option<Duration>) -> bool {
         let now = Instant::now();
         let mut held = self.change();
-        let wait = holds.map(|holds| if failing { holds.min(AGAIN) } else { holds });
         held.asked = now;
-        held.due = wait.map(|wait| now + wait);
+        held.due = holds.map(|holds| now + wait(holds, failing));
         held.failing = failing;
-        let new = value.filter(|value| *value != held.value);
+        let new = value.filter(|value| held.value.as_ref() != Some(value));
         let changed = new.is_some();
         if let Some(new) = new {
+            if let Some(odd) = new.oddity() {
+                let secret = &*self.name;
+                tracing::warn!(secret, "the new value of a secret {odd}");
+            }
             // While the lock is held: whoever can read the new value finds it in the history.
             let new = self.history.note(&self.place, new);
-            let old = std::mem::replace(&mut held.value, new);
-            self.history.replaced(&self.place, &old);
+            if let Some(old) = held.value.replace(new) {
+                self.history.replaced(&self.place, &old);
+            }
         }
         changed
     }
@@ -247,7 +272,9 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.history.replaced(&self.place, &self.held().value);
+        if let Some(value) = &self.held().value {
+            self.history.replaced(&self.place, value);
+        }
     }
 }
 

@@ -45,7 +45,7 @@ impl Scripted {
     pub(crate) async fn named(&self, name: &str, history: Arc<History>) -> Secrets {
         let source: Box<dyn SecretSource> = Box::new(self.clone());
         let sources = vec![(name.into(), source)];
-        Secrets::load(sources, history).await.unwrap()
+        Secrets::load(sources, history).await.0
     }
 }
 

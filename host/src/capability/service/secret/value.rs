@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::core;
+
 /// The fewest bytes of a secret. Shorter ones would be found, and taken out, in any answer.
 pub const MIN_SECRET: usize = 4;
 
@@ -33,8 +35,9 @@ pub enum SecretError {
     TooShort,
     /// Fewer than [`LONG_ENOUGH`] bytes, and nobody accepted that.
     #[error(
-        "it has fewer than {LONG_ENOUGH} bytes, and a tool can find out by trying what is so short; \
-         use a longer one, or write `accept_short = true` in its section"
+        "it has fewer than {LONG_ENOUGH} bytes (blanks at its ends and the name of a scheme do not \
+         count), and a tool can find out by trying what is so short; use a longer one, or write \
+         `accept_short = true` in its section"
     )]
     Guessable,
     /// More than [`MAX_SECRET`] bytes.
@@ -43,6 +46,9 @@ pub enum SecretError {
     /// A control character: no header and no URL can carry it.
     #[error("a secret holds a control character (a line break?), which no request can carry")]
     Control,
+    /// A text in two bytes a character: no request carries it.
+    #[error("it is UTF-16, as its first two bytes say; save it as UTF-8")]
+    Wide,
 }
 
 impl Secret {
@@ -55,7 +61,10 @@ impl Secret {
         if bytes.is_empty() {
             return Err(SecretError::Empty);
         }
-        if bytes.len() < MIN_SECRET {
+        if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+            return Err(SecretError::Wide);
+        }
+        if core::core(&bytes).len() < MIN_SECRET {
             return Err(SecretError::TooShort);
         }
         if bytes.len() > MAX_SECRET {
@@ -76,7 +85,7 @@ impl Secret {
         accepts_short: bool,
     ) -> Result<Self, SecretError> {
         let secret = Self::new(bytes)?;
-        if secret.expose().len() < LONG_ENOUGH && !accepts_short {
+        if secret.core().len() < LONG_ENOUGH && !accepts_short {
             return Err(SecretError::Guessable);
         }
         Ok(secret)
@@ -86,6 +95,24 @@ impl Secret {
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0
+    }
+
+    /// What is left of it when others took off what they may: a part of it that is as secret.
+    pub(super) fn core(&self) -> &[u8] {
+        core::core(self.expose())
+    }
+
+    /// What is odd about it, in words that tell nothing of it.
+    #[must_use]
+    pub fn oddity(&self) -> Option<&'static str> {
+        core::oddity(self.expose())
+    }
+
+    /// Whether it begins with the name of this scheme, in whatever case.
+    #[must_use]
+    pub fn has_scheme(&self, name: &str) -> bool {
+        let found = core::scheme(self.expose());
+        found.is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case(name.as_bytes()))
     }
 
     /// How many hold it: this one, and its clones.
@@ -119,12 +146,28 @@ mod tests {
             ("token\n", Some(SecretError::Control)),
             ("to\0ken", Some(SecretError::Control)),
             ("to\x7fken", Some(SecretError::Control)),
+            ("   a  ", Some(SecretError::TooShort)),
+            ("Bearer abc", Some(SecretError::TooShort)),
             (&longest, None),
             (&long, Some(SecretError::TooLong)),
         ] {
             let found = Secret::new(bytes.as_bytes().to_vec()).err();
             assert_eq!(found, expected, "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn a_text_in_two_bytes_a_character_is_named_for_what_it_is() {
+        for bytes in [b"\xff\xfet\0o\0k\0".as_slice(), b"\xfe\xff\0t\0o\0k"] {
+            assert_eq!(Secret::new(bytes.to_vec()).err(), Some(SecretError::Wide));
+        }
+    }
+
+    #[test]
+    fn n85_what_others_take_off_makes_no_secret_longer() {
+        let padded = format!("Bearer {}{}", "x".repeat(LONG_ENOUGH - 1), " ".repeat(9));
+        let found = Secret::checked(padded.into_bytes(), false).err();
+        assert_eq!(found, Some(SecretError::Guessable));
     }
 
     #[test]

@@ -137,7 +137,7 @@ async fn all_that_cannot_be_loaded_are_named() {
         ("b".into(), source(Some("good-enough-for-it"))),
         ("c".into(), source(Some(""))),
     ];
-    let unloaded = Secrets::load(sources, Arc::default()).await.unwrap_err();
+    let (secrets, unloaded) = Secrets::load(sources, Arc::default()).await;
     let said: Vec<String> = unloaded
         .iter()
         .map(|one| format!("{}: {}", one.name, one.error))
@@ -149,6 +149,26 @@ async fn all_that_cannot_be_loaded_are_named() {
             "c: it is empty"
         ]
     );
+    assert_eq!(secrets.missing().collect::<Vec<_>>(), ["a", "c"]);
+    assert!(secrets.current("a").await.is_none());
+}
+
+#[tokio::test]
+async fn g78_a_secret_that_was_not_there_at_the_start_is_used_once_it_is() {
+    let source = Scripted::new(Duration::from_secs(600));
+    source.say(None);
+    let secrets = source.secrets().await;
+    let watch = watch(&secrets);
+    assert!(secrets.current("key").await.is_none());
+    source.say(Some("a-value-that-came-late"));
+    age(&secrets);
+    // Nobody waits for a source that failed: whoever comes next has what it says.
+    while secrets.current("key").await.is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(value(&secrets).await, "a-value-that-came-late");
+    assert_eq!(secrets.missing().count(), 0);
+    assert!(watch.patterns().finds(b"a-value-that-came-late"));
 }
 
 #[test]
