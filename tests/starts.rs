@@ -58,7 +58,7 @@ async fn trimming() -> Upstream {
 }
 
 #[tokio::test]
-async fn g81_what_an_upstream_trims_and_tells_back_is_taken_out_and_check_says_that_it_is_odd() {
+async fn g76_what_an_upstream_trims_and_tells_back_is_taken_out_and_check_says_that_it_is_odd() {
     const KEY: &str = "tok-abcdef-123456";
     let up = trimming().await;
     for (text, odd) in [

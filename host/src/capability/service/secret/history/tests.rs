@@ -167,7 +167,7 @@ async fn n90_setups_before_and_after_a_reload_seek_the_same_whatever_a_secret_is
 
 /// An upstream that trims what it is sent, and tells it back, tells no credential.
 #[test]
-fn g81_a_credential_is_taken_out_also_without_what_others_take_off() {
+fn g76_a_credential_is_taken_out_also_without_what_others_take_off() {
     let (history, place) = (Arc::new(History::default()), Arc::from("place"));
     let watch = history.watch("shop.ask", plain(&place)).unwrap();
     let _held = history.note(&place, secret(" Bearer tok-abcdef-123456\u{a0}"));
