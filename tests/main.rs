@@ -33,4 +33,5 @@ mod strangers;
 mod threats;
 mod tools;
 mod twins;
+mod unread;
 mod wasi3;

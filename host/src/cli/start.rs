@@ -424,7 +424,11 @@ impl Opened {
     ) -> anyhow::Result<Catalog> {
         let cache = self.cache()?;
         let lock = self.lock()?;
-        let bar = Bar::new("loading", self.manifest.tools.len());
+        // A host that runs waits for no terminal.
+        let bar = match former.functions().next() {
+            Some(_) => Bar(ProgressBar::hidden()),
+            None => Bar::new("loading", self.manifest.tools.len()),
+        };
         let places = Places {
             base: &self.base,
             cache: &cache,

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::run::panic_words;
 use super::seat::{InTurn, Lane};
+use crate::capability::CurrentCall;
 use crate::shares::Shares;
 use crate::terms::Fault;
 
@@ -102,9 +103,10 @@ impl Lanes {
         let place = self.asides.wait(caller, 1).await;
         let place = place.map_err(Fault::internal)?;
         let seat = self.lane.seat(caller);
+        let current = CurrentCall::carried();
         let work = move || {
             let _place = place;
-            seat.beside(work)
+            current.around(|| seat.beside(work))
         };
         let done = slow.handle().spawn_blocking(work).await;
         done.map_err(|error| Fault::internal(format!("work of the host's failed: {error}")))
