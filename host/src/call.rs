@@ -486,8 +486,8 @@ impl Host {
             tracing::warn!(
                 code,
                 detail,
-                function,
-                caller,
+                %function,
+                %caller,
                 call,
                 "call ended by a fault"
             );
