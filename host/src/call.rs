@@ -38,6 +38,9 @@ const SHORT: u64 = 1_000_000;
 /// hundred microseconds.
 const SHORT_TEXT: usize = 64 << 10;
 
+/// How long calls that were given up have to close their books when the host stops.
+const BOOKS: Duration = Duration::from_secs(1);
+
 /// The longest name of a function, in bytes, that is logged of a call that was refused.
 const NAMED: usize = 128;
 
@@ -204,7 +207,22 @@ impl Host {
     ///
     /// When the ledger cannot be written.
     pub async fn stop(&self) -> Result<(), LedgerError> {
+        self.stop_within(BOOKS).await
+    }
+
+    /// The same, where calls have so much time to close their books: one whose agent has gone is
+    /// waited for by nobody else, and its record has to have an end.
+    ///
+    /// # Errors
+    ///
+    /// When the ledger cannot be written.
+    pub async fn stop_within(&self, time: Duration) -> Result<(), LedgerError> {
         self.quota.close();
+        if !self.lanes.are_empty(time).await {
+            tracing::warn!(
+                "calls did not come to their end in time: the ledger has none of theirs"
+            );
+        }
         self.ledger.seal().await
     }
 

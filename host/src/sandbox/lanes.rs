@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::run::panic_words;
 use super::seat::{InTurn, Lane};
@@ -43,6 +44,8 @@ pub struct Lanes {
     /// Threads for work that cannot be stopped.
     asides: Shares<Arc<str>>,
     away: Arc<Away>,
+    /// Calls that are not over, whether or not anybody waits for them.
+    calls: TaskTracker,
 }
 
 impl Lanes {
@@ -83,6 +86,7 @@ impl Lanes {
             lane: Lane::new(cores),
             asides: Shares::with_most(ASIDES, each),
             away: Arc::default(),
+            calls: TaskTracker::new(),
         })
     }
 
@@ -126,13 +130,27 @@ impl Lanes {
         let cancel = CancellationToken::new();
         let slow = self.slow.as_ref().map(|slow| slow.handle().clone());
         Drive {
-            stage: Stage::First(Box::pin(make(cancel.clone())), Duration::ZERO),
+            stage: Stage::First(
+                Box::pin(self.calls.track_future(make(cancel.clone()))),
+                Duration::ZERO,
+            ),
             cancel,
             caller: Arc::clone(caller),
             lane: self.lane.clone(),
             away: Arc::clone(&self.away),
             slow,
         }
+    }
+}
+
+impl Lanes {
+    /// Waits until no call is under way, for so long at most: those that nobody waits for any more
+    /// close their books too. Whether none is left.
+    pub async fn are_empty(&self, within: Duration) -> bool {
+        self.calls.close();
+        tokio::time::timeout(within, self.calls.wait())
+            .await
+            .is_ok()
     }
 }
 
