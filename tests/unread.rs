@@ -160,7 +160,7 @@ fn is_trapped(answer: &Value) -> bool {
 }
 
 #[tokio::test]
-async fn x59_a_log_whose_reader_has_gone_decides_over_no_call_and_no_end() {
+async fn x61_a_log_whose_reader_has_gone_decides_over_no_call_and_no_end() {
     for log in [Log::Gone, Log::Full, Log::Short] {
         for level in ["info", "trace"] {
             let program = Program::new(TOOLS);
@@ -187,7 +187,7 @@ async fn x59_a_log_whose_reader_has_gone_decides_over_no_call_and_no_end() {
 }
 
 #[tokio::test]
-async fn x59_nor_where_an_agent_has_started_the_host() {
+async fn x61_nor_where_an_agent_has_started_the_host() {
     for log in LOGS {
         let program = Program::new(TOOLS);
         let (mut host, _other) = start(&program, log, "trace", &["serve", "--stdio"]);
@@ -206,7 +206,7 @@ async fn x59_nor_where_an_agent_has_started_the_host() {
 }
 
 #[tokio::test]
-async fn x60_a_pipe_that_nobody_empties_holds_up_no_call_and_its_reader_hears_what_is_missing() {
+async fn x62_a_pipe_that_nobody_empties_holds_up_no_call_and_its_reader_hears_what_is_missing() {
     let program = Program::new(TOOLS);
     let socket = program.site.path("a/agent.sock");
     // Everything, so that more is said than may wait.
@@ -274,7 +274,7 @@ fn any(below: u64) -> u64 {
 /// What a service manager does: no standard input, a log that may be anything, and a signal whenever
 /// it pleases.
 #[tokio::test]
-async fn x64_a_signal_at_any_moment_ends_a_host_whose_log_nobody_reads_and_nothing_is_lost() {
+async fn x66_a_signal_at_any_moment_ends_a_host_whose_log_nobody_reads_and_nothing_is_lost() {
     let program = Program::new(TOOLS);
     let socket = program.site.path("a/agent.sock");
     let mut moments = Vec::new();
@@ -352,7 +352,7 @@ where
 }
 
 #[tokio::test]
-async fn x61_x62_lines_of_json_say_of_which_call_they_are_and_traces_only_to_who_asks() {
+async fn x63_x64_lines_of_json_say_of_which_call_they_are_and_traces_only_to_who_asks() {
     let program = Program::new(TOOLS);
     let socket = program.site.path("a/agent.sock");
     for level in ["inffo", "debug"] {
@@ -424,7 +424,7 @@ fn run(program: &Program, arguments: &[&str], out: Stdio, err: Stdio) -> Ended {
 }
 
 #[test]
-fn x64_no_command_panics_where_it_cannot_print() {
+fn x66_no_command_panics_where_it_cannot_print() {
     let program = Program::new(TOOLS);
     let full = || {
         Stdio::from(

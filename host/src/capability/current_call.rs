@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn x61_a_call_is_known_wherever_its_work_is_done() {
+    async fn x63_a_call_is_known_wherever_its_work_is_done() {
         assert_eq!(id(), None);
         let inside = async {
             tokio::task::yield_now().await;

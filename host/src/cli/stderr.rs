@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn x60_what_nobody_reads_is_bounded_and_counted_where_it_is_missing() {
+    fn x62_what_nobody_reads_is_bounded_and_counted_where_it_is_missing() {
         let (stderr, answer, shown) = played();
         stderr.push("first\n".to_owned());
         // Nobody reads: it waits in the write of the first one.
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn x59_what_cannot_be_written_costs_its_lines_and_no_more() {
+    fn x61_what_cannot_be_written_costs_its_lines_and_no_more() {
         let (stderr, answer, shown) = played();
         for text in ["torn\n", "gone\n", "again\n"] {
             stderr.push(text.to_owned());

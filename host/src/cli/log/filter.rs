@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn x62_what_is_mistyped_is_said_and_the_rest_holds() {
+    fn x64_what_is_mistyped_is_said_and_the_rest_holds() {
         for (text, said) in [
             ("inffo", "`info`"),
             ("debg", "`debug`"),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn x62_what_is_meant_is_done() {
+    fn x64_what_is_meant_is_done() {
         for text in [
             "",
             "info",

@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn x62_a_line_of_json_says_the_same_and_is_one_line() {
+    fn x64_a_line_of_json_says_the_same_and_is_one_line() {
         let say = |_: &Log| {
             tracing::warn!(field = %EVIL, text = EVIL, bytes = 7_u64, less = -1_i64, is = true, "{EVIL}");
         };
@@ -430,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn x61_every_line_of_a_call_names_function_caller_and_call() {
+    fn x63_every_line_of_a_call_names_function_caller_and_call() {
         let say = |_: &Log| {
             tracing::info!("before");
             in_a_call(|| tracing::warn!(code = "trapped", "{}", "ü".repeat(100_000)));
@@ -458,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn x63_lines_that_say_the_same_are_joined_whichever_call_they_are_of() {
+    fn x65_lines_that_say_the_same_are_joined_whichever_call_they_are_of() {
         let lines = logged_json(|log| {
             for id in 0..51_u64 {
                 tracing::warn!(

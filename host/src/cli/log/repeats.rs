@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn x63_what_is_said_again_and_again_is_counted_and_told_once() {
+    fn x65_what_is_said_again_and_again_is_counted_and_told_once() {
         let mut repeats = Repeats::default();
         let start = Instant::now();
         let at = |seconds: u64| start + Duration::from_secs(seconds);
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn x63_so_many_kinds_are_remembered_and_no_more() {
+    fn x65_so_many_kinds_are_remembered_and_no_more() {
         let mut repeats = Repeats::default();
         let now = Instant::now();
         for likeness in 0..10_000 {
