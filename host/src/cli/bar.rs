@@ -15,7 +15,7 @@ pub(super) struct Bar(ProgressBar);
 impl Bar {
     pub(super) fn new(what: &'static str, steps: usize) -> Self {
         if !out::is_watched() || steps < 2 {
-            return Self(ProgressBar::hidden());
+            return Self::hidden();
         }
         let bar = ProgressBar::new(u64::try_from(steps).unwrap_or(0)).with_prefix(what);
         if let Ok(style) = ProgressStyle::with_template("{prefix} [{bar:30}] {pos}/{len} {msg}") {
@@ -23,6 +23,11 @@ impl Bar {
         }
         bar.enable_steady_tick(Duration::from_millis(200));
         Self(bar)
+    }
+
+    /// For whom nobody watches.
+    pub(super) fn hidden() -> Self {
+        Self(ProgressBar::hidden())
     }
 
     pub(super) fn step(&self, done: &str) {

@@ -24,6 +24,7 @@ mod reload;
 mod secrets;
 mod serve;
 mod start;
+mod stderr;
 mod stop;
 mod table;
 mod watch;
@@ -33,11 +34,14 @@ mod written;
 pub use add::asked_section;
 pub use cases::count_cases;
 
-use std::backtrace::{Backtrace, BacktraceStatus};
+use std::backtrace::Backtrace;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::level_filters::LevelFilter;
 
 use crate::catalog;
 use crate::terms::Wasi;
@@ -193,20 +197,24 @@ pub fn run() -> ExitCode {
     {
         return catalog::compile_child(cpu, memory, wasi, alone);
     }
-    // Its words may be those of a guest.
+    let (default, patience) = match typed.command {
+        Command::Serve { .. } => (LevelFilter::INFO, Some(PATIENCE)),
+        // What is refused on purpose is shown in its tables.
+        Command::Demo | Command::Test(_) => (LevelFilter::ERROR, None),
+        _ => (LevelFilter::WARN, None),
+    };
+    if let Err(error) = log::begin(default, patience) {
+        tell!("cannot write to standard error: {error}");
+        return ExitCode::from(2);
+    }
     std::panic::set_hook(Box::new(|panic| {
-        tell!("{panic}");
-        let trace = Backtrace::capture();
-        if trace.status() == BacktraceStatus::Captured {
-            tell!("{trace}");
+        tracing::error!("{panic}");
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            tracing::debug!("where it panicked:\n{}", Backtrace::force_capture());
         }
     }));
-    let log = log::to_stderr(match typed.command {
-        Command::Serve { .. } => "info",
-        // What is refused on purpose is shown in its tables.
-        Command::Demo | Command::Test(_) => "error",
-        _ => "warn",
-    });
+    // However this ends, also in a panic.
+    let _last_lines = LastLines;
     let setting = Setting {
         manifest: typed.manifest,
         json: typed.json,
@@ -216,18 +224,38 @@ pub fn run() -> ExitCode {
         .build()
         .map_err(anyhow::Error::from)
         .and_then(|runtime| {
-            let done = runtime.block_on(dispatch(&setting, typed.command));
+            let done = runtime.block_on(async {
+                // A file that may not grow is an error of the write, not the end of the process. It is
+                // caught, not ignored: programs that are started would inherit that.
+                let _too_large = signal(SignalKind::from_raw(libc::SIGXFSZ));
+                dispatch(&setting, typed.command).await
+            });
             // A blocked read of standard input must not keep the process.
             runtime.shutdown_background();
             done
         });
-    log.finish();
     match done {
         Ok(code) => code,
         Err(error) => {
-            tell!("{error:#}");
+            match log::is_json() {
+                true => tracing::error!("{error:#}"),
+                false => tell!("{error:#}"),
+            }
             ExitCode::from(2)
         }
+    }
+}
+
+/// How long a host that serves waits for its own last words to be read. A command waits as any other
+/// does: whoever started it reads them when there is time.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Has the log's last lines written when it goes.
+struct LastLines;
+
+impl Drop for LastLines {
+    fn drop(&mut self) {
+        log::finish();
     }
 }
 
@@ -260,8 +288,10 @@ async fn dispatch(setting: &Setting, command: Command) -> anyhow::Result<ExitCod
 fn unparsed(error: &clap::Error) -> ExitCode {
     if error.exit_code() == 0 {
         // Help and version are the program's own words, with styles of clap's.
-        let _ = error.print();
-        return ExitCode::SUCCESS;
+        return match error.print() {
+            Err(error) if out::unprinted(&error) != 0 => ExitCode::from(2),
+            _ => ExitCode::SUCCESS,
+        };
     }
     tell!("{}", error.render().to_string().trim_end());
     ExitCode::from(2)

@@ -2,16 +2,18 @@
 //! nothing gets out that a terminal would act on, wherever the text came from: a file, a guest, an
 //! upstream, a path. Only the host's own words are coloured ([`Painted`]).
 //!
-//! It does not know what is said. `println!` and `eprintln!` would panic where nobody reads.
+//! It does not know what is said. `println!` and `eprintln!` would panic where nobody reads, and the
+//! standard library's handles keep their lock while nobody does.
 
 use std::cell::Cell;
 use std::fmt::{self, Write as _};
-use std::io::{self, IsTerminal, Write};
-use std::os::fd::AsFd as _;
+use std::io::{self, IsTerminal as _};
 use std::process::Stdio;
 
+use rustix::stdio;
 use serde::Serialize;
 
+use super::{log, stderr};
 use crate::terms::{acts, printable_lines};
 
 /// Prints a line of data.
@@ -43,20 +45,32 @@ thread_local! {
 /// Prints a line. Where nobody reads any more the program ends as if it had printed everything:
 /// `toolhost list | head -1` is no failure. Where it cannot print for another reason it says so.
 pub(super) fn line(words: fmt::Arguments<'_>) {
-    let text = shown(words, io::stdout().is_terminal());
-    if let Err(error) = io::stdout().lock().write_all(text.as_bytes()) {
-        if error.kind() == io::ErrorKind::BrokenPipe {
-            std::process::exit(0);
-        }
-        note(format_args!("cannot print: {error}"));
-        std::process::exit(2);
+    let text = shown(words, stdio::stdout().is_terminal());
+    let write = |bytes: &[u8]| Ok(rustix::io::write(stdio::stdout(), bytes)?);
+    if let Err((_, error)) = stderr::write_all(write, text.as_bytes()) {
+        let code = unprinted(&error);
+        log::finish();
+        std::process::exit(code);
     }
+}
+
+/// The end of a program that cannot print.
+pub(super) fn unprinted(error: &io::Error) -> i32 {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return 0;
+    }
+    note(format_args!("cannot print: {error}"));
+    2
 }
 
 /// Prints a line on standard error. Where nobody reads it, it is nobody's.
 pub(super) fn note(words: fmt::Arguments<'_>) {
-    let text = shown(words, io::stderr().is_terminal());
-    let _ = io::stderr().lock().write_all(text.as_bytes());
+    let text = shown(words, is_watched());
+    if !stderr::print(&text) {
+        // There is no thread for it yet.
+        let write = |bytes: &[u8]| Ok(rustix::io::write(stdio::stderr(), bytes)?);
+        let _ = stderr::write_all(write, text.as_bytes());
+    }
 }
 
 /// Prints a value as JSON, for programs.
@@ -110,19 +124,28 @@ fn inert(text: String) -> String {
 
 /// Whether somebody watches standard error.
 pub(super) fn is_watched() -> bool {
-    io::stderr().is_terminal()
+    stdio::stderr().is_terminal()
+}
+
+/// Whether whoever watches standard error sees colours there.
+pub(super) fn shows_colours() -> bool {
+    is_watched() && wants_colours()
+}
+
+fn wants_colours() -> bool {
+    std::env::var_os("NO_COLOR").is_none()
 }
 
 /// Standard error as the output of a program that is started. What such a program prints is its own:
 /// it runs with the rights of whoever started it.
 pub(super) fn shown_with_ours() -> Stdio {
-    let shown = io::stderr().as_fd().try_clone_to_owned();
+    let shown = stdio::stderr().try_clone_to_owned();
     shown.map_or_else(|_| Stdio::null(), Stdio::from)
 }
 
 /// A line, its end included.
 fn shown(words: fmt::Arguments<'_>, terminal: bool) -> String {
-    let colours = terminal && std::env::var_os("NO_COLOR").is_none();
+    let colours = terminal && wants_colours();
     let mut text = String::new();
     PEN.set(if colours { Pen::Colours } else { Pen::Plain });
     // Its parts can only fail where a value's own way to text does: what there is of it is printed.

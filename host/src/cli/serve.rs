@@ -2,10 +2,12 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Setting;
@@ -22,6 +24,10 @@ use crate::wire::{self, Listener};
 /// How long calls that run may go on after a stop. Longer than most deadlines, shorter than what
 /// service managers wait before they kill.
 const GRACE: Duration = Duration::from_secs(20);
+
+/// How long, beyond that, calls that were cut off have to close their books. It ends before the process
+/// is ended.
+const BOOKS: Duration = Duration::from_secs(2);
 
 pub(super) async fn serve(setting: &Setting, stdio: bool, watch: bool) -> anyhow::Result<ExitCode> {
     // Before anybody takes a part of them.
@@ -67,9 +73,10 @@ async fn on_stdio(host: &Arc<Host>, reloads: Reloads, hangup: Signal) -> anyhow:
     }
     let stop = stop_on_signal(GRACE)?;
     let reloading = AbortOnDropHandle::new(tokio::spawn(reloads.run(hangup)));
-    let served = wire::serve_stdio(host.clone(), stop, GRACE).await;
+    let asked = asked(&stop);
+    let served = wire::serve_stdio(host.clone(), stop.clone(), GRACE).await;
     drop(reloading);
-    host.stop().await?;
+    host.stop_within(left(&stop, asked).await).await?;
     Ok(served?)
 }
 
@@ -85,11 +92,29 @@ async fn on_doors(host: &Arc<Host>, reloads: Reloads, hangup: Signal) -> anyhow:
     let stop = stop_on_signal(GRACE)?;
     announce(&reloads.opened, host);
     let reloading = AbortOnDropHandle::new(tokio::spawn(reloads.run(hangup)));
-    wire::serve(host.clone(), listeners, stop, GRACE).await;
+    let asked = asked(&stop);
+    wire::serve(host.clone(), listeners, stop.clone(), GRACE).await;
     drop(reloading);
-    host.stop().await?;
+    host.stop_within(left(&stop, asked).await).await?;
     tracing::info!("stopped; every call that began is in the ledger");
     Ok(())
+}
+
+/// When the host was asked to stop, once it was.
+fn asked(stop: &CancellationToken) -> JoinHandle<Instant> {
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        stop.cancelled().await;
+        Instant::now()
+    })
+}
+
+/// What is left of the time that a stop may take.
+async fn left(stop: &CancellationToken, asked: JoinHandle<Instant>) -> Duration {
+    // Where the doors closed by themselves it begins here.
+    stop.cancel();
+    let since = asked.await.map_or(Duration::ZERO, |at| at.elapsed());
+    (GRACE + BOOKS).saturating_sub(since)
 }
 
 /// Whether there was a host on this state folder, and this process a bridge to it.

@@ -220,7 +220,11 @@ impl Opened {
         let (Some(cache), Some(lock)) = (cache, lock) else {
             return Catalog::default();
         };
-        let bar = Bar::new("loading", self.manifest.tools.len());
+        // A host that runs waits for no terminal.
+        let bar = match former.functions().next() {
+            Some(_) => Bar::hidden(),
+            None => Bar::new("loading", self.manifest.tools.len()),
+        };
         let places = Places {
             base: &self.base,
             cache: &cache,

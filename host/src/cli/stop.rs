@@ -8,9 +8,11 @@ use std::io;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+use super::stderr;
 
 /// What closing the record may take beyond the grace that calls have.
 const SPARE: Duration = Duration::from_secs(3);
@@ -33,7 +35,7 @@ const INSISTED: i32 = 130;
 /// When the thread or the handlers cannot be set up.
 pub(super) fn stop_on_signal(grace: Duration) -> io::Result<CancellationToken> {
     let stop = CancellationToken::new();
-    let (tripped, workers) = (stop.clone(), Handle::current());
+    let tripped = stop.clone();
     let (told, ready) = mpsc::channel();
     let follow = move || {
         let set_up = || -> io::Result<_> {
@@ -51,7 +53,8 @@ pub(super) fn stop_on_signal(grace: Duration) -> io::Result<CancellationToken> {
             Err(error) => drop(told.send(Err(error))),
             Ok((runtime, signals)) => {
                 drop(told.send(Ok(())));
-                let code = runtime.block_on(follow(signals, &tripped, grace + SPARE, &workers));
+                let code = runtime.block_on(follow(signals, &tripped, grace + SPARE));
+                stderr::settle(LAST_WORD);
                 std::process::exit(code);
             }
         }
@@ -63,27 +66,20 @@ pub(super) fn stop_on_signal(grace: Duration) -> io::Result<CancellationToken> {
     Ok(stop)
 }
 
-/// Follows the signals until the process has to end, with this code. Nothing here is written to the
-/// log: that may wait for its reader.
+/// Follows the signals until the process has to end, with this code.
 async fn follow(
     (mut interrupt, mut terminate): (Signal, Signal),
     stop: &CancellationToken,
     time: Duration,
-    workers: &Handle,
 ) -> i32 {
     tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
     stop.cancel();
-    workers.spawn(async {
-        tracing::info!("stopping: calls that run may finish; a second signal ends them");
-    });
+    tracing::info!("stopping: calls that run may finish; a second signal ends them");
     tokio::select! {
         _ = interrupt.recv() => INSISTED,
         _ = terminate.recv() => INSISTED,
         () = tokio::time::sleep(time) => {
-            std::thread::spawn(|| {
-                tracing::error!("the host did not come to its end in time and is ended; its record is whole up to here");
-            });
-            tokio::time::sleep(LAST_WORD).await;
+            tracing::error!("the host did not come to its end in time and is ended; its record is whole up to here");
             OVERDUE
         }
     }

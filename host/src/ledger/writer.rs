@@ -144,16 +144,20 @@ impl Ledger {
 
     /// Records that a call was turned away. When this is done the record is in the kernel; where the
     /// caller is turned away again and again, or the disk is nearly full, it is counted and the count
-    /// is written within a second, or when there is room.
+    /// is written within a second, or when there is room. Gives the record's number where it has one of
+    /// its own.
     ///
     /// # Errors
     /// The record could not be kept.
-    pub fn refuse(&self, call: &Refused<'_>) -> Result<(), LedgerError> {
+    pub fn refuse(&self, call: &Refused<'_>) -> Result<Option<CallId>, LedgerError> {
         let segment = self.0.current();
         segment.health.check()?;
         match self.0.refusals.take(call, Instant::now(), || segment.now()) {
-            Place::Record => segment.append(&Record::refused(call)).map(drop),
-            Place::Counted => Ok(()),
+            Place::Record => {
+                let seq = segment.append(&Record::refused(call))?;
+                Ok(Some(CallId(seq)))
+            }
+            Place::Counted => Ok(None),
             Place::Sealed => Err(LedgerError::Sealed),
         }
     }

@@ -34,6 +34,7 @@ mod tests;
 mod tool;
 mod units;
 
+pub use name::nearest;
 pub use problem::{Problem, Problems};
 pub use spec::*;
 

@@ -68,10 +68,8 @@ impl Kind {
 ///
 /// Close is one slip in three letters (swapping two neighbours is one), at least one, at most
 /// three.
-pub(super) fn nearest<'c>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'c str>,
-) -> Option<&'c str> {
+#[must_use]
+pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     // Distance takes the product of the lengths: a word that long is no slip.
     if word.len() > 64 {
         return None;

@@ -22,9 +22,11 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::run::panic_words;
 use super::seat::{Ends, InTurn, Lane};
+use crate::capability::CurrentCall;
 use crate::shares::Shares;
 use crate::terms::Fault;
 
@@ -42,6 +44,8 @@ pub struct Lanes {
     /// Threads for work that cannot be stopped.
     asides: Shares<Arc<str>>,
     away: Arc<Away>,
+    /// Calls that are not over, whether or not anybody waits for them.
+    calls: TaskTracker,
 }
 
 impl Lanes {
@@ -82,6 +86,7 @@ impl Lanes {
             lane: Lane::new(cores),
             asides: Shares::with_most(ASIDES, each),
             away: Arc::default(),
+            calls: TaskTracker::new(),
         })
     }
 
@@ -102,9 +107,10 @@ impl Lanes {
         let place = self.asides.wait(caller, 1).await;
         let place = place.map_err(Fault::internal)?;
         let seat = self.lane.seat(caller);
+        let current = CurrentCall::carried();
         let work = move || {
             let _place = place;
-            seat.beside(work)
+            current.around(|| seat.beside(work))
         };
         let done = slow.handle().spawn_blocking(work).await;
         done.map_err(|error| Fault::internal(format!("work of the host's failed: {error}")))
@@ -124,7 +130,10 @@ impl Lanes {
         let cancel = CancellationToken::new();
         let slow = self.slow.as_ref().map(|slow| slow.handle().clone());
         Drive {
-            stage: Stage::First(Box::pin(make(cancel.clone())), Duration::ZERO),
+            stage: Stage::First(
+                Box::pin(self.calls.track_future(make(cancel.clone()))),
+                Duration::ZERO,
+            ),
             cancel,
             deadline: None,
             caller: Arc::clone(caller),
@@ -132,6 +141,17 @@ impl Lanes {
             away: Arc::clone(&self.away),
             slow,
         }
+    }
+}
+
+impl Lanes {
+    /// Waits until no call is under way, for so long at most: those that nobody waits for any more
+    /// close their books too. Whether none is left.
+    pub async fn are_empty(&self, within: Duration) -> bool {
+        self.calls.close();
+        tokio::time::timeout(within, self.calls.wait())
+            .await
+            .is_ok()
     }
 }
 

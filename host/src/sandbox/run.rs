@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::Resource;
-use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap, WasmBacktrace};
 use wasmtime_wasi::{I32Exit, ResourceTableError};
 
 use super::engine::{Prepared, Sandbox, TICK};
@@ -238,9 +238,10 @@ impl<T> Ended<T> {
                 let running = store.data();
                 // The only place where an interpreter says what went wrong.
                 let words = running.powers.last_words();
+                let why = why(&error);
                 Err(match words.as_str() {
-                    "" => fault.detail(format!("{error:#}")),
-                    words => fault.detail(format!("{error:#}; stderr: {words}")),
+                    "" => fault.detail(why),
+                    words => fault.detail(format!("{why}; stderr: {words}")),
                 })
             }
             Self::Returned(Err(panic)) => Err(Fault::internal(format!(
@@ -317,6 +318,22 @@ pub(super) fn panic_words(panic: &(dyn std::any::Any + Send)) -> &str {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message")
+}
+
+/// What went wrong, in words. Where in the guest's code it did helps its author, who looks closer: at
+/// the level `debug`.
+fn why(error: &wasmtime::Error) -> String {
+    let place = error
+        .downcast_ref::<WasmBacktrace>()
+        .map(ToString::to_string);
+    let words = error.chain().map(ToString::to_string);
+    let words: Vec<String> = words
+        .filter(|words| place.as_ref() != Some(words))
+        .collect();
+    if let Some(place) = place {
+        tracing::debug!("{place}");
+    }
+    words.join(": ")
 }
 
 /// Reads the reason of a trap from its type, never from its text.

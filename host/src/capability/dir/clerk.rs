@@ -12,6 +12,7 @@ use wasmtime_wasi::p2::FsError;
 
 use super::grant::Access;
 use super::wall;
+use crate::capability::CurrentCall;
 use crate::shares::Shares;
 use crate::terms::Caller;
 
@@ -89,10 +90,11 @@ impl Clerks {
         };
         let place = self.free.wait(owner, 1).await;
         let place = place.map_err(FsError::trap)?;
+        let current = CurrentCall::carried();
         let done = runtime.handle().spawn_blocking(move || {
             let _place = place;
             if wall::stands() {
-                work()
+                current.around(work)
             } else {
                 Err(trap("the thread for files is not restricted"))
             }

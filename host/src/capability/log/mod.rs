@@ -88,7 +88,7 @@ impl State {
         let size = u64::try_from(context.len() + message.len() + LINE).unwrap_or(u64::MAX);
         if size > self.left {
             self.left = 0;
-            tracing::warn!(target: "guest", tool = %self.speaker, "log limit reached; the rest of this call's messages is dropped");
+            tracing::warn!(target: "guest", function = %self.speaker, "log limit reached; the rest of this call's messages is dropped");
             return;
         }
         self.left -= size;
@@ -101,14 +101,14 @@ impl State {
 }
 
 /// One line of the operator's log.
-fn emit(level: Level, tool: &str, context: &str, message: &str) {
+fn emit(level: Level, function: &str, context: &str, message: &str) {
     match level {
-        Level::Trace => tracing::trace!(target: "guest", tool, context, "{message}"),
-        Level::Debug => tracing::debug!(target: "guest", tool, context, "{message}"),
-        Level::Info => tracing::info!(target: "guest", tool, context, "{message}"),
-        Level::Warn => tracing::warn!(target: "guest", tool, context, "{message}"),
+        Level::Trace => tracing::trace!(target: "guest", %function, context, "{message}"),
+        Level::Debug => tracing::debug!(target: "guest", %function, context, "{message}"),
+        Level::Info => tracing::info!(target: "guest", %function, context, "{message}"),
+        Level::Warn => tracing::warn!(target: "guest", %function, context, "{message}"),
         Level::Error | Level::Critical => {
-            tracing::error!(target: "guest", tool, context, "{message}")
+            tracing::error!(target: "guest", %function, context, "{message}")
         }
     }
 }

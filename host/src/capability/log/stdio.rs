@@ -49,7 +49,7 @@ impl Lines {
         for &byte in bytes {
             if self.left == 0 {
                 self.end_line();
-                tracing::warn!(target: "guest", tool = %self.speaker, stream = self.name, "output limit reached; the rest is dropped");
+                tracing::warn!(target: "guest", function = %self.speaker, stream = self.name, "output limit reached; the rest is dropped");
                 return;
             }
             self.left -= 1;

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
+use crate::capability::CurrentCall;
 use crate::shares::Shares;
 use turns::Turns;
 
@@ -194,12 +195,14 @@ impl Database {
         let place = self.places.wait(owner, 1).await;
         let place = place.map_err(|_| E::from(JobError::Gone))?;
         let (answer, answered) = oneshot::channel();
+        let current = CurrentCall::carried();
         let job: Job = Box::new(move |connection| {
             // Given back when the job is over, or was not begun.
             let _place = place;
             if !answer.is_closed() {
                 // Whoever asked may be gone by now; the transaction stands all the same.
-                let _ = answer.send(transact(connection, access, deadline, job));
+                let done = current.around(|| transact(connection, access, deadline, job));
+                let _ = answer.send(done);
             }
         });
         self.queue.waiting().turns.push(owner, job);
