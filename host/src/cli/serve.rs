@@ -66,8 +66,9 @@ async fn on_stdio(host: &Arc<Host>, reloads: Reloads, hangup: Signal) -> anyhow:
         );
     }
     let stop = stop_on_signal(GRACE)?;
+    let message = reloads.opened.manifest.host.message;
     let reloading = AbortOnDropHandle::new(tokio::spawn(reloads.run(hangup)));
-    let served = wire::serve_stdio(host.clone(), stop, GRACE).await;
+    let served = wire::serve_stdio(host.clone(), message, stop, GRACE).await;
     drop(reloading);
     host.stop().await?;
     Ok(served?)
@@ -84,8 +85,9 @@ async fn on_doors(host: &Arc<Host>, reloads: Reloads, hangup: Signal) -> anyhow:
     // Before anybody is told that it runs: a stop must be in order from then on.
     let stop = stop_on_signal(GRACE)?;
     announce(&reloads.opened, host);
+    let message = reloads.opened.manifest.host.message;
     let reloading = AbortOnDropHandle::new(tokio::spawn(reloads.run(hangup)));
-    wire::serve(host.clone(), listeners, stop, GRACE).await;
+    wire::serve(host.clone(), listeners, message, stop, GRACE).await;
     drop(reloading);
     host.stop().await?;
     tracing::info!("stopped; every call that began is in the ledger");
@@ -97,9 +99,10 @@ async fn bridged(opened: &Opened) -> anyhow::Result<bool> {
     let Some(socket) = opened.socket() else {
         return Ok(false);
     };
-    wire::bridge(&socket, opened.audience())
+    let message = opened.manifest.host.message;
+    wire::bridge(&socket, opened.audience(), message)
         .await
-        .with_context(|| format!("the bridge to {} broke", socket.display()))
+        .context("this bridge to a running host ends")
 }
 
 async fn listeners(opened: &Opened) -> anyhow::Result<Vec<Listener>> {
