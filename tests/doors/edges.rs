@@ -528,6 +528,11 @@ async fn x66_lines_and_bodies_have_one_bound() {
     assert!(lines.answer(&json!(44)).await["result"].is_object());
     assert_eq!(agent.in_session(&session, &fits).await.status, 200);
     lines.tell(&beyond).await;
-    assert!(lines.answer(&json!(444)).await["error"].is_object());
-    assert_eq!(agent.in_session(&session, &beyond).await.status, 413);
+    let refused = lines.answer(&json!(444)).await;
+    assert!(refused["error"].is_object());
+    // As an answer, so that the session is kept; to a request of its own by a status.
+    let reply = agent.in_session(&session, &beyond).await;
+    assert_eq!((reply.status, reply.answer()), (200, refused));
+    let alone = agent.send(&agent.post(&[], beyond.to_string())).await;
+    assert_eq!(alone.status, 413);
 }

@@ -53,6 +53,7 @@ pub async fn bridge(socket: &Path, audience: Audience, message: usize) -> io::Re
         next: None,
         left: false,
         talk: Talk::default(),
+        patience: BACK,
     };
     let find = async || find(socket, audience).await;
     bridge.keep(Ends::of(stream), find).await.map_err(|error| {
@@ -138,6 +139,8 @@ struct Bridge<R, W> {
     /// The agent says nothing more.
     left: bool,
     talk: Talk,
+    /// How long a host that went away is waited for.
+    patience: Duration,
 }
 
 impl<R, W> Bridge<R, W>
@@ -165,10 +168,10 @@ where
                 return Err(io::Error::other(say));
             }
             // A host that takes connections and says nothing on them is not waited for again and again.
-            if heard || began.elapsed() > BACK {
+            if heard || began.elapsed() > self.patience {
                 until = None;
             }
-            let until = *until.get_or_insert_with(|| Instant::now() + BACK);
+            let until = *until.get_or_insert_with(|| Instant::now() + self.patience);
             tracing::warn!("the host went away; waiting for it to come back");
             ends = match self.find_again(until, &find).await {
                 Ok(Some(ends)) => ends,
@@ -194,6 +197,7 @@ where
             next,
             left,
             talk,
+            ..
         } = self;
         let opening = talk.opening().map(<[u8]>::to_vec);
         let talk = RefCell::new(talk);
@@ -254,10 +258,14 @@ where
         find: impl AsyncFn() -> io::Result<Option<UnixStream>>,
     ) -> io::Result<Option<Ends>> {
         let hello = self.talk.hello();
+        let patience = self.patience;
         let search = async {
             let (mut pause, longest) = PAUSES;
             let mut why = None;
             loop {
+                if Instant::now() >= until {
+                    return Err(gone(patience, why.as_ref()));
+                }
                 // Before each, so that a host which answers and closes keeps nobody busy.
                 sleep(pause).await;
                 pause = (pause * 2).min(longest);
@@ -276,9 +284,6 @@ where
                     Ok(Ok(None)) => {}
                     Ok(Err(error)) => why = Some(error),
                     Err(_) => why = Some(io::ErrorKind::TimedOut.into()),
-                }
-                if Instant::now() >= until {
-                    return Err(gone(why.as_ref()));
                 }
             }
         };
@@ -307,10 +312,14 @@ where
     }
 }
 
-fn gone(why: Option<&io::Error>) -> io::Error {
+fn gone(patience: Duration, why: Option<&io::Error>) -> io::Error {
     let why = why.map(|error| format!(" ({error})")).unwrap_or_default();
     io::Error::other(format!(
-        "the host went away and did not come back within {} seconds{why}. Start it, and connect the agent again.",
-        BACK.as_secs()
+        "the host went away and did not come back within {}{why}. Start it, and connect the agent again.",
+        humantime::format_duration(patience)
     ))
 }
+
+#[cfg(test)]
+#[path = "bridge/tests.rs"]
+mod tests;

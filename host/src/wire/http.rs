@@ -29,7 +29,7 @@ use super::denial::{Denial, json};
 use super::frame::{INTERNAL_ERROR, Refusal};
 use super::health::Health;
 use super::identify::{Shown, identify};
-use super::mcp::{Asked, Endpoint, Signals, read_aside};
+use super::mcp::{Asked, Endpoint, Signals, is_in_session, read_aside};
 use super::seats::{Owner, Seat};
 use super::serve::{Begun, Work};
 use super::{body, guard, pages};
@@ -268,14 +268,21 @@ impl Web {
             .map_err(|say| Denial::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, say))?;
         // Before the call, so that it is not made for nothing.
         drop(allowance.answer(FREE).map_err(|_| Denial::busy(UNREAD))?);
-        let (body, held) = collect(&head.headers, body, allowance).await?;
-        let (asked, held) = match held {
-            None => (Asked::read(&body)?, None),
+        let is_in_session = is_in_session(&head.headers);
+        let told = |denial: Denial| match is_in_session {
+            true => denial.in_session(),
+            false => denial,
+        };
+        let body = collect(&head.headers, body, allowance).await;
+        let (body, held) = body.map_err(told)?;
+        let read = match held {
+            None => Asked::read(&body).map(|asked| (asked, None)),
             Some(_) => {
-                let (asked, held) = read_aside(&self.host, &body, allowance).await?;
-                (asked, Some(held))
+                let read = read_aside(&self.host, &body, allowance).await;
+                read.map(|(asked, held)| (asked, Some(held)))
             }
         };
+        let (asked, held) = read.map_err(|refusal| told(refusal.into()))?;
         // The body may have taken its time, and a reload the caller's rights.
         if self.host.load() != admitted.load && !admitted.shown.stands_for(&self.host, caller) {
             let say = "The credential is none of this host's callers' any more.";
@@ -295,14 +302,14 @@ impl Web {
             None => self.endpoint.answer(caller, request).await,
             Some(_) => {
                 let answering = self.endpoint.answer_large(caller, request, allowance);
-                answering.await?
+                answering.await.map_err(|refusal| told(refusal.into()))?
             }
         };
         let response = match response.status() {
             // The type was right, so it is the message that the library could not make out.
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => return Err(asked.malformed().into()),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => return Err(told(asked.malformed().into())),
             StatusCode::INTERNAL_SERVER_ERROR => {
-                return Err(self.failed(caller, &headers, &asked));
+                return Err(told(self.failed(caller, &headers, &asked)));
             }
             _ => in_words(response, asked.id()).await?,
         };
@@ -310,7 +317,7 @@ impl Web {
             return self.keep(admitted, response, Kept::Stream(stream));
         }
         let shaped = admitted.accept.shape(response).await;
-        let response = shaped.ok_or_else(|| self.failed(caller, &headers, &asked))?;
+        let response = shaped.ok_or_else(|| told(self.failed(caller, &headers, &asked)))?;
         self.keep(admitted, response, Kept::Whole(held))
     }
 

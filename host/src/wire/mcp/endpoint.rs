@@ -35,6 +35,11 @@ const SESSION: &str = "mcp-session-id";
 /// The body of an answer.
 type Answer = BoxBody<Bytes, Infallible>;
 
+/// Whether a request belongs to a session of the older era.
+pub(in crate::wire) fn is_in_session(headers: &HeaderMap) -> bool {
+    headers.contains_key(SESSION)
+}
+
 /// All callers' services at one door.
 pub(in crate::wire) struct Endpoint {
     host: Arc<Host>,

@@ -106,7 +106,7 @@ impl<R: Source> Input<R> {
         }
         self.pass(length);
         let passed = passed.saturating_add(length);
-        if passed > self.allowance.forgotten() {
+        if passed >= self.allowance.forgotten() {
             return Some(Found::Endless);
         }
         self.due.get_or_insert_with(|| Instant::now() + LINE_TIME);
