@@ -33,7 +33,9 @@ async fn x67_a_host_that_restarts_under_a_bridge_is_found_again_in_the_same_sess
     let mut lines = bridge.speaker();
     lines.initialize().await;
     for n in 0..3 {
-        let answer = lines.call(json!(n), "everything_add", json!({ "a": n, "b": 1 })).await;
+        let answer = lines
+            .call(json!(n), "everything_add", json!({ "a": n, "b": 1 }))
+            .await;
         assert_eq!(*sum(&answer), n + 1, "{answer}");
         if n == 0 {
             killed(host).await;
@@ -77,7 +79,9 @@ async fn x67_a_call_in_flight_is_told_that_its_outcome_is_not_known() {
     let say = lost["error"]["message"].as_str().expect("a message");
     assert!(say.contains("not known"), "{lost}");
     let _host = program.serve().await;
-    let answer = lines.call(json!(2), "everything_add", json!({ "a": 1, "b": 1 })).await;
+    let answer = lines
+        .call(json!(2), "everything_add", json!({ "a": 1, "b": 1 }))
+        .await;
     assert_eq!(*sum(&answer), 2, "{answer}");
 }
 
@@ -96,7 +100,11 @@ async fn x67_a_bridge_whose_host_dies_with_the_last_word_ends_with_an_error() {
     let mut heard = lines.silent();
     killed(host).await;
     let all = heard.rest().await;
-    assert!(all.iter().any(|line| line["id"] == "spin" && line["error"].is_object()), "{all:?}");
+    assert!(
+        all.iter()
+            .any(|line| line["id"] == "spin" && line["error"].is_object()),
+        "{all:?}"
+    );
     let end = bridge.child.wait().await.expect("an end");
     assert!(!end.success());
     bridge.says("went away").await;

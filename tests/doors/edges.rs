@@ -43,7 +43,10 @@ impl Said {
 
     /// The message that answers, in whatever form.
     fn answer(&self) -> Value {
-        let mut texts = self.body.lines().map(|line| line.trim_start_matches("data:").trim());
+        let mut texts = self
+            .body
+            .lines()
+            .map(|line| line.trim_start_matches("data:").trim());
         let read = |text: &str| serde_json::from_str::<Value>(text).ok();
         let is_answer = |message: &Value| message.get("method").is_none() && message.is_object();
         let answer = texts.find_map(|text| read(text).filter(is_answer));
@@ -125,7 +128,9 @@ const EVENTS: &str = "text/event-stream";
 async fn x68_an_answer_has_a_form_that_its_client_takes() {
     let house = house();
     let door = house.open().await;
-    let mut stream = TcpStream::connect(door.address).await.expect("a connection");
+    let mut stream = TcpStream::connect(door.address)
+        .await
+        .expect("a connection");
     let both = format!("{JSON}, {EVENTS}");
     for (accept, in_session, alone) in [
         (None, JSON, JSON),
@@ -137,9 +142,16 @@ async fn x68_an_answer_has_a_form_that_its_client_takes() {
         let accept: Vec<(&str, &str)> = accept.map(|value| ("Accept", value)).into_iter().collect();
         let opened = ask(&mut stream, &post(&accept, &hello("2025-11-25"))).await;
         assert_eq!(opened.status, 200, "{accept:?}: {opened:?}");
-        assert_eq!(opened.header("content-type"), Some(in_session), "{accept:?}");
+        assert_eq!(
+            opened.header("content-type"),
+            Some(in_session),
+            "{accept:?}"
+        );
         assert_eq!(opened.answer()["result"]["protocolVersion"], "2025-11-25");
-        let session = opened.header("mcp-session-id").expect("a session").to_owned();
+        let session = opened
+            .header("mcp-session-id")
+            .expect("a session")
+            .to_owned();
 
         let call = json!({
             "jsonrpc": "2.0", "id": 2, "method": "tools/call",
@@ -150,9 +162,17 @@ async fn x68_an_answer_has_a_form_that_its_client_takes() {
         });
         let session = [("Mcp-Session-Id", session)];
         let answered = ask(&mut stream, &post(&with(&session, &accept), &call)).await;
-        assert_eq!(answered.header("content-type"), Some(in_session), "{accept:?}");
+        assert_eq!(
+            answered.header("content-type"),
+            Some(in_session),
+            "{accept:?}"
+        );
         let answer = answered.answer();
-        assert_eq!((answered.status, &answer["id"]), (200, &json!(2)), "{answered:?}");
+        assert_eq!(
+            (answered.status, &answer["id"]),
+            (200, &json!(2)),
+            "{answered:?}"
+        );
         assert!(answer["result"]["content"].is_array(), "{answer}");
 
         let (call, headers) = add();
@@ -167,7 +187,9 @@ async fn x68_an_answer_has_a_form_that_its_client_takes() {
 async fn x68_who_takes_no_form_of_an_answer_is_told_which_there_are() {
     let house = house();
     let door = house.open().await;
-    let mut stream = TcpStream::connect(door.address).await.expect("a connection");
+    let mut stream = TcpStream::connect(door.address)
+        .await
+        .expect("a connection");
     let (call, headers) = add();
     let page = post(&with(&headers, &[("Accept", "text/html")]), &call);
     let listen = json!({
@@ -227,7 +249,11 @@ async fn x70_every_version_that_is_served_is_the_one_that_was_asked_for() {
                 json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params });
             lines.tell(&call).await;
             let answer = lines.answer(&json!(2)).await;
-            let known = if version == "2024-11-05" { "resource" } else { "audio" };
+            let known = if version == "2024-11-05" {
+                "resource"
+            } else {
+                "audio"
+            };
             assert_eq!(answer["result"]["content"][0]["type"], known, "{answer}");
         }
         let batch = b"[{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"ping\"}]\n";
@@ -236,10 +262,15 @@ async fn x70_every_version_that_is_served_is_the_one_that_was_asked_for() {
         assert!(refused.to_string().contains("Batches"), "{refused}");
 
         // Over HTTP, without the header that those did not know.
-        let mut stream = TcpStream::connect(door.address).await.expect("a connection");
+        let mut stream = TcpStream::connect(door.address)
+            .await
+            .expect("a connection");
         let opened = ask(&mut stream, &post(&[], &hello(version))).await;
         assert_eq!(opened.answer()["result"]["protocolVersion"], version);
-        let session = opened.header("mcp-session-id").expect("a session").to_owned();
+        let session = opened
+            .header("mcp-session-id")
+            .expect("a session")
+            .to_owned();
         let list = json!({ "jsonrpc": "2.0", "id": 4, "method": "tools/list" });
         let listed = ask(&mut stream, &post(&[("Mcp-Session-Id", &session)], &list)).await;
         assert!(names(&listed.answer()).contains(&"everything_add"));
@@ -293,14 +324,20 @@ async fn x69_a_stray_first_message_does_not_end_the_connection() {
 async fn x71_a_pages_preflight_is_answered_by_the_same_rule_as_its_request() {
     let house = house();
     let door = house.open().await;
-    let mut stream = TcpStream::connect(door.address).await.expect("a connection");
+    let mut stream = TcpStream::connect(door.address)
+        .await
+        .expect("a connection");
     let asks = |origin: &str| {
         format!(
             "OPTIONS /mcp HTTP/1.1\r\nHost: localhost:1\r\nOrigin: {origin}\r\nAccess-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: authorization,content-type,mcp-protocol-version,x-other\r\n\r\n"
         )
     };
     let (call, headers) = add();
-    for origin in ["http://localhost:6274", "http://127.0.0.1", "https://[::1]:8443"] {
+    for origin in [
+        "http://localhost:6274",
+        "http://127.0.0.1",
+        "https://[::1]:8443",
+    ] {
         let told = ask(&mut stream, asks(origin).as_bytes()).await;
         assert_eq!(told.status, 204, "{told:?}");
         assert_eq!(told.header("access-control-allow-origin"), Some(origin));
@@ -315,7 +352,9 @@ async fn x71_a_pages_preflight_is_answered_by_the_same_rule_as_its_request() {
         assert_eq!(answered.header("access-control-allow-origin"), Some(origin));
         assert_eq!(answered.status, 200, "{answered:?}");
         let request = post(&page, &call);
-        let nobody = String::from_utf8(request).expect("text").replace(ADA, "nobody");
+        let nobody = String::from_utf8(request)
+            .expect("text")
+            .replace(ADA, "nobody");
         let refused = ask(&mut stream, nobody.as_bytes()).await;
         assert_eq!(refused.status, 401, "{refused:?}");
         assert_eq!(refused.header("access-control-allow-origin"), Some(origin));
@@ -331,7 +370,9 @@ async fn x71_a_pages_preflight_is_answered_by_the_same_rule_as_its_request() {
         }
     }
     let health = "GET /health HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost:1\r\n\r\n";
-    let mut stream = TcpStream::connect(door.address).await.expect("a connection");
+    let mut stream = TcpStream::connect(door.address)
+        .await
+        .expect("a connection");
     let told = ask(&mut stream, health.as_bytes()).await;
     assert_eq!(
         told.header("access-control-allow-origin"),
@@ -339,7 +380,9 @@ async fn x71_a_pages_preflight_is_answered_by_the_same_rule_as_its_request() {
     );
     // A question that no page asks says nothing new.
     let plain = head("OPTIONS /mcp", &[]) + "\r\n";
-    let mut stream = TcpStream::connect(door.address).await.expect("a connection");
+    let mut stream = TcpStream::connect(door.address)
+        .await
+        .expect("a connection");
     assert_eq!(ask(&mut stream, plain.as_bytes()).await.status, 405);
 }
 
@@ -350,7 +393,9 @@ async fn a_slash_at_the_end_of_a_path_changes_nothing() {
     let (call, headers) = add();
     let request = post(&with(&headers, &[]), &call);
     let request = String::from_utf8(request).expect("text");
-    let mut stream = TcpStream::connect(door.address).await.expect("a connection");
+    let mut stream = TcpStream::connect(door.address)
+        .await
+        .expect("a connection");
     for (path, status) in [("/mcp/", 200), ("/mcp//", 404), ("/mcp/x", 404), ("/", 404)] {
         let request = request.replace("/mcp ", &format!("{path} "));
         let said = ask(&mut stream, request.as_bytes()).await;
@@ -372,7 +417,9 @@ async fn x72_an_answer_is_one_line_to_every_reader() {
             "params": { "name": "hello_greet", "arguments": { "name": text } },
         })
     };
-    let mut stream = tokio::net::UnixStream::connect(&door.socket).await.expect("a connection");
+    let mut stream = tokio::net::UnixStream::connect(&door.socket)
+        .await
+        .expect("a connection");
     let asked = format!("{}\n{}\n", hello("2025-11-25"), call(2));
     stream.write_all(asked.as_bytes()).await.expect("sent");
     let mut said = Vec::new();
@@ -385,9 +432,14 @@ async fn x72_an_answer_is_one_line_to_every_reader() {
     assert!(last.to_string().contains(text), "{last}");
 
     let both = [("Accept", "application/json, text/event-stream")];
-    let mut stream = TcpStream::connect(door.address).await.expect("a connection");
+    let mut stream = TcpStream::connect(door.address)
+        .await
+        .expect("a connection");
     let opened = ask(&mut stream, &post(&both, &hello("2025-11-25"))).await;
-    let session = opened.header("mcp-session-id").expect("a session").to_owned();
+    let session = opened
+        .header("mcp-session-id")
+        .expect("a session")
+        .to_owned();
     let headers = [("Mcp-Session-Id", session.as_str()), both[0]];
     let events = ask(&mut stream, &post(&headers, &call(3))).await;
     assert!(is_whole(&events.body), "{events:?}");
@@ -425,13 +477,18 @@ async fn x65_a_body_that_is_too_large_is_answered_and_the_connection_goes_on() {
     let door = house.open().await;
     let (call, headers) = add();
     let good = post(&with(&headers, &[]), &call);
-    let mut stream = TcpStream::connect(door.address).await.expect("a connection");
+    let mut stream = TcpStream::connect(door.address)
+        .await
+        .expect("a connection");
     for bytes in [256 << 10, 3 << 20] {
         let body = large(bytes);
         let refused = ask(&mut stream, &post(&[], &body)).await;
         assert_eq!(refused.status, 413, "{}", refused.head);
         let answer = refused.answer();
-        assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!(44), &json!(-32600)));
+        assert_eq!(
+            (&answer["id"], &answer["error"]["code"]),
+            (&json!(44), &json!(-32600))
+        );
         assert!(answer.to_string().contains("262144 bytes"), "{answer}");
         assert_eq!(ask(&mut stream, &good).await.status, 200);
 
@@ -444,11 +501,16 @@ async fn x65_a_body_that_is_too_large_is_answered_and_the_connection_goes_on() {
         assert_eq!(ask(&mut stream, &good).await.status, 200);
     }
     // Who asks first is told at once, and sends nothing.
-    let asked = head("POST /mcp", &[("Expect", "100-continue"), ("Content-Length", "400000")]);
+    let asked = head(
+        "POST /mcp",
+        &[("Expect", "100-continue"), ("Content-Length", "400000")],
+    );
     let asked = asked + "Content-Type: application/json\r\n\r\n";
     assert_eq!(ask(&mut stream, asked.as_bytes()).await.status, 413);
     // What is refused for another reason is read as well, as long as it is no larger than a message.
-    let mut stream = TcpStream::connect(door.address).await.expect("a connection");
+    let mut stream = TcpStream::connect(door.address)
+        .await
+        .expect("a connection");
     let fits = post(&[], &large(200 << 10));
     let fits = String::from_utf8(fits).expect("text");
     for (from, to, status) in [
@@ -468,7 +530,9 @@ async fn x65_a_body_that_is_too_large_is_answered_and_the_connection_goes_on() {
 async fn x65_a_body_without_an_end_is_not_read_for_ever() {
     let house = small();
     let door = house.open().await;
-    let mut stream = TcpStream::connect(door.address).await.expect("a connection");
+    let mut stream = TcpStream::connect(door.address)
+        .await
+        .expect("a connection");
     let begin = head("POST /mcp", &[("Content-Length", "1000000000")]);
     let begin = begin + "Content-Type: application/json\r\n\r\n";
     stream.write_all(begin.as_bytes()).await.expect("sent");
@@ -500,7 +564,10 @@ async fn x65_a_line_that_is_too_long_is_refused_by_its_id_and_its_session_goes_o
     for _ in 0..3 {
         lines.tell(&large(3 << 20)).await;
         let refused = lines.hear().await.expect("a refusal");
-        assert_eq!((&refused["id"], &refused["error"]["code"]), (&json!(44), &json!(-32600)));
+        assert_eq!(
+            (&refused["id"], &refused["error"]["code"]),
+            (&json!(44), &json!(-32600))
+        );
         assert!(refused.to_string().contains("262144 bytes"), "{refused}");
         let answer = lines
             .call(json!(1), "everything_add", json!({ "a": 1, "b": 2 }))

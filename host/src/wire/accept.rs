@@ -172,11 +172,17 @@ mod tests {
             (&["application/json"], (true, false, false)),
             (&["text/event-stream"], (false, true, true)),
             (&["application/json, text/event-stream"], (true, true, true)),
-            (&["application/json", "Text/Event-Stream"], (true, true, true)),
+            (
+                &["application/json", "Text/Event-Stream"],
+                (true, true, true),
+            ),
             (&["text/html, */*;q=0.1"], (true, true, false)),
             (&["text/event-stream;q=0, */*"], (true, false, false)),
             (&["application/*"], (true, false, false)),
-            (&["application/json; charset=utf-8 ; q=0.5"], (true, false, false)),
+            (
+                &["application/json; charset=utf-8 ; q=0.5"],
+                (true, false, false),
+            ),
             (&["application/json;q=0.000,*/*"], (false, true, false)),
             (&["text/html"], (false, false, false)),
             (&["", " , "], (true, true, false)),
@@ -186,7 +192,8 @@ mod tests {
     }
 
     fn response(kind: &'static str, body: &'static str) -> Response<Body> {
-        let mut response = Response::new(Full::new(Bytes::from_static(body.as_bytes())).boxed_unsync());
+        let mut response =
+            Response::new(Full::new(Bytes::from_static(body.as_bytes())).boxed_unsync());
         let kind = HeaderValue::from_static(kind);
         response.headers_mut().insert(CONTENT_TYPE, kind);
         response
@@ -199,15 +206,28 @@ mod tests {
 
     #[tokio::test]
     async fn a_streams_answer_is_found_behind_its_reports() {
-        let json = Accept { json: true, events: false, names_events: false };
+        let json = Accept {
+            json: true,
+            events: false,
+            names_events: false,
+        };
         let stream = ": ping\n\ndata: {\"method\":\"notifications/progress\",\"params\":{}}\n\nid: 1\ndata: {\"id\":1,\"result\":{}}\n\n";
-        let shaped = json.shape(response("text/event-stream", stream)).await.unwrap();
+        let shaped = json
+            .shape(response("text/event-stream", stream))
+            .await
+            .unwrap();
         assert!(is_json(&shaped));
         assert_eq!(text(shaped).await, "{\"id\":1,\"result\":{}}");
-        let cut = json.shape(response("text/event-stream", "data: {\"id\"")).await;
+        let cut = json
+            .shape(response("text/event-stream", "data: {\"id\""))
+            .await;
         assert!(cut.is_none());
 
-        let events = Accept { json: false, events: true, names_events: true };
+        let events = Accept {
+            json: false,
+            events: true,
+            names_events: true,
+        };
         let shaped = events.shape(response(JSON, "{}")).await.unwrap();
         assert!(is(&shaped, EVENTS));
         assert_eq!(text(shaped).await, "data: {}\n\n");

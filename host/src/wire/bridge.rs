@@ -54,6 +54,7 @@ pub async fn bridge(socket: &Path, audience: Audience, message: usize) -> io::Re
         left: false,
         talk: Talk::default(),
         patience: BACK,
+        pause: PAUSES.0,
     };
     let find = async || find(socket, audience).await;
     bridge.keep(Ends::of(stream), find).await.map_err(|error| {
@@ -141,6 +142,17 @@ struct Bridge<R, W> {
     talk: Talk,
     /// How long a host that went away is waited for.
     patience: Duration,
+    /// How long to wait before it is looked for. Longer from one time to the next, until it answers.
+    pause: Duration,
+}
+
+/// How a conversation with one host was.
+#[derive(Default)]
+struct Passed {
+    /// It answered something.
+    heard: bool,
+    /// Its last word was why it ends the connection.
+    refusal: Option<String>,
 }
 
 impl<R, W> Bridge<R, W>
@@ -157,7 +169,7 @@ where
         let mut until: Option<Instant> = None;
         loop {
             let began = Instant::now();
-            let heard = self.pass(ends).await?;
+            let Passed { heard, refusal } = self.pass(ends).await?;
             let lost = self.talk.lost();
             if self.left && lost.is_empty() {
                 return Ok(());
@@ -167,9 +179,14 @@ where
                 let say = "the host went away before it answered all that it was asked";
                 return Err(io::Error::other(say));
             }
+            if let Some(why) = refusal {
+                let say = format!("the host ends the connection: {why}");
+                return Err(io::Error::other(say));
+            }
             // A host that takes connections and says nothing on them is not waited for again and again.
             if heard || began.elapsed() > self.patience {
                 until = None;
+                self.pause = PAUSES.0;
             }
             let until = *until.get_or_insert_with(|| Instant::now() + self.patience);
             tracing::warn!("the host went away; waiting for it to come back");
@@ -188,8 +205,8 @@ where
         }
     }
 
-    /// Passes lines on to one host until it or the agent ends. Whether the host answered anything.
-    async fn pass(&mut self, ends: Ends) -> io::Result<bool> {
+    /// Passes lines on to one host until it or the agent ends.
+    async fn pass(&mut self, ends: Ends) -> io::Result<Passed> {
         let Ends { mut from, mut to } = ends;
         let Self {
             input,
@@ -229,14 +246,15 @@ where
             let _ = to.shutdown().await;
             pending::<()>().await
         };
-        let mut heard = false;
+        let mut passed = Passed::default();
         let answer = async {
             // A line that breaks off with the host is no line, and reading fails where it was killed.
             while let Ok(Some(piece)) = from.next().await {
                 let Piece::Line(line) = piece else {
                     continue;
                 };
-                heard |= talk.borrow_mut().answers(&line);
+                passed.heard |= talk.borrow_mut().answers(&line);
+                passed.refusal = talk::refusal(&line);
                 output.write_all(&line).await?;
                 output.flush().await?;
             }
@@ -248,7 +266,7 @@ where
             })?,
             () = ask => {}
         }
-        Ok(heard)
+        Ok(passed)
     }
 
     /// Waits for a host that goes on with this conversation. `None` where the agent ends first.
@@ -258,9 +276,9 @@ where
         find: impl AsyncFn() -> io::Result<Option<UnixStream>>,
     ) -> io::Result<Option<Ends>> {
         let hello = self.talk.hello();
-        let patience = self.patience;
+        let (patience, mut pause) = (self.patience, self.pause);
+        self.pause = (pause * 2).min(PAUSES.1);
         let search = async {
-            let (mut pause, longest) = PAUSES;
             let mut why = None;
             loop {
                 if Instant::now() >= until {
@@ -268,7 +286,7 @@ where
                 }
                 // Before each, so that a host which answers and closes keeps nobody busy.
                 sleep(pause).await;
-                pause = (pause * 2).min(longest);
+                pause = (pause * 2).min(PAUSES.1);
                 let found = async {
                     let Some(stream) = find().await? else {
                         return Ok(None);

@@ -208,10 +208,6 @@ impl Web {
         // The protocol has no use for it, and what is not there cannot be printed.
         head.headers.remove(AUTHORIZATION);
         let accept = Accept::of(&head.headers);
-        if !accept.any() {
-            let say = "Answers are application/json or text/event-stream: send an Accept header that takes one of them, or none.";
-            return Err(Denial::new(StatusCode::NOT_ACCEPTABLE, say));
-        }
         accept::say_both(&mut head.headers);
         let admitted = Admitted {
             allowance: self.budget.of(&caller),
@@ -264,6 +260,10 @@ impl Web {
         body: &mut Incoming,
     ) -> Result<Response<Body>, Denial> {
         let (caller, allowance) = (&admitted.caller, &admitted.allowance);
+        if !admitted.accept.any() {
+            let say = "Answers are application/json or text/event-stream: send an Accept header that takes one of them, or none.";
+            return Err(Denial::new(StatusCode::NOT_ACCEPTABLE, say));
+        }
         guard::sends_json(&head.headers)
             .map_err(|say| Denial::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, say))?;
         // Before the call, so that it is not made for nothing.

@@ -70,7 +70,8 @@ mod tests {
     #[test]
     fn only_headers_of_the_protocol_may_be_sent() {
         let mut asked = HeaderMap::new();
-        let names = "Authorization,content-type, mcp-protocol-version, Mcp-Param-City, cookie, x-mcp-";
+        let names =
+            "Authorization,content-type, mcp-protocol-version, Mcp-Param-City, cookie, x-mcp-";
         asked.insert(ACCESS_CONTROL_REQUEST_HEADERS, names.parse().unwrap());
         let response = preflight(&asked);
         assert_eq!(
@@ -83,7 +84,10 @@ mod tests {
     fn a_question_without_a_page_or_a_method_is_none() {
         let headers = |names: &[&'static str]| -> HeaderMap {
             let pairs = names.iter().map(|name| {
-                (http::HeaderName::from_static(name), HeaderValue::from_static("x"))
+                (
+                    http::HeaderName::from_static(name),
+                    HeaderValue::from_static("x"),
+                )
             });
             pairs.collect()
         };

@@ -102,7 +102,10 @@ mod tests {
     async fn lines_come_whole_and_the_rest_in_parts() {
         let line = |text: &str| (true, text.to_owned());
         let part = |text: &str| (false, text.to_owned());
-        assert_eq!(all("a\n\nb\n", 10).await, [line("a\n"), line("\n"), line("b\n")]);
+        assert_eq!(
+            all("a\n\nb\n", 10).await,
+            [line("a\n"), line("\n"), line("b\n")]
+        );
         assert_eq!(all("a\nb", 10).await, [line("a\n"), part("b")]);
         assert_eq!(all("", 10).await, []);
 
@@ -110,7 +113,11 @@ mod tests {
         let long = "x".repeat(3 * READ);
         let mut pieces = all(&format!("{long}\nb\n"), READ).await;
         assert_eq!(pieces.pop(), Some(line("b\n")));
-        assert!(pieces.iter().all(|(is_line, _)| !is_line), "{}", pieces.len());
+        assert!(
+            pieces.iter().all(|(is_line, _)| !is_line),
+            "{}",
+            pieces.len()
+        );
         let whole: String = pieces.into_iter().map(|(_, text)| text).collect();
         assert_eq!(whole, format!("{long}\n"));
     }

@@ -98,7 +98,10 @@ mod tests {
         let found: Vec<_> = [1, 3, 1 << 20]
             .map(|size| {
                 let mut skim = Skim::default();
-                message.as_bytes().chunks(size).for_each(|piece| skim.feed(piece));
+                message
+                    .as_bytes()
+                    .chunks(size)
+                    .for_each(|piece| skim.feed(piece));
                 skim.id()
             })
             .into();
@@ -110,7 +113,10 @@ mod tests {
     fn x65_the_id_of_a_message_is_found_wherever_it_stands_and_no_other() {
         for (message, expected) in [
             (r#"{"id":7,"method":"x"}"#, Some(Value::from(7))),
-            (r#" { "params" : {"id":1,"a":[{"id":2}]} , "id" : "x\"y" } "#, Some("x\"y".into())),
+            (
+                r#" { "params" : {"id":1,"a":[{"id":2}]} , "id" : "x\"y" } "#,
+                Some("x\"y".into()),
+            ),
             (r#"{"a":"\"id\":3","id":-4}"#, Some((-4).into())),
             (r#"{"params":{"id":1}}"#, None),
             (r#"[{"id":1}]"#, None),

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::wire::frame::{BUSY, INTERNAL_ERROR, Outline, Refusal};
+use crate::wire::frame::{BUSY, INTERNAL_ERROR, INVALID_REQUEST, Outline, Refusal};
 
 /// A conversation, as far as it went.
 #[derive(Debug, Default)]
@@ -190,6 +190,26 @@ pub(super) fn unasked(line: &[u8]) -> Option<Vec<u8>> {
         say: "The host is gone, and was not asked: nothing ran.".into(),
     };
     Some(refusal.to_json())
+}
+
+/// What the host says where it refuses a whole connection, and no request on it.
+pub(super) fn refusal(line: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Refused {
+        error: Said,
+    }
+    #[derive(Deserialize)]
+    struct Said {
+        code: i32,
+        message: String,
+    }
+    let is_of_a_request = Outline::of(line.trim_ascii()).id().is_some();
+    let refused: Option<Refused> = match is_of_a_request {
+        true => None,
+        false => serde_json::from_slice(line).ok(),
+    };
+    let said = refused?.error;
+    (said.code == INVALID_REQUEST).then_some(said.message)
 }
 
 #[cfg(test)]

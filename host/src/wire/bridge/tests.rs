@@ -23,6 +23,7 @@ fn bridge() -> (Ours, BufReader<DuplexStream>) {
         left: false,
         talk: Talk::default(),
         patience: SHORT,
+        pause: PAUSES.0,
     };
     (bridge, BufReader::new(far))
 }
@@ -40,7 +41,9 @@ async fn line(reader: &mut BufReader<impl AsyncRead + Unpin>) -> Value {
 }
 
 async fn write(to: &mut (impl AsyncWrite + Unpin), message: &Value) {
-    to.write_all(format!("{message}\n").as_bytes()).await.unwrap();
+    to.write_all(format!("{message}\n").as_bytes())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -137,6 +140,23 @@ async fn x67_a_host_that_takes_connections_and_closes_them_is_given_up() {
     let closes = async || Ok(Some(UnixStream::pair()?.0));
     let end = ours.keep(ends, closes).await.unwrap_err().to_string();
     assert!(end.contains("did not come back"), "{end}");
+}
+
+/// A host that says why it ends is believed, and not asked again.
+#[tokio::test]
+async fn x67_a_host_that_refuses_the_agent_is_not_waited_for() {
+    let (mut ours, mut agent) = bridge();
+    let (ends, mut first) = host();
+    let nobody = async || -> io::Result<Option<UnixStream>> { panic!("it is not looked for") };
+    let refusal = json!({ "error": { "code": -32600, "message": "Not you." } });
+    let play = async {
+        write(&mut first, &refusal).await;
+        drop(first);
+        assert_eq!(line(&mut agent).await, refusal);
+    };
+    let (end, ()) = tokio::join!(ours.keep(ends, nobody), play);
+    let end = end.unwrap_err().to_string();
+    assert!(end.contains("Not you."), "{end}");
 }
 
 #[tokio::test]

@@ -131,8 +131,14 @@ mod tests {
         let newest = ["text", "audio", "resource_link"];
         assert_eq!(kinds(ProtocolVersion::V_2025_11_25), newest);
         assert_eq!(kinds(ProtocolVersion::V_2025_06_18), newest);
-        assert_eq!(kinds(ProtocolVersion::V_2025_03_26), ["text", "audio", "text"]);
-        assert_eq!(kinds(ProtocolVersion::V_2024_11_05), ["text", "resource", "text"]);
+        assert_eq!(
+            kinds(ProtocolVersion::V_2025_03_26),
+            ["text", "audio", "text"]
+        );
+        assert_eq!(
+            kinds(ProtocolVersion::V_2024_11_05),
+            ["text", "resource", "text"]
+        );
         let oldest = blocks(ProtocolVersion::V_2024_11_05);
         assert_eq!(oldest[1]["resource"]["blob"], json!("AAAA"));
         assert_eq!(oldest[2]["text"], "a: https://example.org/a\nWhat a is.");

@@ -174,8 +174,7 @@ impl<R: Source> Input<R> {
         if self.bytes.is_empty() && self.bytes.capacity() > KEPT {
             self.bytes = BytesMut::new();
         }
-        self.coming
-            .split_off(self.pieces().min(self.coming.len()))
+        self.coming.split_off(self.pieces().min(self.coming.len()))
     }
 
     /// Reads a line that does not end to its end, so that a client still sending it gets to read why

@@ -156,7 +156,10 @@ async fn x65_a_line_that_is_too_long_is_refused_by_its_id_and_the_next_is_heard(
     assert_eq!(refusal["id"], 3, "{refusal}");
     let say = refusal["error"]["message"].to_string();
     assert!(say.contains("longer than 4194304 bytes"), "{refusal}");
-    assert!(ours.waiting.load(Ordering::Relaxed) < 2_000, "nothing is held for it");
+    assert!(
+        ours.waiting.load(Ordering::Relaxed) < 2_000,
+        "nothing is held for it"
+    );
 }
 
 #[tokio::test]

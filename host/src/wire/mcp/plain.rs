@@ -11,9 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use rmcp::ErrorData;
-use rmcp::model::{
-    CallToolResult, ProtocolVersion, RequestId, ServerJsonRpcMessage, ServerResult,
-};
+use rmcp::model::{CallToolResult, ProtocolVersion, RequestId, ServerJsonRpcMessage, ServerResult};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::task::{AbortHandle, JoinSet};
