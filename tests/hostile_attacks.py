@@ -60,7 +60,7 @@ def boom(kind, count, width, fill):
               + section(10, b"\x02" + code))
     return (b"\0asm\x0d\0\x01\0" + section(1, module) + section(2, b"\x01\0\0\0")
             + section(7, b"\x01" + kind) + section(11, b"\x01\0" + name("t") + b"\x03\0\0")
-            + section(7, b"\x02\x70\x01\x40\0\0\x02")
+            + section(7, b"\x02\x72\x01\x40\0\0\x02")
             + section(6, b"\x03\0\0\x01\0" + name("boom") + b"\0\x02\x01\0" + name("memory")
                       + b"\0\0\x01\0" + name("realloc"))
             + section(8, b"\x01\0\0\0\x02\x03\0\x04\x01\x03")
@@ -74,7 +74,7 @@ def flags():
 
 def variant():
     cases = b"".join(name(f"cccccccc{number:04}") + b"\0\0" for number in range(3950))
-    return boom(b"\x71" + leb(3950) + cases, 290_000, 2, 15)
+    return boom(b"\x73" + leb(3950) + cases, 290_000, 2, 15)
 
 
 # ---- MCP, as little of it as an agent needs.

@@ -26,7 +26,7 @@ fn sum(answer: &Value) -> &Value {
 }
 
 #[tokio::test]
-async fn x67_a_host_that_restarts_under_a_bridge_is_found_again_in_the_same_session() {
+async fn x69_a_host_that_restarts_under_a_bridge_is_found_again_in_the_same_session() {
     let program = Program::new(MANIFEST);
     let mut host = program.serve().await;
     let mut bridge = program.start(&["serve", "--stdio"]);
@@ -66,7 +66,7 @@ async fn x67_a_host_that_restarts_under_a_bridge_is_found_again_in_the_same_sess
 }
 
 #[tokio::test]
-async fn x67_a_call_in_flight_is_told_that_its_outcome_is_not_known() {
+async fn x69_a_call_in_flight_is_told_that_its_outcome_is_not_known() {
     let program = Program::new(MANIFEST);
     let host = program.serve().await;
     let mut bridge = program.start(&["serve", "--stdio"]);
@@ -87,7 +87,7 @@ async fn x67_a_call_in_flight_is_told_that_its_outcome_is_not_known() {
 
 /// An agent that has said all it wants waits for its answers; without them the end is no success.
 #[tokio::test]
-async fn x67_a_bridge_whose_host_dies_with_the_last_word_ends_with_an_error() {
+async fn x69_a_bridge_whose_host_dies_with_the_last_word_ends_with_an_error() {
     let program = Program::new(MANIFEST);
     let host = program.serve().await;
     let mut bridge = program.start(&["serve", "--stdio"]);

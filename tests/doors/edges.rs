@@ -125,7 +125,7 @@ const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
 
 #[tokio::test]
-async fn x68_an_answer_has_a_form_that_its_client_takes() {
+async fn x70_an_answer_has_a_form_that_its_client_takes() {
     let house = house();
     let door = house.open().await;
     let mut stream = TcpStream::connect(door.address)
@@ -184,7 +184,7 @@ async fn x68_an_answer_has_a_form_that_its_client_takes() {
 }
 
 #[tokio::test]
-async fn x68_who_takes_no_form_of_an_answer_is_told_which_there_are() {
+async fn x70_who_takes_no_form_of_an_answer_is_told_which_there_are() {
     let house = house();
     let door = house.open().await;
     let mut stream = TcpStream::connect(door.address)
@@ -228,7 +228,7 @@ async fn x68_who_takes_no_form_of_an_answer_is_told_which_there_are() {
 }
 
 #[tokio::test]
-async fn x70_every_version_that_is_served_is_the_one_that_was_asked_for() {
+async fn x72_every_version_that_is_served_is_the_one_that_was_asked_for() {
     let house = house();
     let door = house.open().await;
     for version in ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"] {
@@ -278,7 +278,7 @@ async fn x70_every_version_that_is_served_is_the_one_that_was_asked_for() {
 }
 
 #[tokio::test]
-async fn x69_a_stray_first_message_does_not_end_the_connection() {
+async fn x71_a_stray_first_message_does_not_end_the_connection() {
     let stray = [
         json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
         json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 1 } }),
@@ -321,7 +321,7 @@ async fn x69_a_stray_first_message_does_not_end_the_connection() {
 }
 
 #[tokio::test]
-async fn x71_a_pages_preflight_is_answered_by_the_same_rule_as_its_request() {
+async fn x73_a_pages_preflight_is_answered_by_the_same_rule_as_its_request() {
     let house = house();
     let door = house.open().await;
     let mut stream = TcpStream::connect(door.address)
@@ -406,7 +406,7 @@ async fn a_slash_at_the_end_of_a_path_changes_nothing() {
 }
 
 #[tokio::test]
-async fn x72_an_answer_is_one_line_to_every_reader() {
+async fn x74_an_answer_is_one_line_to_every_reader() {
     let house = house();
     let door = house.open().await;
     let text = "one\u{2028}two\u{2029}three\u{85}four";
@@ -472,7 +472,7 @@ fn large(bytes: usize) -> Value {
 
 /// Clients that send a body before they read an answer, as most do, keep their connection.
 #[tokio::test]
-async fn x65_a_body_that_is_too_large_is_answered_and_the_connection_goes_on() {
+async fn x67_a_body_that_is_too_large_is_answered_and_the_connection_goes_on() {
     let house = small();
     let door = house.open().await;
     let (call, headers) = add();
@@ -527,7 +527,7 @@ async fn x65_a_body_that_is_too_large_is_answered_and_the_connection_goes_on() {
 
 /// What is read and forgotten has an end.
 #[tokio::test]
-async fn x65_a_body_without_an_end_is_not_read_for_ever() {
+async fn x67_a_body_without_an_end_is_not_read_for_ever() {
     let house = small();
     let door = house.open().await;
     let mut stream = TcpStream::connect(door.address)
@@ -556,7 +556,7 @@ async fn x65_a_body_without_an_end_is_not_read_for_ever() {
 }
 
 #[tokio::test]
-async fn x65_a_line_that_is_too_long_is_refused_by_its_id_and_its_session_goes_on() {
+async fn x67_a_line_that_is_too_long_is_refused_by_its_id_and_its_session_goes_on() {
     let house = small();
     let door = house.open().await;
     let mut lines = speak(&door.socket).await;
@@ -578,7 +578,7 @@ async fn x65_a_line_that_is_too_long_is_refused_by_its_id_and_its_session_goes_o
 
 /// The same message is taken or refused by both framings.
 #[tokio::test]
-async fn x66_lines_and_bodies_have_one_bound() {
+async fn x68_lines_and_bodies_have_one_bound() {
     let house = house();
     let door = house.open().await;
     let agent: Agent = door.agent(ADA);

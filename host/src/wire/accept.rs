@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn x68_what_a_client_takes_is_read_as_http_means_it() {
+    fn x70_what_a_client_takes_is_read_as_http_means_it() {
         for (values, expected) in [
             (&[][..], (true, true, false)),
             (&["*/*"], (true, true, false)),

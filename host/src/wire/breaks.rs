@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn x72_a_message_is_one_line_to_every_reader_and_says_the_same() {
+    fn x74_a_message_is_one_line_to_every_reader_and_says_the_same() {
         let texts = [
             "",
             "plain",

@@ -173,7 +173,7 @@ mod tests {
 
     /// What the doors hold of messages goes by the largest one: it always fits beside others.
     #[test]
-    fn x66_a_larger_message_has_larger_accounts() {
+    fn x68_a_larger_message_has_larger_accounts() {
         for message in [256 << 10, 4 << 20, 64 << 20] {
             let budget = Arc::new(Budget::new(message));
             let (ada, bob) = (budget.of(&caller("ada")), budget.of(&caller("bob")));

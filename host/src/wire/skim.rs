@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn x65_the_id_of_a_message_is_found_wherever_it_stands_and_no_other() {
+    fn x67_the_id_of_a_message_is_found_wherever_it_stands_and_no_other() {
         for (message, expected) in [
             (r#"{"id":7,"method":"x"}"#, Some(Value::from(7))),
             (

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn x67_only_what_was_asked_and_not_answered_is_lost() {
+    fn x69_only_what_was_asked_and_not_answered_is_lost() {
         let mut talk = Talk::default();
         for line in [
             &br#"{"id":1,"method":"tools/call"}"#[..],
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn x67_a_handshake_is_asked_again_and_not_lost() {
+    fn x69_a_handshake_is_asked_again_and_not_lost() {
         let mut talk = Talk::default();
         talk.asks(HELLO);
         assert!(talk.lost().is_empty());

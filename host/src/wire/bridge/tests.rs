@@ -47,7 +47,7 @@ async fn write(to: &mut (impl AsyncWrite + Unpin), message: &Value) {
 }
 
 #[tokio::test]
-async fn x67_a_host_that_does_not_come_back_is_the_end_and_nothing_is_left_unsaid() {
+async fn x69_a_host_that_does_not_come_back_is_the_end_and_nothing_is_left_unsaid() {
     let (mut ours, mut agent) = bridge();
     let (ends, mut first) = host();
     let nobody = async || Ok(None);
@@ -72,7 +72,7 @@ async fn x67_a_host_that_does_not_come_back_is_the_end_and_nothing_is_left_unsai
 
 /// What is said while nobody is there is said to the next one, after the handshake that it missed.
 #[tokio::test]
-async fn x67_the_next_host_hears_the_handshake_first_and_then_what_was_said_meanwhile() {
+async fn x69_the_next_host_hears_the_handshake_first_and_then_what_was_said_meanwhile() {
     let (mut ours, mut agent) = bridge();
     let (ends, mut first) = host();
     let (near, second) = UnixStream::pair().unwrap();
@@ -108,7 +108,7 @@ async fn x67_the_next_host_hears_the_handshake_first_and_then_what_was_said_mean
 }
 
 #[tokio::test]
-async fn x67_a_handshake_without_an_answer_is_the_next_hosts_to_answer() {
+async fn x69_a_handshake_without_an_answer_is_the_next_hosts_to_answer() {
     let (mut ours, mut agent) = bridge();
     let (ends, mut first) = host();
     let (near, second) = UnixStream::pair().unwrap();
@@ -133,7 +133,7 @@ async fn x67_a_handshake_without_an_answer_is_the_next_hosts_to_answer() {
 
 /// Otherwise the bridge would be busy for ever, and its agent wait.
 #[tokio::test]
-async fn x67_a_host_that_takes_connections_and_closes_them_is_given_up() {
+async fn x69_a_host_that_takes_connections_and_closes_them_is_given_up() {
     let (mut ours, _agent) = bridge();
     let (ends, first) = host();
     drop(first);
@@ -144,7 +144,7 @@ async fn x67_a_host_that_takes_connections_and_closes_them_is_given_up() {
 
 /// A host that says why it ends is believed, and not asked again.
 #[tokio::test]
-async fn x67_a_host_that_refuses_the_agent_is_not_waited_for() {
+async fn x69_a_host_that_refuses_the_agent_is_not_waited_for() {
     let (mut ours, mut agent) = bridge();
     let (ends, mut first) = host();
     let nobody = async || -> io::Result<Option<UnixStream>> { panic!("it is not looked for") };
@@ -160,7 +160,7 @@ async fn x67_a_host_that_refuses_the_agent_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn x67_a_line_that_is_too_long_to_be_held_passes_all_the_same() {
+async fn x69_a_line_that_is_too_long_to_be_held_passes_all_the_same() {
     let (mut ours, mut agent) = bridge();
     let (ends, mut first) = host();
     let long = json!({ "id": 1, "method": "ping", "params": "x".repeat(100_000) });

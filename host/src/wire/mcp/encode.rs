@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn x70_an_older_client_gets_only_blocks_that_it_knows() {
+    fn x72_an_older_client_gets_only_blocks_that_it_knows() {
         let kinds = |version| -> Vec<String> {
             let blocks = blocks(version);
             let kind = |block: &Value| block["type"].as_str().unwrap().to_owned();

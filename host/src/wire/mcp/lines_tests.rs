@@ -142,7 +142,7 @@ async fn a_full_connection_is_read_again_when_something_is_answered() {
 }
 
 #[tokio::test]
-async fn x65_a_line_that_is_too_long_is_refused_by_its_id_and_the_next_is_heard() {
+async fn x67_a_line_that_is_too_long_is_refused_by_its_id_and_the_next_is_heard() {
     let (mut ours, mut client) = pair(1 << 16);
     let large = "x".repeat(MESSAGE);
     let large = format!("{{\"method\":\"ping\",\"params\":{{\"a\":\"{large}\"}},\"id\":3}}\n");
@@ -181,7 +181,7 @@ async fn x04_a_line_without_an_end_ends_the_connection_with_a_word() {
 
 /// What the library would take for the end of the connection.
 #[tokio::test]
-async fn x69_stray_messages_before_the_handshake_are_nothing() {
+async fn x71_stray_messages_before_the_handshake_are_nothing() {
     let (mut ours, mut client) = pair(1 << 16);
     let stray = [
         json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
