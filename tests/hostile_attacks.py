@@ -52,7 +52,7 @@ def boom(kind, count, width, fill):
             + const(16) + b"\x0b")
     code = leb(len(body)) + body + b"\x03\0\0\x0b"
     module = (b"\0asm\x01\0\0\0"
-              + section(1, b"\x02\x62\0\x01\x7f\x62\x04\x7f\x7f\x7f\x7f\x01\x7f")
+              + section(1, b"\x02\x60\0\x01\x7f\x60\x04\x7f\x7f\x7f\x7f\x01\x7f")
               + section(3, b"\x02\0\x01")
               + section(5, b"\x01\0" + leb((size + start) // 65536 + 1))
               + section(7, b"\x03" + name("memory") + b"\x02\0" + name("boom") + b"\0\0"

@@ -30,7 +30,7 @@ export function commands() {
 
 export const requestInit = { headers: { Authorization: `Bearer ${TOKEN}` } };
 
-// Lists the tools and calls two.
+// Lists the tools, calls two, and goes on after a message that is too large.
 async function talk(client) {
   const { tools } = await client.listTools();
   const names = tools.map((tool) => tool.name);
@@ -39,6 +39,11 @@ async function talk(client) {
   assert.equal(said.content[0].text, TEXT);
   const added = await client.callTool({ name: "test_add", arguments: { a: 2, b: 3 } });
   assert.deepEqual(added.structuredContent, { sum: 5 });
+  // A message that is too large costs that call, and not the session.
+  const large = client.callTool({ name: "test_add", arguments: { a: 2, b: "x".repeat(5 << 20) } });
+  await assert.rejects(large, /4194304 bytes|413/);
+  const again = await client.callTool({ name: "test_add", arguments: { a: 2, b: 3 } });
+  assert.deepEqual(again.structuredContent, { sum: 5 });
 }
 
 // Runs attempts { door, era, client, transport } one after the other; the first failure ends it.

@@ -59,6 +59,23 @@ async def talk(client):
     five(await client.call_tool("test_add", {"a": 2, "b": 3}))
 
 
+async def hear(client):
+    """Calls what answers with a sound, which the oldest version has no block for."""
+    result = await client.call_tool("test_audio_content", {})
+    assert not result.isError and len(result.content) == 1, f"test_audio_content gave {result!r}"
+
+
+async def survive(client):
+    """Sends a message that is too large, and goes on: the session is still there."""
+    try:
+        await client.call_tool("test_add", {"a": 2, "b": "x" * (5 << 20)})
+    except Exception as error:  # each client has its own way of saying so
+        assert "4194304 bytes" in str(error) or "413" in str(error), f"it said {error!r}"
+    else:
+        raise AssertionError("five mebibytes of arguments were taken")
+    five(await client.call_tool("test_add", {"a": 2, "b": 3}))
+
+
 def run(client, attempts):
     """Runs (door, era, coroutine function) one after the other; the first failure ends it."""
 

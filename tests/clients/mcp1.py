@@ -14,6 +14,7 @@ async def converse(streams):
     async with ClientSession(streams[0], streams[1]) as session:
         await session.initialize()
         await expect.talk(session)
+        await expect.survive(session)
 
 
 async def by_command(command, arguments):

@@ -14,12 +14,14 @@ LEGACY, MODERN = "legacy", "2026-07-28"
 async def by_command(command, arguments, mode):
     async with Client(StdioServerParameters(command=command, args=arguments), mode=mode) as client:
         await expect.talk(client)
+        await expect.survive(client)
 
 
 async def by_http(url, mode, **options):
     async with httpx2.AsyncClient(timeout=expect.PATIENCE, **options) as http:
         async with Client(streamable_http_client(url, http_client=http), mode=mode) as client:
             await expect.talk(client)
+            await expect.survive(client)
 
 
 def attempts():

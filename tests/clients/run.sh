@@ -13,15 +13,17 @@ set -eu
 [ -z "${1:-}" ] || export TOOLHOST_CLIENTS="$1"
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/install.sh"
-need npm mcp2 mcp1 fastmcp
+need npm mcp2 mcp1 mcp1_6 fastmcp
 export NODE NODE_MODULES TOOLHOST_NODE_MODULES="$NODE_MODULES" PYTHONDONTWRITEBYTECODE=1
 
 failed=0
 attempt() { "$@" || failed=1; }
 attempt "$CLIENTS/mcp2/bin/python" "$here/mcp2.py"
 attempt "$CLIENTS/mcp1/bin/python" "$here/mcp1.py"
+attempt "$CLIENTS/mcp1_6/bin/python" "$here/mcp1_6.py"
 attempt "$CLIENTS/fastmcp/bin/python" "$here/fastmcp_client.py"
 attempt "$NODE" "$here/ts2.mjs"
 attempt "$NODE" "$here/ts1.mjs"
+attempt "$NODE" "$here/ts1_11.mjs"
 attempt "$here/inspector.sh"
 exit $failed

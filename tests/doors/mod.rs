@@ -1,6 +1,8 @@
 //! The agents' door, byte by byte: over HTTP, on the Unix socket, and on standard input and output.
 
 mod bombs;
+mod bridge;
+mod edges;
 mod http;
 mod refusals;
 mod shared;

@@ -345,7 +345,8 @@ async fn x33_the_same_id_twice_at_once_in_a_session_is_refused_and_the_first_is_
     };
     house.admitted("rogue.nap").await;
     let second = ada.in_session(&session, &nap).await;
-    assert_eq!(second.status, 400, "{second:?}");
+    // As an answer: to a status some clients give up the session.
+    assert_eq!(second.status, 200, "{second:?}");
     let error = &second.answer()["error"];
     assert_eq!(error["code"], -32600, "{error}");
     assert!(

@@ -197,26 +197,6 @@ async fn x04_a_bad_line_is_answered_and_the_next_one_is_heard() {
 }
 
 #[tokio::test]
-async fn x04_a_line_that_is_too_long_ends_its_connection_and_no_other() {
-    let house = house();
-    let door = house.open().await;
-    let mut other = speak(&door.socket).await;
-    other.initialize().await;
-    let mut lines = speak(&door.socket).await;
-    lines.initialize().await;
-    let line = format!("{{\"a\":\"{}\"}}\n", "x".repeat(4 << 20));
-    lines.write(line.as_bytes()).await;
-    let refusal = lines.hear().await.expect("a refusal");
-    let message = refusal["error"]["message"].as_str().expect("a message");
-    assert!(message.contains("longer than 4194304 bytes"), "{message}");
-    assert_eq!(lines.hear().await, None, "it is closed");
-    let answer = other
-        .call(json!(1), "everything_add", json!({ "a": 1, "b": 2 }))
-        .await;
-    assert!(answer["result"].is_object(), "{answer}");
-}
-
-#[tokio::test]
 async fn of_256_calls_at_once_every_one_is_answered() {
     let house = house();
     let door = house.open().await;

@@ -318,6 +318,14 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Speaker<R, W> {
         self.answer(&id).await
     }
 
+    /// The same, with nothing more to say.
+    pub(crate) fn silent(self) -> Speaker<R, tokio::io::Sink> {
+        Speaker {
+            lines: self.lines,
+            writer: tokio::io::sink(),
+        }
+    }
+
     /// Hears to the end.
     pub(crate) async fn rest(&mut self) -> Vec<Value> {
         let mut all = Vec::new();

@@ -24,6 +24,7 @@ use super::{Agent, End, Site, sandbox};
 pub(crate) struct House {
     pub(crate) host: Arc<Host>,
     pub(crate) site: Site,
+    message: usize,
 }
 
 impl House {
@@ -57,6 +58,7 @@ impl House {
         Self {
             host: Arc::new(host),
             site,
+            message: manifest.host.message,
         }
     }
 
@@ -180,7 +182,9 @@ impl House {
         let socket = self.site.path("agents/agent.sock");
         let unix = Listener::unix(&socket).expect("a socket");
         let stop = CancellationToken::new();
-        let serving = wire::serve(self.host.clone(), vec![http, unix], stop.clone(), grace);
+        let listeners = vec![http, unix];
+        let host = self.host.clone();
+        let serving = wire::serve(host, listeners, self.message, stop.clone(), grace);
         Door {
             address,
             socket,

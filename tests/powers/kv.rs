@@ -116,7 +116,7 @@ async fn what_is_stored_outlives_the_host_and_is_recorded() {
         !line[0].to_string().contains("kept"),
         "no values in the ledger"
     );
-    let House { host, site } = house;
+    let House { host, site, .. } = house;
     host.stop().await.expect("an end");
     drop(host);
     let again = House::at(site, KV);

@@ -141,6 +141,9 @@ impl Reloads {
                 ));
             }
         }
+        if old.manifest.host.message != new.manifest.host.message {
+            fixed.push("`message` of `[host]`: what is held for callers goes by it".to_owned());
+        }
         if fixed.is_empty() {
             return Ok(());
         }

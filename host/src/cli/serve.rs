@@ -72,9 +72,10 @@ async fn on_stdio(host: &Arc<Host>, reloads: Reloads, hangup: Signal) -> anyhow:
         );
     }
     let stop = stop_on_signal(GRACE)?;
+    let message = reloads.opened.manifest.host.message;
     let reloading = AbortOnDropHandle::new(tokio::spawn(reloads.run(hangup)));
     let asked = asked(&stop);
-    let served = wire::serve_stdio(host.clone(), stop.clone(), GRACE).await;
+    let served = wire::serve_stdio(host.clone(), message, stop.clone(), GRACE).await;
     drop(reloading);
     host.stop_within(left(&stop, asked).await).await?;
     Ok(served?)
@@ -91,9 +92,10 @@ async fn on_doors(host: &Arc<Host>, reloads: Reloads, hangup: Signal) -> anyhow:
     // Before anybody is told that it runs: a stop must be in order from then on.
     let stop = stop_on_signal(GRACE)?;
     announce(&reloads.opened, host);
+    let message = reloads.opened.manifest.host.message;
     let reloading = AbortOnDropHandle::new(tokio::spawn(reloads.run(hangup)));
     let asked = asked(&stop);
-    wire::serve(host.clone(), listeners, stop.clone(), GRACE).await;
+    wire::serve(host.clone(), listeners, message, stop.clone(), GRACE).await;
     drop(reloading);
     host.stop_within(left(&stop, asked).await).await?;
     tracing::info!("stopped; every call that began is in the ledger");
@@ -122,9 +124,10 @@ async fn bridged(opened: &Opened) -> anyhow::Result<bool> {
     let Some(socket) = opened.socket() else {
         return Ok(false);
     };
-    wire::bridge(&socket, opened.audience())
+    let message = opened.manifest.host.message;
+    wire::bridge(&socket, opened.audience(), message)
         .await
-        .with_context(|| format!("the bridge to {} broke", socket.display()))
+        .context("this bridge to a running host ends")
 }
 
 async fn listeners(opened: &Opened) -> anyhow::Result<Vec<Listener>> {

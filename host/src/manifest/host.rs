@@ -13,6 +13,7 @@ use super::{path, units};
 /// The host's defaults, as `spec` states them.
 const CONCURRENCY: u32 = 64;
 const QUEUE: u32 = 256;
+const MESSAGE: usize = 4 << 20;
 const STATE: &str = ".toolhost";
 const HTTP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7420);
 
@@ -43,6 +44,11 @@ pub(super) fn read(table: Option<Table<'_>>) -> (HostSpec, Egress) {
     // Beyond the pool of instances nothing more could run; a longer queue only makes agents wait.
     small("concurrency", &mut host.concurrency, 1..=1_000);
     small("queue", &mut host.queue, 0..=10_000);
+    // What the doors hold for callers goes by it: 64 largest messages, so 4 GiB at most.
+    let message = table.take("message");
+    let message = message.and_then(|entry| units::bytes(&entry, 256 << 10..=64 << 20));
+    let message = message.and_then(|bytes| usize::try_from(bytes).ok());
+    host.message = message.unwrap_or(host.message);
     let egress = egress::read(table.table("egress"));
     host.dns = egress.dns();
     table.finish();
@@ -57,6 +63,7 @@ fn with_defaults(state: PathBuf) -> HostSpec {
         start: Start::default(),
         concurrency: CONCURRENCY,
         queue: QUEUE,
+        message: MESSAGE,
         dns: None,
         state,
     }

@@ -41,6 +41,8 @@ pub struct HostSpec {
     pub concurrency: u32,
     /// Calls that wait for a place, over all tools. 256 by default.
     pub queue: u32,
+    /// The largest message of an agent, a line or a body, in bytes. 4 MiB by default.
+    pub message: usize,
     /// The DNS server that names of grants are asked of, where it is not left to the system.
     pub dns: Option<SocketAddr>,
 }

@@ -76,6 +76,7 @@ fn nothing_said_means_the_defaults() {
     );
     assert_eq!(host.http, Some("127.0.0.1:7420".parse().unwrap()));
     assert_eq!((host.concurrency, host.queue), (64, 256));
+    assert_eq!(host.message, 4 << 20);
     assert!(manifest.callers.is_empty() && manifest.secrets.is_empty());
     let hello = tool(&manifest, "hello");
     assert_eq!(hello.component, Path::new("hello.wasm"));
@@ -91,6 +92,7 @@ fn the_host_is_as_written() {
     assert_eq!(host.unix.as_deref(), Some(Path::new("var/agent.sock")));
     assert_eq!(host.http, Some("[::1]:0".parse().unwrap()));
     assert_eq!((host.concurrency, host.queue), (100, 0));
+    assert_eq!(host.message, 8 << 20);
 }
 
 #[test]

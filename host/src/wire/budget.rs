@@ -9,11 +9,18 @@ use std::sync::Arc;
 use crate::shares::{Lease, Shares, Short};
 use crate::terms::Caller;
 
-/// Requests of all callers that are not answered yet, in bytes that they take when they are read.
-const REQUESTS: u64 = 256 << 20;
+/// Requests of all callers that are not answered yet, in largest messages, as bytes that they take when
+/// they are read: 256 MiB where the largest message is 4 MiB.
+const REQUESTS: u64 = 64;
+
+/// The same of one connection of lines. Beyond it the connection is not read: 64 MiB.
+const WAITING: u64 = 16;
+
+/// What is read and forgotten of a message that is too large, in largest messages: 64 MiB.
+const FORGOTTEN: usize = 16;
 
 /// Answers of all callers that are not read yet, in bytes.
-const ANSWERS: u64 = 256 << 20;
+pub(super) const ANSWERS: u64 = 256 << 20;
 
 /// Bytes that a connection holds of each kind without anybody being asked: enough for ordinary
 /// messages. With all connections that there can be it is an eighth of a gigabyte.
@@ -28,6 +35,8 @@ const STREAMS: u64 = 256;
 /// Everything that all callers together may hold.
 #[derive(Debug)]
 pub(super) struct Budget {
+    /// The largest message that is taken, a line or a body, in bytes.
+    message: usize,
     requests: Shares<Arc<str>>,
     answers: Shares<Arc<str>>,
     sessions: Shares<Arc<str>>,
@@ -45,14 +54,20 @@ pub(super) struct Allowance {
 }
 
 impl Budget {
-    /// Nothing is taken yet.
-    pub(super) fn new() -> Self {
+    /// Nothing is taken yet, where the largest message has so many bytes.
+    pub(super) fn new(message: usize) -> Self {
         Self {
-            requests: Shares::new(REQUESTS),
+            message,
+            requests: Shares::new(REQUESTS * length(message)),
             answers: Shares::new(ANSWERS),
             sessions: Shares::new(SESSIONS),
             streams: Shares::new(STREAMS),
         }
+    }
+
+    /// The largest message that is taken, in bytes.
+    pub(super) fn message(&self) -> usize {
+        self.message
     }
 
     /// What this caller may take.
@@ -68,6 +83,21 @@ impl Allowance {
     /// Whose it is.
     pub(super) fn agent(&self) -> &Arc<str> {
         &self.agent
+    }
+
+    /// The largest message that is taken, in bytes.
+    pub(super) fn message(&self) -> usize {
+        self.budget.message
+    }
+
+    /// How much of a message that is too large is read and forgotten, in bytes.
+    pub(super) fn forgotten(&self) -> usize {
+        self.message().saturating_mul(FORGOTTEN)
+    }
+
+    /// Requests that one connection may leave without an answer, in bytes.
+    pub(super) fn waiting(&self) -> u64 {
+        length(self.message()).saturating_mul(WAITING)
     }
 
     /// Bytes of requests, at once.
@@ -101,6 +131,10 @@ impl Allowance {
     }
 }
 
+fn length(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -117,7 +151,7 @@ mod tests {
     /// Every stock leaves something for whoever comes next, however much the first one takes.
     #[test]
     fn x26_nobody_takes_everything() {
-        let budget = Arc::new(Budget::new());
+        let budget = Arc::new(Budget::new(4 << 20));
         let (ada, bob) = (budget.of(&caller("ada")), budget.of(&caller("bob")));
         let mut held = Vec::new();
         let piece = 1 << 20;
@@ -135,5 +169,24 @@ mod tests {
             take(&bob, piece).expect("something is left");
         }
         assert_eq!(ada.unread(), ANSWERS / 2);
+    }
+
+    /// What the doors hold of messages goes by the largest one: it always fits beside others.
+    #[test]
+    fn x68_a_larger_message_has_larger_accounts() {
+        for message in [256 << 10, 4 << 20, 64 << 20] {
+            let budget = Arc::new(Budget::new(message));
+            let (ada, bob) = (budget.of(&caller("ada")), budget.of(&caller("bob")));
+            // While it comes, and what a text of this length takes when it is read.
+            let whole = 3 * length(message);
+            let held = ada.request(whole).expect("room for one");
+            let other = bob.request(whole).expect("and for another's");
+            assert_eq!(ada.waiting(), 16 * length(message));
+            drop((held, other));
+            let all = std::iter::from_fn(|| ada.request(length(message)).ok());
+            let all: Vec<Held> = all.collect();
+            bob.request(whole).expect("whatever the first one holds");
+            drop(all);
+        }
     }
 }

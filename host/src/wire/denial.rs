@@ -29,6 +29,15 @@ impl Denial {
         }
     }
 
+    /// The same as an answer to a request of a session. Where a status says that a request is refused,
+    /// official clients of the older era (Python, 1.x) end the whole session.
+    pub(super) fn in_session(mut self) -> Self {
+        if self.refusal.id.is_some() {
+            self.status = StatusCode::OK;
+        }
+        self
+    }
+
     /// There is no room for it now.
     pub(super) fn busy(say: impl Into<Cow<'static, str>>) -> Self {
         Refusal::new(BUSY, say).into()

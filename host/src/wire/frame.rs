@@ -1,5 +1,5 @@
-//! The first look at bytes that claim to be a message: which framing, how large, how deep, and
-//! whether it is one JSON-RPC message at all. What passes here is parsed for good elsewhere.
+//! The first look at bytes that claim to be a message: which framing, how deep, and whether it is one
+//! JSON-RPC message at all. What passes here is parsed for good elsewhere.
 //!
 //! It does not know any method, nor where the bytes came from.
 
@@ -10,12 +10,6 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::terms::json;
-
-/// The largest message on one line, in bytes.
-pub(super) const MAX_LINE: usize = 4 << 20;
-
-/// The largest body of an HTTP request, in bytes.
-pub(super) const MAX_BODY: usize = 1 << 20;
 
 /// How deep a message may nest. `serde_json` stops at 128 levels so that a message cannot exhaust
 /// the stack; one less is the deepest that it still reads.
@@ -71,8 +65,7 @@ fn present<'de, D: serde::Deserializer<'de>>(
 impl Envelope<'_> {
     /// The message's id, if it has one that may be answered to.
     pub(super) fn id(&self) -> Option<Value> {
-        let id: Value = serde_json::from_str(self.id?.get()).ok()?;
-        (id.is_string() || id.is_i64() || id.is_u64()).then_some(id)
+        id_in(self.id?)
     }
 
     /// The method, if it is a request or a notification.
@@ -133,6 +126,18 @@ impl Refusal {
         }
     }
 
+    /// A message is longer than messages may be.
+    pub(super) fn too_large(id: Option<Value>, longest: usize) -> Self {
+        Self {
+            code: INVALID_REQUEST,
+            id,
+            say: format!(
+                "The message is longer than {longest} bytes. Send a smaller one, or ask the operator for a larger `message` in [host]."
+            )
+            .into(),
+        }
+    }
+
     /// A request's id is still in use.
     pub(super) fn still_running(id: Option<Value>) -> Self {
         Self {
@@ -156,6 +161,68 @@ impl Refusal {
     }
 }
 
+/// What a message of a client says of itself, as far as a bridge has to know.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Outline<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    method: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    params: Option<&'a RawValue>,
+}
+
+/// The request that a cancellation takes back.
+#[derive(Deserialize)]
+struct TakenBack {
+    #[serde(rename = "requestId")]
+    request: Value,
+}
+
+impl<'a> Outline<'a> {
+    /// Of a message; of what is none it says nothing.
+    pub(super) fn of(message: &'a [u8]) -> Self {
+        serde_json::from_slice(message).unwrap_or_default()
+    }
+
+    /// The message's id, if it has one that may be answered to.
+    pub(super) fn id(&self) -> Option<Value> {
+        id_in(self.id?)
+    }
+
+    /// The method, if it is a request or a notification.
+    pub(super) fn method(&self) -> Option<&str> {
+        self.method.as_deref()
+    }
+
+    /// The id of the request that it takes back, if it takes one back.
+    pub(super) fn takes_back(&self) -> Option<Value> {
+        if self.method() != Some("notifications/cancelled") {
+            return None;
+        }
+        let taken: TakenBack = serde_json::from_str(self.params?.get()).ok()?;
+        Some(taken.request)
+    }
+
+    /// The id of the request that it answers, if it answers one.
+    pub(super) fn answers(&self) -> Option<Value> {
+        match self.method {
+            None => self.id(),
+            Some(_) => None,
+        }
+    }
+}
+
+fn id_in(id: &RawValue) -> Option<Value> {
+    let id: Value = serde_json::from_str(id.get()).ok()?;
+    (id.is_string() || id.is_i64() || id.is_u64()).then_some(id)
+}
+
+/// Whether a message of the host's own answers a request.
+pub(super) fn is_answer(message: &[u8]) -> bool {
+    Outline::of(message).answers().is_some()
+}
+
 /// Looks at one message without building it.
 pub(super) fn examine(message: &[u8]) -> Result<Envelope<'_>, Refusal> {
     let depth = depth(message);
@@ -170,7 +237,7 @@ pub(super) fn examine(message: &[u8]) -> Result<Envelope<'_>, Refusal> {
     if message.trim_ascii_start().first() == Some(&b'[') {
         return Err(Refusal::new(
             INVALID_REQUEST,
-            "Batches are not part of the protocol any more: send each message by itself.",
+            "Batches are not served, in any version of the protocol: send each message by itself.",
         ));
     }
     let envelope: Envelope<'_> =

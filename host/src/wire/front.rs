@@ -26,7 +26,8 @@ use tokio::time::{Instant, timeout};
 
 use super::door::{Kind, Listener};
 use super::frame::{Framing, INVALID_REQUEST, Refusal};
-use super::http::{self, PATIENCE, stranger};
+use super::http::{self, PATIENCE};
+use super::identify::stranger;
 use super::seats::{Owner, Seat};
 use super::serve::Reception;
 use crate::call::Credential;

@@ -1,10 +1,10 @@
 //! What an HTTP request must show before anything else is read of it: that it was meant for this
-//! host (Host, Origin), and whom it speaks for (Authorization). Pure.
+//! host (Host, Origin), whom it speaks for (Authorization), and that its body is JSON. Pure.
 //!
 //! A page in a browser can reach loopback by a name of its own that it rebinds to 127.0.0.1; its
 //! Host and Origin tell (GHSA-w48q-cv73-mx4w, GHSA-89vp-x53w-74fx).
 
-use http::header::{AUTHORIZATION, HOST, ORIGIN};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, ORIGIN};
 use http::uri::Authority;
 use http::{HeaderMap, Uri};
 
@@ -91,6 +91,23 @@ pub(super) fn claim(headers: &HeaderMap) -> Claim<'_> {
         .map(|(_, token)| token.trim())
         .filter(|token| !token.is_empty());
     token.map_or(Claim::Unreadable, Claim::Token)
+}
+
+/// Checks that a body comes as JSON, as it is. What to say where it does not.
+pub(super) fn sends_json(headers: &HeaderMap) -> Result<(), &'static str> {
+    let essence = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .unwrap_or_default();
+    if !essence.trim().eq_ignore_ascii_case("application/json") {
+        return Err("The Content-Type has to be application/json.");
+    }
+    let encoding = headers.get(CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| encoding != "identity") {
+        return Err("The body has to come without a Content-Encoding.");
+    }
+    Ok(())
 }
 
 /// The value of a header that is there exactly once, as text.

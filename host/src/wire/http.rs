@@ -5,32 +5,35 @@
 //! `subscriptions/listen` a stream.
 
 use std::convert::Infallible;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
+use bytes::Bytes;
+use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use zeroize::Zeroizing;
 
-use super::body::{Body, Until, collect, counted};
+use super::accept::{self, Accept};
+use super::body::{Body, Until, collect, counted, forget};
 use super::budget::{Allowance, Budget, FREE, Held};
 use super::deadline::Deadlined;
 use super::denial::{Denial, json};
 use super::frame::{INTERNAL_ERROR, Refusal};
-use super::guard::{self, Claim};
 use super::health::Health;
-use super::mcp::{Asked, Endpoint, Signals, read_aside};
+use super::identify::{Shown, identify};
+use super::mcp::{Asked, Endpoint, Signals, is_in_session, read_aside};
 use super::seats::{Owner, Seat};
 use super::serve::{Begun, Work};
-use crate::call::{Credential, Host};
+use super::{body, guard, pages};
+use crate::call::Host;
 use crate::terms::{Caller, Door};
 
 /// How long a request's head or body may take to arrive, and a connection be without a request.
@@ -55,31 +58,6 @@ pub(super) struct Web {
     work: Work,
 }
 
-/// What a request was known by, for as long as its answer takes.
-pub(super) enum Shown {
-    Token(Zeroizing<String>),
-    Uid(u32),
-}
-
-impl Shown {
-    fn credential(&self) -> Credential<'_> {
-        match self {
-            Self::Token(token) => Credential::Token(token),
-            Self::Uid(uid) => Credential::Uid(*uid),
-        }
-    }
-
-    /// Whether it still stands for this caller.
-    fn stands_for(&self, host: &Host, caller: &Caller) -> bool {
-        host.identify(self.credential()).as_ref() == Some(caller)
-    }
-
-    /// Waits until it stands for another caller, or for none.
-    async fn dismissed(self, host: Arc<Host>, caller: Caller) {
-        host.dismissed(self.credential(), &caller).await;
-    }
-}
-
 /// A request that is let through, without its body.
 struct Admitted {
     caller: Caller,
@@ -87,6 +65,18 @@ struct Admitted {
     shown: Shown,
     /// Under which load of the host.
     load: u64,
+    seat: Arc<Seat>,
+    working: Begun,
+    /// What its sender takes for an answer.
+    accept: Accept,
+}
+
+/// How an answer is to be kept until its last byte is sent.
+enum Kept {
+    /// A stopping host waits for it.
+    Whole(Option<Held>),
+    /// A stream of events, which has no end of its own.
+    Stream(Held),
 }
 
 impl Web {
@@ -145,84 +135,84 @@ impl Web {
         }
     }
 
+    /// Answers one request. Where that is a refusal, what is left of the body is read and forgotten
+    /// first, as much as a message may have: most clients read no answer before they have sent all,
+    /// and one whose connection is reset instead gives up more than this request.
     async fn respond(
         &self,
         request: Request<Incoming>,
         uid: Option<u32>,
         seat: Arc<Seat>,
     ) -> Response<Body> {
-        let Some(working) = self.work.begin() else {
-            return Denial::busy("The host is stopping.").into();
-        };
         seat.is_busy();
-        let answered = self.admit(request, uid, &seat, working).await;
-        answered.unwrap_or_else(|denial| {
-            seat.is_silent(Instant::now());
-            denial.into()
-        })
+        let (head, mut body) = request.into_parts();
+        let is_ours = guard::meant_for_us(&head.uri, &head.headers);
+        let page = is_ours.is_ok().then(|| pages::origin(&head.headers));
+        let is_asked_first = body::waits_for_leave(&head.headers);
+        let answered = match is_ours {
+            Ok(()) => self.answer(head, &mut body, uid, &seat).await,
+            Err(foreign) => Err(foreign.into()),
+        };
+        let mut response = match answered {
+            Ok(response) => response,
+            Err(denial) => {
+                if !is_asked_first {
+                    forget(&mut body, self.budget.message(), |_| {}).await;
+                }
+                seat.is_silent(Instant::now());
+                denial.into()
+            }
+        };
+        if let Some(page) = page.flatten() {
+            pages::let_read(&mut response, page);
+        }
+        response
     }
 
     /// Everything that is checked before the protocol sees a request, cheapest first.
-    async fn admit(
+    async fn answer(
         &self,
-        request: Request<Incoming>,
+        mut head: Parts,
+        body: &mut Incoming,
         uid: Option<u32>,
         seat: &Arc<Seat>,
-        working: Begun,
     ) -> Result<Response<Body>, Denial> {
-        let (mut head, body) = request.into_parts();
-        guard::meant_for_us(&head.uri, &head.headers)?;
-        match head.uri.path() {
-            "/mcp" => {}
-            "/health" => {
+        let Some(working) = self.work.begin() else {
+            return Err(Denial::busy("The host is stopping."));
+        };
+        if pages::is_preflight(&head.method, &head.headers) {
+            seat.is_silent(Instant::now());
+            return Ok(pages::preflight(&head.headers));
+        }
+        match place(&head) {
+            Place::Endpoint => {}
+            Place::Health => {
                 seat.is_silent(Instant::now());
                 return health(&self.health, &head.method).await;
             }
-            _ => {
-                let say = "There is nothing here. The endpoint is /mcp.";
-                return Err(Denial::new(StatusCode::NOT_FOUND, say));
-            }
+            Place::Nothing => return Err(nothing_here()),
         }
         let load = self.host.load();
-        let (caller, shown) = self.identify(&head.headers, uid)?;
+        let (caller, shown) = identify(&self.host, &head.headers, uid)?;
         seat.belongs_to(Owner::Caller(Arc::clone(&caller.agent)))
             .map_err(|_| Denial::busy(NO_ROOM))?;
         // The protocol has no use for it, and what is not there cannot be printed.
         head.headers.remove(AUTHORIZATION);
+        let accept = Accept::of(&head.headers);
+        accept::say_both(&mut head.headers);
         let admitted = Admitted {
             allowance: self.budget.of(&caller),
             caller,
             shown,
             load,
+            seat: Arc::clone(seat),
+            working,
+            accept,
         };
         if head.method == Method::POST {
-            self.post(admitted, head, body, (seat, working)).await
+            self.post(admitted, head, body).await
         } else {
-            self.other(admitted, head, (seat, working)).await
-        }
-    }
-
-    /// A token, where there is one, decides alone: an agent on the Unix socket may be another than
-    /// the user it runs as.
-    fn identify(&self, headers: &HeaderMap, uid: Option<u32>) -> Result<(Caller, Shown), Denial> {
-        let unauthorized = |say| Denial::new(StatusCode::UNAUTHORIZED, say);
-        match (guard::claim(headers), uid) {
-            (Claim::Token(token), _) => self
-                .host
-                .identify(Credential::Token(token))
-                .map(|caller| (caller, Shown::Token(Zeroizing::new(token.to_owned()))))
-                .ok_or_else(|| unauthorized("The bearer token is not one of this host's callers.")),
-            (Claim::None, Some(uid)) => self
-                .host
-                .identify(Credential::Uid(uid))
-                .map(|caller| (caller, Shown::Uid(uid)))
-                .ok_or_else(|| Denial::new(StatusCode::FORBIDDEN, stranger(uid))),
-            (Claim::None, None) => Err(unauthorized(
-                "A bearer token is needed: send \"Authorization: Bearer <token>\".",
-            )),
-            (Claim::Unreadable, _) => Err(unauthorized(
-                "The Authorization header is not one bearer token: send \"Authorization: Bearer <token>\" once.",
-            )),
+            self.other(admitted, head).await
         }
     }
 
@@ -258,165 +248,208 @@ impl Web {
         &self,
         admitted: Admitted,
         head: Parts,
-        body: Incoming,
-        (seat, working): (&Arc<Seat>, Begun),
+        body: &mut Incoming,
     ) -> Result<Response<Body>, Denial> {
-        let Admitted {
-            caller,
-            allowance,
-            shown,
-            load,
-        } = admitted;
-        check_type(&head.headers)?;
+        let (caller, allowance) = (&admitted.caller, &admitted.allowance);
+        if !admitted.accept.any() {
+            let say = "Answers are application/json or text/event-stream: send an Accept header that takes one of them, or none.";
+            return Err(Denial::new(StatusCode::NOT_ACCEPTABLE, say));
+        }
+        guard::sends_json(&head.headers)
+            .map_err(|say| Denial::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, say))?;
         // Before the call, so that it is not made for nothing.
         drop(allowance.answer(FREE).map_err(|_| Denial::busy(UNREAD))?);
-        let (body, held) = collect(&head.headers, body, &allowance).await?;
-        let (asked, held) = match held {
-            None => (Asked::read(&body)?, None),
+        let is_in_session = is_in_session(&head.headers);
+        let told = |denial: Denial| match is_in_session {
+            true => denial.in_session(),
+            false => denial,
+        };
+        let body = collect(&head.headers, body, allowance).await;
+        let (body, held) = body.map_err(told)?;
+        let read = match held {
+            None => Asked::read(&body).map(|asked| (asked, None)),
             Some(coming) => {
-                let (asked, held) = read_aside(&self.host, &body, &allowance).await?;
+                let read = read_aside(&self.host, &body, allowance).await;
                 drop(coming);
-                (asked, Some(held))
+                read.map(|(asked, held)| (asked, Some(held)))
             }
         };
+        let (asked, held) = read.map_err(|refusal| told(refusal.into()))?;
         // The body may have taken its time, and a reload the caller's rights.
-        if self.host.load() != load && !shown.stands_for(&self.host, &caller) {
+        if self.host.load() != admitted.load && !admitted.shown.stands_for(&self.host, caller) {
             let say = "The credential is none of this host's callers' any more.";
             return Err(Denial::new(StatusCode::UNAUTHORIZED, say));
         }
-        if asked.is_for_a_session() && !self.endpoint.make_room(&caller).await {
+        if asked.is_for_a_session() && !self.endpoint.make_room(caller).await {
             let say = "All places for sessions are taken. Close one with DELETE, wait, or use protocol version 2026-07-28, which needs none.";
             return Err(Denial::busy(say));
         }
         let stream = asked
             .is_for_a_stream()
-            .then(|| stream(&allowance))
+            .then(|| admitted.stream())
             .transpose()?;
         let headers = head.headers.clone();
         let request = Request::from_parts(head, Full::new(body));
         let response = match held {
-            None => self.endpoint.answer(&caller, request).await,
+            None => self.endpoint.answer(caller, request).await,
             Some(_) => {
-                let answering = self.endpoint.answer_large(&caller, request, &allowance);
-                answering.await?
+                let answering = self.endpoint.answer_large(caller, request, allowance);
+                answering.await.map_err(|refusal| told(refusal.into()))?
             }
         };
-        match response.status() {
+        let response = match response.status() {
             // The type was right, so it is the message that the library could not make out.
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => return Err(asked.malformed().into()),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => return Err(told(asked.malformed().into())),
             StatusCode::INTERNAL_SERVER_ERROR => {
-                return Err(self.failed(&caller, &headers, &asked));
+                return Err(told(self.failed(caller, &headers, &asked)));
             }
-            _ => {}
+            _ => in_words(response, asked.id()).await?,
+        };
+        if let Some(stream) = stream {
+            return self.keep(admitted, response, Kept::Stream(stream));
         }
-        if asked.is_for_a_session() {
-            let dismissed = shown.dismissed(Arc::clone(&self.host), caller.clone());
-            self.endpoint.ends_with(&caller, &response, dismissed);
-            return counted(response, until(seat, allowance, working, None, held));
-        }
-        let over = stream.is_some().then_some((shown, caller));
-        let held = stream.or(held);
-        counted(
-            response,
-            self.until_over(seat, allowance, working, over, held),
-        )
+        let shaped = admitted.accept.shape(response).await;
+        let response = shaped.ok_or_else(|| told(self.failed(caller, &headers, &asked)))?;
+        self.keep(admitted, response, Kept::Whole(held))
     }
 
     /// Streams of events, ends of sessions, and methods that there are not.
-    async fn other(
+    async fn other(&self, admitted: Admitted, head: Parts) -> Result<Response<Body>, Denial> {
+        let is_delete = head.method == Method::DELETE;
+        let is_stream = head.method == Method::GET;
+        let stream = is_stream.then(|| admitted.stream()).transpose()?;
+        let request = Request::from_parts(head, Full::default());
+        let response = self.endpoint.answer(&admitted.caller, request).await;
+        let mut response = in_words(response, None).await?;
+        // The session is gone already, not merely soon, and clients warn of a 202.
+        if is_delete && response.status() == StatusCode::ACCEPTED {
+            *response.status_mut() = StatusCode::NO_CONTENT;
+        }
+        let kept = stream.map_or(Kept::Whole(None), Kept::Stream);
+        self.keep(admitted, response, kept)
+    }
+
+    /// The end of every request: its answer counts until it is sent, or nobody waits for it any more. A
+    /// stream of events has no end of its own: it ends when its caller is none any more or the
+    /// connection gives way, and a stopping host does not wait for it. A session that was opened
+    /// ends with its caller, too.
+    fn keep(
         &self,
         admitted: Admitted,
-        head: Parts,
-        (seat, working): (&Arc<Seat>, Begun),
+        response: Response<Body>,
+        kept: Kept,
     ) -> Result<Response<Body>, Denial> {
         let Admitted {
             caller,
             allowance,
             shown,
+            seat,
+            working,
             ..
         } = admitted;
-        let is_stream = head.method == Method::GET;
-        let is_delete = head.method == Method::DELETE;
-        let held = is_stream.then(|| stream(&allowance)).transpose()?;
-        let request = Request::from_parts(head, Full::default());
-        let mut response = self.endpoint.answer(&caller, request).await;
-        // The session is gone already, not merely soon, and clients warn of a 202.
-        if is_delete && response.status() == StatusCode::ACCEPTED {
-            *response.status_mut() = StatusCode::NO_CONTENT;
-        }
-        let over = is_stream.then_some((shown, caller));
-        counted(
-            response,
-            self.until_over(seat, allowance, working, over, held),
-        )
-    }
-
-    /// Until when an answer counts: a stream of events until its caller is none any more or the
-    /// connection gives way. It has no end of its own, so a stopping host does not wait for it.
-    fn until_over(
-        &self,
-        seat: &Arc<Seat>,
-        allowance: Allowance,
-        working: Begun,
-        stream: Option<(Shown, Caller)>,
-        held: Option<Held>,
-    ) -> Until {
-        let Some((shown, caller)) = stream else {
-            return until(seat, allowance, working, None, held);
-        };
-        let dismissed = shown.dismissed(Arc::clone(&self.host), caller);
-        let gives_way = seat.giving_way();
-        let over = async move {
-            tokio::select! {
-                // The connection was its caller's, too.
-                () = dismissed => gives_way.cancel(),
-                () = gives_way.cancelled() => {}
+        let dismissed = shown.dismissed(Arc::clone(&self.host), caller.clone());
+        let (held, working, over) = match kept {
+            Kept::Whole(held) => {
+                self.endpoint.ends_with(&caller, &response, dismissed);
+                (held, Some(working), None)
+            }
+            Kept::Stream(held) => {
+                let gives_way = seat.giving_way();
+                let over = async move {
+                    tokio::select! {
+                        // The connection was its caller's, too.
+                        () = dismissed => gives_way.cancel(),
+                        () = gives_way.cancelled() => {}
+                    }
+                };
+                let over: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(over);
+                (Some(held), None, Some(over))
             }
         };
-        let over: Over = Box::pin(over);
-        Until {
-            working: None,
-            ..until(seat, allowance, working, Some(over), held)
-        }
+        let until = Until {
+            seat,
+            allowance,
+            working,
+            over,
+            held,
+        };
+        counted(response, until)
     }
 }
 
-type Over = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
-
-fn until(
-    seat: &Arc<Seat>,
-    allowance: Allowance,
-    working: Begun,
-    over: Option<Over>,
-    held: Option<Held>,
-) -> Until {
-    Until {
-        seat: Arc::clone(seat),
-        allowance,
-        working: Some(working),
-        over,
-        held,
+impl Admitted {
+    /// A place for a stream of events, for whoever can read one.
+    fn stream(&self) -> Result<Held, Denial> {
+        if !self.accept.events() {
+            let say = "The answer is a stream of events: send an Accept header with text/event-stream in it.";
+            return Err(Denial::new(StatusCode::NOT_ACCEPTABLE, say));
+        }
+        let say = "This caller has as many streams of events open as the others leave it. Close one, and open this one again.";
+        self.allowance.stream().map_err(|_| Denial::busy(say))
     }
 }
 
 const UNREAD: &str = "This caller leaves as many bytes of answers unread as the host keeps for it. Read them, or close their connections, and send the request again.";
 
-fn stream(allowance: &Allowance) -> Result<Held, Denial> {
-    let say = "This caller has as many streams of events open as the others leave it. Close one, and open this one again.";
-    allowance.stream().map_err(|_| Denial::busy(say))
+/// The library's answer; where it refuses with nothing but text, the same as an error of the protocol.
+async fn in_words(
+    response: Response<BoxBody<Bytes, Infallible>>,
+    id: Option<serde_json::Value>,
+) -> Result<Response<Body>, Denial> {
+    let status = response.status();
+    let is_text = !accept::is_json(&response);
+    let say = match status {
+        StatusCode::NOT_FOUND if is_text => {
+            "There is no such session: it is over, or was never this caller's. Open a new one with initialize, or use protocol version 2026-07-28, which needs none.".to_owned()
+        }
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY if is_text => {
+            // A sentence of the library's own.
+            let Ok(body) = response.into_body().collect().await;
+            String::from_utf8_lossy(&body.to_bytes()).into_owned()
+        }
+        _ => return Ok(response.map(|body| body.boxed_unsync())),
+    };
+    let mut denial = Denial::new(status, say);
+    denial.refusal.id = id;
+    Err(denial)
+}
+
+/// What a request asks, by its path. A slash at its end changes nothing.
+enum Place {
+    Endpoint,
+    Health,
+    Nothing,
+}
+
+fn place(head: &Parts) -> Place {
+    let path = head.uri.path();
+    match path.strip_suffix('/').unwrap_or(path) {
+        "/mcp" => Place::Endpoint,
+        "/health" => Place::Health,
+        _ => Place::Nothing,
+    }
+}
+
+fn nothing_here() -> Denial {
+    let say = "There is nothing here. The endpoint is /mcp.";
+    Denial::new(StatusCode::NOT_FOUND, say)
 }
 
 /// Answers `/health`, and nothing else.
 pub(super) async fn health_only(own: &Health, head: Parts) -> Response<Body> {
-    let answer = async {
-        guard::meant_for_us(&head.uri, &head.headers)?;
-        if head.uri.path() != "/health" {
-            let say = "There is nothing here. The endpoint is /mcp.";
-            return Err(Denial::new(StatusCode::NOT_FOUND, say));
-        }
-        health(own, &head.method).await
+    let page = pages::origin(&head.headers);
+    if let Err(foreign) = guard::meant_for_us(&head.uri, &head.headers) {
+        return Denial::from(foreign).into();
+    }
+    let answered = match place(&head) {
+        Place::Health => health(own, &head.method).await,
+        Place::Endpoint | Place::Nothing => Err(nothing_here()),
     };
-    answer.await.unwrap_or_else(Response::from)
+    let mut response = answered.unwrap_or_else(Response::from);
+    if let Some(page) = page {
+        pages::let_read(&mut response, page);
+    }
+    response
 }
 
 async fn health(health: &Health, method: &Method) -> Result<Response<Body>, Denial> {
@@ -430,30 +463,4 @@ async fn health(health: &Health, method: &Method) -> Result<Response<Body>, Deni
         false => StatusCode::SERVICE_UNAVAILABLE,
     };
     Ok(json(status, state.to_string().into_bytes()))
-}
-
-/// What to tell a peer that no caller stands for.
-pub(super) fn stranger(uid: u32) -> String {
-    format!(
-        "User {uid} is none of this host's callers. Ask its operator for [caller.<name>] uid = {uid}."
-    )
-}
-
-fn check_type(headers: &HeaderMap) -> Result<(), Denial> {
-    let essence = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .unwrap_or_default();
-    let say = if !essence.trim().eq_ignore_ascii_case("application/json") {
-        "The Content-Type has to be application/json."
-    } else if headers
-        .get(CONTENT_ENCODING)
-        .is_some_and(|encoding| encoding != "identity")
-    {
-        "The body has to come without a Content-Encoding."
-    } else {
-        return Ok(());
-    };
-    Err(Denial::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, say))
 }

@@ -9,8 +9,10 @@
 //!    └── /health            └───────> lines ───┴─> mcp ──> call::Host
 //! ```
 
+mod accept;
 mod answer;
 mod body;
+mod breaks;
 mod bridge;
 mod budget;
 mod deadline;
@@ -21,16 +23,22 @@ mod front;
 mod guard;
 mod health;
 mod http;
+mod identify;
 mod mcp;
+mod pages;
 mod peeking;
+mod pieces;
 mod seats;
 mod serve;
+mod skim;
+mod stdio;
 mod unix;
 
-pub use bridge::{bridge, serve_stdio};
+pub use bridge::bridge;
 pub use door::Listener;
 pub use mcp::{Line, is_plain_call, read_line};
 pub use serve::serve;
+pub use stdio::serve_stdio;
 pub use unix::{Audience, bindable};
 
 /// What `tracing` may never show, whatever an operator asks for: the protocol library prints whole

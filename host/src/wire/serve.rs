@@ -47,10 +47,12 @@ pub(super) struct Begun(
 );
 
 /// Serves agents at the listeners until `stop`. Then no connection and no request is taken in any
-/// more, what runs may end within `grace`, and what is left after it is cut off.
+/// more, what runs may end within `grace`, and what is left after it is cut off. A message of an
+/// agent, a line or a body, has at most `message` bytes.
 pub async fn serve(
     host: Arc<Host>,
     listeners: Vec<Listener>,
+    message: usize,
     stop: CancellationToken,
     grace: Duration,
 ) {
@@ -63,7 +65,9 @@ pub async fn serve(
     let _closed_when_given_up = closed.clone().drop_guard();
     let (working, mut all_done) = mpsc::channel(1);
     let work = Work(working.downgrade());
-    let reception = Arc::new(Reception::new(host, signals.clone(), closed.clone(), work));
+    let budget = Arc::new(Budget::new(message));
+    let ends = (signals.clone(), closed.clone());
+    let reception = Arc::new(Reception::new(host, budget, ends, work));
     let connections = reception.connections.clone();
     let front = match front::open(listeners, reception) {
         Ok(front) => front,
@@ -110,10 +114,14 @@ pub(super) struct Reception {
 }
 
 impl Reception {
-    fn new(host: Arc<Host>, signals: Signals, closed: CancellationToken, work: Work) -> Self {
+    fn new(
+        host: Arc<Host>,
+        budget: Arc<Budget>,
+        (signals, closed): (Signals, CancellationToken),
+        work: Work,
+    ) -> Self {
         let workers = Handle::current();
         let health = Arc::new(Health::new(Arc::clone(&host), workers.clone()));
-        let budget = Arc::new(Budget::new());
         let web = |door| {
             let shared = (Arc::clone(&health), Arc::clone(&budget));
             let web = Web::new(

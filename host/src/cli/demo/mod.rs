@@ -49,6 +49,7 @@ pub(super) async fn demo(setting: &Setting) -> anyhow::Result<ExitCode> {
     let serving = tokio::spawn(wire::serve(
         host.clone(),
         vec![listener],
+        opened.manifest.host.message,
         stop.clone(),
         Duration::from_secs(5),
     ));

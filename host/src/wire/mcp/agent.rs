@@ -23,8 +23,13 @@ use crate::call::{Credential, Host, Release, Request};
 use crate::terms::{Caller, Door, Fault, Outcome, Progress};
 use crate::wire::answer::answer;
 
-/// Both eras; older revisions would need batches.
-const VERSIONS: &[ProtocolVersion] = &[
+/// Both eras. The two oldest revisions are served but for what costs more than it is worth: batches,
+/// whose answers have to be held until the last of them is there (2025-03-26, taken out again in
+/// 2025-06-18; no official client sends one by itself), and the transport of two addresses, whose
+/// sessions are in the address (2024-11-05).
+pub(super) const VERSIONS: &[ProtocolVersion] = &[
+    ProtocolVersion::V_2024_11_05,
+    ProtocolVersion::V_2025_03_26,
     ProtocolVersion::V_2025_06_18,
     ProtocolVersion::V_2025_11_25,
     ProtocolVersion::V_2026_07_28,
@@ -67,6 +72,8 @@ pub(super) struct Desk {
     door: Door,
     /// What its connection knows it by; none where each request comes with what it is known by.
     credential: Option<Credential<'static>>,
+    /// The version that its session speaks, where it is the only one.
+    version: Option<ProtocolVersion>,
     tools: Arc<Mutex<Option<Arc<Tools>>>>,
 }
 
@@ -78,6 +85,7 @@ impl Desk {
             caller,
             door,
             credential: None,
+            version: None,
             tools: Arc::default(),
         }
     }
@@ -85,6 +93,12 @@ impl Desk {
     /// A desk for one caller, whom a whole connection is known to be by this.
     pub(super) fn known_by(mut self, credential: Credential<'static>) -> Self {
         self.credential = Some(credential);
+        self
+    }
+
+    /// The same desk for a session in this version.
+    pub(super) fn speaking(mut self, version: ProtocolVersion) -> Self {
+        self.version = Some(version);
         self
     }
 
@@ -116,7 +130,8 @@ impl Desk {
             progress: None,
         };
         let end = self.host.call(request).await;
-        encode::result(answer(&function, end.map(Release::into_outcome)))
+        let answer = answer(&function, end.map(Release::into_outcome));
+        encode::result(answer, self.version.as_ref())
     }
 
     /// The caller's list, made ready again only when the host has another one.
@@ -211,7 +226,10 @@ impl ServerHandler for Agent {
                 "The call was stopped before its end: it was taken back, or the host is stopping.",
                 None,
             )),
-            end = run => encode::result(answer(&function, end)).map(Into::into),
+            end = run => {
+                let version = context.protocol_version();
+                encode::result(answer(&function, end), version.as_ref()).map(Into::into)
+            }
         }
     }
 

@@ -24,7 +24,7 @@ use super::sessions::Sessions;
 use crate::call::Host;
 use crate::terms::{Caller, Door};
 use crate::wire::budget::{Allowance, Budget};
-use crate::wire::frame::{MAX_BODY, Refusal};
+use crate::wire::frame::Refusal;
 
 /// Callers whose services are kept. Beyond it those without a session are made anew when needed.
 const MAX_CALLERS: usize = 1024;
@@ -34,6 +34,11 @@ const SESSION: &str = "mcp-session-id";
 
 /// The body of an answer.
 type Answer = BoxBody<Bytes, Infallible>;
+
+/// Whether a request belongs to a session of the older era.
+pub(in crate::wire) fn is_in_session(headers: &HeaderMap) -> bool {
+    headers.contains_key(SESSION)
+}
 
 /// All callers' services at one door.
 pub(in crate::wire) struct Endpoint {
@@ -156,7 +161,7 @@ impl Endpoint {
             .disable_allowed_origins()
             .with_sse_retry(None)
             .with_json_response(true)
-            .with_max_request_body_bytes(MAX_BODY)
+            .with_max_request_body_bytes(self.budget.message())
             .with_cancellation_token(self.signals.cut.clone());
         let http = StreamableHttpService::new(
             move || Ok(Agent::new(desk.clone(), closing.clone())),

@@ -10,29 +10,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::{Buf as _, BytesMut};
 use rmcp::RoleServer;
 use rmcp::model::{
     ClientJsonRpcMessage, ClientNotification, JsonRpcMessage, RequestId, ServerJsonRpcMessage,
     ServerResult,
 };
 use rmcp::transport::Transport;
-use tokio::io::AsyncReadExt as _;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::agent::Desk;
-use super::awake::{Awake, Source};
+use super::awake::Source;
 use super::connection::Peer;
+use super::input::{Found, Input, LINE_TIME};
 use super::intake::{self, Aside, LARGE, Ticket};
 use super::message;
-use super::output::{KEPT, Output};
+use super::output::Output;
 use super::plain::PlainCalls;
 use crate::call::Host;
 use crate::terms::json;
-use crate::wire::budget::{Allowance, FREE, Held};
+use crate::wire::budget::{Allowance, FREE};
 use crate::wire::deadline::Deadlined;
-use crate::wire::frame::{self, INVALID_REQUEST, MAX_LINE, Refusal};
+use crate::wire::frame::{self, INVALID_REQUEST, Refusal};
 use crate::wire::seats::Seat;
 
 /// Requests of one connection that may be without an answer. Beyond it the connection is not read.
@@ -42,19 +41,8 @@ const MAX_IN_FLIGHT: usize = 128;
 /// not read.
 const MAX_BACKLOG: u64 = 4 << 20;
 
-/// Requests of one connection without an answer, in bytes that they take when they are read. Beyond
-/// it the connection is not read.
-const MAX_WAITING: u64 = 64 << 20;
-
-/// A line that is longer than small ones comes in pieces of this size, which are held for it before
-/// they are read, in bytes.
-const PIECE: usize = 256 << 10;
-
 /// Lines up to here are always taken, in bytes: there are no more of them than requests in flight.
 const SHORT: usize = 512;
-
-/// How long a line may take from the moment when it is no small one any more.
-const LINE_TIME: Duration = Duration::from_secs(30);
 
 /// How long running calls may go on when the client has closed its sending half: it may still read.
 const AFTER_EOF: Duration = Duration::from_secs(5);
@@ -62,20 +50,10 @@ const AFTER_EOF: Duration = Duration::from_secs(5);
 /// How often to look whether a client that is not read from is gone for good.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Room for one read, in bytes: an ordinary message comes in one.
-const READ: usize = 4 << 10;
-
 /// The messages of a connection. The library polls `receive` anew after everything it sends, so the
 /// state that `receive` waits for may change only between two polls and needs no lock.
 pub(super) struct Lines<R, W> {
-    reader: R,
-    input: BytesMut,
-    /// Bytes of `input` that hold no end of line.
-    scanned: usize,
-    /// What is held for `input`, a lease for each piece beyond what is small.
-    coming: Vec<Held>,
-    /// When the line that is coming has to be there.
-    due: Option<Instant>,
+    input: Input<R>,
     /// A large line that is being read elsewhere.
     aside: Option<Aside>,
     /// Requests that the library is to answer, and what they hold.
@@ -93,7 +71,8 @@ pub(super) struct Lines<R, W> {
     unsaid: bool,
     /// Nothing more is read, and running calls end by this moment.
     ending: Option<Instant>,
-    awake: Awake,
+    /// Something was said that the library begins with.
+    begun: bool,
     seat: Option<Arc<Seat>>,
     /// What comes after a refusal is read and forgotten, so that the refusal is heard.
     reads_on: bool,
@@ -104,10 +83,8 @@ pub(super) struct Lines<R, W> {
 
 /// What reading came to.
 enum Step {
-    /// A line of this length, without its end, is at the front of the input.
-    Line(usize),
-    /// The line is longer than lines may be.
-    TooLong,
+    /// Something is at the front of the input.
+    Found(Found),
     /// The line does not come to its end.
     TooSlow,
     /// The other side sends nothing more, or nothing more is to be taken.
@@ -141,11 +118,7 @@ where
         (stop, closing, cut): (CancellationToken, CancellationToken, CancellationToken),
     ) -> Self {
         Self {
-            reader,
-            input: BytesMut::new(),
-            scanned: 0,
-            coming: Vec::new(),
-            due: None,
+            input: Input::new(reader, allowance.clone()),
             aside: None,
             in_flight: HashMap::new(),
             waiting: Arc::default(),
@@ -156,7 +129,7 @@ where
             output,
             unsaid: false,
             ending: None,
-            awake: Awake::default(),
+            begun: false,
             seat: None,
             reads_on: false,
             stop,
@@ -187,36 +160,21 @@ where
                 }
                 return Step::End;
             }
-            let fresh = self.input.get(self.scanned..).unwrap_or_default();
-            if let Some(end) = fresh.iter().position(|byte| *byte == b'\n') {
-                let length = self.scanned + end;
-                (self.scanned, self.due) = (0, None);
-                return if length > MAX_LINE {
-                    Step::TooLong
-                } else {
-                    Step::Line(length)
-                };
+            if let Some(found) = self.input.look() {
+                return Step::Found(found);
             }
-            self.scanned = self.input.len();
-            if self.scanned > MAX_LINE {
-                return Step::TooLong;
-            }
-            if self.scanned > LARGE {
-                self.due.get_or_insert_with(|| Instant::now() + LINE_TIME);
-            }
-            self.input.reserve(READ);
-            if self.input.capacity() > KEPT && !self.hold_what_comes().await {
+            if !self.hold_what_comes().await {
                 return Step::End;
             }
-            let asked = Instant::now();
             // What runs needs this thread.
             let is_idle = self.in_flight.is_empty() && self.plain.count() == 0;
-            self.tell(is_idle, asked);
+            self.tell(is_idle, Instant::now());
             if is_idle {
-                self.awake.wait(&mut self.reader);
+                self.input.wait_awake();
             }
+            let due = self.input.due();
             let count = tokio::select! {
-                count = self.reader.read_buf(&mut self.input) => count,
+                count = self.input.more() => count,
                 () = self.stop.cancelled() => return Step::End,
                 // One that was given up half way.
                 end = self.output.flush_all(), if self.unsaid => {
@@ -226,9 +184,8 @@ where
                         Err(_) => return Step::End,
                     }
                 }
-                () = until(self.due) => return Step::TooSlow,
+                () = until(due) => return Step::TooSlow,
             };
-            self.awake.note(asked.elapsed());
             if !matches!(count, Ok(1..)) {
                 return Step::End;
             }
@@ -244,29 +201,24 @@ where
         }
     }
 
-    /// Holds the buffer of a line that is no small one, before more is read into it. False where the
-    /// connection ends instead.
+    /// Holds what the next read needs. False where the connection ends instead.
     async fn hold_what_comes(&mut self) -> bool {
-        while self.coming.len() < pieces(&self.input) {
-            let piece = u64::try_from(PIECE).unwrap_or(u64::MAX);
-            tokio::select! {
-                held = self.allowance.request_in_turn(piece) => match held {
-                    Ok(held) => self.coming.push(held),
-                    Err(_) => return false,
-                },
-                () = self.stop.cancelled() => return false,
-                () = gone(&self.output) => {
-                    self.cut.cancel();
-                    return false;
-                }
+        if self.input.has_room() {
+            return true;
+        }
+        tokio::select! {
+            held = self.input.hold() => held,
+            () = self.stop.cancelled() => false,
+            () = gone(&self.output) => {
+                self.cut.cancel();
+                false
             }
         }
-        true
     }
 
     fn is_full(&mut self) -> bool {
         self.in_flight.len() + self.plain.count() >= MAX_IN_FLIGHT
-            || self.waiting.load(Ordering::Relaxed) > MAX_WAITING
+            || self.waiting.load(Ordering::Relaxed) > self.allowance.waiting()
             || self.output.backlog() > MAX_BACKLOG
     }
 
@@ -275,22 +227,20 @@ where
     async fn take(&mut self, length: usize) -> Option<ClientJsonRpcMessage> {
         let in_session = self.plain.is_open();
         if length > LARGE {
-            let line = self.input.split_to(length);
-            let coming = self.after_line(0);
+            let (line, coming) = self.input.take_large(length);
             let (host, allowance) = (self.host.clone(), self.allowance.clone());
             let aside = intake::read_line_aside(host, line, in_session, allowance, coming);
             self.aside = Some(aside);
             return None;
         }
-        let (line, rest) = self.input.split_at_checked(length).unwrap_or_default();
+        let (line, alone) = self.input.line(length);
         let line = message::content(line);
-        let alone = !rest.iter().skip(1).any(|byte| *byte == b'\n');
         let read = match self.ticket(line) {
             _ if line.is_empty() => Ok(None),
             Ok(ticket) => intake::read(line, in_session).map(|read| Some((read, ticket))),
             Err(refusal) => Err(refusal),
         };
-        drop(self.after_line(length));
+        self.input.pass(length);
         match read {
             Ok(None) => None,
             Ok(Some((read, ticket))) => self.follow(read, ticket, alone).await,
@@ -314,16 +264,6 @@ where
         Ok(Ticket::new(weight, &self.waiting, held))
     }
 
-    /// Takes so many bytes and the end of the line off the input. Gives what was held for the line.
-    fn after_line(&mut self, length: usize) -> Vec<Held> {
-        self.input.advance((length + 1).min(self.input.len()));
-        if self.input.is_empty() && self.input.capacity() > KEPT {
-            self.input = BytesMut::new();
-        }
-        self.coming
-            .split_off(pieces(&self.input).min(self.coming.len()))
-    }
-
     /// Does what a line asks for.
     async fn follow(
         &mut self,
@@ -341,10 +281,16 @@ where
                 self.plain.begin(call, ticket, alone, &self.output).await;
                 None
             }
-            intake::Read::Message(message) => match self.admit(message, ticket) {
-                Ok(message) => Some(message),
-                Err(refusal) => self.refuse(&refusal),
-            },
+            intake::Read::Message(message) => {
+                self.begun |= message::begins(&message);
+                let is_stray = !self.begun && !matches!(message, JsonRpcMessage::Request(_));
+                match self.admit(message, ticket) {
+                    // The library takes it for the end, and it is nothing.
+                    Ok(_) if is_stray => None,
+                    Ok(message) => Some(message),
+                    Err(refusal) => self.refuse(&refusal),
+                }
+            }
         }
     }
 
@@ -421,24 +367,13 @@ where
         self.in_flight.contains_key(id) || self.plain.has(id)
     }
 
-    /// Reads a line that is too long to its end, so that a client still sending it gets to read why
-    /// it was refused: closing with unread bytes would reset the connection.
-    async fn skip_line(&mut self) {
-        while !self.input.contains(&b'\n') {
-            self.input.clear();
-            if !matches!(self.reader.read_buf(&mut self.input).await, Ok(1..)) {
-                return;
-            }
-        }
-    }
-
     /// Waits until everything asked is answered, the client is gone, or the time is up. The two
     /// latter cut off what still runs.
     async fn finish(&mut self, until: Instant) {
         self.closing.cancel();
         if self.reads_on && self.flush_within(AFTER_EOF).await.is_ok() {
             // Whether it came to its end or its time is up, there is nothing more to do for it.
-            let _ = tokio::time::timeout_at(until, self.skip_line()).await;
+            let _ = tokio::time::timeout_at(until, self.input.skip_line()).await;
         }
         while !self.in_flight.is_empty() || self.plain.count() > 0 {
             // The library's answers make it poll anew. A stopping host says itself when the time is up.
@@ -459,11 +394,6 @@ where
     async fn flush_within(&mut self, time: Duration) -> io::Result<()> {
         tokio::time::timeout(time, self.output.flush_all()).await?
     }
-}
-
-/// How many pieces are to be held for a buffer.
-fn pieces(input: &BytesMut) -> usize {
-    input.capacity().saturating_sub(KEPT).div_ceil(PIECE)
 }
 
 /// Waits for a moment, or for ever where there is none.
@@ -495,10 +425,10 @@ where
         match &message {
             JsonRpcMessage::Response(response) => {
                 self.in_flight.remove(&response.id);
-                if let ServerResult::InitializeResult(_) = response.result
+                if let ServerResult::InitializeResult(result) = &response.result
                     && let Some(desk) = self.desk.take()
                 {
-                    self.plain.open(desk);
+                    self.plain.open(desk, result.protocol_version.clone());
                 }
             }
             JsonRpcMessage::Error(error) => {
@@ -532,17 +462,27 @@ where
                 continue;
             }
             match self.read().await {
-                Step::Line(length) => {
-                    if let Some(message) = self.take(length).await {
+                Step::Found(Found::Endless) => {
+                    let (longest, most) = (self.allowance.message(), self.allowance.forgotten());
+                    self.end_with(format!(
+                        "The line is longer than {longest} bytes, and did not end within {most} either. The connection ends here: send a smaller message on a new one."
+                    ));
+                }
+                Step::Found(found) => {
+                    if let Found::Line(length) = found
+                        && let Some(message) = self.take(length).await
+                    {
                         return Some(message);
+                    }
+                    // The next one is heard.
+                    if let Found::Large(id) = found {
+                        let refusal = Refusal::too_large(id, self.allowance.message());
+                        let _: Option<()> = self.refuse(&refusal);
                     }
                     if self.unsaid && !self.say().await {
                         return None;
                     }
                 }
-                Step::TooLong => self.end_with(format!(
-                    "The line is longer than {MAX_LINE} bytes. The connection ends here: send a smaller message on a new one."
-                )),
                 Step::TooSlow => self.end_with(format!(
                     "The line did not come to its end in {} seconds. The connection ends here: send whole lines on a new one.",
                     LINE_TIME.as_secs()

@@ -16,13 +16,16 @@ use crate::wire::budget::Budget;
 impl Peer for WriteHalf<DuplexStream> {}
 impl Source for ReadHalf<DuplexStream> {}
 
+/// The largest message.
+const MESSAGE: usize = 4 << 20;
+
 type Ours = Lines<ReadHalf<DuplexStream>, WriteHalf<DuplexStream>>;
 
 /// The transport and the client's side of it, which holds `capacity` bytes.
 fn pair(capacity: usize) -> (Ours, BufReader<DuplexStream>) {
     let (near, far) = tokio::io::duplex(capacity);
     let (reader, writer) = tokio::io::split(near);
-    let allowance = Arc::new(Budget::new()).of(&Caller {
+    let allowance = Arc::new(Budget::new(MESSAGE)).of(&Caller {
         agent: "ada".into(),
         user: None,
     });
@@ -93,6 +96,7 @@ async fn a_request_that_comes_in_pieces_between_polls_is_whole() {
 #[tokio::test]
 async fn an_id_is_free_again_once_it_is_answered_or_cancelled() {
     let (mut ours, mut client) = pair(1 << 16);
+    ours.begun = true;
     client
         .write_all([ping(1), ping(1), ping(2)].concat().as_bytes())
         .await
@@ -138,20 +142,72 @@ async fn a_full_connection_is_read_again_when_something_is_answered() {
 }
 
 #[tokio::test]
-async fn x04_a_line_that_is_too_long_ends_the_connection_with_a_word() {
+async fn x67_a_line_that_is_too_long_is_refused_by_its_id_and_the_next_is_heard() {
     let (mut ours, mut client) = pair(1 << 16);
-    let (end, ()) = tokio::join!(ours.receive(), async {
-        client.write_all(&vec![b' '; MAX_LINE + 1]).await.unwrap();
+    let large = "x".repeat(MESSAGE);
+    let large = format!("{{\"method\":\"ping\",\"params\":{{\"a\":\"{large}\"}},\"id\":3}}\n");
+    let write = async {
+        client.write_all(large.as_bytes()).await.unwrap();
+        client.write_all(ping(4).as_bytes()).await.unwrap();
+    };
+    let (next, ()) = tokio::join!(ours.receive(), write);
+    assert_eq!(id_of(&next.unwrap()), 4);
+    let refusal = read_line(&mut client).await;
+    assert_eq!(refusal["id"], 3, "{refusal}");
+    let say = refusal["error"]["message"].to_string();
+    assert!(say.contains("longer than 4194304 bytes"), "{refusal}");
+    assert!(
+        ours.waiting.load(Ordering::Relaxed) < 2_000,
+        "nothing is held for it"
+    );
+}
+
+#[tokio::test]
+async fn x04_a_line_without_an_end_ends_the_connection_with_a_word() {
+    let (mut ours, mut client) = pair(1 << 16);
+    let piece = vec![b' '; 1 << 20];
+    let write = async {
+        for _ in 0..17 * MESSAGE / piece.len() {
+            client.write_all(&piece).await.unwrap();
+        }
         client.write_all(b"\n").await.unwrap();
-    });
+    };
+    let (end, ()) = tokio::join!(ours.receive(), write);
     assert!(end.is_none());
     let refusal = read_line(&mut client).await;
-    assert!(
-        refusal["error"]["message"]
-            .to_string()
-            .contains("longer than 4194304"),
-        "{refusal}"
-    );
+    let say = refusal["error"]["message"].to_string();
+    assert!(say.contains("did not end within 67108864"), "{refusal}");
+}
+
+/// What the library would take for the end of the connection.
+#[tokio::test]
+async fn x71_stray_messages_before_the_handshake_are_nothing() {
+    let (mut ours, mut client) = pair(1 << 16);
+    let stray = [
+        json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
+        json!({ "jsonrpc": "2.0", "method": "notifications/roots/list_changed" }),
+        json!({ "jsonrpc": "2.0", "method": "notifications/unknown" }),
+        json!({ "jsonrpc": "2.0", "id": 5, "result": {} }),
+        json!({ "jsonrpc": "2.0", "id": 5, "error": { "code": 1, "message": "no" } }),
+    ];
+    let early: String = stray.iter().map(|message| format!("{message}\n")).collect();
+    let hello = json!({
+        "jsonrpc": "2.0", "id": 2, "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-11-25", "capabilities": {},
+            "clientInfo": { "name": "t", "version": "1" },
+        },
+    });
+    let asked = format!("{early}{}{early}{hello}\n{early}", ping(1));
+    client.write_all(asked.as_bytes()).await.unwrap();
+    for id in [1, 2] {
+        assert_eq!(id_of(&ours.receive().await.unwrap()), id);
+    }
+    // From then on they are the library's.
+    for _ in &stray {
+        let message = ours.receive().now_or_never().flatten();
+        assert!(message.is_some());
+    }
 }
 
 #[tokio::test]
@@ -176,14 +232,14 @@ async fn a_stopping_host_takes_nothing_more_and_answers_what_it_took() {
 #[tokio::test]
 async fn x04_large_requests_without_an_answer_hold_the_connection_up() {
     let (mut ours, mut client) = pair(64 << 20);
-    let large = "a".repeat(MAX_LINE - 200);
+    let large = "a".repeat(MESSAGE - 200);
     let line = |id: usize| {
         format!(
             "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"tools/call\",\"params\":{{\"name\":\"a\",\"arguments\":{{\"a\":\"{large}\"}}}}}}\n"
         )
     };
     let weight = json::rough_weight(line(0).as_bytes());
-    let most = usize::try_from(MAX_WAITING / weight).unwrap() + 1;
+    let most = usize::try_from(ours.allowance.waiting() / weight).unwrap() + 1;
     for id in 0..most + 1 {
         client.write_all(line(id).as_bytes()).await.unwrap();
     }

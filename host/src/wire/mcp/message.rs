@@ -2,8 +2,11 @@
 //!
 //! It does not know connections.
 
-use rmcp::model::ClientJsonRpcMessage;
+use rmcp::model::{
+    ClientJsonRpcMessage, ClientRequest, GetMeta as _, JsonRpcMessage, ProtocolVersion,
+};
 
+use super::agent::VERSIONS;
 use super::plain::PlainCall;
 use crate::wire::frame::{self, Refusal};
 
@@ -26,7 +29,7 @@ pub enum Line {
 }
 
 /// Reads one line, without its end, as connections do: the whole of what an agent's bytes meet before
-/// the protocol. Lines longer than 4 MiB do not come this far.
+/// the protocol. Lines that are too long do not come this far.
 #[must_use]
 pub fn read_line(line: &[u8]) -> Line {
     let line = content(line);
@@ -43,6 +46,24 @@ pub fn read_line(line: &[u8]) -> Line {
 #[must_use]
 pub fn is_plain_call(line: &[u8]) -> bool {
     PlainCall::read(content(line)).is_some()
+}
+
+/// Whether the library begins a connection with this message: a handshake, or a request that says by
+/// itself how it is meant. What comes before is answered by itself, or is nothing to it.
+pub(super) fn begins(message: &ClientJsonRpcMessage) -> bool {
+    let JsonRpcMessage::Request(request) = message else {
+        return false;
+    };
+    match &request.request {
+        ClientRequest::InitializeRequest(_) => true,
+        ClientRequest::PingRequest(_) | ClientRequest::DiscoverRequest(_) => false,
+        request => {
+            let meta = request.get_meta();
+            let missing = meta.missing_required_keys(&ProtocolVersion::V_2026_07_28);
+            let version = meta.protocol_version();
+            missing.is_empty() && version.is_some_and(|version| VERSIONS.contains(&version))
+        }
+    }
 }
 
 /// A message the library reads, nothing for a notification that nobody here knows, or a refusal.

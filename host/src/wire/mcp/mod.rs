@@ -1,4 +1,4 @@
-//! The protocol itself, both eras: sessions opened by `initialize` (2025-06-18, 2025-11-25) and
+//! The protocol itself, both eras: sessions opened by `initialize` (2024-11-05 to 2025-11-25) and
 //! self-contained requests (2026-07-28). This folder alone names rmcp; the rest of the room deals
 //! in bytes, requests and responses, so that the library could be replaced.
 //!
@@ -9,6 +9,7 @@ mod awake;
 mod connection;
 mod encode;
 mod endpoint;
+mod input;
 mod intake;
 mod lines;
 mod message;
@@ -19,7 +20,7 @@ mod tools;
 
 pub(super) use awake::Source;
 pub(super) use connection::{Known, Peer, Signals, speak};
-pub(super) use endpoint::Endpoint;
+pub(super) use endpoint::{Endpoint, is_in_session};
 pub(super) use intake::{Asked, LARGE, read_aside};
 
 pub use message::{Line, is_plain_call, read_line};

@@ -12,6 +12,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::wire::body::unread;
+use crate::wire::breaks;
 use crate::wire::budget::{Allowance, FREE, Held};
 use crate::wire::frame::{BUSY, Refusal};
 
@@ -58,11 +59,12 @@ impl<W: AsyncWrite + Unpin> Output<W> {
 
     /// Queues a line of the host's own and says how far to flush for it to be written.
     pub(super) fn push(&self, line: &[u8]) -> u64 {
-        self.queue().push(line)
+        self.queue().push(&breaks::escaped(line))
     }
 
     /// Queues the answer to a request, or the refusal to keep it where too much is unread already.
     pub(super) fn answer(&self, line: &[u8], id: Option<&RequestId>) -> u64 {
+        let line = &*breaks::escaped(line);
         let mut queue = self.queue();
         let then = queue.backlog() + length(line.len() + 1);
         if then <= FREE || self.keep(&mut queue, then) || line.len() <= SHORT {
@@ -74,7 +76,7 @@ impl<W: AsyncWrite + Unpin> Output<W> {
             id: id.and_then(|id| serde_json::to_value(id).ok()),
             say: unread(length(line.len()), others).into(),
         };
-        queue.push(&refusal.to_json())
+        queue.push(&breaks::escaped(&refusal.to_json()))
     }
 
     /// Holds what a backlog of so many bytes takes.
@@ -162,6 +164,7 @@ impl<W: AsyncWrite + Unpin> Output<W> {
 }
 
 impl Queue {
+    /// Takes what is one line to every reader.
     fn push(&mut self, line: &[u8]) -> u64 {
         self.waiting.extend_from_slice(line);
         self.waiting.extend_from_slice(b"\n");

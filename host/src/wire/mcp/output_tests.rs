@@ -20,7 +20,7 @@ pub(in super::super) fn allowance(budget: &Arc<Budget>, name: &str) -> Allowance
 }
 
 fn output<W: AsyncWrite + Unpin>(writer: W) -> Output<W> {
-    let allowance = allowance(&Arc::new(Budget::new()), "ada");
+    let allowance = allowance(&Arc::new(Budget::new(4 << 20)), "ada");
     Output::new(writer, allowance, CancellationToken::new())
 }
 
@@ -131,7 +131,7 @@ async fn x23_whatever_is_given_up_all_bytes_come_once_and_in_order() {
 
 #[tokio::test]
 async fn x26_answers_that_are_not_read_are_bounded_for_a_connection_and_for_a_caller() {
-    let budget = Arc::new(Budget::new());
+    let budget = Arc::new(Budget::new(4 << 20));
     let line = vec![b'x'; 3 << 20];
     let mut outputs = Vec::new();
     let (mut kept, mut dropped) = (0, 0);
@@ -168,7 +168,7 @@ async fn x26_answers_that_are_not_read_are_bounded_for_a_connection_and_for_a_ca
 
 #[tokio::test]
 async fn what_is_read_is_held_no_longer() {
-    let budget = Arc::new(Budget::new());
+    let budget = Arc::new(Budget::new(4 << 20));
     let own = allowance(&budget, "ada");
     let (near, mut far) = tokio::io::duplex(1 << 20);
     let output = Output::new(near, own.clone(), CancellationToken::new());

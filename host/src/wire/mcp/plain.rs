@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use rmcp::ErrorData;
-use rmcp::model::{CallToolResult, RequestId, ServerJsonRpcMessage, ServerResult};
+use rmcp::model::{CallToolResult, ProtocolVersion, RequestId, ServerJsonRpcMessage, ServerResult};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::task::{AbortHandle, JoinSet};
@@ -92,8 +92,8 @@ impl PlainCalls {
     }
 
     /// A session is open: from now on requests need not say by themselves how they are meant.
-    pub(super) fn open(&mut self, desk: Desk) {
-        self.desk = Some(desk);
+    pub(super) fn open(&mut self, desk: Desk, version: ProtocolVersion) {
+        self.desk = Some(desk.speaking(version));
     }
 
     /// Whether a session is open.

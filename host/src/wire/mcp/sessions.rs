@@ -327,7 +327,7 @@ mod tests {
 
     #[tokio::test]
     async fn x30_when_there_is_no_room_the_callers_longest_unused_session_ends() {
-        let budget = Arc::new(Budget::new());
+        let budget = Arc::new(Budget::new(4 << 20));
         let mine = caller(&budget, "ada");
         let mut open_ones = Vec::new();
         while let Ok(session) = mine.create_session().await {
@@ -349,7 +349,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_callers_sessions_are_neither_seen_nor_ended_by_another() {
-        let budget = Arc::new(Budget::new());
+        let budget = Arc::new(Budget::new(4 << 20));
         let (mine, theirs) = (caller(&budget, "ada"), caller(&budget, "bob"));
         let (id, _transport) = open(&mine).await;
         assert!(!theirs.has_session(&id).await.unwrap());
@@ -361,7 +361,7 @@ mod tests {
 
     #[tokio::test]
     async fn x32_a_session_ends_when_its_caller_is_dismissed() {
-        let mine = Arc::new(caller(&Arc::new(Budget::new()), "ada"));
+        let mine = Arc::new(caller(&Arc::new(Budget::new(4 << 20)), "ada"));
         let (id, _transport) = open(&mine).await;
         let (dismiss, dismissed) = tokio::sync::oneshot::channel::<()>();
         mine.end_with(&id, async move { drop(dismissed.await) });
