@@ -26,7 +26,7 @@ fn module(functions: usize, body: &[u8]) -> Vec<u8> {
     let bodies = [leb(functions), body.repeat(functions)].concat();
     [
         b"\0asm\x01\0\0\0".to_vec(),
-        section(1, b"\x01\x62\0\0"),
+        section(1, b"\x01\x60\0\0"),
         section(3, &kinds),
         section(10, &bodies),
     ]
