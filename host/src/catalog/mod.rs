@@ -18,6 +18,7 @@ mod lock;
 mod offer;
 pub(crate) mod once;
 mod outline;
+mod relocate;
 mod seal;
 mod shape;
 
