@@ -5,6 +5,7 @@ mod adapt;
 pub(crate) mod bounded;
 mod cache;
 mod child;
+mod clearing;
 mod compile;
 mod confine;
 mod define;
