@@ -5,7 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PIECES 200
+#define PIECES 100
 
 int main(void) {
     unsigned char *pieces[PIECES];

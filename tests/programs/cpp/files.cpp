@@ -11,7 +11,7 @@ int main(int argc, char **argv) {
     const std::string path = "/data/cpp" + std::to_string(device()) + std::to_string(device());
     {
         std::ofstream out(path);
-        for (int i = 0; i < 20000; i++) out << "line " << i << '\n';
+        for (int i = 0; i < 5000; i++) out << "line " << i << '\n';
         if (!out) return 1;
     }
     std::ifstream in(path);

@@ -21,13 +21,13 @@ struct Circle : Shape {
 
 int main() {
     std::vector<std::unique_ptr<Shape>> shapes;
-    for (int i = 0; i < 50000; i++) {
+    for (int i = 0; i < 20000; i++) {
         if (i % 2) shapes.push_back(std::make_unique<Square>(i));
         else shapes.push_back(std::make_unique<Circle>(i));
     }
     double sum = 0;
     for (const auto &shape : shapes) sum += shape->area();
-    const size_t n = 600;
+    const size_t n = 400;
     std::vector<std::vector<double>> matrix(n, std::vector<double>(n, 1.5));
     double trace = 0;
     for (size_t i = 0; i < n; i++) trace += matrix[i][i];

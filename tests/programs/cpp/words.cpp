@@ -9,7 +9,7 @@
 
 int main() {
     std::ostringstream made;
-    for (int i = 0; i < 100000; i++) made << "word" << i % 5000 << ' ';
+    for (int i = 0; i < 30000; i++) made << "word" << i % 5000 << ' ';
     std::istringstream text(made.str());
     std::map<std::string, int> tree;
     std::unordered_map<std::string, int> table;

@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime};
 fn main() {
     let mut pieces = Vec::new();
     for index in 0..40_u8 {
-        pieces.push(vec![index; 700_000 + usize::from(index)]);
+        pieces.push(vec![index; 400_000 + usize::from(index)]);
         let (_, _) = (Instant::now(), SystemTime::now());
         eprintln!("{index}");
     }

@@ -1,3 +1,5 @@
+//! The program in its moved memory against the same program as it was: alike to the byte and to the trap.
+
 #![allow(clippy::unwrap_used)]
 
 use wasmtime::{Caller, Engine, Extern, Instance, Linker, Memory, Module, Store, Trap, Val};

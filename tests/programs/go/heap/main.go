@@ -11,8 +11,8 @@ import (
 
 func main() {
 	var pieces [][]byte
-	for i := 0; i < 48; i++ {
-		piece := make([]byte, 1<<20)
+	for i := 0; i < 32; i++ {
+		piece := make([]byte, 512<<10)
 		for at := range piece {
 			piece[at] = byte(at ^ i)
 		}

@@ -13,7 +13,7 @@ import (
 func main() {
 	var source strings.Builder
 	source.WriteString("package p\n")
-	for i := 0; i < 2_000; i++ {
+	for i := 0; i < 400; i++ {
 		fmt.Fprintf(&source, "func  f%d( a int,b  []string )( int ,error ){ if a>%d {return a,nil};return len( b ),nil }\n", i, i)
 	}
 	formatted, err := format.Source([]byte(source.String()))

@@ -9,8 +9,8 @@ import (
 
 func main() {
 	from := rand.New(rand.NewSource(11))
-	numbers := make([]int, 300_000)
-	texts := make([]string, 50_000)
+	numbers := make([]int, 60_000)
+	texts := make([]string, 10_000)
 	for i := range numbers {
 		numbers[i] = from.Int()
 	}

@@ -17,7 +17,7 @@ type item struct {
 
 func main() {
 	var items []item
-	for i := 0; i < 5_000; i++ {
+	for i := 0; i < 1_500; i++ {
 		items = append(items, item{fmt.Sprint("name ", i), i, map[string]string{"k": strings.Repeat("v", i%50)}})
 	}
 	text, err := json.Marshal(items)
