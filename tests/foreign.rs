@@ -450,7 +450,7 @@ const CLEARS_BADLY: &str = r#"(component
     (func (export "early") (result u32) (canon lift (core func $i "early") (post-return (func $i "clear")))))"#;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn n94_an_answer_that_is_there_is_given_whatever_happens_behind_it() {
+async fn n98_an_answer_that_is_there_is_given_whatever_happens_behind_it() {
     let site = Site::empty();
     site.write("c.wasm", wat::parse_str(CLEARS_BADLY).expect("a component"));
     let house = House::at(site, "[tool.c]\ncomponent = \"c.wasm\"\n");
@@ -476,7 +476,7 @@ async fn n94_an_answer_that_is_there_is_given_whatever_happens_behind_it() {
 
 /// A tool of the contract need not clear up: its instance goes with the call.
 #[tokio::test(flavor = "multi_thread")]
-async fn n94_a_tool_that_clears_up_badly_has_answered() {
+async fn n98_a_tool_that_clears_up_badly_has_answered() {
     let tool = Handmade {
         module: r#"(func (export "clear") (param i32) (unreachable))"#,
         options: r#"(post-return (func $i "clear"))"#,
@@ -534,7 +534,7 @@ fn handed(count: usize, ty: &str) -> Vec<u8> {
 
 /// The engine makes of the handing of a wider type a function that does nothing but call itself.
 #[tokio::test(flavor = "multi_thread")]
-async fn n93_what_components_cannot_hand_each_other_is_refused_before_it_is_called() {
+async fn n97_what_components_cannot_hand_each_other_is_refused_before_it_is_called() {
     for ty in ["tuple", "record"] {
         let house = boom(handed(1_000, ty), "");
         let given = structured(house.call("b_go", json!({})).await);

@@ -84,7 +84,7 @@ impl Draw {
 /// Whatever a program does with its memory: it sees what it would have seen, traps where it would have
 /// trapped, and never reaches the adapter's pages.
 #[test]
-fn n92_a_program_cannot_tell() {
+fn n96_a_program_cannot_tell() {
     let whole = wat::parse_str(EVERY).unwrap();
     let (mut plain, mut other) = (run(&whole).unwrap(), run(&moved(EVERY)).unwrap());
     let mut places: Vec<u32> = Vec::new();
@@ -155,7 +155,7 @@ fn n92_a_program_cannot_tell() {
 }
 
 #[test]
-fn n92_data_that_does_not_fit_traps_as_before() {
+fn n96_data_that_does_not_fit_traps_as_before() {
     for offset in ["-1", "-196608", "-196609", "65536", "65537", "2147483648"] {
         let text = format!(
             r#"(module (import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))
@@ -288,7 +288,7 @@ fn addresses_are_turned_on_their_way_to_wasi() {
 }
 
 #[test]
-fn n92_the_adapter_gets_two_pages_and_no_more() {
+fn n96_the_adapter_gets_two_pages_and_no_more() {
     let mut guest = run(&moved(EVERY)).unwrap();
     let asks = [0, 0, 8, PAGE];
     assert_eq!(
