@@ -4,9 +4,10 @@
 use arbitrary::Unstructured;
 use base64::Engine as _;
 use serde_json::{Map, Value, json};
+use toolhost::ledger;
 use toolhost::terms::{Code, Content, Outcome, ToolErrorCode};
 
-use crate::harness::{End, House, Program, Site, manifest};
+use crate::harness::{End, Handmade, House, Program, Site, definition, manifest};
 
 const TYPES: &str = "[tool.t]\ncomponent = \"types.wasm\"\n";
 
@@ -411,6 +412,153 @@ async fn the_last_words_before_a_trap_are_the_operator_s() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// What the operator reads names no places that have no names.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_is_said_in_a_line() {
+    let house = House::new("[tool.rogue]\ncomponent = \"rogue.wasm\"\n");
+    let end = house.call("rogue_crash", json!({})).await;
+    let detail = end.expect_err("a fault").detail.unwrap_or_default();
+    assert!(detail.starts_with("wasm trap: "), "{detail}");
+    assert!(
+        !detail.contains('\n') && !detail.contains("wasm function"),
+        "{detail}"
+    );
+}
+
+/// A component whose functions answer and then trap where they clear up: `number`, `flag`, `text` and, which
+/// has no answer, `rest`.
+const CLEARS_BADLY: &str = r#"(component
+    (core module $m
+        (memory (export "memory") 1)
+        (data (i32.const 16) "there it is")
+        (func (export "seven") (result i32) (i32.const 7))
+        (func (export "zero") (result i32) (i32.const 0))
+        (func (export "text") (result i32)
+            (i32.store (i32.const 0) (i32.const 16)) (i32.store (i32.const 4) (i32.const 11)) (i32.const 0))
+        (func (export "rest"))
+        (func (export "early") (result i32) (unreachable))
+        (func (export "clear") (param i32) (unreachable))
+        (func (export "clear_rest") (unreachable)))
+    (core instance $i (instantiate $m))
+    (func (export "number") (result u32) (canon lift (core func $i "seven") (post-return (func $i "clear"))))
+    (func (export "flag") (result bool) (canon lift (core func $i "zero") (post-return (func $i "clear"))))
+    (func (export "text") (result string)
+        (canon lift (core func $i "text") (memory $i "memory") (post-return (func $i "clear"))))
+    (func (export "rest") (canon lift (core func $i "rest") (post-return (func $i "clear_rest"))))
+    (func (export "early") (result u32) (canon lift (core func $i "early") (post-return (func $i "clear")))))"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn n98_an_answer_that_is_there_is_given_whatever_happens_behind_it() {
+    let site = Site::empty();
+    site.write("c.wasm", wat::parse_str(CLEARS_BADLY).expect("a component"));
+    let house = House::at(site, "[tool.c]\ncomponent = \"c.wasm\"\n");
+    for (function, answer) in [
+        ("c_number", json!(7)),
+        ("c_flag", json!(false)),
+        ("c_text", json!("there it is")),
+    ] {
+        let given = structured(house.call(function, json!({})).await);
+        assert_eq!(given, json!({ "result": answer }));
+        let last = house.last();
+        assert_eq!(
+            (last.end, last.code.as_deref(), last.after.as_deref()),
+            (ledger::End::Ok, None, Some("trapped"))
+        );
+    }
+    // Nothing was answered, or nothing can be.
+    for function in ["c_rest", "c_early"] {
+        let (code, _) = fault(house.call(function, json!({})).await);
+        assert_eq!((code, house.last().after), (Code::Trapped, None));
+    }
+}
+
+/// A tool of the contract need not clear up: its instance goes with the call.
+#[tokio::test(flavor = "multi_thread")]
+async fn n98_a_tool_that_clears_up_badly_has_answered() {
+    let tool = Handmade {
+        module: r#"(func (export "clear") (param i32) (unreachable))"#,
+        options: r#"(post-return (func $i "clear"))"#,
+        ..Handmade::default()
+    };
+    let site = Site::empty();
+    site.write("t.wasm", tool.build(&[definition("go")]));
+    let house = House::at(site, "[tool.t]\ncomponent = \"t.wasm\"\n");
+    match house.call("t_go", json!({})).await {
+        Ok(Outcome::Output(_)) => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Two components in one, of which the second hands the first a type of so many parts.
+fn handed(count: usize, ty: &str) -> Vec<u8> {
+    let parts = match ty {
+        "tuple" => " u8".repeat(count),
+        _ => (0..count)
+            .map(|index| format!(" (field \"f{index}\" u8)"))
+            .collect(),
+    };
+    let text = format!(
+        r#"(component
+          (component $first
+            (core module $m
+              (memory (export "memory") 1)
+              (func (export "r") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
+              (func (export "f") (param i32) (result i32) (i32.load8_u offset=3 (local.get 0))))
+            (core instance $i (instantiate $m))
+            (type $plain ({ty}{parts}))
+            (export $t "t" (type $plain))
+            (func (export "f") (param "x" $t) (result u8)
+              (canon lift (core func $i "f") (memory $i "memory") (realloc (func $i "r")))))
+          (component $second
+            (type $plain ({ty}{parts}))
+            (import "t" (type $t (eq $plain)))
+            (import "f" (func $f (param "x" $t) (result u8)))
+            (core module $own (memory (export "memory") 1) (data (i32.const 11) "*"))
+            (core instance $memory (instantiate $own))
+            (core func $lowered (canon lower (func $f) (memory $memory "memory")))
+            (core module $m
+              (import "a" "f" (func $f (param i32) (result i32)))
+              (func (export "go") (result i32) (call $f (i32.const 8))))
+            (core instance $i (instantiate $m (with "a" (instance (export "f" (func $lowered))))))
+            (func (export "go") (result u8) (canon lift (core func $i "go"))))
+          (instance $one (instantiate $first))
+          (alias export $one "t" (type $t))
+          (alias export $one "f" (func $f))
+          (instance $two (instantiate $second (with "t" (type $t)) (with "f" (func $f))))
+          (export "go" (func $two "go")))"#
+    );
+    wat::parse_str(text).expect("a component")
+}
+
+/// The engine makes of the handing of a wider type a function that does nothing but call itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn n97_what_components_cannot_hand_each_other_is_refused_before_it_is_called() {
+    for ty in ["tuple", "record"] {
+        let house = boom(handed(1_000, ty), "");
+        let given = structured(house.call("b_go", json!({})).await);
+        assert_eq!(given, json!({ "result": 42 }), "{ty}");
+
+        let site = Site::empty();
+        site.write("boom.wasm", handed(1_001, ty));
+        let refused = site.lock(&manifest("[tool.b]\ncomponent = \"boom.wasm\"\n"));
+        let message = &refused.expect_err("it is refused")[0].message;
+        assert!(
+            message.contains("composed of 2 components")
+                && message.contains("1001 fields, cases or elements")
+                && message.contains("at most 1000"),
+            "{message}"
+        );
+    }
+}
+
+/// One component alone hands nothing to another: its types may be as wide as the engine reads.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wide_type_of_one_component_is_none_of_that() {
+    let house = boom(list_of(&named("enum", 1_500), "$named", 2, 3, 1), "");
+    let all = structured(house.call("b_boom", json!({})).await);
+    assert_eq!(all["result"], json!(["n257", "n257", "n257"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

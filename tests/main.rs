@@ -25,6 +25,7 @@ mod manifest;
 mod network;
 mod places;
 mod powers;
+mod programs;
 mod records;
 mod reload;
 mod rooms;

@@ -297,7 +297,11 @@ impl Host {
         };
         let running = async {
             let running = self.sandbox.run(&function.tool.prepared, permit, errand);
-            let Ran { answer, bill } = running.await;
+            let Ran {
+                answer,
+                bill,
+                after,
+            } = running.await;
             let released = match answer {
                 Ok(answer) => {
                     let caller = &request.caller.agent;
@@ -310,10 +314,11 @@ impl Host {
                     Err(gate::explain(fault, &notes.untold(), &patterns))
                 }
             };
-            (released, bill)
+            (released, bill, after)
         };
-        let (released, bill) = record.drive(running).await;
-        let recorded = record.close(&closed(&released, bill)).map_err(unrecorded);
+        let (released, bill, after) = record.drive(running).await;
+        let closed = closed(&released, bill, after);
+        let recorded = record.close(&closed).map_err(unrecorded);
         (recorded.and(released), bill)
     }
 
@@ -606,7 +611,7 @@ fn warn(fault: &Fault) {
 }
 
 /// How the call ended, for its record.
-fn closed(released: &Result<Release, Fault>, bill: Bill) -> Closed {
+fn closed(released: &Result<Release, Fault>, bill: Bill, after: Option<Code>) -> Closed {
     let (ending, result) = match released {
         Ok(release) => (
             match release.outcome() {
@@ -624,5 +629,6 @@ fn closed(released: &Result<Release, Fault>, bill: Bill) -> Closed {
         ending,
         result,
         bill,
+        after,
     }
 }

@@ -242,6 +242,21 @@ fn programs() {
         (memory (export "memory") 1)
         (func (export "_initialize"))
         (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0)))"#;
+    // One whose memory is moved, with all that has to do with it.
+    let moved = r#"(module
+        (import "wasi_snapshot_preview1" "args_get" (func $args (param i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1 9)
+        (table funcref (elem $read))
+        (data (i32.const 65000) "active")
+        (data $later "passive")
+        (func (export "_start")
+            (drop (call $args (i32.const 8) (memory.size)))
+            (memory.init $later (i32.const 16) (i32.const 0) (i32.const 7))
+            (memory.copy (i32.const 32) (i32.const 16) (memory.grow (i32.const 1)))
+            (memory.fill (i32.const 64) (i32.const 1) (i32.load offset=4294967295 align=1 (i32.const 0)))
+            (drop (call_indirect (param i32 i32 i32 i32) (result i32)
+                (i32.const 0) (i32.const 64) (i32.const 2) (i32.const 4) (i32.const 0)))))"#;
     // One with a world of its own, as a language's tools leave it in a module.
     let world = r#"(component
         (type (component
@@ -284,7 +299,13 @@ fn programs() {
     };
     run(&Target {
         name: "programs",
-        seeds: vec![parsed(program), parsed(reactor), typed, parsed("(module)")],
+        seeds: vec![
+            parsed(program),
+            parsed(reactor),
+            parsed(moved),
+            typed,
+            parsed("(module)"),
+        ],
         words: &[
             "\0asm\u{1}\0\0\0",
             "wasi_snapshot_preview1",

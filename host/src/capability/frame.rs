@@ -298,7 +298,16 @@ impl Powers {
     /// What the guest last said on stderr, where the log does not have it. Free of secrets.
     #[must_use]
     pub fn last_words(&self) -> String {
-        self.log.last_words()
+        match &self.command {
+            Some(command) => self.log.clean(command.complaint()),
+            None => self.log.last_words(),
+        }
+    }
+
+    /// Whether it is a program, whose standard error is for those who called it.
+    #[must_use]
+    pub const fn is_program(&self) -> bool {
+        self.command.is_some()
     }
 
     /// What a program that ended with this exit code has answered.

@@ -19,6 +19,7 @@ use wit_parser::Resolve;
 use super::compile::{Compiler, Task};
 use super::inspect::{MOST_BYTES, bad};
 use super::kind::{Kind, Looked, PREVIEW_1, is_preview1, look, offered};
+use super::relocate::relocated;
 use crate::sandbox::compiling_engine;
 use crate::terms::{Fault, Wasi};
 
@@ -62,14 +63,7 @@ pub fn adapt_here(module: &[u8]) -> Result<Vec<u8>, Fault> {
     let looked = measured(module)?;
     runnable(module)?;
     let is_program = looked.exports.iter().any(|export| export == "_start");
-    let adapter = match is_program {
-        true => provider::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
-        false => provider::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
-    };
-    let component = match is_program {
-        true => encoded(&with_exit_codes(module)?, adapter)?,
-        false => encoded(module, adapter)?,
-    };
+    let component = apart(|| made(module, is_program))?;
     match look(&component)?.kind {
         Kind::Silent => Err(bad(format!(
             "it has neither a `_start` nor a world of typed functions: there is nothing in it to call{}",
@@ -269,7 +263,19 @@ fn with_exit_codes(module: &[u8]) -> Result<Vec<u8>, Fault> {
     Ok(linked)
 }
 
-/// On a thread of its own: its stack is large, and its panic ends it alone.
+/// A validated module's component.
+fn made(module: &[u8], is_program: bool) -> Result<Vec<u8>, Fault> {
+    let moved = relocated(module)?;
+    let module = moved.as_deref().unwrap_or(module);
+    match is_program {
+        true => encoded(
+            &with_exit_codes(module)?,
+            provider::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
+        ),
+        false => encoded(module, provider::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER),
+    }
+}
+
 fn encoded(module: &[u8], adapter: &[u8]) -> Result<Vec<u8>, Fault> {
     let encode = || {
         ComponentEncoder::default()
@@ -278,14 +284,18 @@ fn encoded(module: &[u8], adapter: &[u8]) -> Result<Vec<u8>, Fault> {
             .adapter(provider::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, adapter)?
             .encode()
     };
+    encode().map_err(|error| bad(format!("no component can be made of it: {error:#}")))
+}
+
+/// On a thread of its own: its stack is large, and its panic ends it alone.
+fn apart<T: Send>(work: impl FnOnce() -> Result<T, Fault> + Send) -> Result<T, Fault> {
     let done = std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK);
-        let thread = thread.spawn_scoped(scope, encode);
+        let thread = thread.spawn_scoped(scope, work);
         thread.map(std::thread::ScopedJoinHandle::join)
     });
     match done {
-        Ok(Ok(Ok(component))) => Ok(component),
-        Ok(Ok(Err(error))) => Err(bad(format!("no component can be made of it: {error:#}"))),
+        Ok(Ok(made)) => made,
         Ok(Err(_)) => Err(bad(
             "no component can be made of it: the encoder failed on it",
         )),

@@ -10,9 +10,13 @@
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
+use wasmtime::Engine;
+
 use super::adapt::adapt_here;
+use super::clearing::without_clearing;
 use super::confine::confine;
 use super::inspect::{MOST_BYTES, why};
+use super::kind::{Kind, look};
 use crate::sandbox;
 use crate::terms::Wasi;
 
@@ -32,10 +36,7 @@ pub fn compile_child(cpu: u64, memory: u64, wasi: Option<Wasi>, alone: bool) -> 
     let made = match wasi {
         None => adapt_here(&bytes).map_err(|fault| why(&fault).to_owned()),
         Some(wasi) => match sandbox::compiling_engine(wasi, alone) {
-            Ok(engine) => {
-                let code = engine.precompile_component(&bytes);
-                code.map_err(|error| format!("{error:#}"))
-            }
+            Ok(engine) => compiled(&engine, wasi, &bytes),
             Err(error) => return say(&error, ExitCode::FAILURE),
         },
     };
@@ -47,6 +48,19 @@ pub fn compile_child(cpu: u64, memory: u64, wasi: Option<Wasi>, alone: bool) -> 
         ),
         Err(error) => say(&error, ExitCode::from(REFUSED)),
     }
+}
+
+/// A component's native code.
+fn compiled(engine: &Engine, wasi: Wasi, component: &[u8]) -> Result<Vec<u8>, String> {
+    // Of others the sandbox can tell whether they had answered when they trapped.
+    let untold = wasi == Wasi::V03 || look(component).is_ok_and(|looked| looked.kind == Kind::Tool);
+    // What cannot be copied the compiler says what is wrong with.
+    let less = match untold {
+        true => without_clearing(component).ok().flatten(),
+        false => None,
+    };
+    let code = engine.precompile_component(less.as_deref().unwrap_or(component));
+    code.map_err(|error| format!("{error:#}"))
 }
 
 /// What this process was started for, read behind its walls.

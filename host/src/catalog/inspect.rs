@@ -32,7 +32,15 @@ pub struct Inspected {
     pub off: Option<&'static str>,
     /// Whether it exports types and nothing else, as the packages of WIT do that registries hold.
     pub is_package: bool,
+    /// How many components in it, itself among them, have functions of their own.
+    pub components: usize,
+    /// How many fields, cases or elements the widest of its types has.
+    pub widest: usize,
 }
+
+/// The most fields, cases or elements of a type that one component can hand to another. The engine
+/// makes a function for each wider one that calls nothing but itself.
+const MOST_PARTS: usize = 1_000;
 
 /// Looks at the bytes of a component that is to be run with this generation of WASI.
 ///
@@ -56,6 +64,14 @@ pub fn inspect(bytes: &[u8], wasi: Wasi) -> Result<Inspected, Fault> {
         return Err(bad(format!(
             "it has {what} in its types, an addition to the component model that this host's engine \
              does not run yet; build it without them"
+        )));
+    }
+    if inspected.components > 1 && inspected.widest > MOST_PARTS {
+        return Err(bad(format!(
+            "it is composed of {} components and has a type of {} fields, cases or elements: from one \
+             component to another this host's engine passes at most {MOST_PARTS}; divide that type, \
+             or build it as one component",
+            inspected.components, inspected.widest
         )));
     }
     generation(&inspected, wasi)?;
@@ -212,10 +228,13 @@ pub(super) fn sections(bytes: &[u8]) -> Result<Inspected, Oversize> {
         has_async: false,
         off: None,
         is_package: false,
+        components: 0,
+        widest: 0,
     };
     let mut others = false;
     let mut outline = Outline::default();
-    let mut depth = 0_u32;
+    // Of each file that is open, the outermost first, whether it has functions of its own.
+    let mut lifts = Vec::new();
     let mut shape = Shape::new();
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload?;
@@ -224,23 +243,24 @@ pub(super) fn sections(bytes: &[u8]) -> Result<Inspected, Oversize> {
             Payload::Version {
                 encoding: Encoding::Component | Encoding::Module,
                 ..
-            } => depth += 1,
-            Payload::End(_) => depth = depth.saturating_sub(1),
+            } => lifts.push(false),
+            Payload::End(_) => inspected.components += usize::from(lifts.pop() == Some(true)),
             Payload::ComponentTypeSection(section) => {
                 let section = bytes.get(section.range()).unwrap_or_default();
                 for ty in types(section)? {
                     inspected.note(ty.extra);
-                    if depth == 1 {
+                    inspected.widest = inspected.widest.max(ty.parts);
+                    if lifts.len() == 1 {
                         outline.define(ty);
                     }
                 }
             }
-            Payload::ComponentAliasSection(section) if depth == 1 => {
+            Payload::ComponentAliasSection(section) if lifts.len() == 1 => {
                 for alias in section {
                     outline.alias(&alias?);
                 }
             }
-            Payload::ComponentImportSection(section) if depth == 1 => {
+            Payload::ComponentImportSection(section) if lifts.len() == 1 => {
                 for import in section {
                     let import = import?;
                     let name = import.name.name.to_owned();
@@ -251,7 +271,7 @@ pub(super) fn sections(bytes: &[u8]) -> Result<Inspected, Oversize> {
                     }
                 }
             }
-            Payload::ComponentExportSection(section) if depth == 1 => {
+            Payload::ComponentExportSection(section) if lifts.len() == 1 => {
                 for export in section {
                     let export = export?;
                     outline.export(export.kind);
@@ -259,9 +279,15 @@ pub(super) fn sections(bytes: &[u8]) -> Result<Inspected, Oversize> {
                     inspected.exports.push(export.name.name.to_owned());
                 }
             }
-            Payload::ComponentCanonicalSection(section) if !inspected.has_async => {
+            Payload::ComponentCanonicalSection(section) => {
                 for function in section {
-                    inspected.has_async |= is_async(&function?);
+                    let function = function?;
+                    inspected.has_async |= is_async(&function);
+                    if let (CanonicalFunction::Lift { .. }, Some(lifts)) =
+                        (&function, lifts.last_mut())
+                    {
+                        *lifts = true;
+                    }
                 }
             }
             _ => {}

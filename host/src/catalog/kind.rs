@@ -20,7 +20,7 @@ const PROXY: [&str; 2] = ["wasi:http/incoming-handler", "wasi:http/handler"];
 pub(super) const PREVIEW_1: &str = "wasi_snapshot_preview1";
 
 /// The section in which the tools of WIT keep the world of a core module, with a name behind it.
-const WORLD: &str = "component-type";
+pub(super) const WORLD: &str = "component-type";
 
 /// The longest list of names of a core module that is kept.
 const MOST_NAMES: usize = 10_000;

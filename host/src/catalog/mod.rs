@@ -5,6 +5,7 @@ mod adapt;
 pub(crate) mod bounded;
 mod cache;
 mod child;
+mod clearing;
 mod compile;
 mod confine;
 mod define;
@@ -19,6 +20,7 @@ mod offer;
 pub(crate) mod once;
 mod outline;
 mod recursion;
+mod relocate;
 mod seal;
 mod shape;
 

@@ -22,6 +22,8 @@ pub(super) struct Type {
     types_alone: bool,
     /// What it has in it that not every engine runs, the first there is.
     pub(super) extra: Option<Extra>,
+    /// How many fields, cases or elements the widest of its types has.
+    pub(super) parts: usize,
 }
 
 /// Reads the types of a section, from behind its length.
@@ -39,9 +41,12 @@ fn one(reader: &mut BinaryReader<'_>, depth: u64) -> Result<Type, Oversize> {
     let mut found = Type {
         types_alone: lead == INSTANCE,
         extra: None,
+        parts: 0,
     };
     if !matches!(lead, INSTANCE | COMPONENT) {
-        found.extra = extra(&reader.read()?);
+        let ty = reader.read()?;
+        found.extra = extra(&ty);
+        found.parts = parts(&ty);
         return Ok(found);
     }
     reader.read_u8()?;
@@ -49,7 +54,9 @@ fn one(reader: &mut BinaryReader<'_>, depth: u64) -> Result<Type, Oversize> {
         match reader.clone().read_u8()? {
             TYPE => {
                 reader.read_u8()?;
-                found.extra = found.extra.or(one(reader, depth + 1)?.extra);
+                let inner = one(reader, depth + 1)?;
+                found.extra = found.extra.or(inner.extra);
+                found.parts = found.parts.max(inner.parts);
             }
             IMPORT => {
                 reader.read_u8()?;
@@ -179,6 +186,17 @@ fn defined_extra(ty: &ComponentDefinedType<'_>) -> Option<Extra> {
     }
 }
 
+/// How many parts a type with no types written in it has.
+fn parts(ty: &ComponentType<'_>) -> usize {
+    match ty {
+        ComponentType::Defined(ComponentDefinedType::Record(fields)) => fields.len(),
+        ComponentType::Defined(ComponentDefinedType::Variant(cases)) => cases.len(),
+        ComponentType::Defined(ComponentDefinedType::Tuple(types)) => types.len(),
+        ComponentType::Defined(ComponentDefinedType::Enum(names)) => names.len(),
+        _ => 0,
+    }
+}
+
 /// What is behind an index was looked at when it was defined.
 fn value(ty: &ComponentValType) -> Option<Extra> {
     match ty {
@@ -252,6 +270,24 @@ mod tests {
         ] {
             let all = read(text);
             assert_eq!(all.iter().find_map(|ty| ty.extra), extra, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_widest_type_is_found_however_deep() {
+        for (text, parts) in [
+            ("(type (list u8))", 0),
+            ("(type (flags \"a\" \"b\"))", 0),
+            ("(type (tuple u8 u8 u8))", 3),
+            ("(type (enum \"a\" \"b\"))", 2),
+            ("(type (record (field \"a\" u8)))", 1),
+            (
+                "(type (component (type (instance (type (variant (case \"a\") (case \"b\")))))))",
+                2,
+            ),
+        ] {
+            let all = read(text);
+            assert_eq!(all.iter().map(|ty| ty.parts).max(), Some(parts), "{text}");
         }
     }
 

@@ -191,7 +191,12 @@ pub(super) fn calls_table(calls: &[Call]) -> Table {
 
 fn outcome(call: &Call) -> String {
     let word = match call.end {
-        End::Ok => return "ok".to_owned(),
+        End::Ok => {
+            return match &call.after {
+                Some(code) => format!("ok; after its answer: {}", printable(code)),
+                None => "ok".to_owned(),
+            };
+        }
         End::Open => return "running or lost".to_owned(),
         End::ToolError => "tool error",
         End::Fault => "stopped",

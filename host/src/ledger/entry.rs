@@ -75,6 +75,7 @@ pub(super) struct CallEntry<'a> {
     pub attempts: Vec<&'a RawValue>,
     #[serde(default)]
     pub attempts_dropped: u64,
+    pub after: Option<String>,
 }
 
 /// A bill.

@@ -132,6 +132,8 @@ pub struct Closed {
     pub result: Option<Fingerprint>,
     /// What it used.
     pub bill: Bill,
+    /// What befell the tool after it had answered.
+    pub after: Option<Code>,
 }
 
 /// Well or badly.
@@ -279,6 +281,9 @@ pub(super) struct ClosedRecord<'a> {
     attempts: &'a [Box<RawValue>],
     #[serde(skip_serializing_if = "is_zero")]
     attempts_dropped: u64,
+    /// What befell the tool after it had answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<&'static str>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -354,22 +359,28 @@ impl<'a> Record<'a> {
     }
 
     pub(super) fn closed(call: u64, closed: &Closed, kept: &'a Kept) -> Self {
-        Self::ended(call, closed.ending, closed.result, Some(closed.bill), kept)
+        let after = closed.after.map(Code::as_str);
+        Self::Closed(ClosedRecord {
+            after,
+            ..ClosedRecord::of(call, closed.ending, closed.result, Some(closed.bill), kept)
+        })
     }
 
     /// A call whose future was dropped, and why: what it used is not known.
     pub(super) fn dropped(call: u64, why: Code, kept: &'a Kept) -> Self {
-        Self::ended(call, Ending::Fault(why), None, None, kept)
+        Self::Closed(ClosedRecord::of(call, Ending::Fault(why), None, None, kept))
     }
+}
 
-    fn ended(
+impl<'a> ClosedRecord<'a> {
+    fn of(
         call: u64,
         ending: Ending,
         result: Option<Fingerprint>,
         bill: Option<Bill>,
         kept: &'a Kept,
     ) -> Self {
-        Self::Closed(ClosedRecord {
+        Self {
             call,
             outcome: ending.outcome(),
             code: ending.code(),
@@ -377,6 +388,7 @@ impl<'a> Record<'a> {
             bill,
             attempts: &kept.attempts,
             attempts_dropped: kept.dropped,
-        })
+            after: None,
+        }
     }
 }

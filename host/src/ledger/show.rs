@@ -93,6 +93,9 @@ pub struct Call {
     pub attempts: Vec<Box<RawValue>>,
     /// Attempts that were too many to be kept.
     pub attempts_dropped: u64,
+    /// What befell the tool after it had answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
 }
 
 /// How many attempts a call made, those that are counted together and those that were not kept too.
@@ -284,6 +287,7 @@ impl<'a> Reader<'a> {
             bill: None,
             attempts: Vec::new(),
             attempts_dropped: 0,
+            after: None,
         };
         let ended = self.end.as_ref().filter(|end| **end < self.latest);
         let call = (Arc::clone(ended.unwrap_or(&self.latest)), call);
@@ -307,6 +311,7 @@ impl<'a> Reader<'a> {
         call.bill = entry.bill.map(Into::into);
         call.attempts = entry.attempts.into_iter().map(ToOwned::to_owned).collect();
         call.attempts_dropped = entry.attempts_dropped;
+        call.after = entry.after;
         self.keep((latest, call));
     }
 

@@ -9,9 +9,9 @@ use wasmtime::{Engine, Store};
 use wasmtime_wasi::I32Exit;
 
 use super::lanes::step_aside;
-use super::run::stopped;
+use super::run::{fault, reasons, stopped};
 use super::state::Running;
-use super::typed::{Budget, Stop, Typed};
+use super::typed::{Budget, Function, Stop, Typed};
 use crate::capability::{BoundPre, tools};
 use crate::gate::Permit;
 use crate::terms::Fault;
@@ -155,9 +155,15 @@ impl Foreign {
         let Some(export) = export else {
             return Ok(Err(Fault::internal("an export is gone")));
         };
-        export
-            .call_async(&mut *store, &arguments, &mut results)
-            .await?;
+        let called = export.call_async(&mut *store, &arguments, &mut results);
+        if let Err(error) = called.await {
+            if !Function::is_answer(&results) {
+                return Err(error);
+            }
+            // It has answered, and trapped while it cleared up behind itself.
+            store.data_mut().after = Some(fault(&error, store, limits).code);
+            tracing::debug!(error = reasons(&error), "a guest trapped after its answer");
+        }
         drop((arguments, given));
 
         let fuel = store.get_fuel()?;

@@ -32,6 +32,9 @@ const YIELD: u64 = 100_000;
 /// thing that crosses is a request's or an answer's body, so those limits raise it.
 const HOSTCALL: u64 = 8 << 20;
 
+/// How much of what a program that crashed said last its caller hears, in bytes.
+const LAST_WORDS: usize = 1 << 10;
+
 /// What the sandbox is sent to do beyond what the permit says.
 pub struct Errand<'a> {
     /// The function's powers.
@@ -50,6 +53,8 @@ pub struct Ran {
     pub answer: Result<Result<tools::Output, tools::ToolError>, Fault>,
     /// What it used.
     pub bill: Bill,
+    /// What befell it after it had answered.
+    pub after: Option<Code>,
 }
 
 impl Ran {
@@ -58,6 +63,7 @@ impl Ran {
         Self {
             answer: Err(fault),
             bill: Bill::default(),
+            after: None,
         }
     }
 }
@@ -105,6 +111,7 @@ impl Sandbox {
         };
         let answer = ended.judge(&mut store, limits).flatten();
         let used = Used::of(&store, limits);
+        let after = store.data().after;
         // What a guest leaves behind runs code when it goes, after the answer is known: a panic in
         // there changes nothing any more.
         let gone = std::panic::catch_unwind(AssertUnwindSafe(|| drop(store)));
@@ -115,6 +122,7 @@ impl Sandbox {
         Ran {
             answer,
             bill: used.bill(start, &pen),
+            after,
         }
     }
 
@@ -170,6 +178,7 @@ fn store(
         Running {
             meter: Meter::new(limits),
             powers,
+            after: None,
         },
     );
     store.limiter(|running| &mut running.meter);
@@ -235,14 +244,7 @@ impl<T> Ended<T> {
                     return Err(own.clone());
                 }
                 let fault = fault(&error, store, limits);
-                let running = store.data();
-                // The only place where an interpreter says what went wrong.
-                let words = running.powers.last_words();
-                let why = why(&error);
-                Err(match words.as_str() {
-                    "" => fault.detail(why),
-                    words => fault.detail(format!("{why}; stderr: {words}")),
-                })
+                Err(told(fault, &error, &store.data().powers))
             }
             Self::Returned(Err(panic)) => Err(Fault::internal(format!(
                 "a host function panicked: {}",
@@ -253,6 +255,36 @@ impl<T> Ended<T> {
             Self::Guessing => Err(guessing()),
         }
     }
+}
+
+/// A fault with what the guest said last: the only place where an interpreter, or whoever gave up, says
+/// what went wrong. A program's is for its caller, as with an exit code; a tool's is the operator's.
+fn told(mut fault: Fault, error: &wasmtime::Error, powers: &Powers) -> Fault {
+    if let Some(trace) = error.downcast_ref::<WasmBacktrace>() {
+        tracing::debug!(backtrace = %trace, "a guest trapped");
+    }
+    let words = powers.last_words();
+    let reasons = reasons(error);
+    if words.is_empty() {
+        return fault.detail(reasons);
+    }
+    if fault.code == Code::Trapped && powers.is_program() {
+        let start = words.ceil_char_boundary(words.len().saturating_sub(LAST_WORDS));
+        let last = words.get(start..).unwrap_or_default();
+        fault.say = format!("{} It said last: {last}", fault.say).into();
+    }
+    fault.detail(format!("{reasons}; stderr: {words}"))
+}
+
+/// Why a guest's code ended, without the places in it, which have no names in most components.
+pub(super) fn reasons(error: &wasmtime::Error) -> String {
+    let trace = error.downcast_ref::<WasmBacktrace>();
+    let trace = trace.map(ToString::to_string);
+    let reasons = error.chain().map(ToString::to_string);
+    let reasons: Vec<String> = reasons
+        .filter(|reason| trace.as_ref() != Some(reason))
+        .collect();
+    reasons.join(": ")
 }
 
 /// The end of a call in which a credential showed too often.
@@ -320,24 +352,8 @@ pub(super) fn panic_words(panic: &(dyn std::any::Any + Send)) -> &str {
         .unwrap_or("no message")
 }
 
-/// What went wrong, in words. Where in the guest's code it did helps its author, who looks closer: at
-/// the level `debug`.
-fn why(error: &wasmtime::Error) -> String {
-    let place = error
-        .downcast_ref::<WasmBacktrace>()
-        .map(ToString::to_string);
-    let words = error.chain().map(ToString::to_string);
-    let words: Vec<String> = words
-        .filter(|words| place.as_ref() != Some(words))
-        .collect();
-    if let Some(place) = place {
-        tracing::debug!("{place}");
-    }
-    words.join(": ")
-}
-
 /// Reads the reason of a trap from its type, never from its text.
-fn fault(error: &wasmtime::Error, store: &mut Store<Running>, limits: &Limits) -> Fault {
+pub(super) fn fault(error: &wasmtime::Error, store: &mut Store<Running>, limits: &Limits) -> Fault {
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => out_of_fuel(limits),
         Some(Trap::Interrupt) => late(limits),

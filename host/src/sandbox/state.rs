@@ -5,11 +5,14 @@ use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use super::meter::Meter;
 use crate::capability::{Holder, Powers};
+use crate::terms::Code;
 
 /// The data of one guest's store.
 pub(super) struct Running {
     pub(super) meter: Meter,
     pub(super) powers: Powers,
+    /// What befell the guest after it had answered.
+    pub(super) after: Option<Code>,
 }
 
 impl Holder for Running {

@@ -60,8 +60,15 @@ impl State {
 
     /// The guest's last words on stderr that the log does not have, for the operator.
     pub(super) fn last_words(&self) -> String {
-        let said = self.patterns().scrub(self.last.taker().text());
-        visible(&said, MESSAGE)
+        self.clean(self.last.taker().text())
+    }
+
+    /// The end of what a guest said, without credentials and on one line.
+    pub(super) fn clean(&self, said: String) -> String {
+        let mut said = visible(&self.patterns().scrub(said), usize::MAX);
+        let more = said.len().saturating_sub(MESSAGE);
+        said.drain(..said.ceil_char_boundary(more));
+        said
     }
 
     /// Gives the guest its stdout and stderr: what interpreters print to before they trap. Where the

@@ -104,6 +104,7 @@ pub(super) fn closed(ending: Ending) -> Closed {
         ending,
         result: Some(Fingerprint::of(b"[]")),
         bill: BILL,
+        after: None,
     }
 }
 

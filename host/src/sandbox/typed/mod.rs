@@ -34,6 +34,9 @@ use crate::terms::{Code, Fault};
 /// Functions that are read, at the most; as many as a tool may have are far fewer.
 const FUNCTIONS: usize = 1_000;
 
+/// What no function gives back: there is no tuple without elements.
+const NOTHING: Val = Val::Tuple(Vec::new());
+
 /// The longest complaint about arguments, in bytes: names in it are the component's, as long as it likes.
 const COMPLAINT: usize = 2 << 10;
 
@@ -353,7 +356,14 @@ impl Function {
     #[must_use]
     pub fn results(&self) -> Vec<Val> {
         let any = self.result.fallible || self.result.ok.is_some();
-        vec![Val::Bool(false); usize::from(any)]
+        vec![NOTHING; usize::from(any)]
+    }
+
+    /// Whether the function has put something into that room. The engine does so before it lets the
+    /// guest clear up.
+    #[must_use]
+    pub fn is_answer(results: &[Val]) -> bool {
+        results.first().is_some_and(|result| *result != NOTHING)
     }
 
     /// What a component written for this host would have answered. `most` bounds it, in bytes.
