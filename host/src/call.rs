@@ -4,6 +4,7 @@
 mod setup;
 
 use std::io;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -263,7 +264,8 @@ impl Host {
                     caller: permit.caller().agent.clone(),
                     id: record.id().0,
                 };
-                let running = self.run_admitted(request, found, &permit, record, cancel);
+                // Pinned here: what is as large as this is better not moved.
+                let running = pin!(self.run_admitted(request, found, &permit, record, cancel));
                 current.scope(running).await
             }
             Err(fault) => (Err(fault), Bill::default()),
@@ -295,13 +297,15 @@ impl Host {
             pen,
             cancel,
         };
-        let running = async {
-            let running = self.sandbox.run(&function.tool.prepared, permit, errand);
+        let running = pin!(async {
             let Ran {
                 answer,
                 bill,
                 after,
-            } = running.await;
+            } = self
+                .sandbox
+                .run(&function.tool.prepared, permit, errand)
+                .await;
             let released = match answer {
                 Ok(answer) => {
                     let caller = &request.caller.agent;
@@ -315,7 +319,7 @@ impl Host {
                 }
             };
             (released, bill, after)
-        };
+        });
         let (released, bill, after) = record.drive(running).await;
         let closed = closed(&released, bill, after);
         let recorded = record.close(&closed).map_err(unrecorded);

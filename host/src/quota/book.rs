@@ -69,7 +69,7 @@ struct Party {
     /// Its places.
     places: Room,
     /// Its calls that run, by tool.
-    runs: BTreeMap<usize, u32>,
+    runs: Vec<u32>,
     /// Its calls that wait.
     queue: Room,
     /// What waits, by tool, in order.
@@ -118,17 +118,24 @@ impl Room {
 impl Party {
     /// Whether it may have one more place of this tool.
     fn can_run(&self, at: usize, tool: Tool) -> bool {
-        let own = self.runs.get(&at).copied().unwrap_or_default();
+        let own = self.runs.get(at).copied().unwrap_or_default();
         self.places.is_free() && tool.places.is_free() && own < tool.each
+    }
+
+    fn run(&mut self, tool: usize) {
+        self.places.take();
+        if self.runs.len() <= tool {
+            self.runs.resize(tool + 1, 0);
+        }
+        if let Some(runs) = self.runs.get_mut(tool) {
+            *runs += 1;
+        }
     }
 
     fn leave(&mut self, tool: usize) {
         self.places.give_back();
-        if let Some(runs) = self.runs.get_mut(&tool) {
+        if let Some(runs) = self.runs.get_mut(tool) {
             *runs = runs.saturating_sub(1);
-            if *runs == 0 {
-                self.runs.remove(&tool);
-            }
         }
     }
 }
@@ -242,8 +249,7 @@ impl Book {
             tool.places.take();
         }
         if let Some(party) = self.callers.get_mut(seat.caller) {
-            party.places.take();
-            *party.runs.entry(seat.tool).or_default() += 1;
+            party.run(seat.tool);
         }
     }
 

@@ -23,17 +23,13 @@ use crate::wire::frame::{self, INTERNAL_ERROR, Refusal};
 pub(in crate::wire) const LARGE: usize = 32 << 10;
 
 /// What a line comes to.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is looked at at once: a box would be an allocation a message"
-)]
 pub(super) enum Read {
     /// A notification that nobody here knows.
     Nothing,
     /// A call that is begun where it was read.
     Plain(PlainCall),
     /// A message for the library.
-    Message(ClientJsonRpcMessage),
+    Message(Box<ClientJsonRpcMessage>),
 }
 
 /// Reads a line. Calls without extras are told apart where there is a session for them.
@@ -41,7 +37,7 @@ pub(super) fn read(line: &[u8], in_session: bool) -> Result<Read, Refusal> {
     if let Some(call) = in_session.then(|| PlainCall::read(line)).flatten() {
         return Ok(Read::Plain(call));
     }
-    Ok(message::parse(line)?.map_or(Read::Nothing, Read::Message))
+    Ok(message::parse(line)?.map_or(Read::Nothing, |message| Read::Message(Box::new(message))))
 }
 
 /// A line that is being read aside, and what its caller holds for it.

@@ -174,6 +174,9 @@ where
             }
             let due = self.input.due();
             let count = tokio::select! {
+                // Most often something is there: nobody else has to be asked then.
+                biased;
+                () = until(due) => return Step::TooSlow,
                 count = self.input.more() => count,
                 () = self.stop.cancelled() => return Step::End,
                 // One that was given up half way.
@@ -184,7 +187,6 @@ where
                         Err(_) => return Step::End,
                     }
                 }
-                () = until(due) => return Step::TooSlow,
             };
             if !matches!(count, Ok(1..)) {
                 return Step::End;
@@ -224,7 +226,7 @@ where
 
     /// Takes a line off the input: a message for the library, or a refusal for the client. A plain
     /// call is begun here, and neither. A large line is only sent to be read.
-    async fn take(&mut self, length: usize) -> Option<ClientJsonRpcMessage> {
+    async fn take(&mut self, length: usize) -> Option<Box<ClientJsonRpcMessage>> {
         let in_session = self.plain.is_open();
         if length > LARGE {
             let (line, coming) = self.input.take_large(length);
@@ -270,7 +272,7 @@ where
         read: intake::Read,
         ticket: Ticket,
         alone: bool,
-    ) -> Option<ClientJsonRpcMessage> {
+    ) -> Option<Box<ClientJsonRpcMessage>> {
         match read {
             intake::Read::Nothing => None,
             intake::Read::Plain(call) if self.is_running(&call.id) => {
@@ -283,7 +285,7 @@ where
             }
             intake::Read::Message(message) => {
                 self.begun |= message::begins(&message);
-                let is_stray = !self.begun && !matches!(message, JsonRpcMessage::Request(_));
+                let is_stray = !self.begun && !matches!(*message, JsonRpcMessage::Request(_));
                 match self.admit(message, ticket) {
                     // The library takes it for the end, and it is nothing.
                     Ok(_) if is_stray => None,
@@ -315,7 +317,7 @@ where
     }
 
     /// Waits for a large line to be read.
-    async fn read_aside(&mut self) -> Option<ClientJsonRpcMessage> {
+    async fn read_aside(&mut self) -> Option<Box<ClientJsonRpcMessage>> {
         let aside = self.aside.as_mut()?;
         let read = tokio::select! {
             read = aside => read,
@@ -337,10 +339,10 @@ where
     /// Keeps count of who waits for an answer.
     fn admit(
         &mut self,
-        message: ClientJsonRpcMessage,
+        message: Box<ClientJsonRpcMessage>,
         ticket: Ticket,
-    ) -> Result<ClientJsonRpcMessage, Refusal> {
-        match &message {
+    ) -> Result<Box<ClientJsonRpcMessage>, Refusal> {
+        match &*message {
             JsonRpcMessage::Request(request) if self.is_running(&request.id) => {
                 let id = serde_json::to_value(&request.id).ok();
                 return Err(Refusal::still_running(id));
@@ -457,7 +459,7 @@ where
             }
             if self.aside.is_some() {
                 if let Some(message) = self.read_aside().await {
-                    return Some(message);
+                    return Some(*message);
                 }
                 continue;
             }
@@ -472,7 +474,7 @@ where
                     if let Found::Line(length) = found
                         && let Some(message) = self.take(length).await
                     {
-                        return Some(message);
+                        return Some(*message);
                     }
                     // The next one is heard.
                     if let Found::Large(id) = found {
