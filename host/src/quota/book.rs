@@ -137,6 +137,9 @@ impl Party {
         if let Some(runs) = self.runs.get_mut(tool) {
             *runs = runs.saturating_sub(1);
         }
+        while self.runs.last() == Some(&0) {
+            self.runs.pop();
+        }
     }
 }
 
