@@ -84,9 +84,10 @@ pub(crate) const BUILT: &str = "TOOLHOST_TEST_BUILT";
 
 /// Builds components and compiles them, before several tests could begin to do so at once.
 fn build(kind: &str, names: &[&str], wasi: Wasi) -> PathBuf {
-    let built = target().join(TARGET).join("guest");
+    // Apart from where they are built: a test builds one of them anew, in another way.
+    let taken = target().join("tests-components");
     if std::env::var_os(BUILT).is_some() {
-        return built;
+        return taken;
     }
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
@@ -102,12 +103,18 @@ fn build(kind: &str, names: &[&str], wasi: Wasi) -> PathBuf {
         status.success(),
         "the components do not build; is the target there? rustup target add {TARGET}"
     );
+    std::fs::create_dir_all(&taken).expect("a folder");
+    let built = target().join(TARGET).join("guest");
     let (sandbox, cache) = (sandbox(), cache());
     for name in names {
-        let file = built.join(format!("{name}.wasm"));
+        let file = taken.join(format!("{name}.wasm"));
+        // In one step: another process may be at it.
+        let new = taken.join(format!("{name}.{}", std::process::id()));
+        std::fs::copy(built.join(format!("{name}.wasm")), &new).expect("a copy");
+        std::fs::rename(&new, &file).expect("in its place");
         if let Err(why) = open_component(&sandbox, &file, wasi, &cache) {
             panic!("{}: {why}", file.display());
         }
     }
-    built
+    taken
 }
