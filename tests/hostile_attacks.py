@@ -138,6 +138,8 @@ def world(_place):
 
     class Site(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Else the body waits for the head to be acknowledged, 40 ms.
+        disable_nagle_algorithm = True
 
         def do_GET(self):
             if "quick" not in self.path:

@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use futures_util::FutureExt as _;
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -545,6 +546,11 @@ struct Time<'a> {
 impl Time<'_> {
     /// What comes of host work that may have to wait, if it is there in time.
     async fn within<T>(self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        let mut work = pin!(work);
+        // Most often it need not: then nothing is made that would end it.
+        if let Some(done) = work.as_mut().now_or_never() {
+            return done;
+        }
         tokio::select! {
             biased;
             done = work => done,

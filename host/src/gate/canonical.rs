@@ -20,8 +20,9 @@ const DEPTH: u32 = 16;
 /// Brings arguments into their one form; whether that changed them. `schema` is that of the function, where
 /// there is one.
 pub fn canonical(arguments: &mut Value, schema: Option<&Map<String, Value>>) -> bool {
-    let mut changed = plain(arguments);
-    if let Some(schema) = schema {
+    let mut has_null = false;
+    let mut changed = plain(arguments, &mut has_null);
+    if let Some(schema) = schema.filter(|_| has_null) {
         let mut reading = Reading {
             root: schema,
             left: STEPS,
@@ -31,8 +32,8 @@ pub fn canonical(arguments: &mut Value, schema: Option<&Map<String, Value>>) -> 
     changed
 }
 
-/// Whole numbers as such, and names in their order.
-fn plain(value: &mut Value) -> bool {
+/// Whole numbers as such, and names in their order. Says whether there is a `null` as well.
+fn plain(value: &mut Value, has_null: &mut bool) -> bool {
     match value {
         Value::Number(number) => match whole(number) {
             Some(integer) => {
@@ -44,7 +45,7 @@ fn plain(value: &mut Value) -> bool {
         Value::Array(elements) => {
             let mut changed = false;
             for element in elements {
-                changed |= plain(element);
+                changed |= plain(element, has_null);
             }
             changed
         }
@@ -54,11 +55,15 @@ fn plain(value: &mut Value) -> bool {
                 fields.sort_keys();
             }
             for field in fields.values_mut() {
-                changed |= plain(field);
+                changed |= plain(field, has_null);
             }
             changed
         }
-        Value::Null | Value::Bool(_) | Value::String(_) => false,
+        Value::Null => {
+            *has_null = true;
+            false
+        }
+        Value::Bool(_) | Value::String(_) => false,
     }
 }
 

@@ -2,6 +2,7 @@
 //! something, or nobody waits for it any more.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -79,11 +80,15 @@ impl Sandbox {
             ));
         }
         let (limits, deadline) = (&permit.spec().limits, permit.deadline());
-        let room = tokio::select! {
-            biased;
-            room = prepared.room(&permit.caller().agent) => room,
-            () = errand.cancel.cancelled() => Err(cancelled()),
-            () = tokio::time::sleep_until(deadline.into()) => Err(late(limits)),
+        let mut room = pin!(prepared.room(&permit.caller().agent));
+        let room = match room.as_mut().now_or_never() {
+            Some(room) => room,
+            None => tokio::select! {
+                biased;
+                room = room => room,
+                () = errand.cancel.cancelled() => Err(cancelled()),
+                () = tokio::time::sleep_until(deadline.into()) => Err(late(limits)),
+            },
         };
         let _room = match room {
             Ok(room) => room,

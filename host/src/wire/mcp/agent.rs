@@ -118,7 +118,7 @@ impl Desk {
 
     /// Calls a function, without extras.
     pub(super) async fn answer(
-        self,
+        self: Arc<Self>,
         function: String,
         arguments: Map<String, Value>,
     ) -> Result<CallToolResult, ErrorData> {

@@ -176,7 +176,7 @@ where
             let count = tokio::select! {
                 // Most often something is there: nobody else has to be asked then.
                 biased;
-                () = until(due) => return Step::TooSlow,
+                () = until(due), if due.is_some() => return Step::TooSlow,
                 count = self.input.more() => count,
                 () = self.stop.cancelled() => return Step::End,
                 // One that was given up half way.
@@ -226,7 +226,7 @@ where
 
     /// Takes a line off the input: a message for the library, or a refusal for the client. A plain
     /// call is begun here, and neither. A large line is only sent to be read.
-    async fn take(&mut self, length: usize) -> Option<Box<ClientJsonRpcMessage>> {
+    fn take(&mut self, length: usize) -> Option<Box<ClientJsonRpcMessage>> {
         let in_session = self.plain.is_open();
         if length > LARGE {
             let (line, coming) = self.input.take_large(length);
@@ -245,7 +245,7 @@ where
         self.input.pass(length);
         match read {
             Ok(None) => None,
-            Ok(Some((read, ticket))) => self.follow(read, ticket, alone).await,
+            Ok(Some((read, ticket))) => self.follow(read, ticket, alone),
             Err(refusal) => self.refuse(&refusal),
         }
     }
@@ -267,7 +267,7 @@ where
     }
 
     /// Does what a line asks for.
-    async fn follow(
+    fn follow(
         &mut self,
         read: intake::Read,
         ticket: Ticket,
@@ -280,7 +280,7 @@ where
                 self.refuse(&Refusal::still_running(id))
             }
             intake::Read::Plain(call) => {
-                self.plain.begin(call, ticket, alone, &self.output).await;
+                self.plain.begin(call, ticket, alone, &self.output);
                 None
             }
             intake::Read::Message(message) => {
@@ -330,7 +330,7 @@ where
         match read {
             Ok((read, held)) => {
                 let ticket = Ticket::new(held.amount(), &self.waiting, Some(held));
-                self.follow(read, ticket, false).await
+                self.follow(read, ticket, false)
             }
             Err(refusal) => self.refuse(&refusal),
         }
@@ -472,7 +472,7 @@ where
                 }
                 Step::Found(found) => {
                     if let Found::Line(length) = found
-                        && let Some(message) = self.take(length).await
+                        && let Some(message) = self.take(length)
                     {
                         return Some(*message);
                     }

@@ -6,10 +6,9 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
 
+use futures_util::FutureExt as _;
 use rmcp::ErrorData;
 use rmcp::model::{CallToolResult, ProtocolVersion, RequestId, ServerJsonRpcMessage, ServerResult};
 use serde::Deserialize;
@@ -75,7 +74,7 @@ type Running = Arc<Mutex<Calls>>;
 /// The plain calls of one connection. Dropping it cancels them.
 pub(super) struct PlainCalls {
     /// Where they are asked for, once a session is open.
-    desk: Option<Desk>,
+    desk: Option<Arc<Desk>>,
     running: Running,
     /// Calls that did not end at once, and answers that a slow reader has to be waited for.
     tasks: JoinSet<()>,
@@ -93,7 +92,7 @@ impl PlainCalls {
 
     /// A session is open: from now on requests need not say by themselves how they are meant.
     pub(super) fn open(&mut self, desk: Desk, version: ProtocolVersion) {
-        self.desk = Some(desk.speaking(version));
+        self.desk = Some(Arc::new(desk.speaking(version)));
     }
 
     /// Whether a session is open.
@@ -105,8 +104,8 @@ impl PlainCalls {
     /// first waits: most end there, and no other thread has to hear of them. Where more is to be read,
     /// another thread takes it.
     ///
-    /// Cannot be given up half way: nothing here waits.
-    pub(super) async fn begin<W: Peer>(
+    /// Nothing here waits: what has to goes on in a task, which polls it anew.
+    pub(super) fn begin<W: Peer>(
         &mut self,
         call: PlainCall,
         ticket: Ticket,
@@ -119,11 +118,11 @@ impl PlainCalls {
         let id = call.id;
         let answer = desk.answer(call.name, call.arguments);
         let mut answer = Box::pin(encoded(answer, id.clone()));
-        if alone && let Some(line) = at_once(answer.as_mut()).await {
+        if alone && let Some(line) = (&mut answer).now_or_never() {
             let mark = output.answer(&line, Some(&id));
             let output = Arc::clone(output);
             let mut flush = Box::pin(async move { drop(output.flush(mark).await) });
-            if at_once(flush.as_mut()).await.is_none() {
+            if (&mut flush).now_or_never().is_none() {
                 self.tasks.spawn(flush);
             }
             return;
@@ -150,7 +149,7 @@ impl PlainCalls {
 
     /// Whether a call with this id runs.
     pub(super) fn has(&self, id: &RequestId) -> bool {
-        lock(&self.running).contains_key(id)
+        !self.tasks.is_empty() && lock(&self.running).contains_key(id)
     }
 
     /// How many are not over yet.
@@ -188,17 +187,6 @@ async fn encoded(
     };
     // The library's own types: they are always JSON.
     serde_json::to_vec(&message).unwrap_or_default()
-}
-
-/// Polls once.
-async fn at_once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Option<F::Output> {
-    std::future::poll_fn(|context| {
-        Poll::Ready(match future.as_mut().poll(context) {
-            Poll::Ready(value) => Some(value),
-            Poll::Pending => None,
-        })
-    })
-    .await
 }
 
 #[cfg(test)]
