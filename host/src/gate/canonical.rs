@@ -5,14 +5,17 @@
 //! second as a value. So both are undone before anybody looks, the second only where `null` could not
 //! have been meant.
 
+use std::collections::HashMap;
+use std::ptr;
+
 use serde_json::{Map, Number, Value};
 
 /// The largest whole number that every reader of JSON keeps: 2^53 - 1.
 const SAFE: f64 = 9_007_199_254_740_991.0;
 
-/// Steps that are made to see whether a schema refuses `null`, at the most: some milliseconds. What
-/// would take more stays as it came.
-const STEPS: u32 = 1_000_000;
+/// Steps that are made to see where a schema refuses `null`, at the most: a millisecond or two. A step
+/// is a schema, a byte of a reference or an entry of a list. What would take more stays as it came.
+const STEPS: usize = 200_000;
 
 /// References and choices that are followed from one schema on.
 const DEPTH: u32 = 16;
@@ -23,11 +26,7 @@ pub fn canonical(arguments: &mut Value, schema: Option<&Map<String, Value>>) -> 
     let mut has_null = false;
     let mut changed = plain(arguments, &mut has_null);
     if let Some(schema) = schema.filter(|_| has_null) {
-        let mut reading = Reading {
-            root: schema,
-            left: STEPS,
-        };
-        changed |= reading.prune(arguments, schema);
+        changed |= Reading::of(schema).prune(arguments, schema);
     }
     changed
 }
@@ -77,15 +76,30 @@ fn whole(number: &Number) -> Option<Number> {
     Some(Number::from(float as i64))
 }
 
+/// A schema that arguments are read by. What is found of one of its parts is found once, however often
+/// the arguments come by there.
 struct Reading<'s> {
     root: &'s Map<String, Value>,
-    left: u32,
+    left: usize,
+    /// Whether the property that a schema stands for goes where it is `null`.
+    droppable: HashMap<*const Value, bool>,
+    /// What a schema comes to: see [`Reading::object`].
+    objects: HashMap<*const Value, Option<&'s Map<String, Value>>>,
 }
 
 impl<'s> Reading<'s> {
-    /// Whether there is time for one more step.
-    fn step(&mut self) -> bool {
-        self.left = self.left.saturating_sub(1);
+    fn of(root: &'s Map<String, Value>) -> Self {
+        Self {
+            root,
+            left: STEPS,
+            droppable: HashMap::new(),
+            objects: HashMap::new(),
+        }
+    }
+
+    /// Whether there is time for so many more steps.
+    fn step(&mut self, steps: usize) -> bool {
+        self.left = self.left.saturating_sub(steps);
         self.left > 0
     }
 
@@ -94,8 +108,11 @@ impl<'s> Reading<'s> {
         let mut changed = false;
         match value {
             Value::Array(elements) => {
-                let items = schema.get("items").and_then(|items| self.object(items, 0));
-                for element in elements {
+                // The first ones have schemas of their own.
+                let first = schema.get("prefixItems").and_then(Value::as_array);
+                let first = first.map_or(0, Vec::len);
+                let items = schema.get("items").and_then(|items| self.behind(items));
+                for element in elements.iter_mut().skip(first) {
                     if let Some(items) = items {
                         changed |= self.prune(element, items);
                     }
@@ -109,18 +126,14 @@ impl<'s> Reading<'s> {
                 let before = fields.len();
                 let required = schema.get("required").and_then(Value::as_array);
                 fields.retain(|name, field| {
-                    let is_required =
-                        || required.is_some_and(|all| all.iter().any(|one| one == name));
-                    let property = properties.get(name);
-                    !(field.is_null()
-                        && property.is_some_and(|property| self.refuses_null(property, 0))
-                        && !is_required())
+                    let property = properties.get(name).filter(|_| field.is_null());
+                    !property.is_some_and(|property| self.is_droppable(name, property, required))
                 });
                 changed = fields.len() != before;
                 for (name, field) in fields.iter_mut() {
                     if (field.is_object() || field.is_array())
                         && let Some(property) = properties.get(name)
-                        && let Some(property) = self.object(property, 0)
+                        && let Some(property) = self.behind(property)
                     {
                         changed |= self.prune(field, property);
                     }
@@ -131,18 +144,51 @@ impl<'s> Reading<'s> {
         changed
     }
 
+    /// Whether a property that is `null` is one that may be missing.
+    fn is_droppable(
+        &mut self,
+        name: &str,
+        property: &'s Value,
+        required: Option<&Vec<Value>>,
+    ) -> bool {
+        if let Some(known) = self.droppable.get(&ptr::from_ref(property)) {
+            return *known;
+        }
+        let is_droppable = self.step(required.map_or(0, Vec::len))
+            && !required.is_some_and(|all| all.iter().any(|one| one == name))
+            && self.refuses_null(property, 0);
+        self.droppable.insert(property, is_droppable);
+        is_droppable
+    }
+
+    /// The same as [`Reading::object`], which is asked once.
+    fn behind(&mut self, schema: &'s Value) -> Option<&'s Map<String, Value>> {
+        if let Some(known) = self.objects.get(&ptr::from_ref(schema)) {
+            return *known;
+        }
+        let object = self.object(schema, 0);
+        self.objects.insert(schema, object);
+        object
+    }
+
     /// The schema that a value is judged by, behind references and beside `null`; none where there are
     /// several.
     fn object(&mut self, schema: &'s Value, depth: u32) -> Option<&'s Map<String, Value>> {
         let fields = schema.as_object()?;
-        if depth > DEPTH || !self.step() {
+        if depth > DEPTH || !self.step(1) {
             return None;
         }
         if let Some(reference) = fields.get("$ref").and_then(Value::as_str) {
-            return self.behind(reference, depth);
+            return match self.find(reference)? {
+                Found::Root => Some(self.root),
+                Found::Within(schema) => self.object(schema, depth + 1),
+            };
         }
         for choice in ["anyOf", "oneOf"] {
             if let Some(branches) = fields.get(choice).and_then(Value::as_array) {
+                if !self.step(branches.len()) {
+                    return None;
+                }
                 let is_null = |branch: &&Value| branch.get("type").is_some_and(|ty| ty == "null");
                 let mut others = branches.iter().filter(|branch| !is_null(branch));
                 let only = others.next()?;
@@ -155,14 +201,10 @@ impl<'s> Reading<'s> {
         Some(fields)
     }
 
-    fn behind(&mut self, reference: &str, depth: u32) -> Option<&'s Map<String, Value>> {
-        match self.find(reference)? {
-            Found::Root => Some(self.root),
-            Found::Within(schema) => self.object(schema, depth + 1),
+    fn find(&mut self, reference: &str) -> Option<Found<'s>> {
+        if !self.step(reference.len()) {
+            return None;
         }
-    }
-
-    fn find(&self, reference: &str) -> Option<Found<'s>> {
         let Some(("", path)) = reference.split_once("#/") else {
             return (reference == "#").then_some(Found::Root);
         };
@@ -185,7 +227,7 @@ impl<'s> Reading<'s> {
     }
 
     fn refuses(&mut self, fields: &'s Map<String, Value>, depth: u32) -> bool {
-        if depth > DEPTH || !self.step() {
+        if depth > DEPTH || !self.step(1) {
             return false;
         }
         let by_type = match fields.get("type") {
@@ -193,12 +235,13 @@ impl<'s> Reading<'s> {
             Some(Value::Array(all)) => all.iter().all(|one| one != "null"),
             _ => false,
         };
-        let by_value = match (fields.get("enum"), fields.get("const")) {
+        let by_value = || match (fields.get("enum"), fields.get("const")) {
             (Some(Value::Array(all)), _) => !all.iter().any(Value::is_null),
             (_, Some(only)) => !only.is_null(),
             _ => false,
         };
-        if by_type || by_value {
+        let listed = fields.get("enum").and_then(Value::as_array);
+        if by_type || (self.step(listed.map_or(0, Vec::len)) && by_value()) {
             return true;
         }
         if let Some(reference) = fields.get("$ref").and_then(Value::as_str) {
@@ -286,6 +329,10 @@ mod tests {
                 "two": { "anyOf": [{ "type": "string" }, { "type": "integer" }] },
                 "far": { "$ref": "https://example.test/x" },
                 "self": { "$ref": "#" },
+                "pair": {
+                    "prefixItems": [{ "properties": { "y": { "type": ["number", "null"] } } }],
+                    "items": { "properties": { "y": { "type": "number" } } },
+                },
             },
             "required": ["must"],
             "$defs": { "Spot": {
@@ -307,11 +354,13 @@ mod tests {
             "no_spot": { "x": null, "y": null },
             "spots": [{ "x": 1, "y": null }, null],
             "self": { "count": null, "self": { "count": null } },
+            "pair": [{ "y": null }, { "y": null }],
         });
         let pruned = json!({
             "no_spot": { "x": null },
             "spots": [{ "x": 1 }, null],
             "self": { "self": {} },
+            "pair": [{ "y": null }, {}],
         });
         assert_eq!(form(&within, &schema), pruned);
     }
@@ -330,5 +379,52 @@ mod tests {
             form(&json!({ "a": { "b": null } }), &schema),
             json!({ "a": { "b": null } })
         );
+    }
+
+    /// What a part of a schema comes to is found once, and what is spent on all of them has an end,
+    /// whatever is in them.
+    #[test]
+    fn n95_what_a_schema_costs_to_follow_is_bounded_and_not_by_the_arguments() {
+        let names: Vec<String> = (0..100).map(|at| format!("p{at}")).collect();
+        let (mut deep, path) = (json!({ "type": "integer" }), names.join("/"));
+        for name in names.iter().rev() {
+            deep = json!({ name: deep });
+        }
+        let reference = json!({ "$ref": format!("#/$defs/{path}") });
+        let list: Vec<usize> = (0..1_000).collect();
+        let heavy = |at: usize| json!({ "allOf": [{ "enum": list, "not": at }, reference] });
+        let many = (0..1_000).map(|at| (format!("h{at}"), heavy(at)));
+        let properties: Map<String, Value> = many.collect();
+        let schema = json!({
+            "properties": {
+                "all": { "items": { "properties": { "a": reference } } },
+                "each": { "properties": properties },
+            },
+            "$defs": deep,
+        });
+        let root = schema.as_object().cloned().unwrap_or_default();
+        let mut reading = Reading::of(&root);
+        let mut often = json!({ "all": vec![json!({ "a": null }); 10_000] });
+        assert!(reading.prune(&mut often, &root));
+        assert_eq!(often["all"], json!(vec![json!({}); 10_000]));
+        let spent = STEPS - reading.left;
+        assert!(spent < 1_000, "{spent} steps for two parts of a schema");
+
+        let nulls: Map<String, Value> = properties_of(&schema["properties"]["each"])
+            .map(|name| (name, Value::Null))
+            .collect();
+        let mut each = json!({ "each": nulls });
+        reading.prune(&mut each, &root);
+        assert_eq!(reading.left, 0);
+        let left = each["each"].as_object().map_or(0, Map::len);
+        assert!((500..1_000).contains(&left), "{left} stay");
+    }
+
+    fn properties_of(schema: &Value) -> impl Iterator<Item = String> {
+        let properties = schema["properties"].as_object().cloned();
+        properties
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(name, _)| name)
     }
 }

@@ -17,10 +17,6 @@ use super::output::KEPT;
 use crate::wire::budget::{Allowance, Held};
 use crate::wire::skim::Skim;
 
-/// A line that is longer than small ones comes in pieces of this size, which are held for it before
-/// they are read, in bytes.
-const PIECE: usize = 256 << 10;
-
 /// How long a line may take from the moment when it is no small one any more.
 pub(super) const LINE_TIME: Duration = Duration::from_secs(30);
 
@@ -33,8 +29,9 @@ pub(super) struct Input<R> {
     bytes: BytesMut,
     /// Bytes that hold no end of line.
     scanned: usize,
-    /// What is held for the bytes, a lease for each piece beyond what is small.
-    coming: Vec<Held>,
+    /// What is held for the bytes where they are more than a small line has: as much as the longest may
+    /// have, all at once. Lines that held a part and waited for the rest could wait for each other.
+    coming: Option<Held>,
     /// When the line that is coming has to be there.
     due: Option<Instant>,
     /// A line that is too long: what is seen of it, and how much has gone by.
@@ -61,7 +58,7 @@ impl<R: Source> Input<R> {
             reader,
             bytes: BytesMut::new(),
             scanned: 0,
-            coming: Vec::new(),
+            coming: None,
             due: None,
             large: None,
             awake: Awake::default(),
@@ -119,27 +116,29 @@ impl<R: Source> Input<R> {
         self.due
     }
 
+    /// As if the time for the line that is coming were over.
+    #[cfg(test)]
+    pub(super) fn is_due_now(&mut self) {
+        self.due = self.due.map(|_| Instant::now());
+    }
+
     /// Makes room for the next read; false where that has to be held first.
     pub(super) fn has_room(&mut self) -> bool {
-        self.bytes.reserve(READ);
-        self.coming.len() >= self.pieces()
+        let is_small = self.bytes.len() + READ <= KEPT;
+        let whole = self.allowance.message() + READ;
+        self.bytes.reserve(match is_small {
+            true => READ,
+            // Not touched before it is held.
+            false => whole.saturating_sub(self.bytes.len()).max(READ),
+        });
+        self.coming.is_some() || self.bytes.capacity() <= KEPT
     }
 
     /// Holds what the next read may fill. False where it cannot be had.
     pub(super) async fn hold(&mut self) -> bool {
-        while self.coming.len() < self.pieces() {
-            let piece = u64::try_from(PIECE).unwrap_or(u64::MAX);
-            match self.allowance.request_in_turn(piece).await {
-                Ok(held) => self.coming.push(held),
-                Err(_) => return false,
-            }
-        }
-        true
-    }
-
-    /// How many pieces are to be held for the buffer.
-    fn pieces(&self) -> usize {
-        self.bytes.capacity().saturating_sub(KEPT).div_ceil(PIECE)
+        let whole = u64::try_from(self.allowance.message()).unwrap_or(u64::MAX);
+        self.coming = self.allowance.request_in_turn(whole).await.ok();
+        self.coming.is_some()
     }
 
     /// Waits for a moment without going to sleep, where that has paid lately.
@@ -163,18 +162,23 @@ impl<R: Source> Input<R> {
     }
 
     /// Takes the line at the front, and what was held for it.
-    pub(super) fn take_large(&mut self, length: usize) -> (BytesMut, Vec<Held>) {
+    pub(super) fn take_large(&mut self, length: usize) -> (BytesMut, Option<Held>) {
         let line = self.bytes.split_to(length);
         (line, self.pass(0))
     }
 
     /// Lets so many bytes and the end of the line go. Gives what was held for them.
-    pub(super) fn pass(&mut self, length: usize) -> Vec<Held> {
+    pub(super) fn pass(&mut self, length: usize) -> Option<Held> {
         self.bytes.advance((length + 1).min(self.bytes.len()));
-        if self.bytes.is_empty() && self.bytes.capacity() > KEPT {
-            self.bytes = BytesMut::new();
+        if self.bytes.capacity() <= KEPT {
+            return None;
         }
-        self.coming.split_off(self.pieces().min(self.coming.len()))
+        // What has come of the next line stays, and not the room of the one before.
+        if self.bytes.len() <= KEPT {
+            self.bytes = BytesMut::from(&*self.bytes);
+            return self.coming.take();
+        }
+        None
     }
 
     /// Reads a line that does not end to its end, so that a client still sending it gets to read why

@@ -49,7 +49,7 @@ pub(super) fn read_line_aside(
     line: BytesMut,
     in_session: bool,
     allowance: Allowance,
-    coming: Vec<Held>,
+    coming: Option<Held>,
 ) -> Aside {
     Box::pin(async move {
         let own = allowance.clone();

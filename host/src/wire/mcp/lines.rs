@@ -163,8 +163,8 @@ where
             if let Some(found) = self.input.look() {
                 return Step::Found(found);
             }
-            if !self.hold_what_comes().await {
-                return Step::End;
+            if let Some(step) = self.hold_what_comes().await {
+                return step;
             }
             // What runs needs this thread.
             let is_idle = self.in_flight.is_empty() && self.plain.count() == 0;
@@ -203,17 +203,22 @@ where
         }
     }
 
-    /// Holds what the next read needs. False where the connection ends instead.
-    async fn hold_what_comes(&mut self) -> bool {
+    /// Holds what the next read needs. Where the connection ends instead, it says how.
+    async fn hold_what_comes(&mut self) -> Option<Step> {
         if self.input.has_room() {
-            return true;
+            return None;
         }
+        let due = self.input.due();
         tokio::select! {
-            held = self.input.hold() => held,
-            () = self.stop.cancelled() => false,
+            held = self.input.hold() => match held {
+                true => None,
+                false => Some(Step::End),
+            },
+            () = until(due), if due.is_some() => Some(Step::TooSlow),
+            () = self.stop.cancelled() => Some(Step::End),
             () = gone(&self.output) => {
                 self.cut.cancel();
-                false
+                Some(Step::End)
             }
         }
     }
@@ -486,7 +491,7 @@ where
                     }
                 }
                 Step::TooSlow => self.end_with(format!(
-                    "The line did not come to its end in {} seconds. The connection ends here: send whole lines on a new one.",
+                    "The line did not come to its end in {} seconds, or this caller's other requests left no room for it. The connection ends here: send whole lines on a new one.",
                     LINE_TIME.as_secs()
                 )),
                 Step::End => self.ending = Some(Instant::now() + AFTER_EOF),

@@ -11,7 +11,7 @@ use tokio::io::{
 
 use super::*;
 use crate::terms::Caller;
-use crate::wire::budget::Budget;
+use crate::wire::budget::{Budget, Held};
 
 impl Peer for WriteHalf<DuplexStream> {}
 impl Source for ReadHalf<DuplexStream> {}
@@ -23,12 +23,22 @@ type Ours = Lines<ReadHalf<DuplexStream>, WriteHalf<DuplexStream>>;
 
 /// The transport and the client's side of it, which holds `capacity` bytes.
 fn pair(capacity: usize) -> (Ours, BufReader<DuplexStream>) {
-    let (near, far) = tokio::io::duplex(capacity);
-    let (reader, writer) = tokio::io::split(near);
-    let allowance = Arc::new(Budget::new(MESSAGE)).of(&Caller {
+    pair_of(&adas(), capacity)
+}
+
+/// What a caller may take whose other connections have taken nothing.
+fn adas() -> Allowance {
+    Arc::new(Budget::new(MESSAGE)).of(&Caller {
         agent: "ada".into(),
         user: None,
-    });
+    })
+}
+
+/// The same for a caller that may have several.
+fn pair_of(allowance: &Allowance, capacity: usize) -> (Ours, BufReader<DuplexStream>) {
+    let (near, far) = tokio::io::duplex(capacity);
+    let (reader, writer) = tokio::io::split(near);
+    let allowance = allowance.clone();
     let token = CancellationToken::new;
     let cut = token();
     let output = Output::new(Deadlined::new(writer), allowance.clone(), cut.clone());
@@ -177,6 +187,49 @@ async fn x04_a_line_without_an_end_ends_the_connection_with_a_word() {
     let refusal = read_line(&mut client).await;
     let say = refusal["error"]["message"].to_string();
     assert!(say.contains("did not end within 67108864"), "{refusal}");
+}
+
+/// Each holds something when it has begun to come, and none has all that it needs.
+#[tokio::test]
+async fn x67_long_lines_of_one_caller_do_not_wait_for_each_other_for_ever() {
+    let allowance = adas();
+    let line = format!("{{\"method\":\"{}\"}}\n", "x".repeat(MESSAGE - 100));
+    let one = async || {
+        let (mut ours, mut client) = pair_of(&allowance, 1 << 16);
+        let write = async {
+            client.write_all(line.as_bytes()).await.unwrap();
+            client.shutdown().await.unwrap();
+        };
+        let (end, ()) = tokio::join!(ours.receive(), write);
+        assert!(end.is_none(), "a notification that nobody knows");
+    };
+    let all = futures_util::future::join_all((0..40).map(|_| one()));
+    let all = tokio::time::timeout(LINE_TIME, all).await;
+    all.expect("all come to their end");
+}
+
+/// A line that has to wait for room waits as long as one may take to come.
+#[tokio::test]
+async fn x67_a_line_for_which_there_is_no_room_ends_the_connection_with_a_word() {
+    let allowance = adas();
+    let _others: Vec<Held> = std::iter::from_fn(|| allowance.request(1 << 20).ok()).collect();
+    let (mut ours, mut client) = pair_of(&allowance, 1 << 16);
+    let line = vec![b' '; 1 << 20];
+    tokio::select! {
+        biased;
+        _ = ours.receive() => panic!("it has no end yet"),
+        () = async {
+            // What fits without being held, and what the pipe has room for.
+            while client.write(&line).now_or_never().is_some() {
+                tokio::task::yield_now().await;
+            }
+        } => {}
+    }
+    ours.input.is_due_now();
+    assert!(ours.receive().await.is_none());
+    let refusal = read_line(&mut client).await;
+    let say = refusal["error"]["message"].to_string();
+    assert!(say.contains("left no room for it"), "{refusal}");
 }
 
 /// What the library would take for the end of the connection.
