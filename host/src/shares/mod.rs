@@ -114,6 +114,15 @@ impl<K: Owner> Shares<K> {
         Ok(self.lease(owner, amount))
     }
 
+    /// Whether `owner` could take `amount` now.
+    ///
+    /// # Errors
+    ///
+    /// [`Short`] says whose fault it is that it could not.
+    pub fn has(&self, owner: &K, amount: u64) -> Result<(), Short> {
+        self.stock().has(owner, amount).map(|_| ())
+    }
+
     /// Takes `amount` for `owner`, waiting for it: its own requests in order, the owners in turns.
     /// What it could never have is not waited for. Dropping the future gives up.
     ///
@@ -203,9 +212,14 @@ impl<K: Owner> Stock<K> {
         Ok(())
     }
 
-    fn take(&mut self, owner: &K, amount: u64) -> Result<(), Short> {
+    /// What an owner holds who could take `amount` more.
+    fn has(&self, owner: &K, amount: u64) -> Result<u64, Short> {
         let held = self.owners.get(owner).map_or(0, |held| held.amount);
-        self.may_take(held, amount)?;
+        self.may_take(held, amount).map(|()| held)
+    }
+
+    fn take(&mut self, owner: &K, amount: u64) -> Result<(), Short> {
+        let held = self.has(owner, amount)?;
         self.used = self.used.saturating_add(amount);
         self.owners.entry(owner.clone()).or_default().amount = held.saturating_add(amount);
         Ok(())

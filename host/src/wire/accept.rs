@@ -28,6 +28,13 @@ pub(super) struct Accept {
 impl Accept {
     /// What the headers say (RFC 9110, 12.5.1). Nothing means everything.
     pub(super) fn of(headers: &HeaderMap) -> Self {
+        if says_both(headers) {
+            return Self {
+                json: true,
+                events: true,
+                names_events: true,
+            };
+        }
         let said = headers.get_all(ACCEPT).iter();
         let said = said.filter_map(|value| value.to_str().ok());
         let ranges: Vec<(String, bool)> = said.flat_map(ranges).collect();
@@ -73,10 +80,19 @@ impl Accept {
     }
 }
 
+/// What most clients say, and the library wants to read.
+const BOTH: &str = "application/json, text/event-stream";
+
+fn says_both(headers: &HeaderMap) -> bool {
+    let mut said = headers.get_all(ACCEPT).iter();
+    said.next().is_some_and(|said| said == BOTH) && said.next().is_none()
+}
+
 /// Says both, as the library wants to read it.
 pub(super) fn say_both(headers: &mut HeaderMap) {
-    let both = HeaderValue::from_static("application/json, text/event-stream");
-    headers.insert(ACCEPT, both);
+    if !says_both(headers) {
+        headers.insert(ACCEPT, HeaderValue::from_static(BOTH));
+    }
 }
 
 /// Media ranges, and whether they are taken: not with a weight of zero.

@@ -115,6 +115,11 @@ impl Allowance {
         self.budget.answers.take(&self.agent, bytes)
     }
 
+    /// Whether bytes of answers could be had at once.
+    pub(super) fn has_answer(&self, bytes: u64) -> Result<(), Short> {
+        self.budget.answers.has(&self.agent, bytes)
+    }
+
     /// Bytes of answers that this caller has not read yet.
     pub(super) fn unread(&self) -> u64 {
         self.budget.answers.held(&self.agent)

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -29,7 +29,7 @@ use super::denial::{Denial, json};
 use super::frame::{INTERNAL_ERROR, Refusal};
 use super::health::Health;
 use super::identify::{Shown, identify};
-use super::mcp::{Asked, Endpoint, Signals, is_in_session, read_aside};
+use super::mcp::{Asked, Endpoint, Signals, read_aside, session};
 use super::seats::{Owner, Seat};
 use super::serve::{Begun, Work};
 use super::{body, guard, pages};
@@ -218,9 +218,9 @@ impl Web {
 
     /// What to say when the library has no answer: it was cut off, its id is in use, or its session
     /// just ended.
-    fn failed(&self, caller: &Caller, head: &HeaderMap, asked: &Asked) -> Denial {
+    fn failed(&self, caller: &Caller, session: Option<&HeaderValue>, asked: &Asked) -> Denial {
         let id = asked.id();
-        if self.endpoint.is_running(caller, head, id.as_ref()) {
+        if self.endpoint.is_running(caller, session, id.as_ref()) {
             return Refusal::still_running(id).into();
         }
         let (status, say) = if self.signals.cut.is_cancelled() {
@@ -258,11 +258,12 @@ impl Web {
         guard::sends_json(&head.headers)
             .map_err(|say| Denial::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, say))?;
         // Before the call, so that it is not made for nothing.
-        drop(allowance.answer(FREE).map_err(|_| Denial::busy(UNREAD))?);
-        let is_in_session = is_in_session(&head.headers);
-        let told = |denial: Denial| match is_in_session {
-            true => denial.in_session(),
-            false => denial,
+        let room = allowance.has_answer(FREE);
+        room.map_err(|_| Denial::busy(UNREAD))?;
+        let session = session(&head.headers);
+        let told = |denial: Denial| match &session {
+            Some(_) => denial.in_session(),
+            None => denial,
         };
         let body = collect(&head.headers, body, allowance).await;
         let (body, held) = body.map_err(told)?;
@@ -288,7 +289,6 @@ impl Web {
             .is_for_a_stream()
             .then(|| admitted.stream())
             .transpose()?;
-        let headers = head.headers.clone();
         let request = Request::from_parts(head, Full::new(body));
         let response = match held {
             None => self.endpoint.answer(caller, request).await,
@@ -301,7 +301,7 @@ impl Web {
             // The type was right, so it is the message that the library could not make out.
             StatusCode::UNSUPPORTED_MEDIA_TYPE => return Err(told(asked.malformed().into())),
             StatusCode::INTERNAL_SERVER_ERROR => {
-                return Err(told(self.failed(caller, &headers, &asked)));
+                return Err(told(self.failed(caller, session.as_ref(), &asked)));
             }
             _ => in_words(response, asked.id()).await?,
         };
@@ -309,7 +309,7 @@ impl Web {
             return self.keep(admitted, response, Kept::Stream(stream));
         }
         let shaped = admitted.accept.shape(response).await;
-        let response = shaped.ok_or_else(|| told(self.failed(caller, &headers, &asked)))?;
+        let response = shaped.ok_or_else(|| told(self.failed(caller, session.as_ref(), &asked)))?;
         self.keep(admitted, response, Kept::Whole(held))
     }
 

@@ -171,32 +171,8 @@ impl Agent {
             .await
             .map(Release::into_outcome)
     }
-}
 
-impl ServerHandler for Agent {
-    fn get_info(&self) -> ServerConfig {
-        CONFIG.clone()
-    }
-
-    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
-        Cow::Borrowed(VERSIONS)
-    }
-
-    async fn list_tools(
-        &self,
-        request: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
-    ) -> Result<ListToolsResult, ErrorData> {
-        self.desk
-            .tools()?
-            .page(request.and_then(|page| page.cursor).as_deref())
-    }
-
-    fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.desk.tools().ok()?.with_header_parameters(name)
-    }
-
-    async fn call_tool(
+    async fn call(
         &self,
         params: CallToolRequestParams,
         context: RequestContext<RoleServer>,
@@ -231,6 +207,39 @@ impl ServerHandler for Agent {
                 encode::result(answer(&function, end), version.as_ref()).map(Into::into)
             }
         }
+    }
+}
+
+impl ServerHandler for Agent {
+    fn get_info(&self) -> ServerConfig {
+        CONFIG.clone()
+    }
+
+    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
+        Cow::Borrowed(VERSIONS)
+    }
+
+    async fn list_tools(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        self.desk
+            .tools()?
+            .page(request.and_then(|page| page.cursor).as_deref())
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        self.desk.tools().ok()?.with_header_parameters(name)
+    }
+
+    // In a box: the library moves what answers a request about, and this is large.
+    fn call_tool(
+        &self,
+        params: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> impl Future<Output = Result<CallToolResponse, ErrorData>> + Send {
+        Box::pin(self.call(params, context))
     }
 
     async fn on_custom_request(

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::Full;
 use http_body_util::combinators::BoxBody;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
@@ -35,9 +35,9 @@ const SESSION: &str = "mcp-session-id";
 /// The body of an answer.
 type Answer = BoxBody<Bytes, Infallible>;
 
-/// Whether a request belongs to a session of the older era.
-pub(in crate::wire) fn is_in_session(headers: &HeaderMap) -> bool {
-    headers.contains_key(SESSION)
+/// The session of the older era that a request belongs to.
+pub(in crate::wire) fn session(headers: &HeaderMap) -> Option<HeaderValue> {
+    headers.get(SESSION).cloned()
 }
 
 /// All callers' services at one door.
@@ -111,14 +111,14 @@ impl Endpoint {
         })
     }
 
-    /// Whether a request with this id runs in the session that the headers name.
+    /// Whether a request with this id runs in this session.
     pub(in crate::wire) fn is_running(
         &self,
         caller: &Caller,
-        headers: &HeaderMap,
+        session: Option<&HeaderValue>,
         id: Option<&Value>,
     ) -> bool {
-        let session = headers.get(SESSION).and_then(|id| id.to_str().ok());
+        let session = session.and_then(|id| id.to_str().ok());
         let (Some(session), Some(id)) = (session, id) else {
             return false;
         };

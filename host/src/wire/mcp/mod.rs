@@ -20,7 +20,7 @@ mod tools;
 
 pub(super) use awake::Source;
 pub(super) use connection::{Known, Peer, Signals, speak};
-pub(super) use endpoint::{Endpoint, is_in_session};
+pub(super) use endpoint::{Endpoint, session};
 pub(super) use intake::{Asked, LARGE, read_aside};
 
 pub use message::{Line, is_plain_call, read_line};
