@@ -187,6 +187,10 @@ fn g55_definitions_that_are_not_sound_are_named() {
         &with(|words| words.input = "[]".to_owned()),
     );
     refused(
+        "schema_twice",
+        &with(|words| words.input = r#"{"type":"object","title":"a","title":"b"}"#.to_owned()),
+    );
+    refused(
         "schema_other_root",
         &with(|words| words.input = r#"{"type":"array"}"#.to_owned()),
     );

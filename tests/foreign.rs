@@ -111,7 +111,7 @@ async fn every_type_goes_in_and_comes_back() {
     let house = House::new(TYPES);
     let setup = house.host.setup();
     let function = setup.catalog.find("t_echo_all").expect("a function");
-    let schema = Value::Object(function.listed.definition.input_schema.clone());
+    let schema = Value::Object(function.listed.definition.input_schema.as_map().clone());
     let mut seen = String::new();
     for seed in 0..150_u32 {
         let mut bytes = vec![0; 4_096];
@@ -168,7 +168,7 @@ async fn names_and_schemas_come_from_the_types() {
     );
     let add = setup.catalog.find("t_add").expect("a function");
     assert_eq!(
-        Value::Object(add.listed.definition.input_schema.clone()),
+        Value::Object(add.listed.definition.input_schema.as_map().clone()),
         json!({
             "type": "object",
             "properties": {
@@ -258,7 +258,7 @@ async fn a_flag_that_does_not_exist_is_refused() {
     let house = House::new(TYPES);
     let setup = house.host.setup();
     let function = setup.catalog.find("t_echo_all").expect("a function");
-    let schema = Value::Object(function.listed.definition.input_schema.clone());
+    let schema = Value::Object(function.listed.definition.input_schema.as_map().clone());
     let bytes = vec![7; 4_096];
     let mut drawn = draw(&mut Unstructured::new(&bytes), &schema).expect("enough bytes");
     for flags in [json!(["fly"]), json!(["read", "read"]), json!("read")] {

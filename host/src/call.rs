@@ -239,7 +239,7 @@ impl Host {
         let mut arguments = Value::Object(std::mem::take(&mut request.arguments));
         let found = self.find(&request);
         let schema = found.as_ref().ok();
-        let schema = schema.map(|found| &found.function.listed.definition.input_schema);
+        let schema = schema.map(|found| found.function.listed.definition.input_schema.as_map());
         let text = written(&mut arguments, schema).await;
         let fingerprint = Fingerprint::of(text.as_bytes());
 

@@ -4,6 +4,7 @@ mod bombs;
 mod bridge;
 mod edges;
 mod http;
+mod order;
 mod refusals;
 mod shared;
 mod stdio;

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use toolhost::capability::service::secret::Patterns;
 use toolhost::capability::tools::{Blob, Content, Link, Output, ToolError};
 use toolhost::gate::{Schema, Terms, release};
-use toolhost::terms::Outcome;
+use toolhost::terms::{Members, Outcome};
 use toolhost::wire::{Line, is_plain_call, read_line};
 
 use super::engine::{Target, run};
@@ -253,6 +253,16 @@ const SCHEMA: [&str; 36] = [
     "1e308",
 ];
 
+/// A schema in its author's order says the same as the sorted one, and writing it changes nothing.
+fn in_order(bytes: &[u8], sorted: &Map<String, Value>) {
+    let Ok(written) = serde_json::from_slice::<Members>(bytes) else {
+        return;
+    };
+    assert_eq!(written.to_map(), *sorted);
+    let again = serde_json::from_str::<Members>(&written.to_string());
+    assert_eq!(again.expect("what is written is read"), written);
+}
+
 /// A schema comes from a guest once, and is asked on every call.
 #[test]
 fn schemas() {
@@ -266,6 +276,7 @@ fn schemas() {
         let Ok(schema) = serde_json::from_slice::<Map<String, Value>>(bytes) else {
             return "no object".to_owned();
         };
+        in_order(bytes, &schema);
         match Schema::new(&schema) {
             Err(error) => {
                 let say = error.to_string();

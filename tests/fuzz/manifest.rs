@@ -103,7 +103,7 @@ const MANIFEST: &[&str] = &[
 
 /// Every place of a program's command line is for an argument that its schema has.
 fn filled(how: &UseSpec) {
-    let known = |name: &str| how.input_schema["properties"].get(name).is_some();
+    let known = |name: &str| how.input_schema.as_map()["properties"].get(name).is_some();
     let line = how
         .grant
         .arguments

@@ -146,7 +146,7 @@ fn values() {
     let site = Site::new();
     let catalog = site.load(&manifest(types)).expect("a catalog");
     let listed = catalog.find("t_echo_all").expect("a function");
-    let schema = Value::Object(listed.listed.definition.input_schema.clone());
+    let schema = Value::Object(listed.listed.definition.input_schema.as_map().clone());
     let judge = Schema::new(schema.as_object().expect("an object")).expect("a sound schema");
     let typed = listed.tool.prepared.typed().expect("a typed component");
     let mut functions = typed.functions();
@@ -248,7 +248,7 @@ fn expected(call: &Value) -> (Vec<String>, Vec<String>) {
 fn commands() {
     let manifest = manifest(PROGRAM);
     let how = manifest.tools[0].uses.values().next().expect("a use");
-    let schema = Schema::new(&how.input_schema).expect("a sound schema");
+    let schema = Schema::new(how.input_schema.as_map()).expect("a sound schema");
     let grant: &Arc<CommandGrant> = &how.grant;
     let check = |bytes: &[u8]| {
         let Ok(call) = serde_json::from_slice::<Value>(bytes) else {

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
-
 use super::recursion;
 use crate::capability::tools;
 use crate::gate::Schema;
-use crate::terms::{Code, Definition, Fault, Hints, seen};
+use crate::terms::{Code, Definition, Fault, Hints, Members, Ordered, SchemaDocument, seen};
 
 /// Functions of one tool, at the most.
 const FUNCTIONS: usize = 256;
@@ -69,18 +67,20 @@ fn definition(said: tools::Definition) -> Result<Definition, Fault> {
         )));
     }
     let mut input_schema = schema(&name, "input", &said.input_schema)?;
-    if input_schema.get("type").and_then(Value::as_str) != Some("object") {
+    if input_schema.get("type").and_then(Ordered::as_str) != Some("object") {
         return Err(bad(format!(
             "the input schema of `{name}` must have \"type\": \"object\" at its root"
         )));
     }
     // Some clients look for the arguments there, also where there are none.
-    let none = || Value::Object(Map::new());
-    input_schema.entry("properties").or_insert_with(none);
+    if input_schema.get("properties").is_none() {
+        input_schema.push("properties", Members::new());
+    }
     let output_schema = said
         .output_schema
         .map(|text| schema(&name, "output", &text))
-        .transpose()?;
+        .transpose()?
+        .map(SchemaDocument::from);
     let hints = Hints {
         read_only: said.hints.read_only,
         destructive: said.hints.destructive,
@@ -94,7 +94,7 @@ fn definition(said: tools::Definition) -> Result<Definition, Fault> {
         name,
         title,
         description,
-        input_schema,
+        input_schema: input_schema.into(),
         output_schema,
         hints,
     })
@@ -105,7 +105,9 @@ fn is_name(name: &str) -> bool {
     name.len() <= 64 && name.bytes().all(rest) && name.starts_with(|c: char| c.is_ascii_lowercase())
 }
 
-fn schema(name: &str, which: &str, text: &str) -> Result<Map<String, Value>, Fault> {
+/// Reads a schema in its author's order. A name that is there twice would be one thing to whoever checks
+/// arguments, and may be another to whoever reads the list.
+fn schema(name: &str, which: &str, text: &str) -> Result<Members, Fault> {
     let bounded = |length: usize| match length {
         ..=SCHEMA => Ok(()),
         length => Err(bad(format!(
@@ -113,15 +115,15 @@ fn schema(name: &str, which: &str, text: &str) -> Result<Map<String, Value>, Fau
         ))),
     };
     bounded(text.len())?;
-    let mut schema: Map<String, Value> = serde_json::from_str(text).map_err(|error| {
+    let mut schema: Members = serde_json::from_str(text).map_err(|error| {
         bad(format!(
-            "the {which} schema of `{name}` is not a JSON object: {error}"
+            "the {which} schema of `{name}` is not a JSON object with each name once: {error}"
         ))
     })?;
     if recursion::name_root(&mut schema) {
-        bounded(serde_json::to_string(&schema).map_or(0, |text| text.len()))?;
+        bounded(schema.to_string().len())?;
     }
-    Schema::new(&schema).map_err(|error| {
+    Schema::new(&schema.to_map()).map_err(|error| {
         bad(format!(
             "the {which} schema of `{name}` is not sound: {error}"
         ))
@@ -184,9 +186,24 @@ mod tests {
         ])
         .unwrap_or_default();
         let text = serde_json::to_string(&passed).unwrap_or_default();
-        assert!(text.contains(r#""properties":{}"#), "{text}");
+        assert!(
+            text.contains(r#"{"type":"object","additionalProperties":false,"properties":{}}"#),
+            "{text}"
+        );
         assert!(text.contains(r##""$ref":"#/$defs/Root""##), "{text}");
         assert!(!text.contains(r##""$ref":"#""##), "{text}");
+    }
+
+    #[test]
+    fn n100_a_schema_that_says_a_name_twice_is_refused() {
+        for input in [
+            r#"{"type":"object","type":"object"}"#,
+            r#"{"type":"object","properties":{"a":{"type":"string"},"\u0061":{"type":"integer"}}}"#,
+        ] {
+            let why = complaint(vec![said("a", input)]);
+            assert!(why.contains("the input schema of `a`"), "{why}");
+            assert!(why.contains("the same name twice at line 1"), "{why}");
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub fn idle(spec: &ToolSpec, locked: &LockedTool) -> Vec<Trouble> {
 fn idle_arguments(spec: &ToolSpec, locked: &LockedTool) -> Vec<Trouble> {
     let mut idle: BTreeMap<(u32, &str), bool> = BTreeMap::new();
     for function in &locked.functions {
-        let properties = function.input_schema.get("properties");
+        let properties = function.input_schema.as_map().get("properties");
         let rules = spec.function(&function.name).grants.http.iter();
         for rule in rules.flat_map(|grant| &grant.allow) {
             for name in rule.content.iter().flat_map(|content| content.arguments()) {

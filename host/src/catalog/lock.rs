@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use crate::terms::{Definition, Hints};
+use crate::terms::{Definition, Hints, SchemaDocument};
 
 /// All that is pinned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -329,12 +329,28 @@ fn function_differences(name: &str, old: &Definition, new: &Definition) -> Vec<S
             lines.push(format!("~ {name}: {what}"));
         }
     }
+    let outputs = old.output_schema.as_ref().zip(new.output_schema.as_ref());
+    for (what, old, new) in [("input schema", &old.input_schema, &new.input_schema)]
+        .into_iter()
+        .chain(outputs.map(|(old, new)| ("output schema", old, new)))
+    {
+        if is_reordered(old, new) {
+            lines.push(format!("~ {name}: order of the {what}"));
+        }
+    }
     lines
+}
+
+/// Whether two schemas say the same in another order. That is no reason to refuse a tool, and a lock
+/// of an older host has every schema sorted; but models read what the lock has, so it is shown.
+fn is_reordered(old: &SchemaDocument, new: &SchemaDocument) -> bool {
+    old == new && old.members() != new.members()
 }
 
 impl ToolEntry {
     fn write(name: &str, tool: &LockedTool) -> Self {
-        let json = |schema| serde_json::to_string_pretty(schema).unwrap_or_default();
+        let json =
+            |schema: &SchemaDocument| serde_json::to_string_pretty(schema).unwrap_or_default();
         let functions = tool.functions.iter().map(|function| FunctionEntry {
             name: Spanned::new(0..0, function.name.clone()),
             title: function.title.clone(),
@@ -383,11 +399,12 @@ impl ToolEntry {
 mod tests {
     use super::*;
 
+    fn schema(text: &str) -> SchemaDocument {
+        serde_json::from_str(text).unwrap_or_else(|error| unreachable!("{error}"))
+    }
+
     fn tool(digest: u8, description: &str) -> LockedTool {
-        let schema = serde_json::json!({ "type": "object", "x": null, "quote": "'''" });
-        let serde_json::Value::Object(input_schema) = schema else {
-            unreachable!()
-        };
+        let input_schema = schema(r#"{ "type": "object", "x": null, "quote": "'''" }"#);
         LockedTool {
             digest: [digest; 32],
             imports: vec!["wasi:io/poll@0.2.6".into()],
@@ -416,6 +433,55 @@ mod tests {
     fn what_is_written_is_what_is_read() {
         let lock = lock(tool(1, "says \"this\"\nand that"));
         assert_eq!(Lock::parse(&lock.text().unwrap_or_default()), Ok(lock));
+    }
+
+    #[test]
+    fn a_schema_keeps_its_order_however_often_it_is_written_and_read() {
+        let mut tool = tool(1, "says");
+        let text = r#"{"type":"object","properties":{"to":{},"from":{},"amount":{}}}"#;
+        for function in &mut tool.functions {
+            function.input_schema = schema(text);
+            function.output_schema = Some(schema(text));
+        }
+        let first = lock(tool).text().unwrap_or_default();
+        let read = Lock::parse(&first).unwrap_or_default();
+        let functions = read.tools.values().flat_map(|tool| &tool.functions);
+        let said: Vec<String> = functions.map(|f| f.input_schema.to_string()).collect();
+        assert_eq!(said, [text]);
+        assert_eq!(read.text().unwrap_or_default(), first);
+    }
+
+    #[test]
+    fn another_order_is_the_same_lock_and_is_shown() {
+        let of = |text: &str| {
+            let mut tool = tool(1, "says");
+            for function in &mut tool.functions {
+                function.input_schema = schema(text);
+            }
+            lock(tool)
+        };
+        let sorted = of(r#"{"properties":{"a":{},"b":{}},"type":"object"}"#);
+        let written = of(r#"{"type":"object","properties":{"b":{},"a":{}}}"#);
+        assert_eq!(sorted, written);
+        let lines: Vec<String> = sorted
+            .changes(&written)
+            .into_iter()
+            .flat_map(|change| change.lines)
+            .collect();
+        assert_eq!(lines, ["~ f: order of the input schema"]);
+        assert!(written.changes(&written).is_empty());
+    }
+
+    #[test]
+    fn n100_a_lock_that_says_a_name_twice_is_refused() {
+        let text = lock(tool(1, "says")).text().unwrap_or_default();
+        let twice = text.replace("\"x\": null", "\"x\": null,\n\"x\": 1");
+        assert_ne!(twice, text);
+        let said = said(&twice);
+        assert!(
+            said.contains("schema of `f`: the same name twice"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -54,21 +54,18 @@ pub(super) fn uses(spec: &ToolSpec, prepared: &Prepared) -> Result<Vec<Definitio
             "its component is no program (it does not export `wasi:cli/run`); delete its `command` sections",
         ));
     }
-    let definition = |(name, how): (&Arc<str>, &Arc<crate::manifest::UseSpec>)| {
-        let json = |schema| serde_json::Value::Object(schema).to_string();
-        tools::Definition {
-            name: name.to_string(),
-            title: how.title.clone(),
-            description: how.description.clone(),
-            input_schema: json(how.input_schema.clone()),
-            output_schema: how.output_schema.clone().map(json),
-            hints: tools::Hints {
-                read_only: None,
-                destructive: None,
-                idempotent: None,
-                open_world: None,
-            },
-        }
+    let definition = |(name, how): (&Arc<str>, &Arc<crate::manifest::UseSpec>)| tools::Definition {
+        name: name.to_string(),
+        title: how.title.clone(),
+        description: how.description.clone(),
+        input_schema: how.input_schema.to_string(),
+        output_schema: how.output_schema.as_ref().map(ToString::to_string),
+        hints: tools::Hints {
+            read_only: None,
+            destructive: None,
+            idempotent: None,
+            open_world: None,
+        },
     };
     define::definitions(spec.uses.iter().map(definition).collect())
 }

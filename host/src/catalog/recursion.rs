@@ -1,7 +1,9 @@
 //! Schemas that refer to themselves as a whole: `#` becomes a name under `$defs`. Model APIs and strict
 //! clients read references to definitions alone, and drop a tool, or a whole list, that has others.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
+
+use crate::terms::{Members, Ordered};
 
 /// Keywords whose value is a schema for each name.
 const NAMED: [&str; 5] = [
@@ -31,7 +33,7 @@ const SINGLE: [&str; 11] = [
 ];
 
 /// Has what refers to the root refer to a definition that says the same; whether anything does.
-pub(super) fn name_root(schema: &mut Map<String, Value>) -> bool {
+pub(super) fn name_root(schema: &mut Members) -> bool {
     let name = free_name(schema);
     let reference = format!("#/$defs/{name}");
     if !refer(schema, &reference) {
@@ -41,24 +43,23 @@ pub(super) fn name_root(schema: &mut Map<String, Value>) -> bool {
     for key in ["$defs", "$id", "$schema"] {
         own.remove(key);
     }
-    let shared = schema
-        .entry("$defs")
-        .or_insert_with(|| Value::Object(Map::new()));
-    if let Some(shared) = shared.as_object_mut() {
-        shared.insert(name, Value::Object(own));
+    match schema.get_mut("$defs") {
+        Some(Ordered::Object(shared)) => shared.push(name, own),
+        Some(_) => {}
+        None => schema.push("$defs", Members::new().with(name, own)),
     }
     true
 }
 
 /// The schema's title where that is a word, else `Root`; with a number where that is taken.
-fn free_name(schema: &Map<String, Value>) -> String {
+fn free_name(schema: &Members) -> String {
     let is_word = |title: &&str| {
         (1..=64).contains(&title.len()) && title.bytes().all(|byte| byte.is_ascii_alphanumeric())
     };
-    let title = schema.get("title").and_then(Value::as_str);
+    let title = schema.get("title").and_then(Ordered::as_str);
     let word = title.filter(is_word).unwrap_or("Root");
-    let taken = schema.get("$defs").and_then(Value::as_object);
-    let is_free = |name: &String| taken.is_none_or(|taken| !taken.contains_key(name));
+    let taken = schema.get("$defs").and_then(Ordered::as_object);
+    let is_free = |name: &String| taken.is_none_or(|taken| taken.get(name).is_none());
     let numbered = (2_u32..).map(|number| format!("{word}{number}"));
     let mut names = std::iter::once(word.to_owned()).chain(numbered);
     names.find(is_free).unwrap_or_default()
@@ -66,17 +67,18 @@ fn free_name(schema: &Map<String, Value>) -> String {
 
 /// Has every reference to the root lead there; whether there is one. Texts of JSON are no deeper than
 /// their reader lets them be.
-fn refer(schema: &mut Map<String, Value>, to: &str) -> bool {
+fn refer(schema: &mut Members, to: &str) -> bool {
     let mut any = false;
-    for (key, value) in schema {
-        let key = key.as_str();
+    for (key, value) in schema.iter_mut() {
         any |= match value {
-            Value::String(reference) if key == "$ref" && reference == "#" => {
+            Ordered::Scalar(Value::String(reference)) if key == "$ref" && reference == "#" => {
                 to.clone_into(reference);
                 true
             }
-            Value::Object(named) if NAMED.contains(&key) => all(named.values_mut(), to),
-            Value::Array(list) if LISTS.contains(&key) => all(list.iter_mut(), to),
+            Ordered::Object(named) if NAMED.contains(&key) => {
+                all(named.iter_mut().map(|(_, schema)| schema), to)
+            }
+            Ordered::Array(list) if LISTS.contains(&key) => all(list.iter_mut(), to),
             one if SINGLE.contains(&key) => refer_within(one, to),
             // Data, whatever it looks like.
             _ => false,
@@ -85,32 +87,44 @@ fn refer(schema: &mut Map<String, Value>, to: &str) -> bool {
     any
 }
 
-fn all<'v>(schemas: impl Iterator<Item = &'v mut Value>, to: &str) -> bool {
+fn all<'v>(schemas: impl Iterator<Item = &'v mut Ordered>, to: &str) -> bool {
     schemas.fold(false, |any, one| refer_within(one, to) | any)
 }
 
-fn refer_within(value: &mut Value, to: &str) -> bool {
+fn refer_within(value: &mut Ordered, to: &str) -> bool {
     match value {
         // In a schema with a name of its own, `#` is that one.
-        Value::Object(schema) if !schema.contains_key("$id") => refer(schema, to),
+        Ordered::Object(schema) if schema.get("$id").is_none() => refer(schema, to),
         _ => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use serde_json::json;
 
     use super::*;
 
     fn named(schema: Value) -> Value {
-        match schema {
-            Value::Object(mut schema) => {
-                name_root(&mut schema);
-                Value::Object(schema)
-            }
-            other => other,
-        }
+        let mut schema: Members = serde_json::from_value(schema).unwrap();
+        name_root(&mut schema);
+        Value::Object(schema.to_map())
+    }
+
+    #[test]
+    fn a_definition_that_gets_a_name_keeps_its_order() {
+        let text = r##"{"type":"object","properties":{"to":{"$ref":"#"},"from":{}},"$id":"a"}"##;
+        let mut schema: Members = serde_json::from_str(text).unwrap();
+        assert!(name_root(&mut schema));
+        let properties = r##""properties":{"to":{"$ref":"#/$defs/Root"},"from":{}}"##;
+        assert_eq!(
+            schema.to_string(),
+            format!(
+                r##"{{"type":"object",{properties},"$id":"a","$defs":{{"Root":{{"type":"object",{properties}}}}}}}"##
+            )
+        );
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::table::{bold, green, red, size, table};
@@ -17,6 +18,24 @@ use crate::manifest;
 use crate::sandbox::LeftOut;
 use crate::terms::printable;
 use crate::terms::{Definition, Fault, Wasi};
+
+/// A report as programs read it. Schemas keep their order, which they would lose in a `Value`.
+#[derive(Serialize)]
+struct Written<'a> {
+    file: &'a Path,
+    bytes: usize,
+    sha256: String,
+    kind: Option<Kind>,
+    wasi: Option<&'static str>,
+    imports: BTreeMap<&'static str, Vec<&'a str>>,
+    exports: Option<&'a [String]>,
+    functions: &'a [Definition],
+    left_out: &'a [LeftOut],
+    tool_toml: Option<&'a str>,
+    notes: &'a [&'static str],
+    refused: &'a [String],
+    runs: bool,
+}
 
 /// All that is known of a file.
 #[derive(Default)]
@@ -158,22 +177,23 @@ impl Report {
         groups
     }
 
-    fn json(&self, file: &Path, bytes: &[u8]) -> Value {
-        json!({
-            "file": file,
-            "bytes": bytes.len(),
-            "sha256": hex::encode(Sha256::digest(bytes)),
-            "kind": self.looked.as_ref().map(|looked| looked.kind),
-            "wasi": self.looked.as_ref().map(|looked| looked.wasi.as_str()),
-            "imports": self.imports(),
-            "exports": self.looked.as_ref().map(|looked| &looked.exports),
-            "functions": self.functions,
-            "left_out": self.left_out,
-            "tool_toml": self.asks,
-            "notes": self.notes,
-            "refused": self.refused,
-            "runs": self.refused.is_empty(),
-        })
+    fn json<'a>(&'a self, file: &'a Path, bytes: &[u8]) -> Written<'a> {
+        let looked = self.looked.as_ref();
+        Written {
+            file,
+            bytes: bytes.len(),
+            sha256: hex::encode(Sha256::digest(bytes)),
+            kind: looked.map(|looked| looked.kind),
+            wasi: looked.map(|looked| looked.wasi.as_str()),
+            imports: self.imports(),
+            exports: looked.map(|looked| looked.exports.as_slice()),
+            functions: &self.functions,
+            left_out: &self.left_out,
+            tool_toml: self.asks.as_deref(),
+            notes: &self.notes,
+            refused: &self.refused,
+            runs: self.refused.is_empty(),
+        }
     }
 
     fn print(&self, file: &Path, bytes: &[u8]) {
@@ -319,10 +339,9 @@ fn answered(module: &str) -> &'static str {
 /// What a function takes: `(url: string, start?: integer)`.
 fn parameters(function: &Definition) -> String {
     let schema = &function.input_schema;
-    let required = schema.get("required").and_then(Value::as_array);
+    let required = schema.as_map().get("required").and_then(Value::as_array);
     let is_required = |name: &str| required.is_some_and(|all| all.iter().any(|one| one == name));
-    let properties = schema.get("properties").and_then(Value::as_object);
-    let parameters = properties.into_iter().flatten().map(|(name, schema)| {
+    let parameters = schema.properties().map(|(name, schema)| {
         let mut kinds = Vec::new();
         gather(schema, &mut kinds);
         let kind = match kinds.is_empty() {

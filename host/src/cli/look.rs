@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
-use serde_json::json;
+use serde::Serialize;
 
 use super::bar::Bar;
 use super::diagnostics::Diagnostics;
@@ -14,7 +14,7 @@ use super::{Setting, out};
 use crate::catalog::{self, Catalog, Damaged, Lock, Places};
 use crate::gate::Callers;
 use crate::sandbox::Sandbox;
-use crate::terms::{Annotations, Listed};
+use crate::terms::{Annotations, Definition, Listed};
 
 /// The functions agents see.
 pub(super) async fn list(setting: &Setting, caller: Option<&str>) -> anyhow::Result<ExitCode> {
@@ -22,17 +22,7 @@ pub(super) async fn list(setting: &Setting, caller: Option<&str>) -> anyhow::Res
     let catalog = opened.catalog()?;
     let listed = listed(&catalog, &opened.callers()?, caller)?;
     if setting.json {
-        let rows: Vec<_> = listed
-            .iter()
-            .map(|one| {
-                json!({
-                    "function": one.id.to_string(),
-                    "agent_name": one.agent_name,
-                    "definition": *one.definition,
-                    "annotations": one.annotations,
-                })
-            })
-            .collect();
+        let rows: Vec<Written<'_>> = listed.iter().map(written).collect();
         out::json(&rows)?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -48,6 +38,24 @@ pub(super) async fn list(setting: &Setting, caller: Option<&str>) -> anyhow::Res
     }
     say!("{shown}");
     Ok(ExitCode::SUCCESS)
+}
+
+/// A function as programs read it. Its schemas keep their order, which they would lose in a `Value`.
+#[derive(Serialize)]
+struct Written<'a> {
+    function: String,
+    agent_name: &'a str,
+    definition: &'a Definition,
+    annotations: Annotations,
+}
+
+fn written(one: &Listed) -> Written<'_> {
+    Written {
+        function: one.id.to_string(),
+        agent_name: &one.agent_name,
+        definition: &one.definition,
+        annotations: one.annotations,
+    }
 }
 
 fn listed(
@@ -110,7 +118,8 @@ pub(super) async fn lock(setting: &Setting) -> anyhow::Result<ExitCode> {
     let (old, damage) = whatever_is_left(opened.lock())?;
     let changes = old.changes(&new);
     let path = opened.lock_path();
-    if old != new || damage.is_some() || !path.exists() {
+    // Two locks whose schemas differ in their order alone are equal, and models read that order.
+    if old != new || !changes.is_empty() || damage.is_some() || !path.exists() {
         opened.write_lock(&new)?;
     }
     drop(turn);

@@ -149,7 +149,7 @@ impl Checks {
     ///
     /// `internal` for a lock that was written by hand.
     pub fn arguments(&self) -> Result<&Schema, Fault> {
-        ready(&self.arguments, &self.definition.input_schema)
+        ready(&self.arguments, self.definition.input_schema.as_map())
     }
 
     /// The schema of results, where the function has one.
@@ -159,7 +159,9 @@ impl Checks {
     /// `internal` for a lock that was written by hand.
     pub fn output(&self) -> Result<Option<&Schema>, Fault> {
         let schema = self.definition.output_schema.as_ref();
-        schema.map(|schema| ready(&self.output, schema)).transpose()
+        schema
+            .map(|schema| ready(&self.output, schema.as_map()))
+            .transpose()
     }
 }
 

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use toml::de::DeValue;
 
 use super::name::Kind;
@@ -15,6 +15,7 @@ use super::spec::UseSpec;
 use super::table::{Entry, Table};
 use super::units;
 use crate::capability::command::{Argument, CommandGrant, Part, Stdout, Template};
+use crate::terms::{Members, Ordered, SchemaDocument};
 
 /// How deep a schema in the manifest may be nested.
 const DEPTH: usize = 32;
@@ -72,26 +73,31 @@ fn one(mut table: Table<'_>) -> UseSpec {
 /// The call's arguments that a section names.
 struct Inputs<'t> {
     entries: Vec<Entry<'t>>,
-    schemas: Map<String, Value>,
+    /// Their schemas, in the order of the manifest: a model reads them so.
+    schemas: Members,
     optional: BTreeSet<String>,
     used: BTreeSet<String>,
 }
 
 impl<'t> Inputs<'t> {
     fn read(table: &mut Table<'t>) -> Self {
-        let entries = table.rows("input");
-        let schemas = entries.iter().filter_map(|entry| {
-            entry.table()?;
-            Some((entry.key.value.to_owned(), json(entry)?))
-        });
-        let schemas: Map<String, Value> = schemas.collect();
+        let mut entries = table.rows("input");
+        entries.sort_by_key(|entry| entry.key.span.start);
+        let mut schemas = Members::new();
+        for entry in &entries {
+            if entry.table().is_some()
+                && let Some(schema) = json(entry)
+            {
+                schemas.push(entry.key.value, schema);
+            }
+        }
         let optional = table.take("optional").and_then(|entry| entry.list());
         let optional = optional
             .unwrap_or_default()
             .into_iter()
             .filter_map(|entry| {
                 let name = entry.text()?;
-                if !schemas.contains_key(name.value) {
+                if schemas.get(name.value).is_none() {
                     let message = format!("`input` has no {}", quoted(name.value));
                     entry.page.report(Finding::at(&name.span, message));
                 }
@@ -106,21 +112,17 @@ impl<'t> Inputs<'t> {
     }
 
     /// The schema of the call's arguments: these and no others.
-    fn schema(&self) -> Map<String, Value> {
-        let required = self.schemas.keys();
-        let required: Vec<&String> = required
+    fn schema(&self) -> SchemaDocument {
+        let names = self.schemas.iter().map(|(name, _)| name);
+        let required: Ordered = names
             .filter(|name| !self.optional.contains(*name))
             .collect();
-        let schema = json!({
-            "type": "object",
-            "properties": self.schemas,
-            "required": required,
-            "additionalProperties": false,
-        });
-        match schema {
-            Value::Object(schema) => schema,
-            _ => Map::new(),
-        }
+        Members::new()
+            .with("type", "object")
+            .with("properties", self.schemas.clone())
+            .with("required", required)
+            .with("additionalProperties", false)
+            .into()
     }
 
     fn report_unused(&self) {
@@ -156,7 +158,7 @@ impl<'t> Inputs<'t> {
         }
         table.finish();
         let when = when?;
-        if !self.schemas.contains_key(when.value) {
+        if self.schemas.get(when.value).is_none() {
             let message = format!("`input` has no {}", quoted(when.value));
             entry.page.report(Finding::at(&when.span, message));
         }
@@ -190,7 +192,7 @@ impl<'t> Inputs<'t> {
         let template = Template(parts);
         for name in template.values() {
             self.used.insert(name.to_string());
-            if !self.schemas.contains_key(&**name) {
+            if self.schemas.get(name).is_none() {
                 report(
                     format!("`input` has no {}", quoted(name)),
                     format!("write for example `input.{name} = {{ type = \"string\" }}`"),
@@ -240,7 +242,7 @@ fn parts(text: &str) -> Result<Vec<Part>, &'static str> {
 }
 
 /// What standard output is, and the schema of its JSON.
-fn stdout(table: &mut Table<'_>) -> (Stdout, Option<Map<String, Value>>) {
+fn stdout(table: &mut Table<'_>) -> (Stdout, Option<SchemaDocument>) {
     let stdout = match table.text("stdout") {
         None => Stdout::Text,
         Some(text) => match text.value {
@@ -268,8 +270,8 @@ fn stdout(table: &mut Table<'_>) -> (Stdout, Option<Map<String, Value>>) {
         }
         entry.table()?;
         match json(&entry)? {
-            Value::Object(schema) => Some(schema),
-            _ => None,
+            Ordered::Object(schema) => Some(schema.into()),
+            Ordered::Scalar(_) | Ordered::Array(_) => None,
         }
     });
     (stdout, output)
@@ -301,8 +303,8 @@ fn success(entry: &Entry<'_>) -> Vec<u8> {
     codes.iter().filter_map(code).collect()
 }
 
-/// A value of the manifest as JSON.
-fn json(entry: &Entry<'_>) -> Option<Value> {
+/// A value of the manifest as JSON, in its order.
+fn json(entry: &Entry<'_>) -> Option<Ordered> {
     match to_json(entry.value(), DEPTH) {
         Ok(value) => Some(value),
         Err(why) => {
@@ -313,33 +315,34 @@ fn json(entry: &Entry<'_>) -> Option<Value> {
     }
 }
 
-fn to_json(value: &DeValue<'_>, depth: usize) -> Result<Value, &'static str> {
+fn to_json(value: &DeValue<'_>, depth: usize) -> Result<Ordered, &'static str> {
     let depth = depth.checked_sub(1).ok_or("it is nested too deep")?;
     Ok(match value {
-        DeValue::String(text) => Value::from(text.as_ref()),
+        DeValue::String(text) => Ordered::from(text.as_ref()),
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
-            .map(Value::from)
+            .map(Ordered::from)
             .map_err(|_| "an integer in it is out of range")?,
         DeValue::Float(number) => {
             let number: f64 = number.as_str().parse().map_err(|_| "a number in it")?;
             serde_json::Number::from_f64(number)
-                .map(Value::Number)
+                .map(|number| Ordered::Scalar(Value::Number(number)))
                 .ok_or("a number in it is infinite or none")?
         }
-        DeValue::Boolean(flag) => Value::from(*flag),
+        DeValue::Boolean(flag) => Ordered::from(*flag),
         DeValue::Datetime(_) => return Err("a date in it stands without quotes"),
         DeValue::Array(elements) => {
             let element = |element: &toml::Spanned<DeValue<'_>>| to_json(element.get_ref(), depth);
-            Value::Array(elements.iter().map(element).collect::<Result<_, _>>()?)
+            Ordered::Array(elements.iter().map(element).collect::<Result<_, _>>()?)
         }
         DeValue::Table(rows) => {
-            let row = |(key, value): (
-                &toml::Spanned<toml::de::DeString<'_>>,
-                &toml::Spanned<DeValue<'_>>,
-            )| {
-                Ok((key.get_ref().to_string(), to_json(value.get_ref(), depth)?))
-            };
-            Value::Object(rows.iter().map(row).collect::<Result<_, &'static str>>()?)
+            // The table is sorted; where a key stands says the order in which it was written.
+            let mut rows: Vec<_> = rows.iter().collect();
+            rows.sort_by_key(|(key, _)| key.span().start);
+            let mut members = Members::new();
+            for (key, value) in rows {
+                members.push(&**key.get_ref(), to_json(value.get_ref(), depth)?);
+            }
+            members.into()
         }
     })
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 pub use crate::capability::Grants;
 use crate::capability::command::CommandGrant;
-use crate::terms::{Limits, Wasi};
+use crate::terms::{Limits, SchemaDocument, Wasi};
 
 /// A whole manifest. Paths are as written: whoever reads files resolves them against the
 /// manifest's folder.
@@ -152,9 +152,9 @@ pub struct UseSpec {
     /// What it does and when to use it.
     pub description: String,
     /// JSON Schema of the call's arguments.
-    pub input_schema: serde_json::Map<String, serde_json::Value>,
+    pub input_schema: SchemaDocument,
     /// JSON Schema of what it prints, where that is JSON.
-    pub output_schema: Option<serde_json::Map<String, serde_json::Value>>,
+    pub output_schema: Option<SchemaDocument>,
     /// Its command line and streams.
     pub grant: Arc<CommandGrant>,
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::SchemaDocument;
+
 /// One function of one tool. Written `tool.function` in the manifest, the command line and the
 /// ledger, `tool_function` for agents.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,10 +40,10 @@ pub struct Definition {
     /// What it does and when to use it.
     pub description: String,
     /// JSON Schema 2020-12 of the arguments; its root is an object.
-    pub input_schema: serde_json::Map<String, serde_json::Value>,
+    pub input_schema: SchemaDocument,
     /// JSON Schema 2020-12 of the structured result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub output_schema: Option<serde_json::Map<String, serde_json::Value>>,
+    pub output_schema: Option<SchemaDocument>,
     /// What it promises about itself.
     #[serde(default)]
     pub hints: Hints,

@@ -27,7 +27,7 @@ pub enum JsonError {
 }
 
 /// What the error says of a name that is there twice; serde's errors carry nothing but text.
-const TWICE: &str = "the same name twice";
+pub(super) const TWICE: &str = "the same name twice";
 
 /// Reads a text: a body that a rule judges, a result that a schema judges.
 ///

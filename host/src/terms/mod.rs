@@ -5,7 +5,9 @@ mod definition;
 mod fault;
 pub mod json;
 mod limits;
+mod ordered;
 mod outcome;
+mod schema;
 mod text;
 mod wasi;
 
@@ -13,7 +15,9 @@ pub use bill::Bill;
 pub use definition::{Annotations, Definition, FunctionId, Hints, Listed};
 pub use fault::{Blame, Code, Fault};
 pub use limits::Limits;
+pub use ordered::{Members, Ordered};
 pub use outcome::{Blob, Content, Link, Outcome, Output, Progress, ToolError, ToolErrorCode};
+pub use schema::SchemaDocument;
 pub use text::{acts, is_hidden, printable, printable_lines, seen};
 pub use wasi::Wasi;
 

@@ -1,8 +1,8 @@
 //! HTTP/1 in front of the protocol: which requests are let through to it, and for whom. The same
 //! on TCP and on the Unix socket.
 //!
-//! It does not know the protocol's methods, except that `initialize` wants a session and
-//! `subscriptions/listen` a stream.
+//! It does not know the protocol's methods, except that `initialize` wants a session,
+//! `subscriptions/listen` a stream, and `tools/list` its schemas in order.
 
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
@@ -29,7 +29,7 @@ use super::denial::{Denial, json};
 use super::frame::{INTERNAL_ERROR, Refusal};
 use super::health::Health;
 use super::identify::{Shown, identify};
-use super::mcp::{Asked, Endpoint, Signals, read_aside, session};
+use super::mcp::{Asked, Endpoint, Signals, in_answer, read_aside, session};
 use super::seats::{Owner, Seat};
 use super::serve::{Begun, Work};
 use super::{body, guard, pages};
@@ -297,6 +297,10 @@ impl Web {
                 answering.await.map_err(|refusal| told(refusal.into()))?
             }
         };
+        let response = match asked.is_for_the_list() {
+            true => in_answer(response).await,
+            false => response,
+        };
         let response = match response.status() {
             // The type was right, so it is the message that the library could not make out.
             StatusCode::UNSUPPORTED_MEDIA_TYPE => return Err(told(asked.malformed().into())),
@@ -320,6 +324,11 @@ impl Web {
         let stream = is_stream.then(|| admitted.stream()).transpose()?;
         let request = Request::from_parts(head, Full::default());
         let response = self.endpoint.answer(&admitted.caller, request).await;
+        // What a session says beside its requests' own streams: a late answer may be a list.
+        let response = match is_stream {
+            true => in_answer(response).await,
+            false => response,
+        };
         let mut response = in_words(response, None).await?;
         // The session is gone already, not merely soon, and clients warn of a 202.
         if is_delete && response.status() == StatusCode::ACCEPTED {

@@ -29,7 +29,7 @@ use self::cost::Ratio;
 use self::shape::{Builder, ByName, Named, Payload, SCHEMA, Shape, Uncrossable};
 use self::write::Unwritten;
 use crate::capability::tools;
-use crate::terms::{Code, Fault};
+use crate::terms::{Code, Fault, Members};
 
 /// Functions that are read, at the most; as many as a tool may have are far fewer.
 const FUNCTIONS: usize = 1_000;
@@ -275,16 +275,16 @@ fn types(ty: &ComponentFunc) -> Result<(ByName<Named>, Outcome), Uncrossable> {
         },
     };
     if !builder.is_small() {
-        short("arguments", schema::arguments(&parameters))?;
+        short("arguments", &schema::arguments(&parameters))?;
         if let Some(ok) = &result.ok {
-            short("result", schema::result(ok))?;
+            short("result", &schema::result(ok))?;
         }
     }
     Ok((parameters, result))
 }
 
 /// One long schema would be the end of the whole tool.
-fn short(of: &'static str, schema: serde_json::Value) -> Result<(), Uncrossable> {
+fn short(of: &'static str, schema: &Members) -> Result<(), Uncrossable> {
     match schema.to_string().len() {
         length if length > SCHEMA => Err(Uncrossable::Long(of, length)),
         _ => Ok(()),

@@ -1,5 +1,7 @@
 //! What is written is what is read, whatever the types: random types, random values of them.
 
+use std::sync::Arc;
+
 use arbitrary::Unstructured;
 use wasmtime::component::Val;
 
@@ -190,7 +192,7 @@ fn whatever_the_types_what_is_written_is_read_and_fits_the_schema() {
         let json: serde_json::Value =
             serde_json::from_str(&text).unwrap_or_else(|error| unreachable!("{text}: {error}"));
         let schema = schema::arguments(&parameters);
-        let validator = jsonschema::draft202012::new(&schema)
+        let validator = jsonschema::draft202012::new(&schema.to_map().into())
             .unwrap_or_else(|error| unreachable!("{schema}: {error}"));
         assert!(validator.is_valid(&json), "{text} does not fit {schema}");
         let back = read::arguments(&parameters, &text, &Budget::endless());
@@ -198,6 +200,29 @@ fn whatever_the_types_what_is_written_is_read_and_fits_the_schema() {
         assert_eq!(back.as_ref(), Ok(&values), "{text}");
     }
     assert!(deep > 200, "only {deep} types of some depth");
+}
+
+#[test]
+fn schemas_are_in_the_order_of_the_types() {
+    let names = |names: &[&str]| names.iter().map(|name| Arc::from(*name)).collect();
+    let named = |name: &str, shape| Named {
+        name: name.into(),
+        shape,
+    };
+    let point = [named("y", Shape::F64), named("x", Shape::Bool)];
+    let parameters = [
+        named("to", Shape::Record(point.into_iter().collect())),
+        named("from", Shape::Enum(names(&["new", "a"]))),
+        named("amount", Shape::Option(Box::new(Shape::Char))),
+    ];
+    let point = r#"{"type":"object","properties":{"y":{"type":"number"},"x":{"type":"boolean"}},"required":["y","x"],"additionalProperties":false}"#;
+    let text = r#"{"type":"string","minLength":1,"maxLength":1}"#;
+    assert_eq!(
+        schema::arguments(&parameters).to_string(),
+        format!(
+            r#"{{"type":"object","properties":{{"to":{point},"from":{{"enum":["new","a"]}},"amount":{{"anyOf":[{text},{{"type":"null"}}]}}}},"required":["to","from"],"additionalProperties":false}}"#
+        )
+    );
 }
 
 #[test]

@@ -90,6 +90,11 @@ impl Asked {
         self.method.as_deref() == Some("initialize")
     }
 
+    /// Its answer has schemas in it.
+    pub(in crate::wire) fn is_for_the_list(&self) -> bool {
+        self.method.as_deref() == Some("tools/list")
+    }
+
     /// Its answer is a stream that has no end of its own.
     pub(in crate::wire) fn is_for_a_stream(&self) -> bool {
         self.method.as_deref() == Some("subscriptions/listen")

@@ -27,6 +27,7 @@ use super::intake::{self, Aside, LARGE, Ticket};
 use super::message;
 use super::output::Output;
 use super::plain::PlainCalls;
+use super::schemas;
 use crate::call::Host;
 use crate::terms::json;
 use crate::wire::budget::{Allowance, FREE};
@@ -411,6 +412,15 @@ async fn until(due: Option<Instant>) {
     }
 }
 
+/// A message as a line, without its end.
+fn to_line(message: &ServerJsonRpcMessage) -> serde_json::Result<Vec<u8>> {
+    let line = serde_json::to_vec(message)?;
+    let lists = matches!(message, JsonRpcMessage::Response(response)
+        if matches!(response.result, ServerResult::ListToolsResult(_)));
+    let in_order = lists.then(|| schemas::in_place(&line)).flatten();
+    Ok(in_order.unwrap_or(line))
+}
+
 /// Waits until nobody will read an answer.
 async fn gone<W: Peer>(output: &Output<W>) {
     while !output.check(Peer::is_gone) {
@@ -452,7 +462,7 @@ where
             JsonRpcMessage::Error(error) => error.id.as_ref(),
             _ => None,
         };
-        let mark = serde_json::to_vec(&message).map(|line| output.answer(&line, id));
+        let mark = to_line(&message).map(|line| output.answer(&line, id));
         async move { output.flush(mark?).await }
     }
 

@@ -15,6 +15,7 @@ mod lines;
 mod message;
 mod output;
 mod plain;
+mod schemas;
 mod sessions;
 mod tools;
 
@@ -22,6 +23,7 @@ pub(super) use awake::Source;
 pub(super) use connection::{Known, Peer, Signals, speak};
 pub(super) use endpoint::{Endpoint, session};
 pub(super) use intake::{Asked, LARGE, read_aside};
+pub(super) use schemas::in_answer;
 
 pub use message::{Line, is_plain_call, read_line};
 

@@ -11,6 +11,7 @@ use rmcp::ErrorData;
 use rmcp::model::{CacheScope, ListToolsResult, Tool, ToolAnnotations};
 use serde_json::Value;
 
+use super::schemas::stand_in;
 use crate::terms::{Annotations, Listed};
 
 /// Tools on one page: above what clients offer to a model, small enough for one message.
@@ -24,6 +25,7 @@ const FRESH_MS: u64 = 60_000;
 pub(super) struct Tools {
     /// What it was made from, to see when it is out of date.
     source: Arc<Vec<Listed>>,
+    /// With stand-ins for their schemas.
     tools: Vec<Tool>,
     has_header_parameters: bool,
 }
@@ -34,7 +36,7 @@ impl Tools {
         let tools: Vec<Tool> = source.iter().map(tool).collect();
         let has_header_parameters = source
             .iter()
-            .flat_map(|listed| listed.definition.input_schema.values())
+            .flat_map(|listed| listed.definition.input_schema.as_map().values())
             .any(names_a_header);
         Self {
             source,
@@ -74,8 +76,11 @@ impl Tools {
     pub(super) fn with_header_parameters(&self, name: &str) -> Option<Tool> {
         let at = self
             .has_header_parameters
-            .then(|| self.tools.binary_search_by(|tool| (*tool.name).cmp(name)))?;
-        self.tools.get(at.ok()?).cloned()
+            .then(|| self.tools.binary_search_by(|tool| (*tool.name).cmp(name)))?
+            .ok()?;
+        let mut tool = self.tools.get(at)?.clone();
+        tool.input_schema = self.source.get(at)?.definition.input_schema.shared_map();
+        Some(tool)
     }
 }
 
@@ -108,11 +113,14 @@ fn tool(listed: &Listed) -> Tool {
     let mut tool = Tool::new(
         listed.agent_name.clone(),
         definition.description.clone(),
-        Arc::new(definition.input_schema.clone()),
+        Arc::new(stand_in(&definition.input_schema)),
     )
     .with_annotations(annotations(listed.annotations));
     tool.title.clone_from(&definition.title);
-    tool.output_schema = definition.output_schema.clone().map(Arc::new);
+    tool.output_schema = definition
+        .output_schema
+        .as_ref()
+        .map(|schema| Arc::new(stand_in(schema)));
     tool
 }
 
@@ -143,6 +151,7 @@ mod tests {
 
     use super::*;
     use crate::terms::{Definition, FunctionId, Hints};
+    use crate::wire::mcp::schemas::in_place;
 
     fn listed(name: &str, input_schema: &Value) -> Listed {
         Listed {
@@ -155,7 +164,7 @@ mod tests {
                 name: name.into(),
                 title: Some("A title".into()),
                 description: "Does it.".into(),
-                input_schema: input_schema.as_object().unwrap().clone(),
+                input_schema: serde_json::from_value(input_schema.clone()).unwrap(),
                 output_schema: None,
                 hints: Hints::default(),
             }),
@@ -221,7 +230,8 @@ mod tests {
     fn a_tool_is_listed_with_everything_said() {
         let schema = json!({"type": "object", "$defs": {"a": {"$anchor": "a"}}});
         let tools = Tools::new(Arc::new(vec![listed("f", &schema)]));
-        let page = serde_json::to_value(tools.page(None).unwrap()).unwrap();
+        let page = serde_json::to_vec(&tools.page(None).unwrap()).unwrap();
+        let page: Value = serde_json::from_slice(&in_place(&page).unwrap()).unwrap();
         assert_eq!(
             page["tools"],
             json!([{
@@ -245,7 +255,10 @@ mod tests {
         let annotated =
             json!({"type": "object", "properties": {"r": {"type": "string", "x-mcp-header": "R"}}});
         let tools = Tools::new(Arc::new(vec![listed("f", &annotated)]));
-        assert_eq!(tools.with_header_parameters("t_f").unwrap().name, "t_f");
+        let found = tools.with_header_parameters("t_f").unwrap();
+        assert_eq!(found.name, "t_f");
+        // The library reads it: it is the schema itself.
+        assert_eq!(Value::Object((*found.input_schema).clone()), annotated);
         assert!(tools.with_header_parameters("t_g").is_none());
     }
 }
