@@ -8,8 +8,9 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, CustomRequest, CustomResult,
-    ErrorCode, Implementation, ListToolsResult, PaginatedRequestParams, ProgressNotificationParam,
-    ProgressToken, ProtocolVersion, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
+    ErrorCode, Implementation, ListToolsResult, NumberOrString, PaginatedRequestParams,
+    ProgressNotificationParam, ProgressToken, ProtocolVersion, ServerCapabilities, ServerConfig,
+    SubscriptionFilter, Tool,
 };
 use rmcp::service::{NotificationContext, Peer, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -22,6 +23,7 @@ use super::tools::Tools;
 use crate::call::{Credential, Host, Release, Request};
 use crate::terms::{Caller, Door, Fault, Outcome, Progress};
 use crate::wire::answer::answer;
+use crate::wire::frame::{LONGEST_ID, brief};
 
 /// Both eras. The two oldest revisions are served but for what costs more than it is worth: batches,
 /// whose answers have to be held until the last of them is there (2025-03-26, taken out again in
@@ -209,8 +211,9 @@ impl ServerHandler for Agent {
             arguments: params.arguments.unwrap_or_default(),
             progress: None,
         };
+        let token = bounded(context.meta.get_progress_token())?;
         let run = async {
-            match context.meta.get_progress_token() {
+            match token {
                 None => self.run(request).await,
                 Some(token) => {
                     let (sender, reports) = mpsc::channel(REPORTS);
@@ -249,7 +252,10 @@ impl ServerHandler for Agent {
         }
         Err(ErrorData::new(
             ErrorCode::METHOD_NOT_FOUND,
-            format!("There is no method {method:?} here. This host offers tools only."),
+            format!(
+                "There is no method {} here. This host offers tools only.",
+                brief(format!("{method:?}"))
+            ),
             None,
         ))
     }
@@ -298,6 +304,23 @@ impl ServerHandler for Agent {
             }
         });
     }
+}
+
+/// A token that each report repeats, where it is short enough for that.
+fn bounded(token: Option<ProgressToken>) -> Result<Option<ProgressToken>, ErrorData> {
+    let text = match token.as_ref().map(|token| &token.0) {
+        Some(NumberOrString::String(text)) => text.len(),
+        Some(NumberOrString::Number(_)) | None => 0,
+    };
+    if text <= LONGEST_ID {
+        return Ok(token);
+    }
+    Err(ErrorData::invalid_params(
+        format!(
+            "The \"progressToken\" is longer than {LONGEST_ID} bytes, so nothing ran. Send a number or a shorter text."
+        ),
+        None,
+    ))
 }
 
 /// Runs a call and passes its reports on while it runs; all of them before its end is told.

@@ -21,6 +21,7 @@ use super::connection::Peer;
 use super::intake::Ticket;
 use super::output::Output;
 use crate::terms::json;
+use crate::wire::frame::LONGEST_ID;
 
 /// A `tools/call` that says which function and with what, and nothing that the library would have
 /// to look at, such as a token for progress.
@@ -60,7 +61,12 @@ impl PlainCall {
             method,
             params,
         } = serde_json::from_slice(line).ok()?;
-        (jsonrpc == "2.0" && method == "tools/call").then(|| Self {
+        // What is refused is so in the words of `frame`.
+        let is_short = match &id {
+            RequestId::String(id) => id.len() <= LONGEST_ID,
+            RequestId::Number(_) => true,
+        };
+        (is_short && jsonrpc == "2.0" && method == "tools/call").then(|| Self {
             id,
             name: params.name.into_owned(),
             arguments: params.arguments,
@@ -244,5 +250,9 @@ mod tests {
         for line in other {
             assert!(PlainCall::read(line.as_bytes()).is_none(), "{line}");
         }
+        let with_id =
+            |length: usize| plain[1].replace(r#""x""#, &format!("{:?}", "x".repeat(length)));
+        assert!(PlainCall::read(with_id(LONGEST_ID).as_bytes()).is_some());
+        assert!(PlainCall::read(with_id(LONGEST_ID + 1).as_bytes()).is_none());
     }
 }
