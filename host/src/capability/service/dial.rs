@@ -195,6 +195,13 @@ impl Dialer {
         self
     }
 
+    /// Whether what a grant names for TLS was not to be had: then it sends nothing.
+    #[must_use]
+    pub fn lacks(&self, grant: &HttpGrant) -> bool {
+        let files = &grant.way.tls;
+        *files != TlsFiles::default() && !self.tls.contains_key(files)
+    }
+
     /// From here on nothing is sent to this address: it is a door of this very host.
     pub fn keep_off(&self, door: SocketAddr) {
         self.doors.add(door);
@@ -302,13 +309,11 @@ impl Dialer {
     }
 
     async fn connector(&self, grant: &Arc<HttpGrant>) -> Result<Connector, DialError> {
-        let files = &grant.way.tls;
-        let tls = match self.tls.get(files) {
-            Some(tls) => tls.clone(),
-            None if *files == TlsFiles::default() => Tls::default(),
-            // Without what the operator names there it would trust others, or be somebody else.
-            None => return Err(DialError::new(DialErrorKind::Tls, &grant.origin, None)),
-        };
+        // Without what the operator names there it would trust others, or be somebody else.
+        if self.lacks(grant) {
+            return Err(DialError::no_certificates(&grant.origin));
+        }
+        let tls = self.tls.get(&grant.way.tls).cloned().unwrap_or_default();
         let vetting = Vetting {
             resolver: Arc::clone(&self.resolver),
             lookups: Lookups::new(self.lookups.clone()),
