@@ -21,7 +21,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::encode;
 use super::tools::Tools;
 use crate::call::{Credential, Host, Release, Request};
-use crate::terms::{Caller, Door, Fault, Outcome, Progress};
+use crate::sandbox::Lanes;
+use crate::terms::{Caller, Door, Fault, Progress};
 use crate::wire::answer::answer;
 use crate::wire::frame::{LONGEST_ID, brief};
 
@@ -118,22 +119,31 @@ impl Desk {
         })
     }
 
-    /// Calls a function, without extras.
+    /// Calls a function, without extras, and makes `line` of what it answers.
     pub(super) async fn answer(
         self,
         function: String,
         arguments: Map<String, Value>,
-    ) -> Result<CallToolResult, ErrorData> {
+        line: impl FnOnce(Result<CallToolResult, ErrorData>) -> Vec<u8> + Send + 'static,
+    ) -> Vec<u8> {
+        let caller = match self.caller() {
+            Ok(caller) => caller,
+            Err(error) => return line(Err(error)),
+        };
         let request = Request {
-            caller: self.caller()?,
+            caller,
             door: self.door,
             function: function.clone(),
             arguments,
             progress: None,
         };
         let end = self.host.call(request).await;
-        let answer = answer(&function, end.map(Release::into_outcome));
-        encode::result(answer, self.version.as_ref())
+        let (version, bytes) = (self.version, size(&end));
+        let encode = move || line(result(&function, end, version.as_ref()));
+        let (lanes, caller) = (&self.host.lanes, &self.caller.agent);
+        // Where there is no thread for it there is no host any more.
+        let encoded = encoding(lanes, caller, bytes, encode).await;
+        encoded.unwrap_or_default()
     }
 
     /// The caller's list, made ready again only when the host has another one.
@@ -166,12 +176,8 @@ impl Agent {
         }
     }
 
-    async fn run(&self, request: Request) -> Result<Outcome, Fault> {
-        self.desk
-            .host
-            .call(request)
-            .await
-            .map(Release::into_outcome)
+    async fn run(&self, request: Request) -> Result<Release, Fault> {
+        self.desk.host.call(request).await
     }
 }
 
@@ -230,8 +236,12 @@ impl ServerHandler for Agent {
                 None,
             )),
             end = run => {
-                let version = context.protocol_version();
-                encode::result(answer(&function, end), version.as_ref()).map(Into::into)
+                let (version, bytes) = (context.protocol_version(), size(&end));
+                let encode = move || result(&function, end, version.as_ref());
+                let (lanes, caller) = (&self.desk.host.lanes, &self.desk.caller.agent);
+                let encoded = encoding(lanes, caller, bytes, encode).await;
+                let failed = |fault: Fault| ErrorData::internal_error(fault.say, None);
+                encoded.map_err(failed)?.map(Into::into)
             }
         }
     }
@@ -306,6 +316,36 @@ impl ServerHandler for Agent {
     }
 }
 
+/// What a call came to, in the library's types.
+fn result(
+    function: &str,
+    end: Result<Release, Fault>,
+    version: Option<&ProtocolVersion>,
+) -> Result<CallToolResult, ErrorData> {
+    let answer = answer(function, end.map(Release::into_outcome));
+    encode::result(answer, version)
+}
+
+/// How large an answer is, in bytes.
+fn size(end: &Result<Release, Fault>) -> u64 {
+    end.as_ref()
+        .map_or(0, |release| release.fingerprint().bytes)
+}
+
+/// Encodes an answer of so many bytes: a large one aside, and not on a thread that other callers'
+/// messages wait for.
+async fn encoding<T: Send + 'static>(
+    lanes: &Lanes,
+    caller: &Arc<str>,
+    bytes: u64,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Fault> {
+    match usize::try_from(bytes) {
+        Ok(0..=encode::LARGE) => Ok(work()),
+        _ => lanes.aside(caller, work).await,
+    }
+}
+
 /// A token that each report repeats, where it is short enough for that.
 fn bounded(token: Option<ProgressToken>) -> Result<Option<ProgressToken>, ErrorData> {
     let text = match token.as_ref().map(|token| &token.0) {
@@ -325,11 +365,11 @@ fn bounded(token: Option<ProgressToken>) -> Result<Option<ProgressToken>, ErrorD
 
 /// Runs a call and passes its reports on while it runs; all of them before its end is told.
 async fn telling(
-    call: impl Future<Output = Result<Outcome, Fault>>,
+    call: impl Future<Output = Result<Release, Fault>>,
     reports: mpsc::Receiver<Progress>,
     peer: &Peer<RoleServer>,
     token: ProgressToken,
-) -> Result<Outcome, Fault> {
+) -> Result<Release, Fault> {
     let (ended, end) = oneshot::channel();
     let call = async {
         let outcome = call.await;
@@ -364,6 +404,24 @@ async fn forward(
         params.message = report.message;
         if peer.notify_progress(params).await.is_err() {
             return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn g66_a_large_answer_is_encoded_aside() {
+        let (lanes, caller) = (Lanes::for_one().unwrap(), Arc::from("ada"));
+        let here = std::thread::current().id();
+        let most = u64::try_from(encode::LARGE).unwrap();
+        for (bytes, is_here) in [(0, true), (most, true), (most + 1, false)] {
+            let encoded = encoding(&lanes, &caller, bytes, || std::thread::current().id());
+            assert_eq!(encoded.await.unwrap() == here, is_here, "{bytes}");
         }
     }
 }

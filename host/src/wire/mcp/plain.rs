@@ -123,8 +123,9 @@ impl PlainCalls {
             return;
         };
         let id = call.id;
-        let answer = desk.answer(call.name, call.arguments);
-        let mut answer = Box::pin(encoded(answer, id.clone()));
+        let own = id.clone();
+        let line = move |answer| line(answer, own);
+        let mut answer = Box::pin(desk.answer(call.name, call.arguments, line));
         if alone && let Some(line) = at_once(answer.as_mut()).await {
             let mark = output.answer(&line, Some(&id));
             let output = Arc::clone(output);
@@ -178,11 +179,8 @@ fn lock(running: &Running) -> MutexGuard<'_, Calls> {
 }
 
 /// The answer as a line.
-async fn encoded(
-    answer: impl Future<Output = Result<CallToolResult, ErrorData>>,
-    id: RequestId,
-) -> Vec<u8> {
-    let message = match answer.await {
+fn line(answer: Result<CallToolResult, ErrorData>, id: RequestId) -> Vec<u8> {
+    let message = match answer {
         Ok(result) => {
             // Sessions are of the older era.
             let mut result = ServerResult::CallToolResult(result);
@@ -214,11 +212,11 @@ mod tests {
     use super::*;
 
     /// Sessions know objects only: another value is a text, before all others.
-    #[tokio::test]
-    async fn a_result_that_is_no_object_is_a_text() {
+    #[test]
+    fn a_result_that_is_no_object_is_a_text() {
         let mut result = CallToolResult::success(vec![]);
         result.structured_content = Some(serde_json::json!([1, 2]));
-        let line = encoded(async { Ok(result) }, RequestId::Number(1)).await;
+        let line = line(Ok(result), RequestId::Number(1));
         let answer: Value = serde_json::from_slice(&line).unwrap();
         let result = &answer["result"];
         assert_eq!(result["content"][0]["text"], "[1,2]", "{answer}");
