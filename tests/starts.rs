@@ -392,3 +392,41 @@ async fn g81_a_folder_too_deep_for_a_socket_is_said_and_serves_where_none_is_nee
         .await;
     assert!(answer.to_string().contains("Ada"), "{answer}");
 }
+
+/// A certificate that is not there is like any other thing that cannot be had.
+#[tokio::test]
+async fn g78_a_certificate_that_cannot_be_had_costs_its_own_tools() {
+    let text = |start: &str| {
+        let grant = "[tool.rogue]\ncomponent = \"rogue.wasm\"\n[tool.rogue.function.get.http.shop]\nurl = \"https://shop.test\"\nallow = [\"GET /**\"]\nca = \"gone.pem\"\nclient_cert = \"gone.crt\"\nclient_key = \"gone.key\"\n";
+        format!("{DOORS}{start}\n{HELLO}{grant}")
+    };
+    let program = Program::new(&text(""));
+    for arguments in [&["serve"][..], &["check"]] {
+        let refused = program.run(arguments);
+        assert_eq!(refused.code, 2, "{refused:?}");
+        for part in [
+            "tool `rogue`: cannot read",
+            "gone.pem",
+            "--> toolhost.toml:",
+        ] {
+            assert!(refused.err.contains(part), "{}", refused.err);
+        }
+    }
+    program.site.write(
+        "toolhost.toml",
+        format!("schema = 1\n{}", text("start = \"degraded\"")),
+    );
+    let mut host = program.start(&["serve"]);
+    let at = address(&mut host).await;
+    assert_eq!(health(at).await, "degraded");
+    let mut agent = crate::harness::speak(&program.site.path("a/agent.sock")).await;
+    agent.initialize().await;
+    let greeted = agent.call(json!(1), "hello_greet", json!({ "name": "Ada" }));
+    let greeted = greeted.await["result"]["content"][0]["text"].to_string();
+    assert!(greeted.contains("Ada"), "{greeted}");
+    let get = json!({ "url": "https://shop.test/a" });
+    let said = agent.call(json!(2), "rogue_get", get).await.to_string();
+    assert!(said.contains("could not read the certificates"), "{said}");
+    let now = agent.call(json!(3), "rogue_now", json!({})).await;
+    assert_eq!(now["result"]["isError"], false, "{now}");
+}

@@ -18,7 +18,7 @@ fn head(line: &str, headers: &[(&str, &str)]) -> String {
 }
 
 /// A POST of JSON.
-fn post(headers: &[(&str, &str)], body: &Value) -> Vec<u8> {
+pub(super) fn post(headers: &[(&str, &str)], body: &Value) -> Vec<u8> {
     let body = body.to_string();
     let head = head("POST /mcp", headers);
     let kind = "Content-Type: application/json\r\n";
@@ -27,8 +27,8 @@ fn post(headers: &[(&str, &str)], body: &Value) -> Vec<u8> {
 
 /// An answer on a connection that stays open.
 #[derive(Debug)]
-struct Said {
-    status: u16,
+pub(super) struct Said {
+    pub(super) status: u16,
     head: String,
     body: String,
 }
@@ -82,7 +82,7 @@ async fn read(stream: &mut TcpStream) -> Said {
     said
 }
 
-async fn ask(stream: &mut TcpStream, request: &[u8]) -> Said {
+pub(super) async fn ask(stream: &mut TcpStream, request: &[u8]) -> Said {
     stream.write_all(request).await.expect("sent");
     read(stream).await
 }
@@ -109,11 +109,11 @@ fn modern(function: &str, arguments: &Value) -> (Value, Vec<(&'static str, Strin
     (call, headers)
 }
 
-fn add() -> (Value, Vec<(&'static str, String)>) {
+pub(super) fn add() -> (Value, Vec<(&'static str, String)>) {
     modern("everything_add", &json!({ "a": 1, "b": 2 }))
 }
 
-fn with<'a>(
+pub(super) fn with<'a>(
     headers: &'a [(&'static str, String)],
     more: &[(&'a str, &'a str)],
 ) -> Vec<(&'a str, &'a str)> {
@@ -602,4 +602,89 @@ async fn x68_lines_and_bodies_have_one_bound() {
     assert_eq!((reply.status, reply.answer()), (200, refused));
     let alone = agent.send(&agent.post(&[], beyond.to_string())).await;
     assert_eq!(alone.status, 413);
+}
+
+/// What is repeated in every answer and report has a length, at every door, and whoever sends more
+/// loses that request alone.
+#[tokio::test]
+async fn x75_a_long_id_or_token_is_refused_before_anything_runs_and_the_session_goes_on() {
+    let house = house();
+    let door = house.open().await;
+    let agent: Agent = door.agent(ADA);
+    let session = agent.session().await;
+    let mut lines = speak(&door.socket).await;
+    lines.initialize().await;
+    let before = house.calls().len();
+    let (_, headers) = add();
+    let call = |id: &Value, mut meta: Value, token: &Value| {
+        meta["progressToken"] = token.clone();
+        let params = json!({
+            "name": "everything_add", "arguments": { "a": 1, "b": 2 }, "_meta": meta,
+        });
+        json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params })
+    };
+    let in_session = |id: &Value, token: &Value| call(id, json!({}), token);
+    let alone = |id: &Value, token: &Value| {
+        let call = call(id, modern_meta(), token).to_string();
+        agent.post(&with(&headers, &[]), call)
+    };
+
+    // Small enough to be read on the spot, and so large that they are read aside.
+    for length in [257, 40_000] {
+        let (long, token) = (json!("x".repeat(length)), json!("p"));
+        let own = json!({ "a": 1, "b": 2 });
+        lines.begin(&long, "everything_add", &own).await;
+        let plain = lines.hear().await.expect("a refusal");
+        let session_call = in_session(&long, &token);
+        lines.tell(&session_call).await;
+        for refused in [
+            plain,
+            lines.hear().await.expect("a refusal"),
+            agent.in_session(&session, &session_call).await.answer(),
+            agent.send(&alone(&long, &token)).await.answer(),
+        ] {
+            assert_eq!(refused["error"]["code"], -32600, "{refused}");
+            assert!(refused.get("id").is_none() && refused.to_string().len() < 300);
+        }
+
+        let id = json!(8);
+        let session_call = in_session(&id, &long);
+        lines.tell(&session_call).await;
+        for refused in [
+            lines.hear().await.expect("a refusal"),
+            agent.in_session(&session, &session_call).await.answer(),
+            agent.send(&alone(&id, &long)).await.answer(),
+        ] {
+            let found = (&refused["id"], &refused["error"]["code"]);
+            assert_eq!(found, (&id, &json!(-32602)), "{refused}");
+            assert!(refused.to_string().len() < 300, "{refused}");
+        }
+
+        // What repeats a name repeats its beginning, and what takes nothing back is nothing.
+        lines
+            .tell(&json!({ "jsonrpc": "2.0", "id": 9, "method": long }))
+            .await;
+        let refused = lines.answer(&json!(9)).await;
+        assert_eq!(refused["error"]["code"], -32601);
+        assert!(refused.to_string().len() < 500, "{refused}");
+        let taken = json!({ "requestId": long });
+        lines
+            .tell(
+                &json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": taken }),
+            )
+            .await;
+    }
+    assert_eq!(house.calls().len(), before, "something ran");
+
+    let longest = json!("x".repeat(256));
+    let session_call = in_session(&longest, &longest);
+    lines.tell(&session_call).await;
+    for answer in [
+        lines.answer(&longest).await,
+        agent.in_session(&session, &session_call).await.answer(),
+        agent.send(&alone(&longest, &longest)).await.answer(),
+    ] {
+        let sum = json!({ "sum": 3 });
+        assert_eq!(answer["result"]["structuredContent"], sum, "{answer}");
+    }
 }

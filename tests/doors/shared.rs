@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::{ADA, BOB, house, names};
+use super::{ADA, BOB, edges, house, names};
 use crate::harness::{Agent, Program, Serving, exchange, sha256, speak};
 
 /// The callers, Bob with this token or not there at all, and the tools.
@@ -235,6 +235,28 @@ async fn x29_one_callers_silent_connections_leave_room_and_give_way() {
         .await;
     assert_eq!(answer["result"]["structuredContent"], json!({ "sum": 3 }));
     drop(held);
+}
+
+/// Whoever has a connection with nothing under way finds it closed, not half open and silent.
+#[tokio::test]
+async fn x29_an_http_connection_that_gives_way_is_closed_at_once() {
+    let (_program, _host, port) = serve().await;
+    let (call, headers) = edges::add();
+    let request = edges::post(&edges::with(&headers, &[]), &call);
+    let mut held = Vec::new();
+    // More than one caller may have; where none is silent for a second yet, the next one is refused.
+    while held.len() < 500 {
+        let mut one = agent(port, ADA).connect().await;
+        if edges::ask(&mut one, &request).await.status == 200 {
+            held.push(one);
+        }
+    }
+    let mut last = held.pop().expect("a connection");
+    let mut rest = Vec::new();
+    let end = held[0].read_to_end(&mut rest).await;
+    assert!(end.is_ok() && rest.is_empty(), "{end:?}, {rest:?}");
+    assert_eq!(edges::ask(&mut last, &request).await.status, 200);
+    honest(&agent(port, BOB)).await;
 }
 
 /// Opens a stream of events: what a client of either era waits for changes on.

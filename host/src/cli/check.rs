@@ -26,6 +26,7 @@ pub(super) async fn check(setting: &Setting) -> anyhow::Result<ExitCode> {
     opened.judge_ground(&mut wrong);
     look_at_doors(&opened, &mut wrong);
     wrong.stage(opened.dialer().map(drop));
+    opened.look_at_certificates(&mut wrong);
     let notes = opened.look_at_secrets(&mut wrong).await;
     opened.look_at_directories(&mut wrong);
     let (former, sandbox, world) = (Catalog::default(), Sandbox::new()?, opened.bare_world());

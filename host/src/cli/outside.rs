@@ -18,7 +18,8 @@ use crate::manifest::Manifest;
 /// The most that a PEM file may have: a bundle of every public authority has a fifth of it.
 const MOST: u64 = 1 << 20;
 
-/// The dialer for a manifest; `base` is where its paths begin.
+/// The dialer for a manifest; `base` is where its paths begin. A grant whose files cannot be used sends
+/// nothing: see [`unusable`].
 pub(super) fn dialer(manifest: &Manifest, base: &Path) -> anyhow::Result<Dialer> {
     let resolver: Arc<dyn Resolve> = match manifest.host.dns {
         None => Arc::new(SystemResolver),
@@ -28,9 +29,10 @@ pub(super) fn dialer(manifest: &Manifest, base: &Path) -> anyhow::Result<Dialer>
         }
     };
     let mut tls = BTreeMap::new();
-    for (files, line) in files(manifest) {
-        if !tls.contains_key(files) {
-            let read = read(files, base).with_context(|| format!("the grant on line {line}"))?;
+    for (_, files, _) in files(manifest) {
+        if !tls.contains_key(files)
+            && let Ok(read) = read(files, base)
+        {
             tls.insert(files.clone(), read);
         }
     }
@@ -42,21 +44,34 @@ pub(super) fn dialer(manifest: &Manifest, base: &Path) -> anyhow::Result<Dialer>
     Ok(dialer)
 }
 
-/// The files of every grant, with its line, where it names any.
-fn files(manifest: &Manifest) -> impl Iterator<Item = (&TlsFiles, u32)> {
-    let sections = manifest
-        .tools
-        .iter()
-        .flat_map(|tool| std::iter::once(&tool.all).chain(tool.functions.values()));
-    let grants = sections.flat_map(|section| &section.grants.http);
-    grants
-        .map(|grant| (&grant.way.tls, grant.line))
-        .filter(|(files, _)| **files != TlsFiles::default())
+/// The tools that cannot send what a grant says, for its files cannot be used: with the grant's line,
+/// and why.
+pub(super) fn unusable(
+    manifest: &Manifest,
+    base: &Path,
+) -> impl Iterator<Item = (u32, anyhow::Error)> {
+    files(manifest).filter_map(move |(tool, files, line)| {
+        let error = read(files, base).err()?;
+        Some((line, error.context(format!("tool `{tool}`"))))
+    })
+}
+
+/// The files of every grant, with its tool and line, where it names any.
+fn files(manifest: &Manifest) -> impl Iterator<Item = (&str, &TlsFiles, u32)> {
+    let sections = manifest.tools.iter().flat_map(|tool| {
+        let sections = std::iter::once(&tool.all).chain(tool.functions.values());
+        sections.map(|section| (&*tool.name, section))
+    });
+    let grants = sections.flat_map(|(tool, section)| {
+        let grants = section.grants.http.iter();
+        grants.map(move |grant| (tool, &grant.way.tls, grant.line))
+    });
+    grants.filter(|(_, files, _)| **files != TlsFiles::default())
 }
 
 /// Every file that the dialer is made from: who could change one could read what is sent.
 pub(super) fn paths(manifest: &Manifest) -> BTreeSet<&Path> {
-    let all = files(manifest).flat_map(|(files, _)| {
+    let all = files(manifest).flat_map(|(_, files, _)| {
         let client = files.client.iter();
         let client = client.flat_map(|client| [&client.certificate, &client.key]);
         files.ca.iter().chain(client)
@@ -66,7 +81,7 @@ pub(super) fn paths(manifest: &Manifest) -> BTreeSet<&Path> {
 
 /// Those of them that nobody may read.
 pub(super) fn keys(manifest: &Manifest) -> BTreeSet<&Path> {
-    let clients = files(manifest).filter_map(|(files, _)| files.client.as_ref());
+    let clients = files(manifest).filter_map(|(_, files, _)| files.client.as_ref());
     clients.map(|client| client.key.as_path()).collect()
 }
 
@@ -134,7 +149,12 @@ mod tests {
     }
 
     fn refused(keys: &str, base: &Path) -> String {
-        format!("{:#}", dialer(&manifest(keys), base).unwrap_err())
+        let manifest = manifest(keys);
+        assert!(dialer(&manifest, base).is_ok(), "it costs this grant alone");
+        let wrong: Vec<_> = unusable(&manifest, base).collect();
+        assert_eq!(wrong.len(), 1, "{keys}");
+        assert_eq!(wrong[0].0, 4, "{keys}");
+        format!("{:#}", wrong[0].1)
     }
 
     #[test]
@@ -166,10 +186,10 @@ mod tests {
         ] {
             let said = refused(&keys, base);
             assert!(
-                said.contains(why) && said.contains("on line 4"),
+                said.contains(why) && said.starts_with("tool `t`: "),
                 "{keys}: {said}"
             );
         }
-        assert!(dialer(&manifest(""), base).is_ok());
+        assert_eq!(unusable(&manifest(""), base).count(), 0);
     }
 }

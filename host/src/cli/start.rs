@@ -161,7 +161,7 @@ impl Opened {
     ///
     /// # Errors
     ///
-    /// A file that it needs cannot be used.
+    /// Its DNS server cannot be used.
     pub(super) fn dialer(&self) -> anyhow::Result<&Arc<Dialer>> {
         if let Some(dialer) = self.dialer.get() {
             return Ok(dialer);
@@ -174,7 +174,7 @@ impl Opened {
     ///
     /// # Errors
     ///
-    /// A file that it needs cannot be used.
+    /// Its DNS server cannot be used.
     pub(super) fn new_dialer(&self) -> anyhow::Result<Dialer> {
         outside::dialer(&self.manifest, &self.base)
     }
@@ -241,6 +241,13 @@ impl Opened {
         catalog
     }
 
+    /// Notes the grants whose certificates or keys cannot be used.
+    pub(super) fn look_at_certificates(&self, lacking: &mut Diagnostics) {
+        for (line, error) in outside::unusable(&self.manifest, &self.base) {
+            lacking.add(line, format!("{error:#}"));
+        }
+    }
+
     /// Notes the granted directories that cannot be opened.
     pub(super) fn look_at_directories(&self, lacking: &mut Diagnostics) {
         let folders = dir::Folders::new(&self.base);
@@ -303,6 +310,7 @@ impl Opened {
             world.folders = former.folders.judged(self.judge());
             world.kv = former.kv.clone();
         }
+        self.look_at_certificates(&mut lacking);
         self.look_at_directories(&mut lacking);
         let nothing = Catalog::default();
         let former = former.map_or(&nothing, |(_, catalog)| catalog);

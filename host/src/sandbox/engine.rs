@@ -26,7 +26,7 @@ pub(super) const TICK: Duration = Duration::from_millis(10);
 /// A slot is address space, not memory: 4 GiB each of 128 TiB.
 pub(super) const MOST_CALLS: u32 = 1_000;
 
-/// The same of tools of WASI 0.3. Beyond it the answer is "busy".
+/// The same of tools of WASI 0.3, which callers share.
 const MOST_V03_CALLS: u32 = 250;
 
 /// Core instances and tables that a component may have: as many for each call, so that no call takes
@@ -40,9 +40,9 @@ pub(super) const MEMORIES_PER_CALL: u32 = 16;
 const MEMORIES: u32 = 3;
 const MORE_MEMORIES: u32 = 512;
 
-/// Stacks that a call of WASI 0.3 may have when all slots are taken. Each component within a
-/// component can hold one while it waits.
-const STACKS_PER_V03_CALL: u32 = 16;
+/// Stacks of a call of WASI 0.3. Each component within a component can hold one while it waits, and has
+/// a core instance for that: so no call takes another's.
+const STACKS_PER_V03_CALL: u32 = INSTANCES_PER_CALL;
 
 /// The sandbox: everything that is built once and shared by all calls.
 pub struct Sandbox {
@@ -56,6 +56,8 @@ struct Profile {
     engine: Engine,
     linker: Linker<Running>,
     more_memories: Shares<Arc<str>>,
+    /// Slots for calls, where there are fewer than calls may run.
+    slots: Option<Shares<Arc<str>>>,
 }
 
 impl Profile {
@@ -73,6 +75,10 @@ impl Profile {
             engine,
             linker,
             more_memories: Shares::new(MORE_MEMORIES.into()),
+            slots: match wasi {
+                Wasi::V02 => None,
+                Wasi::V03 => Some(Shares::new(MOST_V03_CALLS.into())),
+            },
         })
     }
 }
@@ -82,7 +88,8 @@ impl Profile {
 pub struct Prepared {
     pub(super) entry: Entry,
     digest: [u8; 32],
-    more_memories: Option<(Shares<Arc<str>>, u64)>,
+    /// What a call takes of what callers share of the pool, and how much of it.
+    shared: Vec<(Shares<Arc<str>>, u64)>,
 }
 
 impl Prepared {
@@ -93,12 +100,13 @@ impl Prepared {
     }
 
     /// Takes what the component needs of the pool beyond what there is for each call.
-    pub(super) async fn room(&self, caller: &Arc<str>) -> Result<Option<Lease<Arc<str>>>, Fault> {
-        let Some((shares, more)) = &self.more_memories else {
-            return Ok(None);
-        };
-        let room = shares.wait(caller, *more).await;
-        room.map(Some).map_err(Fault::internal)
+    pub(super) async fn room(&self, caller: &Arc<str>) -> Result<Vec<Lease<Arc<str>>>, Fault> {
+        let mut room = Vec::new();
+        for (shares, amount) in &self.shared {
+            let lease = shares.wait(caller, *amount).await;
+            room.push(lease.map_err(Fault::internal)?);
+        }
+        Ok(room)
     }
 
     /// The functions that the component's types give; none where it says itself what it offers.
@@ -178,10 +186,12 @@ impl Sandbox {
         let memories = component.resources_required();
         let memories = memories.map_or(MEMORIES_PER_CALL, |needs| needs.num_memories);
         let more = memories.saturating_sub(MEMORIES);
+        let slot = profile.slots.iter().map(|slots| (slots.clone(), 1));
+        let more = (more > 0).then(|| (profile.more_memories.clone(), more.into()));
         Ok(Prepared {
             entry,
             digest,
-            more_memories: (more > 0).then(|| (profile.more_memories.clone(), more.into())),
+            shared: slot.chain(more).collect(),
         })
     }
 }
@@ -338,14 +348,30 @@ mod tests {
         };
         let (ada, bob) = ("ada".into(), "bob".into());
         let usual = prepared(usize::try_from(MEMORIES).unwrap());
-        assert!(usual.room(&ada).await.unwrap().is_none());
+        assert!(usual.room(&ada).await.unwrap().is_empty());
         let many = prepared(usize::try_from(MEMORIES_PER_CALL).unwrap());
         let mut held = Vec::new();
         while let Some(room) = many.room(&ada).now_or_never() {
-            held.push(room.unwrap().expect("more than usual"));
+            held.extend(room.unwrap());
         }
         let sum: u64 = held.iter().map(Lease::amount).sum();
         assert!(sum > 0 && sum < u64::from(MORE_MEMORIES) * 2 / 3, "{sum}");
         assert!(many.room(&bob).now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn g85_one_callers_calls_of_wasi_0_3_leave_slots_for_others() {
+        let sandbox = Sandbox::new().unwrap();
+        let engine = sandbox.engine(Wasi::V03).unwrap();
+        let bytes = wat::parse_str(component(1)).unwrap();
+        let component = Component::new(engine, bytes).unwrap();
+        let prepared = sandbox.prepare(&component, [0; 32], Wasi::V03).unwrap();
+        let (ada, bob) = ("ada".into(), "bob".into());
+        let mut held = Vec::new();
+        while let Some(room) = prepared.room(&ada).now_or_never() {
+            held.extend(room.unwrap());
+        }
+        assert_eq!(held.len(), usize::try_from(MOST_V03_CALLS).unwrap() / 2);
+        assert!(prepared.room(&bob).now_or_never().is_some());
     }
 }

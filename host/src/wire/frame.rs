@@ -15,6 +15,14 @@ use crate::terms::json;
 /// the stack; one less is the deepest that it still reads.
 pub(super) const MAX_DEPTH: usize = 127;
 
+/// The longest text, in bytes, that may be a request's id or a token of its progress. Both are kept
+/// while the request runs and repeated in all that is said of it, and clients count or send a UUID.
+pub(super) const LONGEST_ID: usize = 256;
+
+/// The longest handshake, in bytes. What a client says of itself in it is kept as long as its session
+/// or connection is open, and most say some hundred bytes.
+const LONGEST_HANDSHAKE: usize = 16 << 10;
+
 /// JSON-RPC's "parse error".
 pub(super) const PARSE_ERROR: i32 = -32700;
 /// JSON-RPC's "invalid request".
@@ -82,6 +90,14 @@ impl Envelope<'_> {
     pub(super) fn malformed(&self) -> Refusal {
         Refusal::malformed(self.id())
     }
+
+    /// Whether its id is a text that is too long. An escape in it takes more bytes than it stands for,
+    /// so what is short as it is written is short.
+    fn has_long_id(&self) -> bool {
+        let long = self.id.filter(|id| id.get().len() > LONGEST_ID + 2);
+        let text = long.and_then(|id| serde_json::from_str::<Cow<'_, str>>(id.get()).ok());
+        text.is_some_and(|text| text.len() > LONGEST_ID)
+    }
 }
 
 /// Why a message is not even looked at.
@@ -121,6 +137,28 @@ impl Refusal {
             id,
             say: format!(
                 "There is no room for this message, which takes {bytes} bytes when it is read, beside this caller's others. Wait for their answers and send it again, or send it in parts."
+            )
+            .into(),
+        }
+    }
+
+    /// A request's id is too long to be repeated.
+    fn long_id() -> Self {
+        Self::new(
+            INVALID_REQUEST,
+            format!(
+                "The \"id\" is longer than {LONGEST_ID} bytes, so it is not repeated here, and nothing ran. Send a number or a shorter text."
+            ),
+        )
+    }
+
+    /// A handshake is longer than handshakes may be.
+    fn long_handshake(id: Option<Value>) -> Self {
+        Self {
+            code: INVALID_REQUEST,
+            id,
+            say: format!(
+                "The handshake is longer than {LONGEST_HANDSHAKE} bytes. Say less in \"clientInfo\" and \"capabilities\"."
             )
             .into(),
         }
@@ -215,7 +253,8 @@ impl<'a> Outline<'a> {
 
 fn id_in(id: &RawValue) -> Option<Value> {
     let id: Value = serde_json::from_str(id.get()).ok()?;
-    (id.is_string() || id.is_i64() || id.is_u64()).then_some(id)
+    let is_short = id.as_str().is_none_or(|text| text.len() <= LONGEST_ID);
+    (is_short && (id.is_string() || id.is_i64() || id.is_u64())).then_some(id)
 }
 
 /// Whether a message of the host's own answers a request.
@@ -242,6 +281,12 @@ pub(super) fn examine(message: &[u8]) -> Result<Envelope<'_>, Refusal> {
     }
     let envelope: Envelope<'_> =
         serde_json::from_slice(message).map_err(|error| refusal_of(&error))?;
+    if envelope.has_long_id() {
+        return Err(Refusal::long_id());
+    }
+    if message.len() > LONGEST_HANDSHAKE && envelope.method() == Some("initialize") {
+        return Err(Refusal::long_handshake(envelope.id()));
+    }
     match json::named_twice(message) {
         None => Ok(envelope),
         Some(name) => Err(Refusal {
@@ -270,9 +315,8 @@ fn refusal_of(error: &serde_json::Error) -> Refusal {
     )
 }
 
-/// The begin of a reason: where a type is wrong, serde repeats the whole of a text, which is as long
-/// as a message may be.
-fn brief(why: String) -> String {
+/// The begin of what repeats an agent's own words, which are as long as a message may be.
+pub(super) fn brief(why: String) -> String {
     const LONGEST: usize = 200;
     match why.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}...", why.get(..end).unwrap_or_default()),
@@ -348,6 +392,39 @@ mod tests {
             None
         );
         assert_eq!(examine(br#"{"id":"a"}"#).unwrap().id(), Some("a".into()));
+    }
+
+    #[test]
+    fn x75_an_id_and_a_handshake_have_a_longest_length() {
+        let with_id = |id: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
+        let text = |text: &str, count| with_id(&format!("\"{}\"", text.repeat(count)));
+        // It is what is meant that counts, not how it is written.
+        for fits in [text("x", LONGEST_ID), text(r"\u0078", LONGEST_ID)] {
+            let id = examine(fits.as_bytes()).expect("at the limit").id();
+            assert_eq!(id, Some("x".repeat(LONGEST_ID).into()));
+        }
+        for long in [
+            text("x", LONGEST_ID + 1),
+            text("x", 1 << 20),
+            text("\u{fc}", LONGEST_ID / 2 + 1),
+            text(r"\u0078", LONGEST_ID + 1),
+        ] {
+            let refusal = examine(long.as_bytes()).expect_err("accepted");
+            assert_eq!((refusal.code, &refusal.id), (INVALID_REQUEST, &None));
+            assert!(refusal.to_json().len() < 300, "{}", refusal.say);
+            assert_eq!(Outline::of(long.as_bytes()).id(), None, "at the bridge");
+        }
+
+        let hello = |name: &str| {
+            format!(
+                r#"{{"id":1,"method":"initialize","params":{{"clientInfo":{{"name":"{name}"}}}}}}"#
+            )
+        };
+        examine(hello("x").as_bytes()).expect("a short one");
+        let long = hello(&"x".repeat(LONGEST_HANDSHAKE));
+        let refusal = examine(long.as_bytes()).expect_err("accepted");
+        assert_eq!(refusal.id, Some(1.into()));
+        assert!(refusal.say.contains("clientInfo"), "{}", refusal.say);
     }
 
     #[test]

@@ -294,3 +294,65 @@ access = "read"
         assert_eq!(came, ["ok", "ok", "insufficient-memory", "ok", "ok"]);
     }
 }
+
+/// A directory that is too deep to be counted would be full for everybody: no guest makes one, not by
+/// moving either.
+#[tokio::test]
+async fn g84_no_guest_makes_a_directory_deeper_than_it_is_counted() {
+    let site = Site::new();
+    site.write("work/old.txt", "0123456789");
+    site.write(&format!("work/{}x.txt", "o/".repeat(70)), "from outside");
+    let house = House::at(
+        site,
+        r#"
+[tool.rogue]
+component = "rogue.wasm"
+[tool.rogue.dir.a]
+host = "work"
+guest = "/work"
+access = "read-write"
+"#,
+    );
+    let path = |depth: usize| vec!["d"; depth].join("/");
+    let paths: Vec<String> = (1..=65).map(path).collect();
+    let deep: Vec<[&str; 3]> = paths.iter().map(|path| ["mkdir", "0", path]).collect();
+    let deep: Vec<&[&str]> = deep.iter().map(|act| &act[..]).collect();
+    let came = acts(&house, &deep).await;
+    assert!(came[..64].iter().all(|did| did == "ok"), "{came:?}");
+    assert_eq!(came[64], "name-too-long");
+
+    let (in_62, in_63, in_64) = (
+        format!("{}/t", path(62)),
+        format!("{}/t", path(63)),
+        format!("{}/t", path(64)),
+    );
+    let came = acts(
+        &house,
+        &[
+            // Through a link and by a handle it is as deep.
+            &["symlink", "0", &paths[63], "l"],
+            &["mkdir", "0", "l/x"],
+            &["open", "0", &paths[63], "directory,read"],
+            &["mkdir", "1", "x"],
+            &["mkdir", "1", "x/../y"],
+            // What is moved is as deep as what is in it.
+            &["mkdir", "0", "t"],
+            &["mkdir", "0", "t/u"],
+            &["rename", "0", "t", "0", &in_64],
+            &["rename", "0", "t", "0", &in_63],
+            &["rename", "0", "t", "0", &in_62],
+            &["rename", "0", &in_62, "0", "t"],
+            &["rmdir", "0", "t/u"],
+            &["rename", "0", "t", "0", &in_63],
+            // A file is none, and what is there from outside is left as it is and may be made flatter.
+            &["rename", "0", "old.txt", "1", "old.txt"],
+            &["rename", "0", "o/o/o/o/o/o/o/o/o/o", "0", "flatter"],
+            &["mkdir", "0", "more"],
+        ],
+    )
+    .await;
+    let (ok, long) = ("ok", "name-too-long");
+    assert_eq!(came[..5], [ok, long, ok, long, "no-entry"]);
+    assert_eq!(came[5..13], [ok, ok, long, long, ok, ok, ok, ok]);
+    assert_eq!(came[13..], [ok, ok, ok]);
+}

@@ -10,7 +10,7 @@ use cap_std::fs::{Dir, DirEntry, Metadata, ReadDir};
 use super::account::Identity;
 
 /// How deep a directory is looked into. One that is deeper cannot be counted.
-const DEPTH: usize = 100;
+pub(super) const DEPTH: usize = 100;
 
 /// What a directory holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -62,7 +62,7 @@ fn look(entry: &DirEntry) -> io::Result<(Metadata, Option<ReadDir>)> {
 }
 
 /// What went while it was looked at is not there; what the host may not open, no guest fills.
-fn gone_or_closed<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+pub(super) fn gone_or_closed<T>(found: io::Result<T>) -> io::Result<Option<T>> {
     match found {
         Ok(found) => Ok(Some(found)),
         Err(error)

@@ -6,6 +6,7 @@
 
 mod account;
 mod clerk;
+mod depth;
 mod descriptor;
 mod desk;
 mod grant;

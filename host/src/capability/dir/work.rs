@@ -10,6 +10,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 };
 use wasmtime_wasi::p2::{FsError, FsResult, ReaddirIterator};
 
+use super::depth;
 use super::desk::{Desk, at_once};
 use super::host::{Dirs, Fd};
 use super::open::Wish;
@@ -110,7 +111,9 @@ impl Dirs<'_> {
         fits(&path)?;
         let (place, dir) = (self.place(fd)?, self.dir(fd)?);
         Ok(Box::new(move || {
+            let (root, from) = (Arc::clone(&place.root.dir), dir.clone());
             write::make(&place, dir, async move |desk, dir| {
+                depth::room(&root, &from, &path)?;
                 desk.view().create_directory_at(dir, path).await
             })
         }))

@@ -13,6 +13,7 @@ use wasmtime_wasi::p2::FsError;
 use wasmtime_wasi::p2::bindings::filesystem::types::{ErrorCode, HostDescriptor as _, PathFlags};
 
 use super::account::{Change, Hold, OpenFile};
+use super::depth;
 use super::desk::{Desk, at_once};
 use super::open::{Opened, Wish};
 use super::place::{Place, descend, rights};
@@ -221,6 +222,11 @@ pub(super) fn rename(
     let inode = |metadata: &Metadata| (metadata.dev(), metadata.ino());
     place.change(|change| {
         let (what, over) = (stands(&old, &old_path), stands(&new, &new_path));
+        if what.as_ref().is_some_and(Metadata::is_dir) {
+            let (from, to) = ((&old, &*old_path), (&new, &*new_path));
+            let most = place.grant.quota.files;
+            depth::room_for(&place.root.dir, from, to, most)?;
+        }
         let mut desk = Desk::default();
         let old = desk.lay(Descriptor::Dir(old))?;
         let new = desk.lay(Descriptor::Dir(new))?;

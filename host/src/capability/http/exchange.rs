@@ -111,9 +111,13 @@ struct Time {
 }
 
 impl Outlet {
-    /// Whether one of its credentials has no value, and had none.
+    /// Whether one of its credentials has no value, and had none, or one of its certificates was not to
+    /// be had.
     #[must_use]
     pub fn is_lacking(&self) -> bool {
+        if self.grants.iter().any(|grant| self.dialer.lacks(grant)) {
+            return true;
+        }
         let mut auths = self.grants.iter().filter_map(|grant| grant.auth.as_ref());
         auths.any(|auth| self.secrets.missing().any(|name| name == auth.secret()))
     }

@@ -11,7 +11,7 @@ use super::rules::{Cursor, check_key, check_value};
 use super::space::{Change, Look};
 use super::state::{name, quota};
 use super::store::Place;
-use crate::capability::service::database::{Access, OpenError};
+use crate::capability::service::database::{Access, OpenError, Owner};
 use crate::terms::Caller;
 
 /// Why a bucket's contents cannot be had.
@@ -23,6 +23,14 @@ pub enum ContentsError {
     /// The bucket refuses it, or cannot be reached now.
     #[error(transparent)]
     Kv(#[from] KvError),
+}
+
+/// The operator's own jobs on what a tool has.
+fn operators(tool: &Arc<str>) -> Owner {
+    Owner {
+        caller: Arc::default(),
+        tool: Arc::clone(tool),
+    }
 }
 
 impl Place {
@@ -51,8 +59,8 @@ impl Place {
             change.close()
         };
         let database = self.database()?;
-        let owner = &grant.owner;
-        database.run(owner, Access::Write, deadline, job).await?;
+        let owner = operators(&grant.owner);
+        database.run(&owner, Access::Write, deadline, job).await?;
         Ok(())
     }
 
@@ -83,8 +91,8 @@ impl Place {
             Ok::<_, KvError>(all)
         };
         let database = self.database()?;
-        let owner = &grant.owner;
-        Ok(database.run(owner, Access::Read, deadline, job).await?)
+        let owner = operators(&grant.owner);
+        Ok(database.run(&owner, Access::Read, deadline, job).await?)
     }
 
     /// What is in all buckets that a tool or its functions have, if there is any: a tool of this name
@@ -101,8 +109,8 @@ impl Place {
         if !self.is_there() {
             return Ok(None);
         }
-        let owner: Arc<str> = tool.into();
-        let own = Arc::clone(&owner);
+        let own: Arc<str> = tool.into();
+        let owner = operators(&own);
         let job = move |tx: &rusqlite::Transaction<'_>| {
             let sums = "SELECT count(*), total(keys), total(bytes) FROM space WHERE keys > 0 \
                         AND (owner = ?1 OR substr(owner, 1, length(?1) + 1) = ?1 || '.')";

@@ -12,6 +12,7 @@ use super::space::{Name, Quota};
 use super::store::{Bucket, Seen};
 use super::tally::Tally;
 use crate::capability::frame::{Charter, Equipment, Pen};
+use crate::capability::service::database::Owner;
 use crate::shares::Account;
 use crate::terms::Caller;
 
@@ -118,9 +119,11 @@ pub(super) fn name(grant: &KvGrant, caller: Option<&Caller>) -> Name {
 
 /// Whose jobs these are, for taking turns: a tool's flood does not delay another's jobs, nor a caller's
 /// another's.
-fn owner(grant: &KvGrant, caller: Option<&Caller>) -> Arc<str> {
-    let caller = caller.map(whose).unwrap_or_default();
-    format!("{} for {caller}", grant.owner).into()
+fn owner(grant: &KvGrant, caller: Option<&Caller>) -> Owner {
+    Owner {
+        caller: caller.map(whose).unwrap_or_default().into(),
+        tool: Arc::clone(&grant.owner),
+    }
 }
 
 /// A caller as a key. An agent's name has no `/`, so nobody can be taken for another.

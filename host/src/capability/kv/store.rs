@@ -11,7 +11,7 @@ use super::rules::{
 };
 use super::space::{Change, LAYOUT, Look, Name, Quota, Version};
 use super::tally::{Kind, Tally};
-use crate::capability::service::database::{Access, Database, OpenError};
+use crate::capability::service::database::{Access, Database, OpenError, Owner};
 use crate::shares::{Account, Holding};
 
 /// Where the store's file is. It is opened when the first grant needs it, and shared then. Clones share
@@ -67,7 +67,7 @@ pub struct Bucket {
     pub(super) database: Arc<Database>,
     pub(super) name: Arc<Name>,
     /// Whose jobs they are before the store's thread.
-    pub(super) owner: Arc<str>,
+    pub(super) owner: Owner,
     pub(super) quota: Quota,
     /// Which of the function's grants it is.
     pub(super) grant: usize,

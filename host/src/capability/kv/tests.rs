@@ -15,6 +15,7 @@ use super::store::{Bucket, Swapped};
 use super::tally::Tally;
 use super::*;
 use crate::capability::frame::Pen;
+use crate::capability::service::database::Owner;
 use crate::shares::Account;
 
 struct House {
@@ -72,7 +73,10 @@ impl House {
                 name: name.into(),
                 caller: caller.into(),
             }),
-            owner: owner.into(),
+            owner: Owner {
+                caller: caller.into(),
+                tool: owner.into(),
+            },
             quota: Quota { bytes, keys },
             grant: 0,
             deadline: Instant::now() + Duration::from_secs(60),

@@ -17,12 +17,15 @@ use tokio::sync::oneshot;
 
 use crate::capability::CurrentCall;
 use crate::shares::Shares;
+pub use turns::Owner;
 use turns::Turns;
 
-/// Jobs that may wait for the thread. Beyond it they wait for room, each within its deadline.
+/// Jobs that may wait for the thread, shared by caller. Beyond it they wait for room, each within its
+/// deadline.
 const QUEUE: u64 = 256;
 
-/// Jobs of one owner among them: one that runs, and one so that the thread need not wait for the next.
+/// Jobs of one tool and caller among them: one that runs, and one so that the thread need not wait for
+/// the next.
 const OWN: u64 = 2;
 
 /// The longest that one job waits for another process's transaction. Those last milliseconds.
@@ -120,6 +123,7 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// An open file.
 pub struct Database {
+    own: Shares<Owner>,
     places: Shares<Arc<str>>,
     queue: Arc<Queue>,
 }
@@ -169,21 +173,23 @@ impl Database {
             error: error.to_string(),
         })?;
         Ok(Self {
-            places: Shares::with_most(QUEUE, OWN),
+            own: Shares::with_most(u64::MAX, OWN),
+            places: Shares::new(QUEUE),
             queue,
         })
     }
 
     /// Runs one transaction, which is kept if `job` gives `Ok`. Dropping the future gives up a job
     /// that was not begun; one that was is kept or undone as a whole, and holds no lock afterwards.
-    /// Jobs of one owner keep their order; of the owners the one that had least of the thread is next.
+    /// Jobs of one owner keep their order; of the callers the one that had least of the thread is next,
+    /// and of his tools the one that had.
     ///
     /// # Errors
     ///
     /// The job's own, or [`JobError`] where there was no transaction.
     pub async fn run<T, E>(
         &self,
-        owner: &Arc<str>,
+        owner: &Owner,
         access: Access,
         deadline: Instant,
         job: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
@@ -192,13 +198,15 @@ impl Database {
         T: Send + 'static,
         E: From<JobError> + Send + 'static,
     {
-        let place = self.places.wait(owner, 1).await;
-        let place = place.map_err(|_| E::from(JobError::Gone))?;
+        let gone = |_| E::from(JobError::Gone);
+        let own = self.own.wait(owner, 1).await.map_err(gone)?;
+        let place = self.places.wait(&owner.caller, 1).await;
+        let places = (own, place.map_err(gone)?);
         let (answer, answered) = oneshot::channel();
         let current = CurrentCall::carried();
         let job: Job = Box::new(move |connection| {
             // Given back when the job is over, or was not begun.
-            let _place = place;
+            let _places = places;
             if !answer.is_closed() {
                 // Whoever asked may be gone by now; the transaction stands all the same.
                 let done = current.around(|| transact(connection, access, deadline, job));

@@ -11,6 +11,7 @@ mod credential;
 mod decode;
 mod doors;
 mod fault;
+mod idle;
 mod meter;
 mod reply;
 mod sender;
@@ -45,6 +46,7 @@ use decode::{Awaited, Patience, Source, Unoffered, coding};
 use doors::Doors;
 pub use fault::{DialError, DialErrorKind};
 use fault::{Failure, Wrong};
+use meter::Idle;
 use reply::Reply;
 use sender::SENDER;
 pub use sender::{Sender, Sending};
@@ -66,6 +68,9 @@ const POOL_IDLE: Duration = Duration::from_secs(30);
 /// Unused connections kept per grant and caller.
 const POOL_SIZE: usize = 4;
 
+/// Unused connections kept in all, where there are descriptors enough.
+const IDLE_OF_ALL: usize = 256;
+
 /// Requests of one caller that one grant has under way at once, at most; the others wait within their
 /// deadline. It bounds the host's sockets, whatever a guest does.
 const AT_ONCE: u64 = 32;
@@ -84,6 +89,7 @@ pub struct Dialer {
     doors: Doors,
     places: Shares<Arc<str>>,
     lookups: Shares<Arc<str>>,
+    idle: Idle,
     lines: Mutex<HashMap<usize, Arc<Line>>>,
     stand_in: Option<Arc<dyn StandIn>>,
 }
@@ -154,6 +160,7 @@ impl Dialer {
             tls: BTreeMap::new(),
             doors: Doors::default(),
             places: Shares::new(of_all()),
+            idle: Idle::new(idle_of_all()),
             lines: Mutex::default(),
             stand_in: None,
         }
@@ -182,9 +189,17 @@ impl Dialer {
     pub fn after(mut self, former: &Self) -> Self {
         self.places = former.places.clone();
         self.lookups = former.lookups.clone();
+        self.idle = former.idle.clone();
         former.doors.add_all(&self.doors);
         self.doors = former.doors.clone();
         self
+    }
+
+    /// Whether what a grant names for TLS was not to be had: then it sends nothing.
+    #[must_use]
+    pub fn lacks(&self, grant: &HttpGrant) -> bool {
+        let files = &grant.way.tls;
+        *files != TlsFiles::default() && !self.tls.contains_key(files)
     }
 
     /// From here on nothing is sent to this address: it is a door of this very host.
@@ -294,18 +309,17 @@ impl Dialer {
     }
 
     async fn connector(&self, grant: &Arc<HttpGrant>) -> Result<Connector, DialError> {
-        let files = &grant.way.tls;
-        let tls = match self.tls.get(files) {
-            Some(tls) => tls.clone(),
-            None if *files == TlsFiles::default() => Tls::default(),
-            // Without what the operator names there it would trust others, or be somebody else.
-            None => return Err(DialError::new(DialErrorKind::Tls, &grant.origin, None)),
-        };
+        // Without what the operator names there it would trust others, or be somebody else.
+        if self.lacks(grant) {
+            return Err(DialError::no_certificates(&grant.origin));
+        }
+        let tls = self.tls.get(&grant.way.tls).cloned().unwrap_or_default();
         let vetting = Vetting {
             resolver: Arc::clone(&self.resolver),
             lookups: Lookups::new(self.lookups.clone()),
             grant: Arc::clone(grant),
             doors: self.doors.clone(),
+            idle: self.idle.clone(),
         };
         // Reading the system's certificates takes files and some milliseconds.
         let built = tokio::task::spawn_blocking(move || client::connector(vetting, &tls)).await;
@@ -340,10 +354,16 @@ impl std::fmt::Debug for Dialer {
     }
 }
 
-/// Connections that tools may have open at once: their part of the descriptors.
+/// Connections that tools may have in use at once: three quarters of their part of the descriptors.
 fn of_all() -> u64 {
-    let part = u64::try_from(Descriptors::now().upstreams).unwrap_or(OF_ALL);
+    let part = Descriptors::now().upstreams;
+    let part = u64::try_from(part - part / 4).unwrap_or(OF_ALL);
     part.clamp(OF_GRANT, OF_ALL)
+}
+
+/// Connections that are kept for later: the rest of that part.
+fn idle_of_all() -> usize {
+    (Descriptors::now().upstreams / 4).clamp(POOL_SIZE, IDLE_OF_ALL)
 }
 
 fn build(

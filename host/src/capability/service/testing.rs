@@ -121,6 +121,13 @@ impl Upstream {
         self.requests().len()
     }
 
+    /// Waits until so many connections are open, and says how many came in all.
+    pub(crate) async fn open(&self, count: usize) -> usize {
+        let mut connections = self.connections.clone();
+        let open = connections.wait_for(|(_, open)| *open == count).await;
+        open.unwrap().0.len()
+    }
+
     /// Waits until so many requests have come.
     pub(crate) async fn got(&mut self, count: usize) {
         self.requests

@@ -42,6 +42,9 @@ pub(super) struct Line {
     left: usize,
     missing: usize,
     format: Format,
+    /// Whose call it is of, and of which tool, as far as it is of one.
+    caller: Option<String>,
+    tool: Option<String>,
 }
 
 impl Line {
@@ -50,6 +53,8 @@ impl Line {
         let mut line = Self::empty(format);
         event.record(&mut line);
         CurrentCall::with(|call| {
+            line.caller = Some(call.caller.to_string());
+            line.tool = Some(call.function.tool.to_string());
             line.of_call("function", format_args!("{}", call.function));
             line.of_call("caller", format_args!("{}", call.caller));
             line.of_call("call", format_args!("{}", call.id));
@@ -65,6 +70,8 @@ impl Line {
             left: LONGEST,
             missing: 0,
             format,
+            caller: None,
+            tool: None,
         }
     }
 
@@ -73,6 +80,11 @@ impl Line {
         let mut line = Self::empty(format);
         line.message = line.written(|text| text.write_fmt(message));
         line
+    }
+
+    /// Whose call it is of, and of which tool.
+    pub(super) fn source(&self) -> (Option<&str>, Option<&str>) {
+        (self.caller.as_deref(), self.tool.as_deref())
     }
 
     /// What is alike in lines that say the same, of whichever calls.
@@ -102,6 +114,8 @@ impl Line {
             left: 0,
             missing: 0,
             format: self.format,
+            caller: None,
+            tool: None,
         }
     }
 
@@ -203,6 +217,10 @@ impl Line {
             "log.target" => self.target = Some(self.written(|text| text.write_fmt(value))),
             name if name.starts_with("log.") => {}
             name => {
+                if name == "caller" {
+                    // Whole, however little room the line has left: it is the manifest's word.
+                    self.caller = Some(value.to_string());
+                }
                 let mut text = self.written(|text| text.write_fmt(value));
                 if is_text && self.format == Format::Json {
                     text = format!("\"{text}\"");

@@ -10,7 +10,7 @@ mod filter;
 mod line;
 mod repeats;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -30,8 +30,12 @@ use super::{out, stderr};
 
 /// Lines of one kind: so many a second, and so many at once after a rest.
 const LINES: (u64, u64) = (100, 1_000);
-/// Bytes of all kinds: so many a second, and so many at once after a rest. A kind may take half.
-const BYTES: (u64, u64) = (256 << 10, 1 << 20);
+/// Bytes of all kinds in each [`WINDOW`]: 256 KiB a second. A kind, and a caller with all of its calls,
+/// may take at most as much as it leaves for others, as in `shares`.
+const BYTES: u64 = 1 << 20;
+const WINDOW: Duration = Duration::from_secs(4);
+/// Kinds that are remembered. What calls say beyond them shares the rate of its place in the code.
+const MOST: usize = 1_024;
 /// How often what was left out is said, while there is some.
 const TOLD: Duration = Duration::from_secs(1);
 
@@ -115,20 +119,72 @@ struct Inner {
 
 #[derive(Default)]
 struct Kept {
-    bytes: Bucket,
-    /// As many as there are places in the code that log.
-    kinds: HashMap<Identifier, Kind>,
+    bytes: Bytes,
+    kinds: HashMap<Kind, Count>,
     repeats: Repeats<Sample>,
     /// A thread is there that will say what was left out.
     is_told: bool,
 }
 
+/// Which lines have a rate of their own: those of one place in the code, and of one caller's calls of
+/// one tool where they are of calls.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Kind {
+    place: Identifier,
+    caller: Option<String>,
+    tool: Option<String>,
+}
+
+/// How much there was of a kind.
+struct Count {
     /// The module and the line of its place in the code.
-    of: (String, u32),
+    of: (&'static str, u32),
     lines: Bucket,
-    bytes: Bucket,
     left_out: (u64, u64),
+}
+
+impl Count {
+    /// Nothing was said of late, and nothing is to be told.
+    fn is_over(&mut self, now: Instant) -> bool {
+        self.left_out.0 == 0 && self.lines.used(LINES, now) == 0
+    }
+}
+
+/// What was written in this window, and whose it was.
+#[derive(Default)]
+struct Bytes {
+    since: Option<Instant>,
+    all: u64,
+    callers: HashMap<String, u64>,
+    kinds: HashMap<Kind, u64>,
+}
+
+impl Bytes {
+    /// Whether a kind may have so many more: with them it has at most as much as is left when its
+    /// caller is left as much as it has already.
+    fn has(&mut self, kind: &Kind, bytes: u64, now: Instant) -> bool {
+        let is_over = |since| now.saturating_duration_since(since) >= WINDOW;
+        if self.since.is_none_or(is_over) {
+            *self = Self {
+                since: Some(now),
+                ..Self::default()
+            };
+        }
+        let of_caller = kind.caller.as_ref().and_then(|of| self.callers.get(of));
+        let of_kind = self.kinds.get(kind).copied().unwrap_or_default();
+        let left = BYTES
+            .saturating_sub(self.all)
+            .saturating_sub(of_caller.copied().unwrap_or_default());
+        of_kind.saturating_add(bytes) <= left
+    }
+
+    fn take(&mut self, kind: &Kind, bytes: u64) {
+        self.all += bytes;
+        if let Some(caller) = &kind.caller {
+            *self.callers.entry(caller.clone()).or_default() += bytes;
+        }
+        *self.kinds.entry(kind.clone()).or_default() += bytes;
+    }
 }
 
 /// A line that stands for many.
@@ -170,7 +226,7 @@ impl<S: Subscriber> Layer<S> for Log {
         let (level, target) = (*metadata.level(), metadata.target());
         // Before anything is locked: values may have much to say, and may log.
         let line = Line::of(event, self.0.format);
-        let Some(kind) = self.kind(metadata) else {
+        let Some(kind) = self.kind(metadata, &line) else {
             return self.say(line.text(level, target, SystemTime::now()));
         };
         let sample = || Sample {
@@ -208,20 +264,17 @@ impl Log {
 
     /// The kind of a line. What the host says of itself below `info` is of none: only who asks for it
     /// hears it, and all of it that is read in time.
-    fn kind(&self, line: &Metadata<'_>) -> Option<Identifier> {
-        if *line.level() > Level::INFO && line.target() != "guest" {
+    fn kind(&self, from: &'static Metadata<'static>, line: &Line) -> Option<Kind> {
+        if *from.level() > Level::INFO && from.target() != "guest" {
             return None;
         }
-        let callsite = line.callsite();
-        let new = || Kind {
-            of: (line.target().to_owned(), line.line().unwrap_or_default()),
-            lines: Bucket::default(),
-            bytes: Bucket::default(),
-            left_out: (0, 0),
+        let (caller, tool) = line.source();
+        let own = Kind {
+            place: from.callsite(),
+            caller: caller.map(str::to_owned),
+            tool: tool.map(str::to_owned),
         };
-        let mut kept = self.kept();
-        kept.kinds.entry(callsite.clone()).or_insert_with(new);
-        Some(callsite)
+        Some(self.kept().remember(own, from, Instant::now()))
     }
 
     /// Whether a line is written that may have been said before. One that is not is counted.
@@ -235,27 +288,20 @@ impl Log {
     }
 
     /// Whether a line of so many bytes may be written now. One that may not is counted.
-    fn admits(&self, kind: &Identifier, bytes: usize, now: Instant) -> bool {
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+    fn admits(&self, kind: &Kind, bytes: usize, now: Instant) -> bool {
+        let length = u64::try_from(bytes).unwrap_or(u64::MAX);
         let mut kept = self.kept();
-        let Kept {
-            bytes: all, kinds, ..
-        } = &mut *kept;
-        let Some(kind) = kinds.get_mut(kind) else {
+        let Kept { bytes, kinds, .. } = &mut *kept;
+        let Some(count) = kinds.get_mut(kind) else {
             return true;
         };
-        let half = (BYTES.0 / 2, BYTES.1 / 2);
-        let fits = kind.lines.has(1, LINES, now)
-            && kind.bytes.has(bytes, half, now)
-            && all.has(bytes, BYTES, now);
-        if fits {
-            kind.lines.used += 1;
-            kind.bytes.used += bytes;
-            all.used += bytes;
+        if count.lines.has(1, LINES, now) && bytes.has(kind, length, now) {
+            count.lines.used += 1;
+            bytes.take(kind, length);
             return true;
         }
-        kind.left_out.0 += 1;
-        kind.left_out.1 += bytes;
+        count.left_out.0 += 1;
+        count.left_out.1 += length;
         self.will_be_told(&mut kept);
         false
     }
@@ -294,10 +340,13 @@ impl Log {
         self.say_of(left_out, repeated);
     }
 
-    fn say_of(&self, left_out: LeftOut, repeated: Vec<Counted<Sample>>) {
-        for ((target, line), (lines, bytes)) in left_out {
+    fn say_of(&self, left_out: BTreeMap<Place, LeftOut>, repeated: Vec<Counted<Sample>>) {
+        for ((target, line), LeftOut { sum, most }) in left_out {
+            let (lines, bytes) = sum;
+            let of = most.map(|(caller, lines)| format!(" ({lines} of calls of {caller})"));
+            let of = of.unwrap_or_default();
             let words = format_args!(
-                "{lines} lines ({bytes} bytes) like those of {target}, line {line}, were left out: the log is bounded"
+                "{lines} lines ({bytes} bytes) like those of {target}, line {line}, were left out{of}: the log is bounded"
             );
             self.say(own(words, self.0.format));
         }
@@ -313,15 +362,52 @@ impl Log {
     }
 }
 
-/// Where lines are from, how many of them were left out, and their bytes.
-type LeftOut = Vec<((String, u32), (u64, u64))>;
+/// The module and the line of a place in the code.
+type Place = (&'static str, u32);
+
+/// What was left out of the lines of one place.
+#[derive(Debug, Default)]
+struct LeftOut {
+    /// Lines and their bytes.
+    sum: (u64, u64),
+    /// The caller whose calls said most of them, and how many.
+    most: Option<(String, u64)>,
+}
 
 impl Kept {
-    fn take_left_out(&mut self) -> LeftOut {
-        let kinds = self.kinds.values_mut().filter(|kind| kind.left_out.0 > 0);
-        kinds
-            .map(|kind| (kind.of.clone(), std::mem::take(&mut kind.left_out)))
-            .collect()
+    /// Begins to count a kind. Where there are too many, a line of a call is one of its place's.
+    fn remember(&mut self, mut kind: Kind, from: &'static Metadata<'static>, now: Instant) -> Kind {
+        if self.kinds.len() >= MOST && !self.kinds.contains_key(&kind) {
+            self.kinds.retain(|_, count| !count.is_over(now));
+            if self.kinds.len() >= MOST {
+                (kind.caller, kind.tool) = (None, None);
+            }
+        }
+        let new = || Count {
+            of: (from.target(), from.line().unwrap_or_default()),
+            lines: Bucket::default(),
+            left_out: (0, 0),
+        };
+        self.kinds.entry(kind.clone()).or_insert_with(new);
+        kind
+    }
+
+    fn take_left_out(&mut self) -> BTreeMap<Place, LeftOut> {
+        let mut all: BTreeMap<Place, LeftOut> = BTreeMap::new();
+        for (kind, count) in &mut self.kinds {
+            let (lines, bytes) = std::mem::take(&mut count.left_out);
+            if lines == 0 {
+                continue;
+            }
+            let LeftOut { sum, most } = all.entry(count.of).or_default();
+            (sum.0, sum.1) = (sum.0 + lines, sum.1 + bytes);
+            if let Some(caller) = &kind.caller
+                && most.as_ref().is_none_or(|(_, most)| lines > *most)
+            {
+                *most = Some((caller.clone(), lines));
+            }
+        }
+        all
     }
 }
 
@@ -363,20 +449,33 @@ mod tests {
         lines.collect::<Result<_, _>>().unwrap()
     }
 
-    /// Two places that log.
-    fn kinds(log: &Log) -> [Identifier; 2] {
+    /// Two places that log, and their lines as each of the callers says them.
+    fn kinds<const N: usize>(log: &Log, callers: [Option<&str>; N]) -> [[Kind; 2]; N] {
         let all = Targets::new().with_default(LevelFilter::TRACE);
         with_default(subscriber(log, all), || {
             tracing::warn!("one");
             tracing::warn!("other");
         });
-        let kinds: Vec<_> = log.kept().kinds.keys().cloned().collect();
+        let mut places: Vec<_> = log.kept().kinds.drain().collect();
+        places.sort_by_key(|(_, count)| count.of);
         // They are as they were at the start.
-        for kind in log.kept().kinds.values_mut() {
-            (kind.lines, kind.bytes) = (Bucket::default(), Bucket::default());
-        }
-        log.kept().bytes = Bucket::default();
-        kinds.try_into().ok().unwrap()
+        log.kept().bytes = Bytes::default();
+        callers.map(|caller| {
+            let of = |at: usize| {
+                let kind = Kind {
+                    caller: caller.map(str::to_owned),
+                    ..places[at].0.clone()
+                };
+                let count = Count {
+                    of: places[at].1.of,
+                    lines: Bucket::default(),
+                    left_out: (0, 0),
+                };
+                log.kept().kinds.insert(kind.clone(), count);
+                kind
+            };
+            [of(0), of(1)]
+        })
     }
 
     /// Says this within a call.
@@ -507,18 +606,80 @@ mod tests {
     fn x47_bytes_have_a_rate_of_which_a_kind_takes_half() {
         let (log, _) = kept(Format::Json);
         let now = Instant::now();
-        let [one, other] = kinds(&log);
-        let large = usize::try_from(BYTES.1 / 8).unwrap();
-        let taken =
-            |kind: &Identifier, now| (0..100).filter(|_| log.admits(kind, large, now)).count();
+        let [[one, other]] = kinds(&log, [None]);
+        let large = usize::try_from(BYTES / 8).unwrap();
+        let taken = |kind: &Kind, now| (0..100).filter(|_| log.admits(kind, large, now)).count();
         assert_eq!(taken(&one, now), 4);
-        assert_eq!(taken(&other, now), 4);
-        // It comes back with time, and no more than it was.
-        assert_eq!(taken(&one, now + Duration::from_secs(1)), 1);
+        assert_eq!(taken(&other, now), 2);
+        // It comes back with the next window, and no more than it was.
+        assert_eq!(taken(&one, now + WINDOW / 2), 0);
+        assert_eq!(taken(&one, now + WINDOW), 4);
         assert_eq!(taken(&one, now + Duration::from_secs(3_600)), 4);
         let left_out = log.kept().take_left_out();
-        let counted: u64 = left_out.iter().map(|(_, (lines, _))| lines).sum();
-        assert_eq!(counted, 400 - 13);
+        let counted: u64 = left_out.values().map(|place| place.sum.0).sum();
+        assert_eq!(counted, 500 - 14);
+    }
+
+    /// Whatever others say and from however many places and tools, a caller's lines are written.
+    #[test]
+    fn x76_one_callers_flood_leaves_anothers_lines_of_the_same_place() {
+        let shown = logged(|log| {
+            let say = |caller: &str, number| tracing::warn!(caller, "{caller} said {number}");
+            (0..LINES.1 * 2).for_each(|number| say("mallory", number));
+            (0..50).for_each(|number| say("bob", number));
+            in_a_call(|| (0..50).for_each(|number| say("mallory", number)));
+            log.finish();
+        });
+        assert_eq!(shown.matches("bob said").count(), 50, "{shown}");
+        // Whose call it is, is not for the line to say.
+        let of_call = shown.matches("function=files.read").count();
+        assert_eq!(of_call, 50, "{shown}");
+
+        let (log, _) = kept(Format::Json);
+        let now = Instant::now();
+        let [flood, honest, third] = kinds(&log, [Some("mallory"), Some("alice"), Some("bob")]);
+        let line = 4 << 10;
+        let mut written = 0;
+        for tool in 0..100 {
+            for kind in &flood {
+                let kind = Kind {
+                    tool: Some(format!("tool{tool}")),
+                    ..kind.clone()
+                };
+                let mut kept = log.kept();
+                let count = Count {
+                    of: ("flood", 1),
+                    lines: Bucket::default(),
+                    left_out: (0, 0),
+                };
+                kept.kinds.insert(kind.clone(), count);
+                drop(kept);
+                written += (0..1_000).filter(|_| log.admits(&kind, line, now)).count();
+            }
+        }
+        let all = usize::try_from(BYTES).unwrap() / line;
+        assert!(written <= all / 2, "{written} of {all}");
+        // What the flood took is no more than it left.
+        for kinds in [honest, third] {
+            let written = (0..20).filter(|_| log.admits(&kinds[0], line, now)).count();
+            assert_eq!(written, 20);
+        }
+        let left_out = log.kept().take_left_out();
+        let told = &left_out[&("flood", 1)];
+        assert_eq!(told.most.as_ref().unwrap().0, "mallory");
+    }
+
+    #[test]
+    fn x76_so_many_kinds_are_remembered_and_the_others_are_their_places() {
+        let (log, written) = kept(Format::Json);
+        let all = Targets::new().with_default(LevelFilter::TRACE);
+        with_default(subscriber(&log, all), || {
+            for number in 0..MOST + 500 {
+                tracing::warn!(caller = format!("caller{number}"), "said");
+            }
+        });
+        assert!(log.kept().kinds.len() <= MOST + 1);
+        assert_eq!(written.lock().unwrap().lines().count(), MOST + 500);
     }
 
     #[test]

@@ -8,8 +8,9 @@ use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, CustomRequest, CustomResult,
-    ErrorCode, Implementation, ListToolsResult, PaginatedRequestParams, ProgressNotificationParam,
-    ProgressToken, ProtocolVersion, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
+    ErrorCode, Implementation, ListToolsResult, NumberOrString, PaginatedRequestParams,
+    ProgressNotificationParam, ProgressToken, ProtocolVersion, ServerCapabilities, ServerConfig,
+    SubscriptionFilter, Tool,
 };
 use rmcp::service::{NotificationContext, Peer, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -20,8 +21,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::encode;
 use super::tools::Tools;
 use crate::call::{Credential, Host, Release, Request};
-use crate::terms::{Caller, Door, Fault, Outcome, Progress};
+use crate::sandbox::Lanes;
+use crate::terms::{Caller, Door, Fault, Progress};
 use crate::wire::answer::answer;
+use crate::wire::frame::{LONGEST_ID, brief};
 
 /// Both eras. The two oldest revisions are served but for what costs more than it is worth: batches,
 /// whose answers have to be held until the last of them is there (2025-03-26, taken out again in
@@ -116,22 +119,31 @@ impl Desk {
         })
     }
 
-    /// Calls a function, without extras.
+    /// Calls a function, without extras, and makes `line` of what it answers.
     pub(super) async fn answer(
         self: Arc<Self>,
         function: String,
         arguments: Map<String, Value>,
-    ) -> Result<CallToolResult, ErrorData> {
+        line: impl FnOnce(Result<CallToolResult, ErrorData>) -> Vec<u8> + Send + 'static,
+    ) -> Vec<u8> {
+        let caller = match self.caller() {
+            Ok(caller) => caller,
+            Err(error) => return line(Err(error)),
+        };
         let request = Request {
-            caller: self.caller()?,
+            caller,
             door: self.door,
             function: function.clone(),
             arguments,
             progress: None,
         };
         let end = self.host.call(request).await;
-        let answer = answer(&function, end.map(Release::into_outcome));
-        encode::result(answer, self.version.as_ref())
+        let (version, bytes) = (self.version.clone(), size(&end));
+        let encode = move || line(result(&function, end, version.as_ref()));
+        let (lanes, caller) = (&self.host.lanes, &self.caller.agent);
+        // Where there is no thread for it there is no host any more.
+        let encoded = encoding(lanes, caller, bytes, encode).await;
+        encoded.unwrap_or_default()
     }
 
     /// The caller's list, made ready again only when the host has another one.
@@ -164,12 +176,8 @@ impl Agent {
         }
     }
 
-    async fn run(&self, request: Request) -> Result<Outcome, Fault> {
-        self.desk
-            .host
-            .call(request)
-            .await
-            .map(Release::into_outcome)
+    async fn run(&self, request: Request) -> Result<Release, Fault> {
+        self.desk.host.call(request).await
     }
 
     async fn call(
@@ -185,8 +193,9 @@ impl Agent {
             arguments: params.arguments.unwrap_or_default(),
             progress: None,
         };
+        let token = bounded(context.meta.get_progress_token())?;
         let run = async {
-            match context.meta.get_progress_token() {
+            match token {
                 None => self.run(request).await,
                 Some(token) => {
                     let (sender, reports) = mpsc::channel(REPORTS);
@@ -203,8 +212,12 @@ impl Agent {
                 None,
             )),
             end = run => {
-                let version = context.protocol_version();
-                encode::result(answer(&function, end), version.as_ref()).map(Into::into)
+                let (version, bytes) = (context.protocol_version(), size(&end));
+                let encode = move || result(&function, end, version.as_ref());
+                let (lanes, caller) = (&self.desk.host.lanes, &self.desk.caller.agent);
+                let encoded = encoding(lanes, caller, bytes, encode).await;
+                let failed = |fault: Fault| ErrorData::internal_error(fault.say, None);
+                encoded.map_err(failed)?.map(Into::into)
             }
         }
     }
@@ -258,7 +271,10 @@ impl ServerHandler for Agent {
         }
         Err(ErrorData::new(
             ErrorCode::METHOD_NOT_FOUND,
-            format!("There is no method {method:?} here. This host offers tools only."),
+            format!(
+                "There is no method {} here. This host offers tools only.",
+                brief(format!("{method:?}"))
+            ),
             None,
         ))
     }
@@ -309,13 +325,60 @@ impl ServerHandler for Agent {
     }
 }
 
+/// What a call came to, in the library's types.
+fn result(
+    function: &str,
+    end: Result<Release, Fault>,
+    version: Option<&ProtocolVersion>,
+) -> Result<CallToolResult, ErrorData> {
+    let answer = answer(function, end.map(Release::into_outcome));
+    encode::result(answer, version)
+}
+
+/// How large an answer is, in bytes.
+fn size(end: &Result<Release, Fault>) -> u64 {
+    end.as_ref()
+        .map_or(0, |release| release.fingerprint().bytes)
+}
+
+/// Encodes an answer of so many bytes: a large one aside, and not on a thread that other callers'
+/// messages wait for.
+async fn encoding<T: Send + 'static>(
+    lanes: &Lanes,
+    caller: &Arc<str>,
+    bytes: u64,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Fault> {
+    match usize::try_from(bytes) {
+        Ok(0..=encode::LARGE) => Ok(work()),
+        _ => lanes.aside(caller, work).await,
+    }
+}
+
+/// A token that each report repeats, where it is short enough for that.
+fn bounded(token: Option<ProgressToken>) -> Result<Option<ProgressToken>, ErrorData> {
+    let text = match token.as_ref().map(|token| &token.0) {
+        Some(NumberOrString::String(text)) => text.len(),
+        Some(NumberOrString::Number(_)) | None => 0,
+    };
+    if text <= LONGEST_ID {
+        return Ok(token);
+    }
+    Err(ErrorData::invalid_params(
+        format!(
+            "The \"progressToken\" is longer than {LONGEST_ID} bytes, so nothing ran. Send a number or a shorter text."
+        ),
+        None,
+    ))
+}
+
 /// Runs a call and passes its reports on while it runs; all of them before its end is told.
 async fn telling(
-    call: impl Future<Output = Result<Outcome, Fault>>,
+    call: impl Future<Output = Result<Release, Fault>>,
     reports: mpsc::Receiver<Progress>,
     peer: &Peer<RoleServer>,
     token: ProgressToken,
-) -> Result<Outcome, Fault> {
+) -> Result<Release, Fault> {
     let (ended, end) = oneshot::channel();
     let call = async {
         let outcome = call.await;
@@ -350,6 +413,24 @@ async fn forward(
         params.message = report.message;
         if peer.notify_progress(params).await.is_err() {
             return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn g66_a_large_answer_is_encoded_aside() {
+        let (lanes, caller) = (Lanes::for_one().unwrap(), Arc::from("ada"));
+        let here = std::thread::current().id();
+        let most = u64::try_from(encode::LARGE).unwrap();
+        for (bytes, is_here) in [(0, true), (most, true), (most + 1, false)] {
+            let encoded = encoding(&lanes, &caller, bytes, || std::thread::current().id());
+            assert_eq!(encoded.await.unwrap() == here, is_here, "{bytes}");
         }
     }
 }

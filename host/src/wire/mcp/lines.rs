@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::agent::Desk;
 use super::awake::Source;
 use super::connection::Peer;
+use super::encode;
 use super::input::{Found, Input, LINE_TIME};
 use super::intake::{self, Aside, LARGE, Ticket};
 use super::message;
@@ -412,13 +413,12 @@ async fn until(due: Option<Instant>) {
     }
 }
 
-/// A message as a line, without its end.
-fn to_line(message: &ServerJsonRpcMessage) -> serde_json::Result<Vec<u8>> {
-    let line = serde_json::to_vec(message)?;
+/// A message as it is written: in a list, schemas are in their authors' order.
+fn in_order(message: &ServerJsonRpcMessage, line: Vec<u8>) -> Vec<u8> {
     let lists = matches!(message, JsonRpcMessage::Response(response)
         if matches!(response.result, ServerResult::ListToolsResult(_)));
     let in_order = lists.then(|| schemas::in_place(&line)).flatten();
-    Ok(in_order.unwrap_or(line))
+    in_order.unwrap_or(line)
 }
 
 /// Waits until nobody will read an answer.
@@ -456,14 +456,30 @@ where
             _ => {}
         }
         let output = Arc::clone(&self.output);
-        // Written down here and not in the future: what was said first goes out first.
+        // Written down here and not in the future: what was said first goes out first. What is large
+        // comes after all that was said of its call anyway, and is written down aside.
         let id = match &message {
             JsonRpcMessage::Response(response) => Some(&response.id),
             JsonRpcMessage::Error(error) => error.id.as_ref(),
             _ => None,
         };
-        let mark = to_line(&message).map(|line| output.answer(&line, id));
-        async move { output.flush(mark?).await }
+        let said = match encode::short(&message) {
+            Some(line) => Ok(output.answer(&in_order(&message, line), id)),
+            None => Err((self.host.clone(), self.allowance.clone(), id.cloned())),
+        };
+        async move {
+            let mark = match said {
+                Ok(mark) => mark,
+                Err((host, allowance, id)) => {
+                    let encode =
+                        move || serde_json::to_vec(&message).map(|line| in_order(&message, line));
+                    let line = intake::in_turn(host.as_ref(), &allowance, encode).await;
+                    let line = line.map_err(|refusal| io::Error::other(refusal.say))??;
+                    output.answer(&line, id.as_ref())
+                }
+            };
+            output.flush(mark).await
+        }
     }
 
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {

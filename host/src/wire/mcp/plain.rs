@@ -20,6 +20,7 @@ use super::connection::Peer;
 use super::intake::Ticket;
 use super::output::Output;
 use crate::terms::json;
+use crate::wire::frame::LONGEST_ID;
 
 /// A `tools/call` that says which function and with what, and nothing that the library would have
 /// to look at, such as a token for progress.
@@ -59,7 +60,12 @@ impl PlainCall {
             method,
             params,
         } = serde_json::from_slice(line).ok()?;
-        (jsonrpc == "2.0" && method == "tools/call").then(|| Self {
+        // What is refused is so in the words of `frame`.
+        let is_short = match &id {
+            RequestId::String(id) => id.len() <= LONGEST_ID,
+            RequestId::Number(_) => true,
+        };
+        (is_short && jsonrpc == "2.0" && method == "tools/call").then(|| Self {
             id,
             name: params.name.into_owned(),
             arguments: params.arguments,
@@ -116,8 +122,9 @@ impl PlainCalls {
             return;
         };
         let id = call.id;
-        let answer = desk.answer(call.name, call.arguments);
-        let mut answer = Box::pin(encoded(answer, id.clone()));
+        let own = id.clone();
+        let line = move |answer| line(answer, own);
+        let mut answer = Box::pin(desk.answer(call.name, call.arguments, line));
         if alone && let Some(line) = (&mut answer).now_or_never() {
             let mark = output.answer(&line, Some(&id));
             let output = Arc::clone(output);
@@ -171,11 +178,8 @@ fn lock(running: &Running) -> MutexGuard<'_, Calls> {
 }
 
 /// The answer as a line.
-async fn encoded(
-    answer: impl Future<Output = Result<CallToolResult, ErrorData>>,
-    id: RequestId,
-) -> Vec<u8> {
-    let message = match answer.await {
+fn line(answer: Result<CallToolResult, ErrorData>, id: RequestId) -> Vec<u8> {
+    let message = match answer {
         Ok(result) => {
             // Sessions are of the older era.
             let mut result = ServerResult::CallToolResult(result);
@@ -196,11 +200,11 @@ mod tests {
     use super::*;
 
     /// Sessions know objects only: another value is a text, before all others.
-    #[tokio::test]
-    async fn a_result_that_is_no_object_is_a_text() {
+    #[test]
+    fn a_result_that_is_no_object_is_a_text() {
         let mut result = CallToolResult::success(vec![]);
         result.structured_content = Some(serde_json::json!([1, 2]));
-        let line = encoded(async { Ok(result) }, RequestId::Number(1)).await;
+        let line = line(Ok(result), RequestId::Number(1));
         let answer: Value = serde_json::from_slice(&line).unwrap();
         let result = &answer["result"];
         assert_eq!(result["content"][0]["text"], "[1,2]", "{answer}");
@@ -232,5 +236,9 @@ mod tests {
         for line in other {
             assert!(PlainCall::read(line.as_bytes()).is_none(), "{line}");
         }
+        let with_id =
+            |length: usize| plain[1].replace(r#""x""#, &format!("{:?}", "x".repeat(length)));
+        assert!(PlainCall::read(with_id(LONGEST_ID).as_bytes()).is_some());
+        assert!(PlainCall::read(with_id(LONGEST_ID + 1).as_bytes()).is_none());
     }
 }

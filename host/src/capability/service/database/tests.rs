@@ -28,6 +28,13 @@ fn place() -> Place {
     }
 }
 
+fn owner(caller: &str) -> Owner {
+    Owner {
+        caller: caller.into(),
+        tool: "notes".into(),
+    }
+}
+
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
 }
@@ -38,7 +45,7 @@ async fn write(database: &Database, text: &'static str) -> Result<usize, JobErro
         written.map_err(JobError::from)
     };
     database
-        .run(&Arc::from("one"), Access::Write, soon(), job)
+        .run(&owner("one"), Access::Write, soon(), job)
         .await
 }
 
@@ -48,7 +55,7 @@ async fn count(database: &Database) -> i64 {
         count.map_err(JobError::from)
     };
     database
-        .run(&Arc::from("one"), Access::Read, soon(), job)
+        .run(&owner("one"), Access::Read, soon(), job)
         .await
         .expect("a count")
 }
@@ -127,7 +134,7 @@ async fn a_damaged_page_is_found_at_the_start() {
     };
     assert_eq!(
         database
-            .run(&Arc::from("one"), Access::Read, soon(), job)
+            .run(&owner("one"), Access::Read, soon(), job)
             .await
             .expect("1"),
         1
@@ -155,7 +162,7 @@ async fn a_job_that_fails_or_panics_leaves_nothing() {
     };
     assert!(
         database
-            .run(&Arc::from("one"), Access::Write, soon(), failing)
+            .run(&owner("one"), Access::Write, soon(), failing)
             .await
             .is_err()
     );
@@ -164,7 +171,7 @@ async fn a_job_that_fails_or_panics_leaves_nothing() {
         panic!("on purpose")
     };
     let gone = database
-        .run(&Arc::from("one"), Access::Write, soon(), panicking)
+        .run(&owner("one"), Access::Write, soon(), panicking)
         .await;
     assert!(matches!(gone, Err(JobError::Gone)), "{gone:?}");
     assert_eq!(count(&database).await, 0);
@@ -177,7 +184,7 @@ async fn a_job_past_its_deadline_or_unwaited_for_is_not_begun() {
     let database = Arc::new(Database::open(&place.path, &LAYOUT).expect("a database"));
     let late = |_: &Transaction<'_>| -> Result<(), JobError> { panic!("it ran") };
     let ended = database
-        .run(&Arc::from("one"), Access::Write, Instant::now(), late)
+        .run(&owner("one"), Access::Write, Instant::now(), late)
         .await;
     assert!(matches!(ended, Err(JobError::Busy)), "{ended:?}");
 
@@ -194,7 +201,7 @@ async fn a_job_past_its_deadline_or_unwaited_for_is_not_begun() {
                 held.recv().map_err(|_| JobError::Gone)
             };
             database
-                .run(&Arc::from("one"), Access::Write, soon(), job)
+                .run(&owner("one"), Access::Write, soon(), job)
                 .await
         })
     };
@@ -219,15 +226,14 @@ async fn g52_who_has_many_jobs_keeps_nobody_waiting_for_all_of_them() {
     let order = Arc::new(std::sync::Mutex::new(Vec::new()));
     let job = |owner: &'static str, wait: Option<std::sync::mpsc::Receiver<()>>| {
         let (database, order) = (database.clone(), order.clone());
+        let own = self::owner(owner);
         tokio::spawn(async move {
             let job = move |_: &Transaction<'_>| -> Result<(), JobError> {
                 wait.map_or(Ok(()), |held| held.recv().map_err(|_| JobError::Gone))?;
                 order.lock().map_err(|_| JobError::Gone)?.push(owner);
                 Ok(())
             };
-            database
-                .run(&Arc::from(owner), Access::Read, soon(), job)
-                .await
+            database.run(&own, Access::Read, soon(), job).await
         })
     };
     // The thread is held until everybody has asked: on one thread each task runs until it waits.

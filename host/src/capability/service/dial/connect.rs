@@ -20,7 +20,7 @@ use rustls::ClientConfig;
 use tower_service::Service;
 
 use super::client::{AGENT, ANYWHERE};
-use super::meter::{Counted, Meter};
+use super::meter::{Counted, Idle, Meter};
 use super::sender::{SENDER, Sender};
 use super::{CONNECT_TIMEOUT, Doors, IDLE_TIMEOUT};
 use crate::capability::http::{Class, HttpGrant, Network, Scheme};
@@ -56,7 +56,7 @@ impl Connector {
     }
 
     async fn connect(self, to: Uri, sender: Sender) -> Result<Conn, BoxError> {
-        let meter = Meter::default();
+        let meter = Meter::new(Arc::clone(&sender.caller), self.vetting.idle.clone());
         let tcp = Tcp {
             vetting: self.vetting,
             sender,
@@ -82,6 +82,7 @@ impl Connector {
         if conn.connected().is_negotiated_h2() {
             meter.is_h2();
         }
+        meter.stands();
         Ok(conn)
     }
 }
@@ -165,13 +166,14 @@ impl Service<Name> for Vetted {
     }
 }
 
-/// Finds the addresses that a grant's connections may go to.
+/// Finds the addresses that a grant's connections may go to, and where they rest.
 #[derive(Clone)]
 pub(super) struct Vetting {
     pub(super) resolver: Arc<dyn Resolve>,
     pub(super) lookups: Lookups,
     pub(super) grant: Arc<HttpGrant>,
     pub(super) doors: Doors,
+    pub(super) idle: Idle,
 }
 
 impl Vetting {

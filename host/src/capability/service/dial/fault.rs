@@ -162,6 +162,17 @@ impl DialError {
         }
     }
 
+    /// What the grant names for TLS was not to be had.
+    pub(super) fn no_certificates(target: &impl Display) -> Self {
+        Self {
+            kind: DialErrorKind::Tls,
+            say: format!(
+                "{target} was not asked: the host could not read the certificates that it needs for it. Its operator has to look."
+            ),
+            detail: None,
+        }
+    }
+
     pub(super) fn no_client(cause: &dyn StdError) -> Self {
         Self {
             kind: DialErrorKind::Tls,

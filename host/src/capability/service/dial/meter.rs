@@ -7,13 +7,15 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
 use hyper_util::client::legacy::connect::{CaptureConnection, Connected, Connection};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+
+use super::idle;
 
 /// What may be on its way through a connection and belong to no body that was read yet, in bytes:
 /// what HTTP/1.1 reads ahead, the head, interim responses, the handshake.
@@ -36,15 +38,45 @@ const FRAMINGS: i64 = 4 << 20;
 #[error("it sent too much that belongs to no body")]
 pub(super) struct Noise;
 
+/// Connections that rest between two exchanges.
+pub(super) type Idle = idle::Idle<Resting>;
+
+/// A connection that rests.
+#[derive(Debug)]
+pub(super) struct Resting(Weak<State>);
+
+impl Resting {
+    /// It gives way to another one, unless it is used again before it hears of it.
+    fn gives_way(&self) {
+        if let Some(state) = self.0.upgrade() {
+            state.gives_way.store(true, Ordering::Release);
+            state.task.wake();
+        }
+    }
+}
+
 /// Closes a connection that brings too much, or that nobody waits for. Clones are the same connection.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Meter(Arc<State>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    caller: Arc<str>,
+    idle: Idle,
     sums: Mutex<Sums>,
     closed: AtomicBool,
+    /// It is to be closed, as long as nobody uses it.
+    gives_way: AtomicBool,
     task: AtomicWaker,
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        let sums = self.sums.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(number) = sums.resting.take() {
+            self.idle.leaves(&self.caller, number);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -55,6 +87,8 @@ struct Sums {
     /// Exchanges under way.
     open: u32,
     given_up: bool,
+    /// Its number among those that rest.
+    resting: Option<u64>,
 }
 
 impl Default for Sums {
@@ -64,6 +98,7 @@ impl Default for Sums {
             is_h2: false,
             open: 0,
             given_up: false,
+            resting: None,
         }
     }
 }
@@ -81,6 +116,39 @@ impl Sums {
 }
 
 impl Meter {
+    /// For a connection of this caller's.
+    pub(super) fn new(caller: Arc<str>, idle: Idle) -> Self {
+        Self(Arc::new(State {
+            caller,
+            idle,
+            sums: Mutex::default(),
+            closed: AtomicBool::new(false),
+            gives_way: AtomicBool::new(false),
+            task: AtomicWaker::new(),
+        }))
+    }
+
+    /// Says that it stands, and that nobody uses it yet.
+    pub(super) fn stands(&self) {
+        self.rests(&mut self.sums());
+    }
+
+    fn rests(&self, sums: &mut Sums) {
+        let resting = Resting(Arc::downgrade(&self.0));
+        let (number, other) = self.0.idle.rests(&self.0.caller, resting);
+        sums.resting = Some(number);
+        if let Some(other) = other {
+            other.gives_way();
+        }
+    }
+
+    fn works(&self, sums: &mut Sums) {
+        if let Some(number) = sums.resting.take() {
+            self.0.idle.leaves(&self.0.caller, number);
+        }
+        self.0.gives_way.store(false, Ordering::Release);
+    }
+
     /// Says that this connection speaks HTTP/2.
     pub(super) fn is_h2(&self) {
         self.sums().is_h2 = true;
@@ -108,6 +176,7 @@ impl Meter {
     fn begin(&self) {
         let mut sums = self.sums();
         sums.open = sums.open.saturating_add(1);
+        self.works(&mut sums);
         // Where nothing was under way, nothing is owed.
         let more = match sums.open {
             1 => SLACK + AHEAD,
@@ -124,6 +193,9 @@ impl Meter {
             sums.open = sums.open.saturating_sub(1);
             sums.allow(unread);
             sums.given_up |= !whole;
+            if sums.open == 0 && !sums.given_up {
+                self.rests(&mut sums);
+            }
             sums.given_up && sums.open == 0
         };
         if close {
@@ -137,6 +209,25 @@ impl Meter {
         self.0.task.register(context.waker());
         if self.0.closed.load(Ordering::Acquire) {
             return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        Ok(())
+    }
+
+    /// The same before it reads. A request that was not written by then goes over another connection.
+    fn check_read(&self, context: &Context<'_>) -> io::Result<()> {
+        self.check(context)?;
+        if self.0.gives_way.load(Ordering::Acquire) && self.sums().open == 0 {
+            self.0.closed.store(true, Ordering::Release);
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        Ok(())
+    }
+
+    /// The same before it writes: what is written on is used.
+    fn check_write(&self, context: &Context<'_>) -> io::Result<()> {
+        self.check(context)?;
+        if self.0.gives_way.load(Ordering::Acquire) {
+            self.0.gives_way.store(false, Ordering::Release);
         }
         Ok(())
     }
@@ -231,7 +322,7 @@ impl AsyncRead for Counted {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.meter.check(context)?;
+        self.meter.check_read(context)?;
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.tcp).poll_read(context, buffer);
         if let Poll::Ready(Ok(())) = polled {
@@ -247,7 +338,7 @@ impl AsyncWrite for Counted {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.meter.check(context)?;
+        self.meter.check_write(context)?;
         Pin::new(&mut self.tcp).poll_write(context, bytes)
     }
 
@@ -256,7 +347,7 @@ impl AsyncWrite for Counted {
         context: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.meter.check(context)?;
+        self.meter.check_write(context)?;
         Pin::new(&mut self.tcp).poll_write_vectored(context, pieces)
     }
 

@@ -97,6 +97,32 @@ async fn n79_one_call_does_not_hold_the_places_of_a_grant() {
     assert_eq!(dialer.places.free(), of_all());
 }
 
+/// Grants have connections of their own, and callers may have many grants.
+#[tokio::test]
+async fn g83_connections_that_rest_are_bounded_over_all_grants() {
+    let upstream = Upstream::start(|_| ok("", b"")).await;
+    let dialer = Dialer {
+        idle: Idle::new(3),
+        ..Dialer::new()
+    };
+    let grants: Vec<_> = (0..10)
+        .map(|_| loopback_grant(upstream.port, None))
+        .collect();
+    let few = ask(&dialer, &grants[0], Sender::new("few".into()), "/");
+    assert_eq!(few.await, Ok(StatusCode::OK));
+    for grant in &grants {
+        let many = ask(&dialer, grant, Sender::new("many".into()), "/");
+        assert_eq!(many.await, Ok(StatusCode::OK));
+    }
+    assert_eq!(upstream.open(3).await, 11);
+    // The other caller's is there still, and so are the newest; the oldest are opened anew.
+    for (caller, grant, came) in [("few", 0, 11), ("many", 9, 11), ("many", 0, 12)] {
+        let again = ask(&dialer, &grants[grant], Sender::new(caller.into()), "/");
+        assert_eq!(again.await, Ok(StatusCode::OK));
+        assert_eq!(upstream.open(3).await, came, "{caller} {grant}");
+    }
+}
+
 /// A resolver that never answers for one name, and notes how many ask at once.
 #[derive(Default)]
 struct Quiet {
