@@ -175,15 +175,20 @@ impl<'de> Visitor<'de> for Look<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<(), A::Error> {
-        let (mut few, mut many) = (Vec::new(), HashSet::new());
+        // Most objects are small: nothing is allocated for them.
+        let (mut few, mut count) = (<[Cow<'_, str>; FEW]>::default(), 0);
+        let mut many = HashSet::new();
         while let Some(Key(name)) = object.next_key()? {
-            let is_new = if few.len() < FEW {
-                let is_new = !few.contains(&name);
-                few.push(name.clone());
-                is_new
-            } else {
-                !few.contains(&name) && many.insert(name.clone())
-            };
+            let seen = few.get(..count).unwrap_or(&few);
+            let is_new = !seen.contains(&name)
+                && match few.get_mut(count) {
+                    Some(place) => {
+                        *place = name.clone();
+                        true
+                    }
+                    None => many.insert(name.clone()),
+                };
+            count += 1;
             if !is_new {
                 self.twice.set(Some(name.into_owned()));
                 return Err(A::Error::custom(TWICE));
