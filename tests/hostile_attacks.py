@@ -143,7 +143,10 @@ def world(_place):
 
         def do_GET(self):
             if "quick" not in self.path:
-                time.sleep(3600)
+                # No answer, until whoever asks has gone: its thread goes with it.
+                self.rfile.read(1)
+                self.close_connection = True
+                return
             self.send_response(200)
             self.send_header("Content-Length", "2")
             self.end_headers()

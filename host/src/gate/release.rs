@@ -90,13 +90,16 @@ impl Results {
             Ok(output) => output.structured.as_deref(),
             Err(error) => error.data.as_deref(),
         };
-        let weight = text.map_or(0, |text| json::weight(text.as_bytes()));
+        let read = text.map_or(0, |text| json::weight(text.as_bytes()));
+        if read > MOST_READ {
+            return Err(too_many_values(read));
+        }
+        // What is not read is carried all the same.
+        let weight = read.saturating_add(u64::try_from(size(answer)).unwrap_or(u64::MAX));
         if weight <= SMALL {
             return Ok(None);
         }
-        if weight > MOST_READ {
-            return Err(too_many_values(weight));
-        }
+        let weight = weight.min(ALL_READ / 2);
         let room = self.0.wait(caller, weight).await;
         room.map(Some).map_err(Fault::internal)
     }

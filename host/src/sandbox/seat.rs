@@ -145,7 +145,7 @@ fn wake(next: Option<Waker>) {
 }
 
 /// What this thread has used, in nanoseconds.
-fn processor_time() -> u64 {
+pub(super) fn processor_time() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let rest = u64::try_from(time.tv_nsec).unwrap_or(0);

@@ -2,12 +2,9 @@
 //!
 //! It does not know what an answer means.
 
-use std::io;
-
 use rmcp::ErrorData;
 use rmcp::model::{
     CallToolResult, ContentBlock, MetaObject, ProtocolVersion, Resource, ResourceContents,
-    ServerJsonRpcMessage,
 };
 
 use crate::terms::Link;
@@ -15,30 +12,6 @@ use crate::wire::answer::{Answer, Block, CallResult};
 
 /// Answers up to here are encoded where they are given, in bytes: some hundred microseconds.
 pub(super) const LARGE: usize = 256 << 10;
-
-/// A message as it is written, if it is not large. Of one that is it writes so much and no more.
-pub(super) fn short(message: &ServerJsonRpcMessage) -> Option<Vec<u8>> {
-    let mut short = Short(Vec::with_capacity(128));
-    serde_json::to_writer(&mut short, message).ok()?;
-    Some(short.0)
-}
-
-/// A text that ends where it is large.
-struct Short(Vec<u8>);
-
-impl io::Write for Short {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0.len() + bytes.len() > LARGE {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// The answer as a response to `tools/call`. Without a version it is as the newest has it.
 pub(super) fn result(
@@ -149,19 +122,6 @@ mod tests {
         let encoded = result(answer, Some(&version)).unwrap();
         let value = serde_json::to_value(&encoded).unwrap();
         value["content"].as_array().unwrap().clone()
-    }
-
-    #[test]
-    fn g66_only_what_is_short_is_encoded_at_once() {
-        let message = |length: usize| {
-            let result = CallToolResult::success(vec![ContentBlock::text("x".repeat(length))]);
-            let result = rmcp::model::ServerResult::CallToolResult(result);
-            ServerJsonRpcMessage::response(result, rmcp::model::RequestId::Number(1))
-        };
-        let around = short(&message(0)).unwrap().len();
-        let longest = message(LARGE - around);
-        assert_eq!(short(&longest), serde_json::to_vec(&longest).ok());
-        assert_eq!(short(&message(LARGE - around + 1)), None);
     }
 
     #[test]

@@ -22,7 +22,6 @@ use tokio_util::sync::CancellationToken;
 use super::agent::Desk;
 use super::awake::Source;
 use super::connection::Peer;
-use super::encode;
 use super::input::{Found, Input, LINE_TIME};
 use super::intake::{self, Aside, LARGE, Ticket};
 use super::message;
@@ -42,6 +41,9 @@ const MAX_IN_FLIGHT: usize = 128;
 /// Answers of one connection that may wait for a slow reader, in bytes. Beyond it the connection is
 /// not read.
 const MAX_BACKLOG: u64 = 4 << 20;
+
+/// Messages of one connection that may wait for a slow reader. Beyond it the connection is not read.
+const MAX_UNWRITTEN: usize = 1024;
 
 /// Lines up to here are always taken, in bytes: there are no more of them than requests in flight.
 const SHORT: usize = 512;
@@ -69,6 +71,8 @@ pub(super) struct Lines<R, W> {
     desk: Option<Desk>,
     plain: PlainCalls,
     output: Arc<Output<Deadlined<W>>>,
+    /// Each message that is on its way to be written has one of these.
+    unwritten: Arc<()>,
     /// There is a refusal to flush, which nobody else does.
     unsaid: bool,
     /// Nothing more is read, and running calls end by this moment.
@@ -129,6 +133,7 @@ where
             desk: None,
             plain: PlainCalls::new(),
             output,
+            unwritten: Arc::default(),
             unsaid: false,
             ending: None,
             begun: false,
@@ -148,13 +153,15 @@ where
             }
             if self.is_full() {
                 // Where the library makes room it polls anew.
-                let is_behind = self.output.backlog() > MAX_BACKLOG;
+                let is_behind = self.is_behind();
                 tokio::select! {
                     () = self.stop.cancelled() => {}
                     () = self.plain.next() => continue,
                     end = self.output.flush_all(), if is_behind || self.unsaid => {
                         self.unsaid = false;
                         if end.is_ok() {
+                            // What was written has yet to be noticed by who waits for it.
+                            tokio::task::yield_now().await;
                             continue;
                         }
                     }
@@ -228,7 +235,13 @@ where
     fn is_full(&mut self) -> bool {
         self.in_flight.len() + self.plain.count() >= MAX_IN_FLIGHT
             || self.waiting.load(Ordering::Relaxed) > self.allowance.waiting()
-            || self.output.backlog() > MAX_BACKLOG
+            || self.is_behind()
+    }
+
+    /// Whether the client leaves too much unread: in bytes, or in messages, which have a price of their
+    /// own while they wait.
+    fn is_behind(&self) -> bool {
+        self.output.backlog() > MAX_BACKLOG || Arc::strong_count(&self.unwritten) > MAX_UNWRITTEN
     }
 
     /// Takes a line off the input: a message for the library, or a refusal for the client. A plain
@@ -456,29 +469,19 @@ where
             _ => {}
         }
         let output = Arc::clone(&self.output);
-        // Written down here and not in the future: what was said first goes out first. What is large
-        // comes after all that was said of its call anyway, and is written down aside.
+        // Written down here and not in the future: what was said first goes out first, and a message
+        // is not kept until it is read.
         let id = match &message {
             JsonRpcMessage::Response(response) => Some(&response.id),
             JsonRpcMessage::Error(error) => error.id.as_ref(),
             _ => None,
         };
-        let said = match encode::short(&message) {
-            Some(line) => Ok(output.answer(&in_order(&message, line), id)),
-            None => Err((self.host.clone(), self.allowance.clone(), id.cloned())),
-        };
+        let line = serde_json::to_vec(&message).map(|line| in_order(&message, line));
+        let mark = line.map(|line| output.answer(&line, id));
+        let unwritten = Arc::clone(&self.unwritten);
         async move {
-            let mark = match said {
-                Ok(mark) => mark,
-                Err((host, allowance, id)) => {
-                    let encode =
-                        move || serde_json::to_vec(&message).map(|line| in_order(&message, line));
-                    let line = intake::in_turn(host.as_ref(), &allowance, encode).await;
-                    let line = line.map_err(|refusal| io::Error::other(refusal.say))??;
-                    output.answer(&line, id.as_ref())
-                }
-            };
-            output.flush(mark).await
+            let _unwritten = unwritten;
+            output.flush(mark?).await
         }
     }
 

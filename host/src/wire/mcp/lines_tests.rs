@@ -303,3 +303,24 @@ async fn x04_large_requests_without_an_answer_hold_the_connection_up() {
     drop(ours.send(pong(&json!(0))));
     assert_eq!(id_of(&ours.receive().await.unwrap()), most);
 }
+
+/// Each has a price of its own, however short it is.
+#[tokio::test]
+async fn x25_who_reads_no_answers_is_read_from_no_more() {
+    let (mut ours, mut client) = pair(64);
+    let mut answers = Vec::new();
+    for id in 0..MAX_UNWRITTEN {
+        answers.push(ours.send(pong(&json!(id))));
+    }
+    assert!(ours.output.backlog() < MAX_BACKLOG);
+    client.write_all(ping(7).as_bytes()).await.unwrap();
+    assert!(ours.receive().now_or_never().is_none());
+    let read = async {
+        for id in 0..MAX_UNWRITTEN {
+            assert_eq!(read_line(&mut client).await["id"], id);
+        }
+    };
+    let written = futures_util::future::join_all(answers);
+    let (next, _, ()) = tokio::join!(ours.receive(), written, read);
+    assert_eq!(id_of(&next.unwrap()), 7);
+}
