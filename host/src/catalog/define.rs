@@ -106,20 +106,21 @@ fn is_name(name: &str) -> bool {
 }
 
 fn schema(name: &str, which: &str, text: &str) -> Result<Map<String, Value>, Fault> {
-    let bounded = |length: usize| match length {
+    let bounded = |length: usize, how: &str| match length {
         ..=SCHEMA => Ok(()),
         length => Err(bad(format!(
-            "the {which} schema of `{name}` has {length} bytes; {SCHEMA} are allowed"
+            "the {which} schema of `{name}` has {length} bytes{how}; {SCHEMA} are allowed"
         ))),
     };
-    bounded(text.len())?;
+    bounded(text.len(), "")?;
     let mut schema: Map<String, Value> = serde_json::from_str(text).map_err(|error| {
         bad(format!(
             "the {which} schema of `{name}` is not a JSON object: {error}"
         ))
     })?;
     if recursion::name_root(&mut schema) {
-        bounded(serde_json::to_string(&schema).map_or(0, |text| text.len()))?;
+        let length = serde_json::to_string(&schema).map_or(0, |text| text.len());
+        bounded(length, " with its recursion named")?;
     }
     Schema::new(&schema).map_err(|error| {
         bad(format!(
@@ -202,6 +203,12 @@ mod tests {
             )])
             .contains("not sound")
         );
+        let half = "x".repeat(SCHEMA / 2);
+        let doubled = format!(
+            r##"{{"type":"object","description":"{half}","properties":{{"a":{{"$ref":"#"}}}}}}"##
+        );
+        let doubled = complaint(vec![said("a", &doubled)]);
+        assert!(doubled.contains("with its recursion named"), "{doubled}");
         let twice = vec![
             said("a", r#"{"type":"object"}"#),
             said("a", r#"{"type":"object"}"#),

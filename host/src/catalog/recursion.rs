@@ -38,9 +38,10 @@ pub(super) fn name_root(schema: &mut Map<String, Value>) -> bool {
         return false;
     }
     let mut own = schema.clone();
-    for key in ["$defs", "$id", "$schema"] {
+    for key in ["$defs", "$id", "$schema", "definitions"] {
         own.remove(key);
     }
+    unanchor(&mut own);
     let shared = schema
         .entry("$defs")
         .or_insert_with(|| Value::Object(Map::new()));
@@ -69,32 +70,42 @@ fn free_name(schema: &Map<String, Value>) -> String {
 fn refer(schema: &mut Map<String, Value>, to: &str) -> bool {
     let mut any = false;
     for (key, value) in schema {
-        let key = key.as_str();
-        any |= match value {
-            Value::String(reference) if key == "$ref" && reference == "#" => {
-                to.clone_into(reference);
-                true
-            }
-            Value::Object(named) if NAMED.contains(&key) => all(named.values_mut(), to),
-            Value::Array(list) if LISTS.contains(&key) => all(list.iter_mut(), to),
-            one if SINGLE.contains(&key) => refer_within(one, to),
-            // Data, whatever it looks like.
-            _ => false,
-        };
+        if key == "$ref" && value == "#" {
+            *value = to.into();
+            any = true;
+        }
+        for one in within(key, value) {
+            // In a schema with a name of its own, `#` is that one.
+            any |= !one.contains_key("$id") && refer(one, to);
+        }
     }
     any
 }
 
-fn all<'v>(schemas: impl Iterator<Item = &'v mut Value>, to: &str) -> bool {
-    schemas.fold(false, |any, one| refer_within(one, to) | any)
+/// Takes the names of places out of a copy: they stay where they were.
+fn unanchor(schema: &mut Map<String, Value>) {
+    for key in ["$anchor", "$dynamicAnchor"] {
+        schema.remove(key);
+    }
+    for (key, value) in schema {
+        within(key, value).into_iter().for_each(unanchor);
+    }
 }
 
-fn refer_within(value: &mut Value, to: &str) -> bool {
-    match value {
-        // In a schema with a name of its own, `#` is that one.
-        Value::Object(schema) if !schema.contains_key("$id") => refer(schema, to),
-        _ => false,
+/// The schemas that a keyword's value has. Everything else is data, whatever it looks like.
+fn within<'v>(key: &str, value: &'v mut Value) -> Vec<&'v mut Map<String, Value>> {
+    if SINGLE.contains(&key) {
+        return value.as_object_mut().into_iter().collect();
     }
+    let values: Vec<&mut Value> = match value {
+        Value::Object(named) if NAMED.contains(&key) => named.values_mut().collect(),
+        Value::Array(list) if LISTS.contains(&key) => list.iter_mut().collect(),
+        _ => Vec::new(),
+    };
+    values
+        .into_iter()
+        .filter_map(Value::as_object_mut)
+        .collect()
 }
 
 #[cfg(test)]
@@ -130,6 +141,25 @@ mod tests {
         assert_eq!(named(node("#")), expected);
         // A second time, nothing is left to do.
         assert_eq!(named(expected.clone()), expected);
+    }
+
+    #[test]
+    fn names_of_places_stay_where_they_were() {
+        let named = named(json!({
+            "$anchor": "top",
+            "type": "object",
+            "properties": {
+                "next": { "$ref": "#" },
+                "leaf": { "$anchor": "leaf", "type": "string" },
+                "same": { "$ref": "#leaf" },
+            },
+            "definitions": { "Old": { "type": "string" } },
+        }));
+        let text = named.to_string();
+        assert_eq!(text.matches("$anchor").count(), 2, "{text}");
+        assert_eq!(text.matches("Old").count(), 1, "{text}");
+        let sound = named.as_object().map(crate::gate::Schema::new);
+        assert!(matches!(sound, Some(Ok(_))), "{text}");
     }
 
     #[test]
