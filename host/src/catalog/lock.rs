@@ -505,9 +505,12 @@ mod tests {
             .collect();
         let text = lock(many).text().unwrap_or_default();
         let took = |read: &dyn Fn() -> bool| {
-            let since = std::time::Instant::now();
-            assert!(read());
-            since.elapsed()
+            let once = |_| {
+                let since = std::time::Instant::now();
+                assert!(read());
+                since.elapsed()
+            };
+            (0..3).map(once).min().unwrap_or_default()
         };
         let plain = took(&|| toml::from_str::<File>(&text).is_ok());
         let whole = took(&|| Lock::parse(&text).is_ok());
