@@ -652,3 +652,48 @@ fn x45_neither_does_a_mount() {
         );
     }
 }
+
+/// A command's own end is no line of the log, which has a filter and a bound.
+#[test]
+fn x64_why_a_command_failed_is_said_whole_whatever_the_log_takes() {
+    let tools: String = (0..400)
+        .map(|number| format!("[tool.t{number}]\ncomponent = \"t.wasm\"\nodd{number} = 1\n"))
+        .collect();
+    let site = Site::empty();
+    site.write("toolhost.toml", format!("schema = 1\n{tools}"));
+    let program = Program::bare(site);
+    let run = |format: &str, arguments: &[&str]| {
+        let mut command = program.command(arguments);
+        command
+            .env("TOOLHOST_LOG", "off")
+            .env("TOOLHOST_LOG_FORMAT", format);
+        let said = crate::harness::ended(&command.output().expect("a process"));
+        assert_eq!(said.code, 2, "{said:?}");
+        said
+    };
+    for format in ["text", "json"] {
+        let listed = run(format, &["list", "--json"]);
+        let listed: Value = serde_json::from_str(&listed.err).expect("a list");
+        assert_eq!(listed.as_array().map(Vec::len), Some(400), "{listed}");
+    }
+    let line: Value = serde_json::from_str(&run("json", &["list"]).err).expect("a line");
+    assert_eq!(line["level"], "ERROR");
+    for said in [
+        line["message"].as_str().unwrap_or_default().to_owned(),
+        run("text", &["list"]).err,
+    ] {
+        assert!(
+            said.contains("`odd0`") && said.contains("`odd399`"),
+            "{said}"
+        );
+    }
+    // What is no list is a list of one.
+    std::fs::remove_file(program.site.path("toolhost.toml")).expect("removed");
+    let one: Value = serde_json::from_str(&run("json", &["list", "--json"]).err).expect("a list");
+    assert!(
+        one[0]["message"]
+            .to_string()
+            .contains("cannot read the manifest"),
+        "{one}"
+    );
+}

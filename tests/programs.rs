@@ -125,7 +125,7 @@ fn built_rust() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let to = built("rust");
-        for name in ["files", "heap", "maps", "panics", "sort", "waits"] {
+        for name in ["exits", "files", "heap", "maps", "panics", "sort", "waits"] {
             let mut rustc = Command::new("rustc");
             rustc
                 .current_dir(checkout())
@@ -222,8 +222,8 @@ async fn go_programs_of_every_other_kind_run() {
     }
 }
 
-/// What a program says before it gives up is for whoever called it, whether that ends it with a code or
-/// with a trap; it is short, and there are no places of its code in it.
+/// What a program says before it traps is for whoever called it; it is short, and there are no places of
+/// its code in it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_that_gives_up_says_why() {
     let c = house(built_c(), "asserts");
@@ -248,8 +248,20 @@ async fn a_program_that_gives_up_says_why() {
     }
 }
 
-/// Go's own formatter takes names of files and sources; without a name it formats its input. What the
-/// command line gives it here are no files of its, and that it says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_ends_with_a_code_says_why() {
+    let house = house(built_rust(), "exits");
+    let given = json!({ "number": "1", "text": WORDS });
+    let end = house.call("p_run", given).await;
+    let Ok(Outcome::Error(error)) = end else {
+        panic!("{end:?}");
+    };
+    let said = format!("{error:?}");
+    assert!(said.contains("no such word"), "{said}");
+    assert!(said.contains("exit code"), "{said}");
+}
+
+/// Go's own formatter; without the name of a file it formats its input.
 #[tokio::test(flavor = "multi_thread")]
 async fn go_s_own_formatter_formats() {
     let module = std::fs::read(built_go().join("gofmt")).expect("a program");

@@ -322,9 +322,16 @@ async fn x22_what_cannot_be_loaded_changes_nothing() {
             "concurrency",
         ),
     ];
+    // However much is wrong.
+    let odd: String = (0..300)
+        .map(|number| format!("odd{number} = 1\n"))
+        .collect();
+    let broken = broken
+        .into_iter()
+        .chain([(format!("{good}{odd}"), "`odd299`")]);
     let mut since = None;
-    for (text, why) in &broken {
-        scene.write(text);
+    for (text, why) in broken {
+        scene.write(&text);
         scene.hang_up("not reloaded").await;
         scene.host.says(why).await;
         let health = scene.health().await;

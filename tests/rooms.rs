@@ -295,7 +295,45 @@ fn every_guest_is_used_by_a_test_or_a_benchmark() {
     assert!(guests >= 4, "only {guests} guests");
 }
 
-/// The README's promises name tests that exist: `module::test`, or `module::start_…`.
+/// All tests and sources, by where they are: `tests/powers/kv.rs`.
+fn texts() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for folder in ["tests", "host/src"] {
+        files(&checkout().join(folder), &mut found);
+    }
+    let read = |path: &PathBuf| {
+        let name = path.strip_prefix(checkout()).expect("within");
+        let text = std::fs::read_to_string(path).expect("a source");
+        (name.display().to_string(), text)
+    };
+    found.iter().map(read).collect()
+}
+
+/// Whether a module, a file or a folder of this path has a test that is named so, or that begins so.
+fn has_test(texts: &[(String, String)], module: &str, test: &str) -> bool {
+    let declared = match test.strip_suffix('…') {
+        Some(start) => format!("fn {start}"),
+        None => format!("fn {test}("),
+    };
+    let path = module.replace("::", "/");
+    let is_there = |name: &str| {
+        ["tests", "host/src"].iter().any(|folder| {
+            let place = format!("{folder}/{path}");
+            name == format!("{place}.rs") || name.starts_with(&format!("{place}/"))
+        })
+    };
+    texts
+        .iter()
+        .any(|(name, text)| (module.is_empty() || is_there(name)) && text.contains(&declared))
+}
+
+/// The words of code in a column.
+fn coded(column: &str) -> impl Iterator<Item = &str> {
+    column.split('`').skip(1).step_by(2)
+}
+
+/// The README's promises name tests that exist, in the module where they are: a test by its whole name,
+/// or all of a row of the threats (`x04_…`) or of a module (`…`).
 #[test]
 fn every_promise_names_a_test_that_exists() {
     let readme = std::fs::read_to_string(checkout().join("README.md")).expect("the README");
@@ -303,75 +341,97 @@ fn every_promise_names_a_test_that_exists() {
     let (table, _) = promises
         .split_once("What is **not** promised")
         .expect("an end");
-    let mut sources = Vec::new();
-    files(&checkout().join("tests"), &mut sources);
-    files(&checkout().join("host/src"), &mut sources);
-    let code: String = sources
-        .iter()
-        .map(|path| std::fs::read_to_string(path).expect("a source"))
-        .collect();
+    let texts = texts();
     let mut named = 0;
+    let mut wrong = Vec::new();
     for row in table.lines().filter(|line| line.starts_with("| ")).skip(1) {
-        let tests = row
-            .trim_end_matches(" |")
-            .rsplit(" | ")
-            .next()
-            .expect("a column");
-        for word in tests
-            .split('`')
-            .filter(|word| word.contains("::") || word.ends_with('…'))
-        {
-            let test = word.rsplit("::").next().unwrap_or(word);
+        let row = row.trim_end_matches(" |");
+        let tests = row.rsplit(" | ").next().expect("a column");
+        for word in coded(tests).filter(|word| word.contains("::") || word.contains('_')) {
+            let (module, test) = word.rsplit_once("::").unwrap_or(("", word));
+            // `gate::scrub` (unit tests): a module by itself.
+            let is_module = !module.is_empty() && !test.contains(['_', '…']);
+            let stands = match is_module {
+                true => has_test(&texts, word, "…"),
+                false => has_test(&texts, module, test),
+            };
+            let is_id = |part: &str| part.len() == 3 && part[1..].parse::<u8>().is_ok();
             let start = test
-                .trim_end_matches('…')
-                .split_whitespace()
-                .next()
-                .unwrap_or_default();
-            let stands =
-                code.contains(&format!("fn {start}")) || code.contains(&format!("mod {start}"));
-            assert!(
-                start.is_empty() || stands,
-                "the README promises `{word}`, which is no test"
-            );
+                .strip_suffix('…')
+                .map(|start| start.trim_end_matches('_'));
+            let is_whole =
+                start.is_none_or(|start| start.is_empty() || start.split('_').all(is_id));
+            if !stands || !is_whole {
+                wrong.push(word);
+            }
             named += 1;
         }
     }
+    assert!(wrong.is_empty(), "no tests, or not whole: {wrong:#?}");
     assert!(
         named > 40,
         "only {named} tests are named: the table is not read right"
     );
 }
 
+/// The rows of a table of `host/SECURITY.md`, in columns.
+fn rows(text: &str, chapter: &str) -> Vec<Vec<String>> {
+    let (_, rest) = text.split_once(chapter).expect("the chapter");
+    let table = rest.split("\n## ").next().unwrap_or_default();
+    let rows = table.lines().filter(|line| line.starts_with("| "));
+    let columns = |row: &str| {
+        let columns = row.trim_matches('|').split(" | ");
+        columns.map(|column| column.trim().to_owned()).collect()
+    };
+    // The first one says what they are.
+    rows.skip(1).map(columns).collect()
+}
+
+/// Every rule in `host/SECURITY.md` names sources that exist and tests that exist, whole.
+#[test]
+fn every_rule_names_sources_and_tests_that_exist() {
+    let text = std::fs::read_to_string(checkout().join("host/SECURITY.md")).expect("the page");
+    let (rows, texts) = (rows(&text, "\n## Rules\n"), texts());
+    let (mut sources, mut tests) = (0, 0);
+    for row in &rows {
+        let [_, kept] = &row[..] else {
+            panic!("two columns: {row:?}");
+        };
+        for word in coded(kept) {
+            if word.ends_with(".rs") {
+                sources += 1;
+                let source = checkout().join("host/src").join(word);
+                assert!(source.exists(), "{word} is no source: {row:?}");
+            } else if word.contains('…') || word.matches('_').count() > 1 {
+                tests += 1;
+                assert!(
+                    has_test(&texts, "", word) && !word.contains('…'),
+                    "{word} is no test: {row:?}"
+                );
+            }
+        }
+    }
+    assert!(sources > 3 && tests > 5, "{sources} sources, {tests} tests");
+}
+
 /// Every bound in `host/SECURITY.md` names a source that exists and tests that exist, whole.
 #[test]
 fn every_bound_names_its_source_and_its_test() {
     let text = std::fs::read_to_string(checkout().join("host/SECURITY.md")).expect("the page");
-    let (_, bounds) = text.split_once("\n## Bounds\n").expect("the bounds");
-    let table = bounds.split("\n## ").next().unwrap_or_default();
-    let mut tests = Vec::new();
-    files(&checkout().join("tests"), &mut tests);
-    files(&checkout().join("host/src"), &mut tests);
-    let read = |path: &PathBuf| std::fs::read_to_string(path).expect("a source");
-    let code: String = tests.iter().map(read).collect();
-    let rows: Vec<&str> = table
-        .lines()
-        .filter(|line| line.starts_with("| ") && !line.starts_with("| what"))
-        .collect();
+    let (rows, texts) = (rows(&text, "\n## Bounds\n"), texts());
     assert!(rows.len() > 30, "only {} bounds", rows.len());
-    for row in rows {
-        let columns: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
-        let [_, _, _, places, tests] = columns[..] else {
-            panic!("five columns: {row}");
+    for row in &rows {
+        let [_, _, _, places, tests] = &row[..] else {
+            panic!("five columns: {row:?}");
         };
         for place in places.split(", ") {
             let source = checkout().join("host/src").join(place);
-            assert!(source.exists(), "{place} is no source: {row}");
+            assert!(source.exists(), "{place} is no source: {row:?}");
         }
-        let named: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
-        assert!(!named.is_empty(), "no test: {row}");
-        for test in named {
-            let found = code.contains(&format!("fn {test}("));
-            assert!(found, "{test} is no test: {row}");
+        assert!(coded(tests).next().is_some(), "no test: {row:?}");
+        for test in coded(tests) {
+            let found = has_test(&texts, "", test) && !test.contains('…');
+            assert!(found, "{test} is no test: {row:?}");
         }
     }
 }

@@ -228,6 +228,37 @@ async fn g78_what_cannot_be_had_costs_its_own_tools_where_the_manifest_says_so()
     );
 }
 
+/// What would start is no failure: it is said what the start goes without.
+#[test]
+fn g78_check_notes_what_a_degraded_start_goes_without() {
+    let degraded = format!("{SOCKET}start = \"degraded\"\n{HELLO}");
+    let gone = "[tool.gone]\ncomponent = \"gone.wasm\"\n";
+    let program = Program::new(&format!("{degraded}{}", with_directory("")));
+    let manifest = program.site.read("toolhost.toml");
+    program
+        .site
+        .write("toolhost.toml", format!("{manifest}{gone}"));
+    let checked = program.run(&["check"]);
+    assert_eq!(checked.code, 0, "{checked:?}");
+    for words in ["note:", "degraded: tool `gone`", "`usb` cannot be had"] {
+        assert!(checked.err.contains(words), "{words}: {}", checked.err);
+    }
+    let checked = program.run(&["check", "--json"]).json();
+    assert_eq!(checked["ok"], true, "{checked}");
+    assert_eq!(
+        checked["notes"].as_array().map(Vec::len),
+        Some(2),
+        "{checked}"
+    );
+    // What such a start refuses as well is wrong here, too, and the notes are kept.
+    program.site.write("toolhost.lock", "schema = 9");
+    let checked = program.run(&["check", "--json"]);
+    assert_eq!(checked.code, 2, "{checked:?}");
+    assert!(checked.err.contains("has schema 9"), "{}", checked.err);
+    let notes = checked.json()["notes"].to_string();
+    assert!(notes.contains("`usb` cannot be had"), "{notes}");
+}
+
 #[tokio::test]
 async fn g79_a_directory_that_goes_costs_those_who_look_into_one_and_nobody_else() {
     let program = Program::new(&format!("{DOORS}{}", with_directory("")));
@@ -266,8 +297,8 @@ async fn g79_a_directory_that_goes_costs_those_who_look_into_one_and_nobody_else
     }
 }
 
-#[test]
-fn g80_check_says_all_stages_in_one_run_each_with_its_place() {
+/// A manifest with faults of every stage.
+fn wrong_everywhere() -> Program {
     let text = format!(
         r#"
 host.agents = ["unix:open/agent.sock"]
@@ -309,28 +340,65 @@ auth = {{ bearer = "asked" }}
     mode("open", 0o755);
     program.site.write(".toolhost/agents/token", "short");
     std::fs::remove_file(program.site.path("hello.wasm")).expect("it is gone");
+    program
+}
+
+/// What is said of it: of the ground, the way out, the secrets, directories, the token, the tools.
+const EVERYWHERE: [&str; 8] = [
+    "the program that prints the secret `asked`",
+    "none.pem",
+    "open-key can be read by others on this machine",
+    "--> toolhost.toml:4",
+    "the granted directory `usb` cannot be had",
+    "--> toolhost.toml:12",
+    "token holds no token",
+    "tool `hello`: its component",
+];
+
+#[test]
+fn g80_a_start_says_all_stages_in_one_run_and_runs_no_program_on_open_ground() {
+    let program = wrong_everywhere();
+    for command in [
+        &["serve"][..],
+        &["serve", "--stdio"],
+        &["call", "hello.greet"],
+    ] {
+        let said = program.run(command);
+        assert_eq!(said.code, 2, "{said:?}");
+        for words in EVERYWHERE {
+            assert!(
+                said.err.contains(words),
+                "{command:?}: {words}: {}",
+                said.err
+            );
+        }
+    }
+    assert!(!program.site.path("was-run").exists());
+    // Nor is anything made where others could exchange it.
+    std::fs::remove_file(program.site.path(".toolhost/agents/token")).expect("it is gone");
+    assert_eq!(program.run(&["serve"]).code, 2);
+    assert!(!program.site.path(".toolhost/agents/token").exists());
+}
+
+#[test]
+fn g80_check_says_all_stages_in_one_run_each_with_its_place() {
+    let program = wrong_everywhere();
     let said = program.run(&["check"]);
     assert_eq!(said.code, 2, "{said:?}");
-    for words in [
-        // The ground, the doors, the way out, the secrets, directories, the token, the tools.
-        "the program that prints the secret `asked`",
+    for words in EVERYWHERE.into_iter().chain([
+        // The doors, too, and what could not be looked at.
         "open is open to other users (mode 0755)",
         "--> toolhost.toml:3",
-        "none.pem",
-        "open-key can be read by others on this machine",
-        "--> toolhost.toml:4",
-        "the granted directory `usb` cannot be had",
-        "--> toolhost.toml:12",
-        "token holds no token",
-        "tool `hello`: its component",
         "the environment variable TOOLHOST_TEST_NOWHERE is not set; a start needs it",
         "secret `asked` (line 8): a program prints it, which was not run here",
-    ] {
+    ]) {
         assert!(said.err.contains(words), "{words}: {}", said.err);
     }
     assert!(!program.site.path("was-run").exists());
-    let listed: Value =
-        serde_json::from_str(&program.run(&["check", "--json"]).err).expect("a list");
+    let checked = program.run(&["check", "--json"]);
+    let notes = &checked.json()["notes"];
+    assert_eq!(notes.as_array().map(Vec::len), Some(2), "{notes}");
+    let listed: Value = serde_json::from_str(&checked.err).expect("a list");
     let lines: Vec<&Value> = listed
         .as_array()
         .expect("a list")

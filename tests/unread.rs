@@ -259,6 +259,28 @@ async fn x62_a_pipe_that_nobody_empties_holds_up_no_call_and_its_reader_hears_wh
     assert_eq!(whole(&program), 200);
 }
 
+/// Also where the host does not come to its end in good order.
+#[tokio::test]
+async fn x65_what_was_counted_is_said_where_a_second_signal_ends_the_host() {
+    let loose = "limits = { deadline = \"60s\", fuel = 1_000_000_000_000 }\n";
+    let program = Program::new(&format!("{TOOLS}{loose}"));
+    let mut host = program.serve().await;
+    let mut lines = speak(&program.site.path("a/agent.sock")).await;
+    lines.initialize().await;
+    for n in 0..30 {
+        let answer = lines.call(json!(n), "rogue_crash", json!({})).await;
+        assert!(is_trapped(&answer), "{answer}");
+    }
+    lines.begin(&json!("spin"), "rogue_spin", &json!({})).await;
+    program.admitted("rogue.spin").await;
+    host.signal(Signal::TERM);
+    host.says("stopping: ").await;
+    host.signal(Signal::TERM);
+    host.says(" more in ").await;
+    let status = host.child.wait().await.expect("an end");
+    assert_eq!(status.code(), Some(130));
+}
+
 /// How often: a few times in the suite, `TOOLHOST_ROUNDS=100` by hand.
 fn rounds() -> usize {
     let asked = std::env::var("TOOLHOST_ROUNDS").ok();
@@ -294,10 +316,18 @@ async fn x66_a_signal_at_any_moment_ends_a_host_whose_log_nobody_reads_and_nothi
                 many_calls(Speaker::new(reader, writer), n).await;
             }
         };
+        // Every other time the moment is drawn from when there are doors, however slow the machine is:
+        // otherwise there might be no calls in any round.
+        let drawn = async {
+            if round % 2 == 1 {
+                is_open(&socket).await;
+            }
+            tokio::time::sleep(moment).await;
+        };
         // The moment is what is tried here.
         tokio::select! {
             () = calls => {}
-            () = tokio::time::sleep(moment) => {}
+            () = drawn => {}
         }
         signal(&host, Signal::TERM);
         let asked = std::time::Instant::now();
@@ -309,6 +339,7 @@ async fn x66_a_signal_at_any_moment_ends_a_host_whose_log_nobody_reads_and_nothi
     }
     let longest = moments.iter().map(|(took, ..)| *took).max();
     let calls = moments.last().map_or(0, |(.., calls)| *calls);
+    assert!(calls > 0, "no round had a call: {moments:?}");
     let early = moments.iter().filter(|(_, code, _)| code.is_none()).count();
     println!(
         "{} signals, {early} before there were doors: {calls} calls, each with its end; the longest stop took {longest:?}",

@@ -108,20 +108,20 @@ fn is_name(name: &str) -> bool {
 /// Reads a schema in its author's order. A name that is there twice would be one thing to whoever checks
 /// arguments, and may be another to whoever reads the list.
 fn schema(name: &str, which: &str, text: &str) -> Result<Members, Fault> {
-    let bounded = |length: usize| match length {
+    let bounded = |length: usize, how: &str| match length {
         ..=SCHEMA => Ok(()),
         length => Err(bad(format!(
-            "the {which} schema of `{name}` has {length} bytes; {SCHEMA} are allowed"
+            "the {which} schema of `{name}` has {length} bytes{how}; {SCHEMA} are allowed"
         ))),
     };
-    bounded(text.len())?;
+    bounded(text.len(), "")?;
     let mut schema: Members = serde_json::from_str(text).map_err(|error| {
         bad(format!(
             "the {which} schema of `{name}` is not a JSON object with each name once: {error}"
         ))
     })?;
     if recursion::name_root(&mut schema) {
-        bounded(schema.to_string().len())?;
+        bounded(schema.to_string().len(), " with its recursion named")?;
     }
     Schema::new(&schema.to_map()).map_err(|error| {
         bad(format!(
@@ -219,6 +219,12 @@ mod tests {
             )])
             .contains("not sound")
         );
+        let half = "x".repeat(SCHEMA / 2);
+        let doubled = format!(
+            r##"{{"type":"object","description":"{half}","properties":{{"a":{{"$ref":"#"}}}}}}"##
+        );
+        let doubled = complaint(vec![said("a", &doubled)]);
+        assert!(doubled.contains("with its recursion named"), "{doubled}");
         let twice = vec![
             said("a", r#"{"type":"object"}"#),
             said("a", r#"{"type":"object"}"#),

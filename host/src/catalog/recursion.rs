@@ -40,9 +40,10 @@ pub(super) fn name_root(schema: &mut Members) -> bool {
         return false;
     }
     let mut own = schema.clone();
-    for key in ["$defs", "$id", "$schema"] {
+    for key in ["$defs", "$id", "$schema", "definitions"] {
         own.remove(key);
     }
+    unanchor(&mut own);
     match schema.get_mut("$defs") {
         Some(Ordered::Object(shared)) => shared.push(name, own),
         Some(_) => {}
@@ -70,33 +71,46 @@ fn free_name(schema: &Members) -> String {
 fn refer(schema: &mut Members, to: &str) -> bool {
     let mut any = false;
     for (key, value) in schema.iter_mut() {
-        any |= match value {
-            Ordered::Scalar(Value::String(reference)) if key == "$ref" && reference == "#" => {
-                to.clone_into(reference);
-                true
-            }
-            Ordered::Object(named) if NAMED.contains(&key) => {
-                all(named.iter_mut().map(|(_, schema)| schema), to)
-            }
-            Ordered::Array(list) if LISTS.contains(&key) => all(list.iter_mut(), to),
-            one if SINGLE.contains(&key) => refer_within(one, to),
-            // Data, whatever it looks like.
-            _ => false,
-        };
+        if let Ordered::Scalar(Value::String(reference)) = value
+            && key == "$ref"
+            && reference == "#"
+        {
+            to.clone_into(reference);
+            any = true;
+        }
+        for one in within(key, value) {
+            // In a schema with a name of its own, `#` is that one.
+            any |= one.get("$id").is_none() && refer(one, to);
+        }
     }
     any
 }
 
-fn all<'v>(schemas: impl Iterator<Item = &'v mut Ordered>, to: &str) -> bool {
-    schemas.fold(false, |any, one| refer_within(one, to) | any)
+/// Takes the names of places out of a copy: they stay where they were.
+fn unanchor(schema: &mut Members) {
+    for key in ["$anchor", "$dynamicAnchor"] {
+        schema.remove(key);
+    }
+    for (key, value) in schema.iter_mut() {
+        within(key, value).into_iter().for_each(unanchor);
+    }
 }
 
-fn refer_within(value: &mut Ordered, to: &str) -> bool {
-    match value {
-        // In a schema with a name of its own, `#` is that one.
-        Ordered::Object(schema) if schema.get("$id").is_none() => refer(schema, to),
-        _ => false,
-    }
+/// The schemas that a keyword's value has. Everything else is data, whatever it looks like.
+fn within<'v>(key: &str, value: &'v mut Ordered) -> Vec<&'v mut Members> {
+    let values: Vec<&mut Ordered> = match value {
+        one if SINGLE.contains(&key) => vec![one],
+        Ordered::Object(named) if NAMED.contains(&key) => {
+            named.iter_mut().map(|(_, schema)| schema).collect()
+        }
+        Ordered::Array(list) if LISTS.contains(&key) => list.iter_mut().collect(),
+        _ => Vec::new(),
+    };
+    let schemas = values.into_iter().filter_map(|value| match value {
+        Ordered::Object(schema) => Some(schema),
+        Ordered::Array(_) | Ordered::Scalar(_) => None,
+    });
+    schemas.collect()
 }
 
 #[cfg(test)]
@@ -144,6 +158,25 @@ mod tests {
         assert_eq!(named(node("#")), expected);
         // A second time, nothing is left to do.
         assert_eq!(named(expected.clone()), expected);
+    }
+
+    #[test]
+    fn names_of_places_stay_where_they_were() {
+        let named = named(json!({
+            "$anchor": "top",
+            "type": "object",
+            "properties": {
+                "next": { "$ref": "#" },
+                "leaf": { "$anchor": "leaf", "type": "string" },
+                "same": { "$ref": "#leaf" },
+            },
+            "definitions": { "Old": { "type": "string" } },
+        }));
+        let text = named.to_string();
+        assert_eq!(text.matches("$anchor").count(), 2, "{text}");
+        assert_eq!(text.matches("Old").count(), 1, "{text}");
+        let sound = named.as_object().map(crate::gate::Schema::new);
+        assert!(matches!(sound, Some(Ok(_))), "{text}");
     }
 
     #[test]

@@ -1,13 +1,15 @@
-//! `check`: what `serve` would refuse to start with, all stages in one run, without serving.
+//! `check`: what `serve` would refuse to start with, all stages in one run, without serving. What a start
+//! goes on without (`start = "degraded"`) is a note.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::diagnostics::Diagnostics;
-use super::start::{Opened, private_folder, read_lock};
-use super::table::{bold, green, table};
+use super::start::{Opened, read_lock};
+use super::table::{Table, bold, green, table};
 use super::{Setting, out};
 use crate::call::Credential;
 use crate::capability;
@@ -21,52 +23,84 @@ use crate::wire;
 /// manifest is checked they often are not, and a program is not run for it. Those are named.
 pub(super) async fn check(setting: &Setting) -> anyhow::Result<ExitCode> {
     let opened = Opened::read(setting).map_err(|error| and_the_lock(setting, error))?;
-    let mut wrong = Diagnostics::of(&opened);
-    wrong.stage(private_folder(&opened.state()));
-    opened.judge_ground(&mut wrong);
-    look_at_doors(&opened, &mut wrong);
-    wrong.stage(opened.dialer().map(drop));
-    opened.look_at_certificates(&mut wrong);
-    let notes = opened.look_at_secrets(&mut wrong).await;
-    opened.look_at_directories(&mut wrong);
-    let (former, sandbox, world) = (Catalog::default(), Sandbox::new()?, opened.bare_world());
-    let mut of_tools = Diagnostics::of(&opened);
-    let catalog = opened.tools((&former, &sandbox, &world), &mut wrong, &mut of_tools);
-    wrong.append(of_tools);
-    if !setting.json {
-        for note in &notes {
-            tell!("{} {note}", bold("note:"));
-        }
-    }
-    wrong.into_result()?;
-    let rows: Vec<_> = catalog
-        .tools()
-        .map(|tool| (tool.clone(), idle_imports(tool)))
-        .collect();
+    let Gathered {
+        wrong,
+        notes,
+        catalog,
+    } = gathered(&opened).await?;
     if setting.json {
-        let tools: BTreeMap<&str, _> = rows
-            .iter()
-            .map(|(tool, idle)| {
-                let grants = granted(&tool.spec.all.grants);
-                (&*tool.spec.name, json!({ "imports": tool.imports, "granted": grants, "imported_not_granted": idle }))
-            })
-            .collect();
-        out::json(&json!({
-            "ok": true,
-            "mode": opened.mode(),
-            "landlock": capability::dir::landlock_is_here(),
-            "tools": tools,
-            "notes": notes,
-        }))?;
+        out::json(&match wrong.is_empty() {
+            true => as_json(&opened, &catalog, &notes),
+            false => json!({ "ok": false, "notes": notes }),
+        })?;
+        wrong.into_result()?;
         return Ok(ExitCode::SUCCESS);
     }
+    for note in &notes {
+        tell!("{} {note}", bold("note:"));
+    }
+    wrong.into_result()?;
+    say!("{}", as_table(&catalog));
+    tell!(
+        "{} manifest, lock and {} tools are sound",
+        green("ok"),
+        catalog.tools().count()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What looking came to.
+struct Gathered {
+    wrong: Diagnostics,
+    /// What a start would say and go on.
+    notes: Vec<String>,
+    catalog: Catalog,
+}
+
+async fn gathered(opened: &Opened) -> anyhow::Result<Gathered> {
+    let (mut wrong, mut lacking) = (opened.ground(), Diagnostics::of(opened));
+    look_at_doors(opened, &mut wrong);
+    wrong.stage(opened.dialer().map(drop));
+    opened.look_at_certificates(&mut lacking);
+    let mut notes = opened.look_at_secrets(&mut lacking).await;
+    opened.look_at_directories(&mut lacking);
+    let (former, sandbox, world) = (Catalog::default(), Sandbox::new()?, opened.bare_world());
+    let catalog = opened.tools((&former, &sandbox, &world), &mut wrong, &mut lacking);
+    notes.extend(opened.weigh(&mut wrong, lacking));
+    Ok(Gathered {
+        wrong,
+        notes,
+        catalog,
+    })
+}
+
+fn as_json(opened: &Opened, catalog: &Catalog, notes: &[String]) -> Value {
+    let tool = |tool: &Arc<Tool>| {
+        let shown = json!({
+            "imports": tool.imports,
+            "granted": granted(&tool.spec.all.grants),
+            "imported_not_granted": idle_imports(tool),
+        });
+        (tool.spec.name.to_string(), shown)
+    };
+    let tools: BTreeMap<String, Value> = catalog.tools().map(tool).collect();
+    json!({
+        "ok": true,
+        "mode": opened.mode(),
+        "landlock": capability::dir::landlock_is_here(),
+        "tools": tools,
+        "notes": notes,
+    })
+}
+
+fn as_table(catalog: &Catalog) -> Table {
     let mut shown = table(&[
         "tool",
         "functions",
         "granted",
         "imports without a grant (they refuse)",
     ]);
-    for (tool, idle) in &rows {
+    for tool in catalog.tools() {
         let functions = catalog
             .functions()
             .filter(|function| function.listed.id.tool == tool.spec.name)
@@ -83,16 +117,10 @@ pub(super) async fn check(setting: &Setting) -> anyhow::Result<ExitCode> {
             tool.spec.name.to_string(),
             functions.to_string(),
             or_dash(&grants),
-            or_dash(idle),
+            or_dash(&idle_imports(tool)),
         ]);
     }
-    say!("{shown}");
-    tell!(
-        "{} manifest, lock and {} tools are sound",
-        green("ok"),
-        rows.len()
-    );
-    Ok(ExitCode::SUCCESS)
+    shown
 }
 
 fn or_dash(words: &[String]) -> String {

@@ -5,17 +5,17 @@
 
 use std::fmt;
 
-use anyhow::anyhow;
 use serde::Serialize;
+use serde_json::{Value, json};
 
-use super::out;
 use super::start::Opened;
 use crate::catalog::Trouble;
+use crate::manifest::{Problem, Problems};
 
-/// Everything that is wrong, in the order in which it was found.
+/// Everything that is wrong, in the order in which it was found. As an error it is all of it.
+#[derive(Debug)]
 pub(super) struct Diagnostics {
     file: String,
-    json: bool,
     list: Vec<Diagnostic>,
 }
 
@@ -33,7 +33,6 @@ impl Diagnostics {
         let file = opened.path.file_name().unwrap_or_default();
         Self {
             file: file.to_string_lossy().into_owned(),
-            json: opened.json,
             list: Vec::new(),
         }
     }
@@ -70,6 +69,11 @@ impl Diagnostics {
         }
     }
 
+    /// Whether nothing is wrong.
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
     /// Each, in one line.
     pub(super) fn iter(&self) -> impl Iterator<Item = String> {
         self.list.iter().map(|one| match one.line {
@@ -84,15 +88,7 @@ impl Diagnostics {
     pub(super) fn into_result(self) -> anyhow::Result<()> {
         match self.list.is_empty() {
             true => Ok(()),
-            false => Err(self.into_error()),
-        }
-    }
-
-    /// All that is wrong as one error: for programs as a list.
-    fn into_error(self) -> anyhow::Error {
-        match self.json {
-            true => out::json_text(&self.list).map_or_else(|error| error, |text| anyhow!("{text}")),
-            false => anyhow!("{self}"),
+            false => Err(self.into()),
         }
     }
 
@@ -103,8 +99,41 @@ impl Diagnostics {
     ) -> anyhow::Error {
         let mut wrong = Self::of(opened);
         wrong.extend(troubles);
-        wrong.into_error()
+        wrong.into()
     }
+}
+
+impl std::error::Error for Diagnostics {}
+
+/// What an error says to programs: a list, also of one.
+pub(super) fn for_programs(error: &anyhow::Error) -> Value {
+    if let Some(wrong) = error.downcast_ref::<Diagnostics>() {
+        return json!(wrong.list);
+    }
+    match error.downcast_ref::<Problems>() {
+        Some(problems) => json!(problems.iter().collect::<Vec<&Problem>>()),
+        None => json!([{ "message": format!("{error:#}") }]),
+    }
+}
+
+/// What an error says, a line for each thing that is wrong.
+pub(super) fn each(error: &anyhow::Error) -> Vec<String> {
+    if let Some(wrong) = error.downcast_ref::<Diagnostics>() {
+        return wrong.iter().collect();
+    }
+    let Some(problems) = error.downcast_ref::<Problems>() else {
+        return vec![format!("{error:#}")];
+    };
+    let line = |one: &Problem| {
+        let (message, file, line) = (one.message(), problems.file_name(), one.line());
+        let hint = one.hint().map(|hint| format!(": {hint}"));
+        format!(
+            "{message} ({file}:{line}:{}){}",
+            one.column(),
+            hint.unwrap_or_default()
+        )
+    };
+    problems.iter().map(line).collect()
 }
 
 impl fmt::Display for Diagnostics {

@@ -91,7 +91,7 @@ fn marks(annotations: Annotations) -> String {
 /// Asks every component what it is and offers, shows what changed, and pins it.
 pub(super) async fn lock(setting: &Setting) -> anyhow::Result<ExitCode> {
     let opened = Opened::read(setting)?;
-    opened.ground()?;
+    opened.ground().into_result()?;
     let sandbox = Sandbox::new()?;
     let (cache, world) = (opened.cache()?, opened.bare_world());
     let runtime = tokio::runtime::Handle::current();

@@ -37,9 +37,10 @@ pub use cases::count_cases;
 use std::backtrace::Backtrace;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::{Parser, Subcommand};
+use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 
@@ -178,6 +179,8 @@ fn generation(text: &str) -> Result<Wasi, String> {
 struct Setting {
     manifest: PathBuf,
     json: bool,
+    /// How far work has come is shown. A host that serves has its log for that.
+    progress: bool,
 }
 
 /// Runs the program. 0: it did what was asked; 1: the answer is no; 2: it could not.
@@ -218,6 +221,7 @@ pub fn run() -> ExitCode {
     let setting = Setting {
         manifest: typed.manifest,
         json: typed.json,
+        progress: !matches!(typed.command, Command::Serve { .. }),
     };
     let done = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -237,13 +241,35 @@ pub fn run() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(error) => {
-            match log::is_json() {
-                true => tracing::error!("{error:#}"),
-                false => tell!("{error:#}"),
+            if say_why(&error, setting.json).is_err() {
+                tell!("{error:#}");
             }
             ExitCode::from(2)
         }
     }
+}
+
+/// Says why a command could not do what it was asked. It is no line of the log, which would filter it and
+/// cut it short, and it looks like one where programs read them.
+fn say_why(error: &anyhow::Error, json: bool) -> anyhow::Result<()> {
+    #[derive(Serialize)]
+    struct Line {
+        timestamp: String,
+        level: &'static str,
+        target: &'static str,
+        message: String,
+    }
+    match (json, log::is_json()) {
+        (true, _) => tell!("{}", out::json_text(&diagnostics::for_programs(error))?),
+        (false, true) => out::json_note(&Line {
+            timestamp: humantime::format_rfc3339_micros(SystemTime::now()).to_string(),
+            level: "ERROR",
+            target: module_path!(),
+            message: format!("{error:#}"),
+        })?,
+        (false, false) => tell!("{error:#}"),
+    }
+    Ok(())
 }
 
 /// How long a host that serves waits for its own last words to be read. A command waits as any other

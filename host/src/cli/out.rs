@@ -5,6 +5,7 @@
 //! It does not know what is said. `println!` and `eprintln!` would panic where nobody reads, and the
 //! standard library's handles keep their lock while nobody does.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal as _};
@@ -102,24 +103,45 @@ pub(super) fn json_text(value: &impl Serialize) -> anyhow::Result<String> {
     Ok(inert(serde_json::to_string_pretty(value)?))
 }
 
+/// A value as JSON in one line, on standard error.
+///
+/// # Errors
+///
+/// The value cannot be written as JSON: a defect.
+pub(super) fn json_note(value: &impl Serialize) -> anyhow::Result<()> {
+    note(format_args!("{}", inert(serde_json::to_string(value)?)));
+    Ok(())
+}
+
 /// JSON in which what a terminal would act on is escaped as JSON escapes it: it can only stand within
 /// a string.
 fn inert(text: String) -> String {
-    let escape = |c: char| acts(c) && c != '\n';
-    if !text.contains(escape) {
+    let is_escaped = |c: char| acts(c) && c != '\n';
+    if !text.contains(is_escaped) {
         return text;
     }
     let mut escaped = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        if !escape(c) {
-            escaped.push(c);
-            continue;
-        }
-        for unit in c.encode_utf16(&mut [0; 2]) {
-            let _ = write!(escaped, "\\u{unit:04x}");
+        match is_escaped(c) {
+            true => escaped.push_str(&escape(c)),
+            false => escaped.push(c),
         }
     }
     escaped
+}
+
+/// How JSON escapes a character.
+pub(super) fn escape(c: char) -> Cow<'static, str> {
+    match c {
+        '"' => "\\\"".into(),
+        '\\' => "\\\\".into(),
+        '\n' => "\\n".into(),
+        c => {
+            let mut units = [0; 2];
+            let units = c.encode_utf16(&mut units);
+            units.iter().map(|unit| format!("\\u{unit:04x}")).collect()
+        }
+    }
 }
 
 /// Whether somebody watches standard error.

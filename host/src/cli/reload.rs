@@ -13,9 +13,9 @@ use tokio::signal::unix::Signal;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
-use super::Setting;
 use super::start::Opened;
 use super::watch::Watch;
+use super::{Setting, diagnostics};
 use crate::call::{Host, Setup};
 use crate::capability::World;
 use crate::ledger::Reloaded;
@@ -77,7 +77,11 @@ impl Reloads {
             }
             Err(error) => {
                 self.host.not_reloaded(SystemTime::now());
-                tracing::error!("not reloaded, everything stays as it was:\n{error:#}");
+                tracing::error!("not reloaded, everything stays as it was:");
+                // A line has a bound: each thing that is wrong has one of its own.
+                for why in diagnostics::each(&error) {
+                    tracing::error!("cannot be loaded: {why}");
+                }
             }
         }
     }
@@ -164,10 +168,10 @@ fn load_all(
 ) -> anyhow::Result<(Opened, World, Setup)> {
     // What is made here may belong to the runtime.
     let _inside = runtime.enter();
-    opened.ground()?;
+    let ground = opened.ground();
     let before = host.setup();
     let former = (former, &before.catalog);
-    let (world, setup) = runtime.block_on(opened.load(&host.sandbox, Some(former)))?;
+    let (world, setup) = runtime.block_on(opened.load(ground, &host.sandbox, Some(former)))?;
     Ok((opened, world, setup))
 }
 

@@ -25,13 +25,15 @@ const MOST_TOKEN: u64 = 4 << 10;
 
 impl Opened {
     /// The secrets of the manifest, with what the host has known before. Those that cannot be had are
-    /// noted, and have no value.
+    /// noted, and have no value. No program is run for one unless `runs` says so.
     pub(super) async fn secrets(
         &self,
+        runs: bool,
         history: Arc<History>,
         lacking: &mut Diagnostics,
     ) -> Secrets {
-        let (secrets, unloaded) = self.load_secrets(|_| true, history).await;
+        let which = |spec: &SecretSpec| runs || !is_program(spec);
+        let (secrets, unloaded) = self.load_secrets(which, history).await;
         for one in unloaded {
             lacking.add(self.line(&one), self.said(&one));
         }
@@ -44,7 +46,6 @@ impl Opened {
     /// Looks at the secrets that are here, and runs no program. What is wrong with one is noted; what is
     /// odd, or not here, is said.
     pub(super) async fn look_at_secrets(&self, wrong: &mut Diagnostics) -> Vec<String> {
-        let is_program = |spec: &SecretSpec| matches!(spec.place, SecretPlace::Command(_));
         let specs = self.manifest.secrets.iter();
         let programs = specs.filter(|(_, spec)| is_program(spec));
         let mut notes: Vec<String> = programs
@@ -180,6 +181,11 @@ fn doubled(grant: &HttpGrant, name: &str, value: &Secret) -> Option<(&'static st
         Auth::Header { .. } | Auth::Query { .. } => return None,
     };
     value.has_scheme(scheme).then_some((scheme, grant.line))
+}
+
+/// Whether a program prints it.
+fn is_program(spec: &SecretSpec) -> bool {
+    matches!(spec.place, SecretPlace::Command(_))
 }
 
 /// Whether a secret may just be where the host will run, and not where its manifest is looked at.

@@ -43,11 +43,11 @@ pub(super) async fn serve(setting: &Setting, stdio: bool, watch: bool) -> anyhow
         watch.keep(opened.files());
     }
     // Also before a bridge: what answers on the socket has to be the operator's.
-    opened.ground()?;
-    if stdio && bridged(&opened).await? {
+    let ground = opened.ground();
+    if stdio && ground.is_empty() && bridged(&opened).await? {
         return Ok(ExitCode::SUCCESS);
     }
-    let (host, world) = opened.house(Lanes::for_many()?).await?;
+    let (host, world) = opened.house(ground, Lanes::for_many()?).await?;
     let reloads = Reloads {
         setting: setting.clone(),
         host: host.clone(),

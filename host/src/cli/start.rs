@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use sha2::{Digest, Sha256};
 
 use super::bar::Bar;
 use super::diagnostics::Diagnostics;
-use super::{Setting, out, outside, written};
+use super::{Setting, outside, written};
 use crate::call::{Host, Setup};
 use crate::capability::service::dial::Dialer;
 use crate::capability::service::secret::Secrets;
@@ -41,8 +41,8 @@ pub(super) struct Opened {
     pub(super) base: PathBuf,
     /// SHA-256 of its text, in hex.
     pub(super) digest: String,
-    /// Whether a program reads what is said of it.
-    pub(super) json: bool,
+    /// Whether it is shown how far loading has come.
+    progress: bool,
     dialer: OnceLock<Arc<Dialer>>,
 }
 
@@ -58,13 +58,7 @@ impl Opened {
     pub(super) fn of(setting: &Setting, text: String) -> anyhow::Result<Self> {
         let path = std::path::absolute(&setting.manifest)?;
         let name = setting.manifest.display().to_string();
-        let manifest = match manifest::parse(&name, &text) {
-            Ok(manifest) => manifest,
-            Err(problems) if setting.json => {
-                bail!("{}", out::json_text(&problems.iter().collect::<Vec<_>>())?)
-            }
-            Err(problems) => bail!("{problems}"),
-        };
+        let manifest = manifest::parse(&name, &text)?;
         let base = path.parent().unwrap_or(Path::new("/")).to_owned();
         let digest = hex::encode(Sha256::digest(text.as_bytes()));
         Ok(Self {
@@ -72,7 +66,7 @@ impl Opened {
             path,
             base,
             digest,
-            json: setting.json,
+            progress: setting.progress,
             dialer: OnceLock::new(),
         })
     }
@@ -220,10 +214,9 @@ impl Opened {
         let (Some(cache), Some(lock)) = (cache, lock) else {
             return Catalog::default();
         };
-        // A host that runs waits for no terminal.
-        let bar = match former.functions().next() {
-            Some(_) => Bar::hidden(),
-            None => Bar::new("loading", self.manifest.tools.len()),
+        let bar = match self.progress {
+            true => Bar::new("loading", self.manifest.tools.len()),
+            false => Bar::hidden(),
         };
         let places = Places {
             base: &self.base,
@@ -262,15 +255,24 @@ impl Opened {
         }
     }
 
-    /// What a start does about what cannot be had, as `start` of `[host]` has it.
-    fn settle(&self, mut wrong: Diagnostics, lacking: Diagnostics) -> anyhow::Result<()> {
+    /// What a start does about what cannot be had, as `start` of `[host]` has it: it is wrong, or only
+    /// said.
+    pub(super) fn weigh(&self, wrong: &mut Diagnostics, lacking: Diagnostics) -> Vec<String> {
         match self.manifest.host.start {
-            Start::Strict => wrong.append(lacking),
-            Start::Degraded => {
-                for one in lacking.iter() {
-                    tracing::error!("degraded: {one}");
-                }
+            Start::Strict => {
+                wrong.append(lacking);
+                Vec::new()
             }
+            Start::Degraded => lacking
+                .iter()
+                .map(|one| format!("degraded: {one}"))
+                .collect(),
+        }
+    }
+
+    fn settle(&self, mut wrong: Diagnostics, lacking: Diagnostics) -> anyhow::Result<()> {
+        for said in self.weigh(&mut wrong, lacking) {
+            tracing::error!("{said}");
         }
         wrong.into_result()
     }
@@ -284,15 +286,17 @@ impl Opened {
         ))
     }
 
-    /// Everything that a start loads, and all that is wrong with it in one run. Of a host that runs,
-    /// what counts over all calls goes on counting, and components that did not change are not loaded
-    /// twice.
+    /// Everything that a start loads, and all that is wrong with it in one run, the ground included: where
+    /// others can change that, no program is run and nothing is made. Of a host that runs, what counts
+    /// over all calls goes on counting, and components that did not change are not loaded twice.
     pub(super) async fn load(
         &self,
+        ground: Diagnostics,
         sandbox: &Sandbox,
         former: Option<(&World, &Catalog)>,
     ) -> anyhow::Result<(World, Setup)> {
-        let (mut wrong, mut lacking) = (Diagnostics::of(self), Diagnostics::of(self));
+        let is_safe = ground.is_empty();
+        let (mut wrong, mut lacking) = (ground, Diagnostics::of(self));
         let dialer = match former {
             None => self.dialer().cloned(),
             Some((world, _)) => {
@@ -303,7 +307,7 @@ impl Opened {
         let dialer = wrong.stage(dialer).unwrap_or_default();
         let history = former.map(|(world, _)| Arc::clone(world.secrets.history()));
         let secrets = self
-            .secrets(history.unwrap_or_default(), &mut lacking)
+            .secrets(is_safe, history.unwrap_or_default(), &mut lacking)
             .await;
         let mut world = self.world(dialer, secrets);
         if let Some((former, _)) = former {
@@ -315,17 +319,24 @@ impl Opened {
         let nothing = Catalog::default();
         let former = former.map_or(&nothing, |(_, catalog)| catalog);
         let catalog = self.tools((former, sandbox, &world), &mut wrong, &mut lacking);
-        let callers = wrong.stage(self.callers());
+        // Where there is no token yet, one is made.
+        let callers = match is_safe || self.token_file().exists() {
+            true => wrong.stage(self.callers()),
+            false => None,
+        };
         self.settle(wrong, lacking)?;
         let callers = callers.context("there are no callers")?;
         Ok((world, Setup::new(callers, catalog, self.mode())))
     }
 
     /// Puts a host together that runs calls on these lanes, and what its tools reach.
-    pub(super) async fn house(&self, lanes: Lanes) -> anyhow::Result<(Arc<Host>, World)> {
-        self.ground()?;
+    pub(super) async fn house(
+        &self,
+        ground: Diagnostics,
+        lanes: Lanes,
+    ) -> anyhow::Result<(Arc<Host>, World)> {
         let sandbox = Arc::new(Sandbox::new()?);
-        let (world, setup) = self.load(&sandbox, None).await?;
+        let (world, setup) = self.load(ground, &sandbox, None).await?;
         let quota = Quota::new(&self.manifest);
         let host = Host::new(setup, quota, (sandbox, lanes), self.ledger()?);
         Ok((Arc::new(host), world))
@@ -333,7 +344,7 @@ impl Opened {
 
     /// Puts a host together for a command that makes its calls itself.
     pub(super) async fn host(&self) -> anyhow::Result<Arc<Host>> {
-        Ok(self.house(Lanes::for_one()?).await?.0)
+        Ok(self.house(self.ground(), Lanes::for_one()?).await?.0)
     }
 
     fn ledger(&self) -> anyhow::Result<Ledger> {

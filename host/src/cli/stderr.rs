@@ -84,6 +84,13 @@ pub(super) fn print(text: &str) -> bool {
     OPENED.get().inspect(|one| one.print(text)).is_some()
 }
 
+/// Takes a text as it is and waits for nothing, once standard error was given to its thread.
+pub(super) fn push(text: String) {
+    if let Some(one) = OPENED.get() {
+        one.push(text);
+    }
+}
+
 /// Waits until all that came is written or lost, for so long at most.
 pub(super) fn settle(within: Duration) {
     if let Some(one) = OPENED.get() {

@@ -12,13 +12,10 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::stderr;
+use super::log;
 
 /// What closing the record may take beyond the grace that calls have.
 const SPARE: Duration = Duration::from_secs(3);
-
-/// How long the last word may take to be written: whoever reads the log may have stopped to.
-const LAST_WORD: Duration = Duration::from_millis(100);
 
 /// The process was ended because it did not end by itself.
 const OVERDUE: i32 = 70;
@@ -27,7 +24,8 @@ const OVERDUE: i32 = 70;
 const INSISTED: i32 = 130;
 
 /// Trips on the first SIGINT or SIGTERM. From then on the process has `grace` and three seconds:
-/// what is not over then is cut off by its end, with exit code 70. The record can be cut off at any
+/// what is not over then is cut off by its end, with exit code 70, a second later where nobody reads the
+/// log's last lines. The record can be cut off at any
 /// moment.
 ///
 /// # Errors
@@ -54,7 +52,7 @@ pub(super) fn stop_on_signal(grace: Duration) -> io::Result<CancellationToken> {
             Ok((runtime, signals)) => {
                 drop(told.send(Ok(())));
                 let code = runtime.block_on(follow(signals, &tripped, grace + SPARE));
-                stderr::settle(LAST_WORD);
+                log::finish();
                 std::process::exit(code);
             }
         }

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Response};
 use http_body_util::{BodyExt as _, Full};
 
 use super::body::Body;
-use super::frame;
+use super::{breaks, frame};
 
 const JSON: &str = "application/json";
 const EVENTS: &str = "text/event-stream";
@@ -154,7 +154,8 @@ async fn as_json(response: Response<Body>) -> Option<Response<Body>> {
 async fn as_events(response: Response<Body>) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     let Ok(body) = body.collect().await;
-    let event = [&b"data: "[..], &body.to_bytes(), b"\n\n"].concat();
+    let body = body.to_bytes();
+    let event = [&b"data: "[..], &breaks::escaped(&body), b"\n\n"].concat();
     let (events, fresh) = (
         HeaderValue::from_static(EVENTS),
         HeaderValue::from_static("no-cache"),
@@ -247,5 +248,7 @@ mod tests {
         let shaped = events.shape(response(JSON, "{}")).await.unwrap();
         assert!(is(&shaped, EVENTS));
         assert_eq!(text(shaped).await, "data: {}\n\n");
+        let shaped = events.shape(response(JSON, "\"a\u{2028}b\"")).await;
+        assert_eq!(text(shaped.unwrap()).await, "data: \"a\\u2028b\"\n\n");
     }
 }

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, EXPECT};
@@ -15,13 +15,12 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Frame, Incoming, SizeHint};
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use super::breaks;
 use super::budget::{Allowance, FREE, Held};
 use super::denial::Denial;
 use super::frame::{INVALID_REQUEST, Refusal};
-use super::http::PATIENCE;
 use super::mcp::LARGE;
 use super::seats::Seat;
 use super::serve::Begun;
@@ -37,11 +36,75 @@ enum Missing {
     TooLarge(BytesMut),
 }
 
+/// The body of a request while it comes in. Whatever it is read for, there is one deadline for all of it
+/// and one count of what was read.
+pub(super) struct Coming {
+    body: Incoming,
+    until: tokio::time::Instant,
+    /// In bytes.
+    read: usize,
+}
+
+impl Coming {
+    /// A body that has this time from now on.
+    pub(super) fn new(body: Incoming, within: Duration) -> Self {
+        Self {
+            body,
+            until: tokio::time::Instant::now() + within,
+            read: 0,
+        }
+    }
+
+    /// The next bytes of it.
+    async fn next(&mut self) -> Option<hyper::Result<Bytes>> {
+        loop {
+            match self.body.frame().await?.map(Frame::into_data) {
+                Ok(Ok(data)) => {
+                    self.read = self.read.saturating_add(data.len());
+                    return Some(Ok(data));
+                }
+                Ok(Err(_)) => {}
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    /// Reads what is left and forgets it: until `most` bytes were read in all, or its time is up.
+    pub(super) async fn forget(&mut self, most: usize, mut see: impl FnMut(&[u8])) {
+        let until = self.until;
+        let all = async {
+            while self.read <= most
+                && let Some(Ok(data)) = self.next().await
+            {
+                see(&data);
+            }
+        };
+        // Read or not: there is nothing more to do for it.
+        let _ = timeout_at(until, all).await;
+    }
+
+    /// All of it, where it is no longer than `most`.
+    async fn whole(&mut self, most: usize) -> Result<Bytes, Missing> {
+        let mut all = BytesMut::new();
+        while let Some(data) = self.next().await {
+            let ended_early = |_| {
+                let refusal = Refusal::new(INVALID_REQUEST, "The body ended before its end.");
+                Missing::Denied(refusal.into())
+            };
+            all.extend_from_slice(&data.map_err(ended_early)?);
+            if self.read > most {
+                return Err(Missing::TooLarge(all));
+            }
+        }
+        Ok(all.freeze())
+    }
+}
+
 /// The body of a request, and the bytes that its caller holds for it. One that is too large is read on
 /// for a while, with nothing kept of it but its id.
 pub(super) async fn collect(
     headers: &HeaderMap,
-    body: &mut Incoming,
+    body: &mut Coming,
     allowance: &Allowance,
 ) -> Result<(Bytes, Option<Held>), Denial> {
     let longest = allowance.message();
@@ -49,6 +112,7 @@ pub(super) async fn collect(
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     let most = announced.unwrap_or(longest);
+    let until = body.until;
     let all = async {
         if most > longest {
             return Err(Missing::TooLarge(BytesMut::new()));
@@ -61,9 +125,9 @@ pub(super) async fn collect(
                 Some(held.map_err(|_| Missing::Denied(full()))?)
             }
         };
-        Ok((read(body, most).await?, held))
+        Ok((body.whole(most).await?, held))
     };
-    let begin = match timeout(PATIENCE, all).await {
+    let begin = match timeout_at(until, all).await {
         Ok(Ok(whole)) => return Ok(whole),
         Ok(Err(Missing::Denied(denial))) => return Err(denial),
         Ok(Err(Missing::TooLarge(begin))) => begin,
@@ -78,7 +142,8 @@ pub(super) async fn collect(
     skim.feed(&begin);
     drop(begin);
     if !waits_for_leave(headers) {
-        forget(body, allowance.forgotten(), |data| skim.feed(data)).await;
+        let most = allowance.forgotten();
+        body.forget(most, |data| skim.feed(data)).await;
     }
     Err(Denial {
         status: StatusCode::PAYLOAD_TOO_LARGE,
@@ -89,44 +154,6 @@ pub(super) async fn collect(
 /// Whether the client sends nothing before it is told to go on. What is never read is never sent.
 pub(super) fn waits_for_leave(headers: &HeaderMap) -> bool {
     headers.contains_key(EXPECT)
-}
-
-/// Reads what is left of a body and forgets it: as much as `most`, for as long as a body may take.
-pub(super) async fn forget(body: &mut Incoming, most: usize, mut see: impl FnMut(&[u8])) {
-    let mut left = most;
-    let all = async {
-        while let Some(Ok(frame)) = body.frame().await {
-            let Some(data) = frame.data_ref() else {
-                continue;
-            };
-            see(data);
-            match left.checked_sub(data.len()) {
-                Some(rest) => left = rest,
-                None => return,
-            }
-        }
-    };
-    // Read or not: there is nothing more to do for it.
-    let _ = timeout(PATIENCE, all).await;
-}
-
-async fn read(body: &mut Incoming, most: usize) -> Result<Bytes, Missing> {
-    let mut all = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let ended_early = |_| {
-            let refusal = Refusal::new(INVALID_REQUEST, "The body ended before its end.");
-            Missing::Denied(refusal.into())
-        };
-        let Ok(data) = frame.map_err(ended_early)?.into_data() else {
-            continue;
-        };
-        let is_too_large = all.len() + data.len() > most;
-        all.extend_from_slice(&data);
-        if is_too_large {
-            return Err(Missing::TooLarge(all));
-        }
-    }
-    Ok(all.freeze())
 }
 
 fn full() -> Denial {
@@ -253,4 +280,46 @@ fn one_line(event: Bytes) -> Bytes {
 
 fn length(bytes: usize) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use std::sync::mpsc::channel;
+
+    use http_body_util::Empty;
+    use hyper::server::conn::http1;
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioIo;
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+
+    /// One body, read by several hands, has one deadline.
+    #[tokio::test]
+    async fn x67_a_body_that_does_not_come_is_waited_for_once() {
+        let (near, mut far) = tokio::io::duplex(1 << 10);
+        let within = Duration::from_millis(300);
+        let (tell, told) = channel();
+        let service = service_fn(|request: http::Request<Incoming>| {
+            let tell = tell.clone();
+            async move {
+                let mut coming = Coming::new(request.into_body(), within);
+                let since = Instant::now();
+                for _ in 0..3 {
+                    coming.forget(1 << 20, |_| {}).await;
+                }
+                tell.send(since.elapsed()).unwrap();
+                Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+            }
+        });
+        let head = b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nx";
+        far.write_all(head).await.unwrap();
+        let _ = http1::Builder::new()
+            .serve_connection(TokioIo::new(near), service)
+            .await;
+        let took = told.recv().unwrap();
+        assert!((within..within * 2).contains(&took), "{took:?}");
+    }
 }

@@ -15,9 +15,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
-use self::talk::{Hello, Talk};
+use self::talk::{Hello, Notice, Talk};
 use super::budget::ANSWERS;
 use super::deadline::Deadlined;
 use super::mcp;
@@ -115,20 +115,34 @@ impl Ends {
     }
 
     /// Shakes hands for an agent that has done so with the host before.
-    async fn greet(&mut self, hello: &Hello) -> io::Result<()> {
-        self.to.write_all(hello.line()).await?;
+    async fn greet(mut self, hello: &Hello) -> io::Result<Found> {
+        // A host that refuses the connection may have closed it by then. Why is still to be read.
+        let said = self.to.write_all(hello.line()).await;
         loop {
-            match self.from.next().await? {
-                Some(Piece::Line(line)) => {
-                    if let Some(answer) = hello.answer(&line) {
-                        answer.map_err(io::Error::other)?;
-                        return self.to.write_all(hello.ready()).await;
-                    }
+            let Some(Piece::Line(line)) = self.from.next().await? else {
+                said?;
+                return Err(io::Error::other("it answers and closes at once"));
+            };
+            match (hello.answer(&line), Notice::of(&line)) {
+                (Some(answer), _) => {
+                    answer.map_err(io::Error::other)?;
+                    self.to.write_all(hello.ready()).await?;
+                    return Ok(Found::Host(self));
                 }
-                _ => return Err(io::Error::other("it answers and closes at once")),
+                (None, Some(Notice::Refused(why))) => return Ok(Found::Refusal(why)),
+                (None, Some(Notice::Busy(why))) => return Err(io::Error::other(why)),
+                (None, None) => {}
             }
         }
     }
+}
+
+/// What looking for a host came to.
+enum Found {
+    Nobody,
+    Host(Ends),
+    /// A host that does not want this user, and why.
+    Refusal(String),
 }
 
 /// An agent's end of the bridge, and what is known of its conversation.
@@ -151,7 +165,7 @@ struct Bridge<R, W> {
 struct Passed {
     /// It answered something.
     heard: bool,
-    /// Its last word was why it ends the connection.
+    /// It said why it ends the connection.
     refusal: Option<String>,
 }
 
@@ -180,9 +194,9 @@ where
                 return Err(io::Error::other(say));
             }
             if let Some(why) = refusal {
-                let say = format!("the host ends the connection: {why}");
-                return Err(io::Error::other(say));
+                return Err(refused(&why));
             }
+            self.drop_the_rest().await?;
             // A host that takes connections and says nothing on them is not waited for again and again.
             if heard || began.elapsed() > self.patience {
                 until = None;
@@ -233,8 +247,9 @@ where
                     }),
                 };
                 let Some(piece) = piece else { break };
-                if let Piece::Line(line) = &piece {
-                    talk.borrow_mut().asks(line);
+                match &piece {
+                    Piece::Line(line) => talk.borrow_mut().asks(line),
+                    Piece::Part(part) => talk.borrow_mut().asks_in_part(part),
                 }
                 if to.write_all(piece.bytes()).await.is_err() {
                     // What it said before it went away is still to be read.
@@ -254,7 +269,9 @@ where
                     continue;
                 };
                 passed.heard |= talk.borrow_mut().answers(&line);
-                passed.refusal = talk::refusal(&line);
+                if let Some(Notice::Refused(why)) = Notice::of(&line) {
+                    passed.refusal = Some(why);
+                }
                 output.write_all(&line).await?;
                 output.flush().await?;
             }
@@ -267,6 +284,21 @@ where
             () = ask => {}
         }
         Ok(passed)
+    }
+
+    /// Drops what comes of a line whose begin went to a host that is gone: to the next one it would be
+    /// a line of its own.
+    async fn drop_the_rest(&mut self) -> io::Result<()> {
+        if !self.talk.is_in_part() {
+            return Ok(());
+        }
+        while self.talk.is_in_part()
+            && let Ok(Some(piece)) = self.input.next().await
+        {
+            self.talk.asks_in_part(piece.bytes());
+        }
+        let lost = self.talk.lost();
+        self.tell(&lost).await
     }
 
     /// Waits for a host that goes on with this conversation. `None` where the agent ends first.
@@ -285,23 +317,24 @@ where
                     return Err(gone(patience, why.as_ref()));
                 }
                 // Before each, so that a host which answers and closes keeps nobody busy.
-                sleep(pause).await;
+                sleep_until(until.min(Instant::now() + pause)).await;
                 pause = (pause * 2).min(PAUSES.1);
                 let found = async {
                     let Some(stream) = find().await? else {
-                        return Ok(None);
+                        return Ok(Found::Nobody);
                     };
-                    let mut ends = Ends::of(stream);
-                    if let Some(hello) = &hello {
-                        ends.greet(hello).await?;
+                    let ends = Ends::of(stream);
+                    match hello {
+                        Some(hello) => ends.greet(hello).await,
+                        None => Ok(Found::Host(ends)),
                     }
-                    Ok(Some(ends))
                 };
-                match timeout(HELLO, found).await {
-                    Ok(Ok(Some(ends))) => return Ok(ends),
-                    Ok(Ok(None)) => {}
+                match timeout_at(until.min(Instant::now() + HELLO), found).await {
+                    Ok(Ok(Found::Host(ends))) => return Ok(ends),
+                    Ok(Ok(Found::Refusal(why))) => return Err(refused(&why)),
+                    Ok(Ok(Found::Nobody)) => {}
                     Ok(Err(error)) => why = Some(error),
-                    Err(_) => why = Some(io::ErrorKind::TimedOut.into()),
+                    Err(_) => why = why.or_else(|| Some(io::ErrorKind::TimedOut.into())),
                 }
             }
         };
@@ -328,6 +361,10 @@ where
         }
         self.output.flush().await
     }
+}
+
+fn refused(why: &str) -> io::Error {
+    io::Error::other(format!("the host ends the connection: {why}"))
 }
 
 fn gone(patience: Duration, why: Option<&io::Error>) -> io::Error {

@@ -29,6 +29,8 @@ pub(super) const PARSE_ERROR: i32 = -32700;
 pub(super) const INVALID_REQUEST: i32 = -32600;
 /// There is no room now. JSON-RPC leaves this code to servers.
 pub(super) const BUSY: i32 = -32000;
+/// The whole connection is refused, and no message of it. JSON-RPC leaves this code to servers, too.
+pub(super) const REFUSED: i32 = -32010;
 /// JSON-RPC's "internal error".
 pub(super) const INTERNAL_ERROR: i32 = -32603;
 

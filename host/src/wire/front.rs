@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::door::{Kind, Listener};
-use super::frame::{Framing, INVALID_REQUEST, Refusal};
+use super::frame::{BUSY, Framing, REFUSED, Refusal};
 use super::http::{self, PATIENCE};
 use super::identify::stranger;
 use super::seats::{Owner, Seat};
@@ -240,10 +240,10 @@ impl Reception {
             (None, _) => Ok(()),
             (Some(First::Health), _) => self.answer_health(stream, &seat).await,
             (Some(First::Message(Framing::Lines)), Some(_)) if is_full => {
-                refuse(stream, http::NO_ROOM).await
+                refuse(stream, Refusal::new(BUSY, http::NO_ROOM)).await
             }
             (Some(First::Message(Framing::Lines)), Some(uid)) if caller.is_none() => {
-                refuse(stream, &stranger(uid)).await
+                refuse(stream, Refusal::new(REFUSED, stranger(uid))).await
             }
             (Some(First::Message(framing)), _) => self.hand_on(stream, framing, seat),
         }
@@ -293,12 +293,12 @@ impl Reception {
 }
 
 /// Says on a line why nothing more will be said.
-async fn refuse(stream: Stream, say: &str) -> io::Result<()> {
+async fn refuse(stream: Stream, why: Refusal) -> io::Result<()> {
     // Lines are for the Unix socket alone.
     let Stream::Unix(mut stream, _) = stream else {
         return Ok(());
     };
-    let mut line = Refusal::new(INVALID_REQUEST, say.to_owned()).to_json();
+    let mut line = why.to_json();
     line.push(b'\n');
     timeout(BRIEF, stream.write_all(&line)).await??;
     // What came is taken: closing with it unread would reset the connection before the line is read.
@@ -429,7 +429,7 @@ mod tests {
         near.write_all(b"{\"jsonrpc\":\"2.0\"}\n").await.unwrap();
         let far = Stream::Unix(far, 0);
         assert!(far.first().await.unwrap().is_some());
-        refuse(far, "No.").await.unwrap();
+        refuse(far, Refusal::new(BUSY, "No.")).await.unwrap();
         let mut read = String::new();
         tokio::io::AsyncReadExt::read_to_string(&mut near, &mut read)
             .await

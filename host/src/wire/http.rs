@@ -22,7 +22,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::accept::{self, Accept};
-use super::body::{Body, Until, collect, counted, forget};
+use super::body::{Body, Coming, Until, collect, counted};
 use super::budget::{Allowance, Budget, FREE, Held};
 use super::deadline::Deadlined;
 use super::denial::{Denial, json};
@@ -145,7 +145,8 @@ impl Web {
         seat: Arc<Seat>,
     ) -> Response<Body> {
         seat.is_busy();
-        let (head, mut body) = request.into_parts();
+        let (head, body) = request.into_parts();
+        let mut body = Coming::new(body, PATIENCE);
         let is_ours = guard::meant_for_us(&head.uri, &head.headers);
         let page = is_ours.is_ok().then(|| pages::origin(&head.headers));
         let is_asked_first = body::waits_for_leave(&head.headers);
@@ -157,7 +158,7 @@ impl Web {
             Ok(response) => response,
             Err(denial) => {
                 if !is_asked_first {
-                    forget(&mut body, self.budget.message(), |_| {}).await;
+                    body.forget(self.budget.message(), |_| {}).await;
                 }
                 seat.is_silent(Instant::now());
                 denial.into()
@@ -173,7 +174,7 @@ impl Web {
     async fn answer(
         &self,
         mut head: Parts,
-        body: &mut Incoming,
+        body: &mut Coming,
         uid: Option<u32>,
         seat: &Arc<Seat>,
     ) -> Result<Response<Body>, Denial> {
@@ -248,7 +249,7 @@ impl Web {
         &self,
         admitted: Admitted,
         head: Parts,
-        body: &mut Incoming,
+        body: &mut Coming,
     ) -> Result<Response<Body>, Denial> {
         let (caller, allowance) = (&admitted.caller, &admitted.allowance);
         if !admitted.accept.any() {

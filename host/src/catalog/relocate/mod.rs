@@ -22,7 +22,7 @@ use std::convert::Infallible;
 use wasm_encoder::reencode::{Error, Reencode, utils};
 use wasm_encoder::{
     CodeSection, ConstExpr, CustomSection, DataSection, ExportKind, ExportSection, FunctionSection,
-    ImportSection, Instruction, MemArg, MemoryType, Module, TypeSection, ValType,
+    GlobalSection, ImportSection, Instruction, MemArg, MemoryType, Module, TypeSection, ValType,
 };
 use wasmparser::{CustomSectionReader, DataKind, Operator, Parser};
 
@@ -48,7 +48,7 @@ const MOST_PAGES: u64 = 65_535;
 const REALLOC: &str = "cabi_realloc_adapter";
 
 /// The module with its memory moved; nothing where that stays: the module asks the adapter for nothing,
-/// has no memory, or hands addresses to others than the adapter, by functions with types of its own.
+/// has no memory, puts data where only its host knows, or hands addresses to others than the adapter, by functions with types of its own.
 /// Such a one has a `cabi_realloc`, which those functions need, and the adapter gets its pages from that
 /// too.
 ///
@@ -69,15 +69,52 @@ pub(super) fn relocated(module: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
         return Ok(None);
     }
     let mut moved = Module::new();
-    Relocator { survey }
+    let mut relocator = Relocator {
+        globals: vec![None; survey.globals],
+        survey,
+        is_known: true,
+    };
+    relocator
         .parse_core_module(&mut moved, Parser::new(0), module)
         .map_err(|error| unread(&error))?;
-    Ok(Some(moved.finish()))
+    Ok(relocator.is_known.then(|| moved.finish()))
 }
 
 /// Copies a module, with every address moved and the functions added that this needs.
 struct Relocator<'a> {
     survey: Survey<'a>,
+    /// The values of globals, where they are known before the module runs.
+    globals: Vec<Option<u32>>,
+    /// It is known where all data goes.
+    is_known: bool,
+}
+
+impl Relocator<'_> {
+    /// What an expression of constants comes to.
+    fn value(&self, expression: &wasmparser::ConstExpr<'_>) -> wasmparser::Result<Option<u32>> {
+        let mut stack: Vec<u32> = Vec::new();
+        for operator in expression.get_operators_reader() {
+            let value = match operator? {
+                Operator::End => break,
+                Operator::I32Const { value } => Some(value.cast_unsigned()),
+                Operator::GlobalGet { global_index } => usize::try_from(global_index)
+                    .ok()
+                    .and_then(|index| *self.globals.get(index)?),
+                operator => stack
+                    .pop()
+                    .zip(stack.pop())
+                    .and_then(|(b, a)| match operator {
+                        Operator::I32Add => Some(a.wrapping_add(b)),
+                        Operator::I32Sub => Some(a.wrapping_sub(b)),
+                        Operator::I32Mul => Some(a.wrapping_mul(b)),
+                        _ => None,
+                    }),
+            };
+            let Some(value) = value else { return Ok(None) };
+            stack.push(value);
+        }
+        Ok(stack.pop())
+    }
 }
 
 type Done = Result<(), Error<Infallible>>;
@@ -120,6 +157,15 @@ impl Reencode for Relocator<'_> {
         Ok(ty)
     }
 
+    fn parse_global(
+        &mut self,
+        globals: &mut GlobalSection,
+        global: wasmparser::Global<'_>,
+    ) -> Done {
+        self.globals.push(self.value(&global.init_expr)?);
+        utils::parse_global(self, globals, global)
+    }
+
     fn parse_data(&mut self, data: &mut DataSection, datum: wasmparser::Data<'_>) -> Done {
         let DataKind::Active {
             memory_index,
@@ -128,17 +174,11 @@ impl Reencode for Relocator<'_> {
         else {
             return utils::parse_data(self, data, datum);
         };
-        let mut ops = offset_expr.get_operators_reader();
-        let constant = match (ops.read()?, ops.read()?) {
-            (Operator::I32Const { value }, Operator::End) => Some(value.cast_unsigned()),
-            _ => None,
-        };
-        let offset = match constant {
-            Some(value) => ConstExpr::i32_const(value.saturating_add(MOVED).cast_signed()),
-            None => utils::const_expr(self, offset_expr.clone())?
-                .with_i32_const(MOVED.cast_signed())
-                .with_i32_add(),
-        };
+        let value = self.value(offset_expr)?;
+        self.is_known &= value.is_some();
+        // What did not fit must not wrap around into the adapter's pages.
+        let moved = value.unwrap_or_default().saturating_add(MOVED);
+        let offset = ConstExpr::i32_const(moved.cast_signed());
         data.active(*memory_index, &offset, datum.data.iter().copied());
         Ok(())
     }

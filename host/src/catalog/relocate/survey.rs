@@ -20,6 +20,8 @@ pub(super) struct Survey<'a> {
     types: u32,
     imported: u32,
     defined: u32,
+    /// Globals that are imported.
+    pub(super) globals: usize,
     /// Functions of WASI that are imported besides: the shims need them.
     pub(super) asked: Vec<&'static str>,
     /// Functions of WASI that the module imports, and their types.
@@ -59,6 +61,7 @@ impl<'a> Survey<'a> {
                                 survey.imported += 1;
                             }
                             TypeRef::Memory(_) => return Ok(None),
+                            TypeRef::Global(_) => survey.globals += 1,
                             _ => {}
                         }
                     }

@@ -156,14 +156,35 @@ fn n96_a_program_cannot_tell() {
 
 #[test]
 fn n96_data_that_does_not_fit_traps_as_before() {
-    for offset in ["-1", "-196608", "-196609", "65536", "65537", "2147483648"] {
+    let plain = ["-1", "-196608", "-196609", "65536", "65537", "2147483648"]
+        .map(|offset| format!("i32.const {offset}"));
+    // By a way around, that comes to where the adapter's pages are.
+    let sums = [
+        "offset (i32.add (i32.const -196608) (i32.const 0))",
+        "offset (i32.sub (i32.const 0) (i32.const 196608))",
+        "offset (i32.mul (i32.const -1) (i32.const 3))",
+        "global.get $far",
+        "offset (i32.add (global.get $far) (i32.const 5))",
+    ]
+    .map(str::to_owned);
+    for offset in plain.iter().chain(&sums) {
         let text = format!(
             r#"(module (import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))
-            (memory (export "memory") 1) (data (i32.const {offset}) "ab") (func (export "_start")))"#
+            (memory (export "memory") 1) (global $far i32 (i32.const -196608))
+            (data ({offset}) "ab") (func (export "_start")))"#
         );
         assert!(run(&wat::parse_str(&text).unwrap()).is_err(), "{offset}");
         assert!(run(&moved(&text)).is_err(), "{offset}");
     }
+}
+
+#[test]
+fn n96_where_data_goes_by_a_word_of_the_hosts_the_memory_stays() {
+    let text = r#"(module (import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))
+        (import "a" "b" (global $far i32))
+        (memory (export "memory") 1) (data (global.get $far) "ab") (func (export "_start")))"#;
+    let module = wat::parse_str(text).unwrap();
+    assert!(relocated(&module).unwrap().is_none());
 }
 
 /// Every address that the adapter is given is the memory's, also those in lists; those that it gives

@@ -132,7 +132,7 @@ pub(super) async fn add(setting: &Setting, typed: &Typed) -> anyhow::Result<Exit
         tell!("nothing was written (--dry-run)");
         return Ok(ExitCode::SUCCESS);
     }
-    opened.ground()?;
+    opened.ground().into_result()?;
     let changes = write(&opened, &before, (&section, locked), || {
         place.bring(&component.bytes)
     })?;

@@ -133,6 +133,7 @@ impl Stage {
         Setting {
             manifest: self.path().join("toolhost.toml"),
             json: false,
+            progress: true,
         }
     }
 

@@ -16,14 +16,16 @@ use crate::manifest::{CallerSpec, SecretPlace};
 use crate::wire::Audience;
 
 impl Opened {
-    /// Refuses to stand on ground that others can change. Where the state folder is missing it is
-    /// made, so that nobody else makes it.
-    pub(in crate::cli) fn ground(&self) -> anyhow::Result<()> {
-        private_folder(&self.state())?;
-        self.safe_ground()
+    /// What is wrong with the ground: others can change it. Where the state folder is missing it is made,
+    /// so that nobody else makes it.
+    pub(in crate::cli) fn ground(&self) -> Diagnostics {
+        let mut wrong = Diagnostics::of(self);
+        wrong.stage(private_folder(&self.state()));
+        self.judge_ground(&mut wrong);
+        wrong
     }
 
-    /// The same where nothing may be made.
+    /// Refuses to stand on such ground, where nothing may be made.
     pub(in crate::cli) fn safe_ground(&self) -> anyhow::Result<()> {
         let mut wrong = Diagnostics::of(self);
         self.judge_ground(&mut wrong);

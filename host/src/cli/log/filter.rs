@@ -126,10 +126,8 @@ fn is_known(target: &str) -> bool {
 }
 
 fn held_back(target: &str) -> Option<LevelFilter> {
-    let held = HELD_BACK.iter().find(|(name, _)| {
-        let rest = target.strip_prefix(name);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
-    });
+    // As the filter matches: by the begin of a name, wherever that ends.
+    let held = HELD_BACK.iter().find(|(name, _)| target.starts_with(name));
     held.map(|(_, most)| *most)
 }
 
@@ -156,6 +154,11 @@ mod tests {
             ("info,hyper=debug", "held back"),
             ("hyper::proto::h1=trace", "held back"),
             ("rmcp=error", "held back"),
+            ("hyper:=trace", "held back"),
+            ("hyper::=trace", "held back"),
+            ("rmcp:=trace", "held back"),
+            ("hyper_=trace", "held back"),
+            ("rustls_x=trace", "held back"),
             ("[call]=debug", "spans"),
         ] {
             let asked = asked(text);

@@ -3,7 +3,6 @@
 //!
 //! It does not know which lines there may be, nor where they go.
 
-use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::SystemTime;
@@ -322,23 +321,10 @@ impl fmt::Write for Escaped<'_, '_> {
             self.0.write_str(plain)?;
             let mut chars = more.chars();
             if let Some(c) = chars.next() {
-                self.0.whole(&escape(c));
+                self.0.whole(&out::escape(c));
             }
             rest = chars.as_str();
         }
         self.0.write_str(rest)
-    }
-}
-
-fn escape(c: char) -> Cow<'static, str> {
-    match c {
-        '"' => "\\\"".into(),
-        '\\' => "\\\\".into(),
-        '\n' => "\\n".into(),
-        c => {
-            let mut units = [0; 2];
-            let units = c.encode_utf16(&mut units);
-            units.iter().map(|unit| format!("\\u{unit:04x}")).collect()
-        }
     }
 }

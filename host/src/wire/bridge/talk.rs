@@ -6,14 +6,20 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::wire::frame::{BUSY, INTERNAL_ERROR, INVALID_REQUEST, Outline, Refusal};
+use crate::wire::frame::{BUSY, INTERNAL_ERROR, Outline, REFUSED, Refusal};
+use crate::wire::skim::Skim;
 
 /// A conversation, as far as it went.
 #[derive(Debug, Default)]
 pub(super) struct Talk {
     /// Requests without an answer, by their id's text.
     asked: HashMap<String, Asked>,
-    hello: Option<Handshake>,
+    /// A handshake that is not answered yet.
+    opening: Option<Opening>,
+    /// The last handshake that was answered well.
+    hello: Option<Hello>,
+    /// The line that the agent is in the midst of, where it is too long to be held.
+    long: Option<Skim>,
 }
 
 #[derive(Debug)]
@@ -22,15 +28,12 @@ struct Asked {
     is_call: bool,
 }
 
-/// How the session is opened.
 #[derive(Debug)]
-struct Handshake {
+struct Opening {
     id: Value,
     line: Vec<u8>,
-    /// The version that the host answered with, once it did.
-    version: Option<String>,
-    /// What the agent said then.
-    ready: Option<Vec<u8>>,
+    /// What the agent said after it.
+    ready: Vec<u8>,
 }
 
 /// A handshake that is over, to be asked of another host.
@@ -62,19 +65,16 @@ impl Talk {
             return;
         }
         let Some(id) = said.id() else {
-            if said.method() == Some("notifications/initialized")
-                && let Some(hello) = &mut self.hello
-            {
-                hello.ready = Some(line.to_owned());
+            if said.method() == Some("notifications/initialized") {
+                self.is_ready(line);
             }
             return;
         };
         if said.method() == Some("initialize") {
-            self.hello = Some(Handshake {
+            self.opening = Some(Opening {
                 id: id.clone(),
                 line: line.to_owned(),
-                version: None,
-                ready: None,
+                ready: Vec::new(),
             });
         }
         if let Some(method) = said.method() {
@@ -83,18 +83,50 @@ impl Talk {
         }
     }
 
+    fn is_ready(&mut self, line: &[u8]) {
+        let ready = match (&mut self.opening, &mut self.hello) {
+            (Some(opening), _) => &mut opening.ready,
+            (None, Some(hello)) => &mut hello.ready,
+            (None, None) => return,
+        };
+        line.clone_into(ready);
+    }
+
+    /// The agent says a part of a line that is too long to be held. Of the whole line no more is known
+    /// than its id, and it is taken for a call.
+    pub(super) fn asks_in_part(&mut self, part: &[u8]) {
+        let long = self.long.get_or_insert_default();
+        long.feed(part);
+        if part.ends_with(b"\n")
+            && let Some(id) = self.long.take().and_then(Skim::id)
+        {
+            let is_call = true;
+            self.asked.insert(id.to_string(), Asked { id, is_call });
+        }
+    }
+
+    /// Whether the agent is in the midst of a line, a part of which was passed on.
+    pub(super) fn is_in_part(&self) -> bool {
+        self.long.is_some()
+    }
+
     /// The host says this line to the agent. Whether it answers something.
     pub(super) fn answers(&mut self, line: &[u8]) -> bool {
         let line = line.trim_ascii();
         let Some(id) = Outline::of(line).answers() else {
             return false;
         };
-        if let Some(hello) = &mut self.hello
-            && hello.version.is_none()
-            && hello.id == id
+        // A session that is open stays so where another handshake in it fails.
+        if let Some(opening) = self.opening.take_if(|opening| opening.id == id)
+            && let Some(version) = version(line)
         {
-            let opened: Option<Opened> = serde_json::from_slice(line).ok();
-            hello.version = opened.map(|opened| opened.result.version);
+            let Opening { id, line, ready } = opening;
+            self.hello = Some(Hello {
+                id,
+                line,
+                version,
+                ready,
+            });
         }
         self.asked.remove(&id.to_string());
         true
@@ -103,8 +135,7 @@ impl Talk {
     /// The host is gone: what the agent is to hear of each request that it did not answer. A handshake
     /// is asked again instead.
     pub(super) fn lost(&mut self) -> Vec<Vec<u8>> {
-        let opening = self.hello.as_ref().filter(|hello| hello.version.is_none());
-        let opening = opening.map(|hello| hello.id.to_string());
+        let opening = self.opening.as_ref().map(|opening| opening.id.to_string());
         let kept = opening.and_then(|id| self.asked.remove_entry(&id));
         let mut lost: Vec<Asked> = self.asked.drain().map(|(_, asked)| asked).collect();
         self.asked.extend(kept);
@@ -128,28 +159,26 @@ impl Talk {
 
     /// What another host is to be asked before the conversation goes on with it, if there was a
     /// handshake.
-    pub(super) fn hello(&self) -> Option<Hello> {
-        let hello = self.hello.as_ref()?;
-        Some(Hello {
-            id: hello.id.clone(),
-            line: hello.line.clone(),
-            version: hello.version.clone()?,
-            ready: hello.ready.clone().unwrap_or_default(),
-        })
+    pub(super) fn hello(&self) -> Option<&Hello> {
+        self.hello.as_ref()
     }
 
     /// What the agent is to hear where another host is there: its tools may be others.
     pub(super) fn found(&self) -> Option<Vec<u8>> {
-        let is_open = self.hello.as_ref()?.version.is_some();
         let changed = br#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
-        is_open.then(|| changed.to_vec())
+        self.hello.is_some().then(|| changed.to_vec())
     }
 
     /// The handshake that no host has answered, to be said to the next one.
     pub(super) fn opening(&self) -> Option<&[u8]> {
-        let hello = self.hello.as_ref()?;
-        hello.version.is_none().then_some(&*hello.line)
+        self.opening.as_ref().map(|opening| &*opening.line)
     }
+}
+
+/// The version of the protocol in a good answer to a handshake.
+fn version(line: &[u8]) -> Option<String> {
+    let opened: Opened = serde_json::from_slice(line).ok()?;
+    Some(opened.result.version)
 }
 
 impl Hello {
@@ -165,17 +194,13 @@ impl Hello {
     /// Whether a line answers it, and well: the session goes on in the version that it has.
     pub(super) fn answer(&self, line: &[u8]) -> Option<Result<(), String>> {
         let line = line.trim_ascii();
-        (Outline::of(line).answers().as_ref() == Some(&self.id)).then(|| {
-            let opened: Option<Opened> = serde_json::from_slice(line).ok();
-            let version = opened.map(|opened| opened.result.version);
-            match version {
-                Some(version) if version == self.version => Ok(()),
-                Some(version) => Err(format!(
-                    "it speaks version {version} of the protocol, and this session {}",
-                    self.version
-                )),
-                None => Err("it refuses to open this session again".to_owned()),
-            }
+        (Outline::of(line).answers().as_ref() == Some(&self.id)).then(|| match version(line) {
+            Some(version) if version == self.version => Ok(()),
+            Some(version) => Err(format!(
+                "it speaks version {version} of the protocol, and this session {}",
+                self.version
+            )),
+            None => Err("it refuses to open this session again".to_owned()),
         })
     }
 }
@@ -192,24 +217,37 @@ pub(super) fn unasked(line: &[u8]) -> Option<Vec<u8>> {
     Some(refusal.to_json())
 }
 
-/// What the host says where it refuses a whole connection, and no request on it.
-pub(super) fn refusal(line: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Refused {
-        error: Said,
+/// What the host says of the connection, and of no message on it.
+#[derive(Debug, PartialEq)]
+pub(super) enum Notice {
+    /// It ends the connection, and would end another one as well.
+    Refused(String),
+    /// It has no room for it now.
+    Busy(String),
+}
+
+impl Notice {
+    /// The one that a line is, if it is one.
+    pub(super) fn of(line: &[u8]) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Refused {
+            error: Said,
+        }
+        #[derive(Deserialize)]
+        struct Said {
+            code: i32,
+            message: String,
+        }
+        if Outline::of(line.trim_ascii()).id().is_some() {
+            return None;
+        }
+        let Refused { error: said } = serde_json::from_slice(line).ok()?;
+        match said.code {
+            REFUSED => Some(Self::Refused(said.message)),
+            BUSY => Some(Self::Busy(said.message)),
+            _ => None,
+        }
     }
-    #[derive(Deserialize)]
-    struct Said {
-        code: i32,
-        message: String,
-    }
-    let is_of_a_request = Outline::of(line.trim_ascii()).id().is_some();
-    let refused: Option<Refused> = match is_of_a_request {
-        true => None,
-        false => serde_json::from_slice(line).ok(),
-    };
-    let said = refused?.error;
-    (said.code == INVALID_REQUEST).then_some(said.message)
 }
 
 #[cfg(test)]
@@ -275,5 +313,45 @@ mod tests {
         let refused = hello.answer(older).unwrap().unwrap_err();
         assert!(refused.contains("2025-06-18"), "{refused}");
         assert!(talk.found().is_some());
+    }
+
+    #[test]
+    fn x69_a_handshake_that_is_refused_is_not_asked_again_and_an_open_session_keeps_its_own() {
+        let refused = br#"{"id":"h","error":{"code":-32602,"message":"no"}}"#;
+        let mut talk = Talk::default();
+        talk.asks(HELLO);
+        assert!(talk.answers(refused));
+        assert!(talk.opening().is_none() && talk.hello().is_none());
+        // It opens on another try.
+        talk.asks(HELLO);
+        assert!(talk.answers(OPENED));
+        talk.asks(br#"{"method":"notifications/initialized"}"#);
+
+        let second = br#"{"id":2,"method":"initialize"}"#;
+        talk.asks(second);
+        assert_eq!(talk.hello().unwrap().line(), HELLO);
+        assert!(talk.answers(br#"{"id":2,"error":{"code":-32600,"message":"twice"}}"#));
+        let hello = talk.hello().unwrap();
+        assert_eq!(hello.line(), HELLO);
+        assert!(hello.ready().ends_with(b"initialized\"}"));
+        talk.asks(second);
+        assert!(talk.answers(br#"{"id":2,"result":{"protocolVersion":"2025-06-18"}}"#));
+        let hello = talk.hello().unwrap();
+        assert_eq!((hello.line(), hello.ready()), (&second[..], &b""[..]));
+    }
+
+    #[test]
+    fn x69_a_refused_line_is_no_refused_connection() {
+        let notice = |code: i32, id: &str| {
+            let line =
+                format!(r#"{{"jsonrpc":"2.0",{id}"error":{{"code":{code},"message":"m"}}}}"#);
+            Notice::of(line.as_bytes())
+        };
+        // Batches, deep messages, ids that are none: the host answers these, and goes on.
+        assert_eq!(notice(-32600, ""), None);
+        assert_eq!(notice(-32700, ""), None);
+        assert_eq!(notice(REFUSED, r#""id":1,"#), None);
+        assert_eq!(notice(REFUSED, ""), Some(Notice::Refused("m".into())));
+        assert_eq!(notice(BUSY, ""), Some(Notice::Busy("m".into())));
     }
 }

@@ -149,7 +149,7 @@ async fn x69_a_host_that_refuses_the_agent_is_not_waited_for() {
     let (mut ours, mut agent) = bridge();
     let (ends, mut first) = host();
     let nobody = async || -> io::Result<Option<UnixStream>> { panic!("it is not looked for") };
-    let refusal = json!({ "error": { "code": -32600, "message": "Not you." } });
+    let refusal = json!({ "error": { "code": -32010, "message": "Not you." } });
     let play = async {
         write(&mut first, &refusal).await;
         drop(first);
@@ -179,10 +179,144 @@ async fn x69_a_line_that_is_too_long_to_be_held_passes_all_the_same() {
         );
         drop(first);
         agent = BufReader::new(reader.unsplit(writer).into_inner());
-        // What was not read is not known to have been asked.
-        assert_eq!(line(&mut agent).await["id"], 2);
+        for id in [1, 2] {
+            assert_eq!(line(&mut agent).await["id"], id);
+        }
         drop(agent);
     };
     let (end, ()) = tokio::join!(ours.keep(ends, async || Ok(None)), play);
+    end.unwrap();
+}
+
+/// Hosts that the bridge finds, one after the other.
+fn hosts<const N: usize>() -> (
+    impl AsyncFn() -> io::Result<Option<UnixStream>>,
+    [BufReader<UnixStream>; N],
+) {
+    let pairs = std::array::from_fn::<_, N, _>(|_| UnixStream::pair().unwrap());
+    let (mut near, mut far) = (Vec::new(), Vec::new());
+    for (one, other) in pairs {
+        near.push(one);
+        far.push(BufReader::new(other));
+    }
+    let near = std::sync::Mutex::new(near.into_iter());
+    let find = async move || Ok(near.lock().unwrap().next());
+    (find, far.try_into().unwrap())
+}
+
+/// Opens a session with the first host.
+async fn open(agent: &mut BufReader<DuplexStream>, host: &mut BufReader<UnixStream>) {
+    write(agent, &json!({ "id": "h", "method": "initialize" })).await;
+    line(host).await;
+    let opened = json!({ "id": "h", "result": { "protocolVersion": "2025-11-25" } });
+    write(host, &opened).await;
+    assert_eq!(line(agent).await, opened);
+}
+
+/// A line that was refused says nothing of the connection, however late the host goes away.
+#[tokio::test]
+async fn x69_a_host_that_refused_a_line_is_waited_for() {
+    let (mut ours, mut agent) = bridge();
+    let (ends, mut first) = host();
+    let (find, [mut second]) = hosts();
+    let play = async {
+        write(&mut agent, &json!([])).await;
+        line(&mut first).await;
+        let refusal = json!({ "error": { "code": -32600, "message": "Batches are not served." } });
+        write(&mut first, &refusal).await;
+        assert_eq!(line(&mut agent).await, refusal);
+        drop(first);
+        write(&mut agent, &json!({ "id": 1, "method": "ping" })).await;
+        assert_eq!(line(&mut second).await["id"], 1);
+        write(&mut second, &json!({ "id": 1, "result": {} })).await;
+        assert_eq!(line(&mut agent).await["id"], 1);
+        drop((agent, second));
+    };
+    let (end, ()) = tokio::join!(ours.keep(ends, find), play);
+    end.unwrap();
+}
+
+#[tokio::test]
+async fn x69_a_host_that_came_back_and_refuses_the_agent_has_its_words_heard() {
+    let (mut ours, mut agent) = bridge();
+    ours.patience = Duration::from_secs(60);
+    let (ends, mut first) = host();
+    let (find, [mut second]) = hosts();
+    let play = async {
+        open(&mut agent, &mut first).await;
+        drop(first);
+        line(&mut second).await;
+        let refusal = json!({ "error": { "code": -32010, "message": "User 7 is no caller." } });
+        write(&mut second, &refusal).await;
+        drop(second);
+    };
+    let (end, ()) = tokio::join!(ours.keep(ends, find), play);
+    let end = end.unwrap_err().to_string();
+    assert!(end.contains("User 7 is no caller."), "{end}");
+}
+
+#[tokio::test]
+async fn x69_a_host_without_room_is_asked_again() {
+    let (mut ours, mut agent) = bridge();
+    let (ends, mut first) = host();
+    let (find, [mut second, mut third]) = hosts();
+    let busy = json!({ "error": { "code": -32000, "message": "No room." } });
+    let play = async {
+        open(&mut agent, &mut first).await;
+        drop(first);
+        for full in [&mut second, &mut third] {
+            line(full).await;
+            write(full, &busy).await;
+        }
+        drop((second, third));
+    };
+    let (end, ()) = tokio::join!(ours.keep(ends, find), play);
+    let end = end.unwrap_err().to_string();
+    assert!(
+        end.contains("did not come back") && end.contains("No room."),
+        "{end}"
+    );
+}
+
+/// A host that is silent costs no more time than one that is away.
+#[tokio::test]
+async fn x69_a_host_that_takes_a_connection_and_says_nothing_is_given_up_in_time() {
+    let (mut ours, mut agent) = bridge();
+    let (ends, mut first) = host();
+    let (find, [_silent]) = hosts();
+    let play = async {
+        open(&mut agent, &mut first).await;
+        drop(first);
+        Instant::now()
+    };
+    let (end, since) = tokio::join!(ours.keep(ends, find), play);
+    assert!(end.is_err());
+    assert!(since.elapsed() < HELLO / 2, "{:?}", since.elapsed());
+}
+
+/// The rest of a line is nothing to a host that did not hear its begin.
+#[tokio::test]
+async fn x69_a_line_that_was_half_said_is_lost_as_a_whole() {
+    let (mut ours, mut agent) = bridge();
+    let (ends, mut first) = host();
+    let (find, [mut second]) = hosts();
+    let long = json!({ "id": 1, "method": "tools/call", "params": "x".repeat(100_000) });
+    let long = format!("{long}\n");
+    let (begin, rest) = long.split_at(50_000);
+    let play = async {
+        agent.write_all(begin.as_bytes()).await.unwrap();
+        first.read_exact(&mut [0; 50_000]).await.unwrap();
+        drop(first);
+        agent.write_all(rest.as_bytes()).await.unwrap();
+        let lost = line(&mut agent).await;
+        assert_eq!(lost["id"], 1);
+        assert!(lost.to_string().contains("not known"), "{lost}");
+        write(&mut agent, &json!({ "id": 2, "method": "ping" })).await;
+        assert_eq!(line(&mut second).await["id"], 2);
+        write(&mut second, &json!({ "id": 2, "result": {} })).await;
+        assert_eq!(line(&mut agent).await["id"], 2);
+        drop((agent, second));
+    };
+    let (end, ()) = tokio::join!(ours.keep(ends, find), play);
     end.unwrap();
 }

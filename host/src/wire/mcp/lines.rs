@@ -32,7 +32,7 @@ use crate::call::Host;
 use crate::terms::json;
 use crate::wire::budget::{Allowance, FREE};
 use crate::wire::deadline::Deadlined;
-use crate::wire::frame::{self, INVALID_REQUEST, Refusal};
+use crate::wire::frame::{self, REFUSED, Refusal};
 use crate::wire::seats::Seat;
 
 /// Requests of one connection that may be without an answer. Beyond it the connection is not read.
@@ -331,7 +331,7 @@ where
 
     /// Refuses, and takes nothing more from this connection.
     fn end_with(&mut self, say: String) {
-        let _: Option<()> = self.refuse(&Refusal::new(INVALID_REQUEST, say));
+        let _: Option<()> = self.refuse(&Refusal::new(REFUSED, say));
         self.reads_on = true;
         self.ending = Some(Instant::now() + AFTER_EOF);
     }
