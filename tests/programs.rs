@@ -258,7 +258,7 @@ async fn a_program_that_ends_with_a_code_says_why() {
     };
     let said = format!("{error:?}");
     assert!(said.contains("no such word"), "{said}");
-    assert!(said.contains("exit code"), "{said}");
+    assert!(said.contains("exit code 3"), "{said}");
 }
 
 /// Go's own formatter; without the name of a file it formats its input.
