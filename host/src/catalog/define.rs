@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use super::recursion;
 use crate::capability::tools;
 use crate::gate::Schema;
-use crate::terms::{Code, Definition, Fault, Hints, Members, Ordered, SchemaDocument, seen};
+use crate::terms::{
+    Code, Definition, Fault, Hints, Members, Ordered, SchemaDocument, seen, unmarked,
+};
 
 /// Functions of one tool, at the most.
 const FUNCTIONS: usize = 256;
@@ -54,7 +56,7 @@ fn definition(said: tools::Definition) -> Result<Definition, Fault> {
             "`{shown}` is no function name: 1 to 64 of a-z, 0-9 and _, a letter first"
         )));
     }
-    let description = seen(&said.description);
+    let description = unmarked(&seen(&said.description));
     if description.trim().is_empty() {
         return Err(bad(format!(
             "`{name}` has no description; a model cannot know when to use it"
@@ -89,7 +91,7 @@ fn definition(said: tools::Definition) -> Result<Definition, Fault> {
     };
     let title = said
         .title
-        .map(|title| seen(&title).chars().take(128).collect());
+        .map(|title| unmarked(&seen(&title)).chars().take(128).collect());
     Ok(Definition {
         name,
         title,

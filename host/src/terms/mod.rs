@@ -18,7 +18,7 @@ pub use limits::Limits;
 pub use ordered::{Members, Ordered};
 pub use outcome::{Blob, Content, Link, Outcome, Output, Progress, ToolError, ToolErrorCode};
 pub use schema::SchemaDocument;
-pub use text::{acts, is_hidden, printable, printable_lines, seen};
+pub use text::{acts, is_hidden, is_mark, printable, printable_lines, seen, unmarked};
 pub use wasi::Wasi;
 
 /// Who asked: an agent, and where it is known the user it acts for.

@@ -33,6 +33,26 @@ pub fn seen(text: &str) -> String {
         .collect()
 }
 
+/// A text in which no line is what a merge leaves as a mark: where one would be, a blank goes before it.
+/// In a file under version control such a line could stand for a side that nobody has chosen.
+#[must_use]
+pub fn unmarked(text: &str) -> String {
+    let shown = |line: &str| match is_mark(line) {
+        true => format!(" {line}"),
+        false => line.to_owned(),
+    };
+    let lines: Vec<String> = text.split('\n').map(shown).collect();
+    lines.join("\n")
+}
+
+/// Whether a line is a mark of a merge.
+#[must_use]
+pub fn is_mark(line: &str) -> bool {
+    let marks = ["<<<<<<<", "|||||||", "=======", ">>>>>>>"];
+    let rest = marks.iter().find_map(|mark| line.strip_prefix(mark));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+}
+
 /// A foreign text as one line of a terminal: what could move the cursor, colour, end the line or
 /// reorder text is shown escaped, as Rust writes it.
 #[must_use]
@@ -70,6 +90,16 @@ fn escaped(text: &str, escape: impl Fn(char) -> bool) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn g77_no_line_is_a_mark_of_a_merge() {
+        let text = "a\n<<<<<<< b\n=======\n>>>>>>> c\n|||||||\n========\n <<<<<<<";
+        let shown = unmarked(text);
+        assert!(!shown.lines().any(is_mark), "{shown}");
+        let expected = "a\n <<<<<<< b\n =======\n >>>>>>> c\n |||||||\n========\n <<<<<<<";
+        assert_eq!(shown, expected);
+        assert_eq!(unmarked(&shown), shown);
+    }
 
     #[test]
     fn what_is_not_seen_is_not_kept() {

@@ -93,6 +93,12 @@ impl Envelope<'_> {
         Refusal::malformed(self.id())
     }
 
+    /// Whether it is a request whose id is neither a text nor a number that is written as a whole one.
+    fn has_odd_id(&self) -> bool {
+        let id = self.id.filter(|_| self.method.is_some());
+        id.is_some_and(|id| !id.get().starts_with('"') && id_in(id).is_none())
+    }
+
     /// Whether its id is a text that is too long. An escape in it takes more bytes than it stands for,
     /// so what is short as it is written is short.
     fn has_long_id(&self) -> bool {
@@ -237,7 +243,8 @@ impl<'a> Outline<'a> {
 
     /// The id of the request that it takes back, if it takes one back.
     pub(super) fn takes_back(&self) -> Option<Value> {
-        if self.method() != Some("notifications/cancelled") {
+        // With an id it is a request, which takes nothing back.
+        if self.id.is_some() || self.method() != Some("notifications/cancelled") {
             return None;
         }
         let taken: TakenBack = serde_json::from_str(self.params?.get()).ok()?;
@@ -254,7 +261,11 @@ impl<'a> Outline<'a> {
 }
 
 fn id_in(id: &RawValue) -> Option<Value> {
-    let id: Value = serde_json::from_str(id.get()).ok()?;
+    answerable(serde_json::from_str(id.get()).ok()?)
+}
+
+/// An id that may be answered to: a text that is not too long, or a number that is written as a whole one.
+pub(super) fn answerable(id: Value) -> Option<Value> {
     let is_short = id.as_str().is_none_or(|text| text.len() <= LONGEST_ID);
     (is_short && (id.is_string() || id.is_i64() || id.is_u64())).then_some(id)
 }
@@ -285,6 +296,10 @@ pub(super) fn examine(message: &[u8]) -> Result<Envelope<'_>, Refusal> {
         serde_json::from_slice(message).map_err(|error| refusal_of(&error))?;
     if envelope.has_long_id() {
         return Err(Refusal::long_id());
+    }
+    // What one reader takes for 1 and another for no id would be answered to nobody.
+    if envelope.has_odd_id() {
+        return Err(envelope.malformed());
     }
     if message.len() > LONGEST_HANDSHAKE && envelope.method() == Some("initialize") {
         return Err(Refusal::long_handshake(envelope.id()));
@@ -389,10 +404,19 @@ mod tests {
                 .unwrap()
                 .is_notification()
         );
-        assert_eq!(
-            examine(br#"{"id":1.5,"method":"ping"}"#).unwrap().id(),
-            None
-        );
+        for odd in [
+            "1.5",
+            "1.0",
+            "1e0",
+            "null",
+            "true",
+            "[1]",
+            "18446744073709551616",
+        ] {
+            let (code, say) = refusal(format!(r#"{{"id":{odd},"method":"ping"}}"#));
+            assert_eq!(code, INVALID_REQUEST, "{odd}");
+            assert!(say.contains("string or integer"), "{odd}: {say}");
+        }
         assert_eq!(examine(br#"{"id":"a"}"#).unwrap().id(), Some("a".into()));
     }
 

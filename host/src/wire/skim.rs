@@ -5,8 +5,11 @@
 
 use serde_json::Value;
 
-/// The longest id that is looked for, in bytes as it is written.
-const LONGEST: usize = 256;
+use super::frame::{self, LONGEST_ID};
+
+/// The longest id that is looked for, in bytes as it is written: two quotes, and an escape for each byte
+/// that it stands for.
+const LONGEST: usize = 6 * LONGEST_ID + 2;
 
 /// What is known of a message so far.
 #[derive(Debug, Default)]
@@ -79,8 +82,8 @@ impl Skim {
     /// A member is over.
     fn settle(&mut self) {
         if self.is_value && self.is_id {
-            let value: Option<Value> = serde_json::from_slice(&self.token).ok();
-            self.id = value.filter(|id| id.is_string() || id.is_i64() || id.is_u64());
+            let value = serde_json::from_slice(&self.token).ok();
+            self.id = value.and_then(frame::answerable);
         }
         (self.is_value, self.is_id) = (false, false);
         self.token.clear();
@@ -117,6 +120,11 @@ mod tests {
                 r#" { "params" : {"id":1,"a":[{"id":2}]} , "id" : "x\"y" } "#,
                 Some("x\"y".into()),
             ),
+            (
+                format!(r#"{{"id":"{}"}}"#, r"\u0061".repeat(256)).as_str(),
+                Some("a".repeat(256).into()),
+            ),
+            (format!(r#"{{"id":"{}"}}"#, "a".repeat(257)).as_str(), None),
             (r#"{"a":"\"id\":3","id":-4}"#, Some((-4).into())),
             (r#"{"params":{"id":1}}"#, None),
             (r#"[{"id":1}]"#, None),

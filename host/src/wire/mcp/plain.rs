@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt as _;
 use rmcp::ErrorData;
 use rmcp::model::{CallToolResult, ProtocolVersion, RequestId, ServerJsonRpcMessage, ServerResult};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -20,7 +21,7 @@ use super::connection::Peer;
 use super::intake::Ticket;
 use super::output::Output;
 use crate::terms::json;
-use crate::wire::frame::LONGEST_ID;
+use crate::wire::frame;
 
 /// A `tools/call` that says which function and with what, and nothing that the library would have
 /// to look at, such as a token for progress.
@@ -35,6 +36,7 @@ pub(super) struct PlainCall {
 #[serde(deny_unknown_fields)]
 struct Message<'a> {
     jsonrpc: &'a str,
+    #[serde(deserialize_with = "id")]
     id: RequestId,
     method: &'a str,
     #[serde(borrow)]
@@ -51,6 +53,17 @@ struct Params<'a> {
     arguments: Map<String, Value>,
 }
 
+/// An id as it is answered to. The library takes `1.0` for 1, which a bridge does not know it by.
+fn id<'de, D: Deserializer<'de>>(json: D) -> Result<RequestId, D::Error> {
+    let id = frame::answerable(Value::deserialize(json)?);
+    let id = match id {
+        Some(Value::String(text)) => Some(RequestId::String(text.into())),
+        Some(Value::Number(number)) => number.as_i64().map(RequestId::Number),
+        _ => None,
+    };
+    id.ok_or_else(|| D::Error::custom("no id"))
+}
+
 impl PlainCall {
     /// Reads a line, if it is one. A line that is not is the library's to read, or to refuse.
     pub(super) fn read(line: &[u8]) -> Option<Self> {
@@ -61,11 +74,7 @@ impl PlainCall {
             params,
         } = serde_json::from_slice(line).ok()?;
         // What is refused is so in the words of `frame`.
-        let is_short = match &id {
-            RequestId::String(id) => id.len() <= LONGEST_ID,
-            RequestId::Number(_) => true,
-        };
-        (is_short && jsonrpc == "2.0" && method == "tools/call").then(|| Self {
+        (jsonrpc == "2.0" && method == "tools/call").then(|| Self {
             id,
             name: params.name.into_owned(),
             arguments: params.arguments,
@@ -198,6 +207,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
     use super::*;
+    use crate::wire::frame::LONGEST_ID;
 
     /// Sessions know objects only: another value is a text, before all others.
     #[test]
@@ -226,6 +236,8 @@ mod tests {
             r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"a"}}"#,
             r#"{"jsonrpc":"2.0","id":null,"method":"tools/call","params":{"name":"a"}}"#,
             r#"{"jsonrpc":"2.0","id":1.5,"method":"tools/call","params":{"name":"a"}}"#,
+            r#"{"jsonrpc":"2.0","id":1.0,"method":"tools/call","params":{"name":"a"}}"#,
+            r#"{"jsonrpc":"2.0","id":1e0,"method":"tools/call","params":{"name":"a"}}"#,
             r#"{"jsonrpc":"1.0","id":1,"method":"tools/call","params":{"name":"a"}}"#,
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","_meta":{}}}"#,
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":[]}}"#,

@@ -4,6 +4,8 @@
 //!
 //! Pure bytes to bytes; it does not know where a value is used.
 
+use crate::terms::is_hidden;
+
 /// Names of schemes that stand before a credential in `Authorization`, in lower case: RFC 7617, 6750
 /// and 9449, and what APIs made up.
 const SCHEMES: [&[u8]; 9] = [
@@ -45,11 +47,14 @@ pub(super) fn oddity(value: &[u8]) -> Option<&'static str> {
 
 /// What any language's `trim` takes off, and what nobody sees.
 fn is_blank(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}'..='\u{200d}' | '\u{2060}')
+    c.is_whitespace() || is_hidden(c) || matches!(c, '\u{fe00}'..='\u{fe0f}')
 }
 
 const fn is_quote(c: char) -> bool {
-    matches!(c, '"' | '\'' | '`')
+    matches!(
+        c,
+        '"' | '\'' | '`' | '\u{ab}' | '\u{bb}' | '\u{2018}'..='\u{201f}' | '\u{2039}' | '\u{203a}'
+    )
 }
 
 fn trimmed(value: &[u8], off: impl Fn(char) -> bool) -> &[u8] {
@@ -79,6 +84,8 @@ mod tests {
             ("\"tok-abcdef-123456\"", "tok-abcdef-123456"),
             ("Bearer tok-abcdef-123456", "tok-abcdef-123456"),
             (" 'bearer  Token tok-abcdef-123456' ", "tok-abcdef-123456"),
+            ("\u{200e}tok-abcdef-123456\u{fe0f}", "tok-abcdef-123456"),
+            ("\u{201c}tok-abcdef-123456\u{201d}", "tok-abcdef-123456"),
             // Words of a pass phrase are all of it.
             ("correct horse battery", "correct horse battery"),
             ("Bearer", "Bearer"),
