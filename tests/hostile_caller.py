@@ -373,7 +373,7 @@ def run(house, seconds, only):
         wrong.append(f"the log has {log:.0f} MiB after {spent:.0f} s")
     for name_, count in counts.items():
         wrong.extend(f"{name_}: {what}" for what in count if what.startswith("failed"))
-        if not any(count.get(what) for what in ("sent", "opened")):
+        if not any(count.get(what) for what in ("sent", "KiB sent", "opened")):
             wrong.append(f"{name_} attacked nothing: {count}")
     verified = subprocess.run([*house.command, "ledger", "verify"], capture_output=True, text=True, timeout=600)
     if verified.returncode:

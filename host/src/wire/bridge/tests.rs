@@ -213,6 +213,37 @@ async fn open(agent: &mut BufReader<DuplexStream>, host: &mut BufReader<UnixStre
     assert_eq!(line(agent).await, opened);
 }
 
+/// A line that was refused says nothing of the connection, however late the host goes away.
+#[tokio::test]
+async fn x69_a_host_that_refused_a_line_is_waited_for() {
+    let (mut ours, mut agent) = bridge();
+    let (ends, mut first) = host();
+    let (near, second) = UnixStream::pair().unwrap();
+    let (near, mut second) = (std::sync::Mutex::new(Some(near)), BufReader::new(second));
+    let looked = tokio::sync::Notify::new();
+    let find = async || {
+        looked.notify_one();
+        Ok(near.lock().unwrap().take())
+    };
+    let play = async {
+        write(&mut agent, &json!([])).await;
+        line(&mut first).await;
+        let refusal = json!({ "error": { "code": -32600, "message": "Batches are not served." } });
+        write(&mut first, &refusal).await;
+        assert_eq!(line(&mut agent).await, refusal);
+        drop(first);
+        // Said before, it could still go to the first one, and be lost with it.
+        looked.notified().await;
+        write(&mut agent, &json!({ "id": 1, "method": "ping" })).await;
+        assert_eq!(line(&mut second).await["id"], 1);
+        write(&mut second, &json!({ "id": 1, "result": {} })).await;
+        assert_eq!(line(&mut agent).await["id"], 1);
+        drop((agent, second));
+    };
+    let (end, ()) = tokio::join!(ours.keep(ends, find), play);
+    end.unwrap();
+}
+
 #[tokio::test]
 async fn x69_a_host_that_came_back_and_refuses_the_agent_has_its_words_heard() {
     let (mut ours, mut agent) = bridge();
