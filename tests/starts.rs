@@ -398,6 +398,17 @@ fn g80_check_says_all_stages_in_one_run_each_with_its_place() {
     let checked = program.run(&["check", "--json"]);
     let notes = &checked.json()["notes"];
     assert_eq!(notes.as_array().map(Vec::len), Some(2), "{notes}");
+    // A start that is lenient does not need it.
+    let strict = program.site.read("toolhost.toml");
+    let lenient = strict.replace("host.agents", "host.start = \"degraded\"\nhost.agents");
+    assert_ne!(strict, lenient);
+    program.site.write("toolhost.toml", lenient);
+    let notes = program.run(&["check", "--json"]).json()["notes"].to_string();
+    assert!(
+        notes.contains("is not set; a start goes on without it"),
+        "{notes}"
+    );
+    program.site.write("toolhost.toml", strict);
     let listed: Value = serde_json::from_str(&checked.err).expect("a list");
     let lines: Vec<&Value> = listed
         .as_array()

@@ -18,7 +18,7 @@ use crate::capability::service::secret::{
     SourceError, Unloaded,
 };
 use crate::catalog::{bounded, once};
-use crate::manifest::{CommandSpec, SecretPlace, SecretSpec};
+use crate::manifest::{CommandSpec, SecretPlace, SecretSpec, Start};
 
 /// The largest file of a token, in bytes.
 const MOST_TOKEN: u64 = 4 << 10;
@@ -56,11 +56,15 @@ impl Opened {
                 )
             })
             .collect();
+        let without = match self.manifest.host.start {
+            Start::Strict => "a start needs it",
+            Start::Degraded => "a start goes on without it",
+        };
         let here = |spec: &SecretSpec| !is_program(spec);
         let (secrets, unloaded) = self.load_secrets(here, Arc::default()).await;
         for one in unloaded {
             match is_elsewhere(&one.error) {
-                true => notes.push(format!("{}; a start needs it", self.said(&one))),
+                true => notes.push(format!("{}; {without}", self.said(&one))),
                 false => wrong.add(self.line(&one), self.said(&one)),
             }
         }
