@@ -51,8 +51,11 @@ pub(super) fn host_parameter(auth: Option<&Auth>, query: &str) -> Option<String>
 /// Whether some server takes one name for the other.
 fn is_read_as(name: &str, known: &str) -> bool {
     let (name, known) = (start(name), start(known));
-    let without_index = |name: &str| name.split('[').next().map(str::trim_end).map(folded);
-    folded(name) == folded(known) || without_index(name) == without_index(known)
+    is_same(name, known) || is_same(without_index(name), without_index(known))
+}
+
+fn without_index(name: &str) -> &str {
+    name.split('[').next().unwrap_or(name).trim_end()
 }
 
 /// Without spaces in front, and up to a NUL.
@@ -61,13 +64,17 @@ fn start(name: &str) -> &str {
     name.split('\0').next().unwrap_or(name).trim_end()
 }
 
-fn folded(name: &str) -> String {
-    let fold = |c: char| match c {
+/// Whether two names are one, once what servers fold is folded.
+fn is_same(one: &str, other: &str) -> bool {
+    one.chars().map(folded).eq(other.chars().map(folded))
+}
+
+fn folded(c: char) -> char {
+    match c {
         '.' | '[' | '_' | '\u{80}'..='\u{9f}' => '_',
         c if c.is_whitespace() => '_',
         c => c.to_ascii_lowercase(),
-    };
-    name.chars().map(fold).collect()
+    }
 }
 
 #[cfg(test)]

@@ -120,7 +120,7 @@ fn read(path: &str, admits: impl Fn(&[u8]) -> bool) -> Result<CanonicalPath, Pat
     if !path.starts_with('/') {
         return Err(PathError::Relative);
     }
-    let (text, decoded) = rewrite(path.as_bytes())?;
+    let (text, decoded) = rewrite(path)?;
     if percent::is_encoded(&decoded) {
         return Err(PathError::Twice);
     }
@@ -155,7 +155,12 @@ fn hides_ascii(decoded: &[u8]) -> bool {
 }
 
 /// The canonical text, and the bytes it stands for.
-fn rewrite(path: &[u8]) -> Result<(String, Vec<u8>), PathError> {
+fn rewrite(path: &str) -> Result<(String, Cow<'_, [u8]>), PathError> {
+    if path.bytes().all(is_path_character) {
+        // Most are written so already.
+        return Ok((path.to_owned(), Cow::Borrowed(path.as_bytes())));
+    }
+    let path = path.as_bytes();
     let mut text = String::with_capacity(path.len());
     let mut decoded = Vec::with_capacity(path.len());
     let mut rest = path;
@@ -179,7 +184,7 @@ fn rewrite(path: &[u8]) -> Result<(String, Vec<u8>), PathError> {
             text.push(hex_digit(value & 0xf));
         }
     }
-    Ok((text, decoded))
+    Ok((text, Cow::Owned(decoded)))
 }
 
 fn unescape(rest: &[u8]) -> Result<(u8, &[u8]), PathError> {
@@ -243,13 +248,13 @@ fn is_dots(segment: &str) -> bool {
 
 /// RFC 3986, 2.3: escaping these changes nothing.
 fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
 /// RFC 3986, 3.3, without `;`: what a path holds bare. The others of ASCII (quotes, brackets, `|`,
 /// `^`, ...) have one reading and get the escape they should have had.
 fn is_path_character(byte: u8) -> bool {
-    is_unreserved(byte) || b"!$&'()*+,=:@/".contains(&byte)
+    is_unreserved(byte) || matches!(byte, b'!' | b'$' | b'&'..=b',' | b'=' | b':' | b'@' | b'/')
 }
 
 fn hex_digit(value: u8) -> char {

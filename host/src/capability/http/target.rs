@@ -137,6 +137,9 @@ fn canonical_query(query: &str) -> Result<String, TargetError> {
     if query.contains("%00") {
         return Err(TargetError::Nul);
     }
+    if !query.contains(['"', '\'', '<', '>']) {
+        return Ok(query.to_owned());
+    }
     let mut text = String::with_capacity(query.len());
     for piece in query.chars() {
         match piece {
@@ -212,14 +215,15 @@ fn cut<'a>(target: &Target<'a>) -> Result<(&'a str, &'a str, &'a str), TargetErr
             scheme,
             authority,
             path_with_query,
-        } => (scheme, authority, path_with_query),
+        } => {
+            if scheme.len() + authority.len() + path_with_query.len() > MAX_URL {
+                return Err(TargetError::TooLong);
+            }
+            check_characters(authority)?;
+            check_characters(path_with_query)?;
+            (scheme, authority, path_with_query)
+        }
     };
-    if scheme.len() + authority.len() + rest.len() > MAX_URL {
-        return Err(TargetError::TooLong);
-    }
-    for part in [authority, rest] {
-        check_characters(part)?;
-    }
     // GHSA-5qpp: `http://other/` as a path becomes a request line that names another host.
     if !(rest.is_empty() || rest.starts_with(['/', '?'])) {
         return Err(PathError::Relative.into());
@@ -246,10 +250,11 @@ fn cut_url(url: &str) -> Result<(&str, &str, &str), TargetError> {
 
 /// Parsers drop, trim or turn these in different ways.
 fn check_characters(text: &str) -> Result<(), TargetError> {
-    if text
-        .chars()
-        .any(|c| c.is_control() || c.is_whitespace() || c == '\\')
-    {
+    let is_odd = match text.is_ascii() {
+        true => text.bytes().any(|b| matches!(b, 0..=b' ' | 0x7f | b'\\')),
+        false => text.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\'),
+    };
+    if is_odd {
         return Err(TargetError::Character);
     }
     if text.contains('#') {
