@@ -278,11 +278,10 @@ impl<'a> Reader<'a> {
         match event {
             Event::Open(_) | Event::Names(_) | Event::Seal(_) => {}
             Event::Admitted(admitted) => {
-                if let Some(begun) = self.begin(&time, &admitted.agent, &admitted.function) {
-                    if !self.filter.refused_only {
-                        self.open
-                            .insert(seq, (begun, self.admitted(seq, &time, admitted)));
-                    }
+                let begun = self.begin(&time, &admitted.agent, &admitted.function);
+                if let Some(begun) = begun.filter(|_| !self.filter.refused_only) {
+                    let call = self.admitted(seq, &time, admitted);
+                    self.open.insert(seq, (begun, call));
                 }
             }
             Event::Attempt(attempt) => self.attempt(seq, &time, attempt),

@@ -3,8 +3,8 @@
 //!
 //! It does not know what any of it means, nor where it is written.
 
+use core::net::IpAddr;
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};

@@ -113,13 +113,9 @@ impl Exchanged {
                 rule: Some(Arc::clone(&rule.text)),
             }),
         };
-        let attempt = match self.log.begin(attempt) {
-            Ok(attempt) => attempt,
-            Err(unrecorded) => {
-                self.stage = Stage::Written;
-                return Err(unrecorded.into());
-            }
-        };
+        // Decided, whatever comes of recording it.
+        self.stage = Stage::Written;
+        let attempt = self.log.begin(attempt)?;
         let sending = Sending::default();
         self.stage = Stage::Allowed(Open {
             attempt,
