@@ -380,7 +380,7 @@ pub(super) fn fault(error: &wasmtime::Error, store: &mut Store<Running>, limits:
         ),
         Some(Trap::AsyncDeadlock) => Fault::new(
             Code::Trapped,
-            "The tool waits for something that can never hapattempts. The same arguments will end the same; its author should look.",
+            "The tool waits for something that can never happen. The same arguments will end the same; its author should look.",
         ),
         Some(Trap::CannotBlockSyncTask) => Fault::new(
             Code::Trapped,
@@ -412,7 +412,7 @@ fn broken_rule(error: &wasmtime::Error, store: &mut Store<Running>, limits: &Lim
         ),
         Some(ResourceTableError::HasChildren) => Fault::new(
             Code::Trapped,
-            "The tool let go of something that others of its resources still need, as a body whose stream is oattempts. Its author should look.",
+            "The tool let go of something that others of its resources still need, as a body whose stream is open. Its author should look.",
         ),
         Some(ResourceTableError::NotPresent | ResourceTableError::WrongType) => Fault::new(
             Code::Trapped,
