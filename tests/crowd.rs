@@ -11,11 +11,11 @@ use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use toolhost::capability::Pen;
+use toolhost::capability::AttemptLog;
 use toolhost::gate;
 use toolhost::ledger::End;
 use toolhost::sandbox::Errand;
-use toolhost::terms::Code;
+use toolhost::terms::{Answer, Attempt, AttemptSink, Code, Unrecorded, Usage};
 
 use crate::harness::{
     House, Site, Upstream, code, component, definition, structured, text_response,
@@ -449,7 +449,7 @@ async fn g25_a_panic_in_a_host_function_that_is_recorded_ends_one_call() {
         let errand = Errand {
             equipment: &found.equipment,
             progress: None,
-            pen: Pen::new(|_| panic!("injected")),
+            attempts: AttemptLog::new(Arc::new(Breaks), None),
             cancel: &CancellationToken::new(),
         };
         let run = house
@@ -466,4 +466,17 @@ async fn g25_a_panic_in_a_host_function_that_is_recorded_ends_one_call() {
         assert!(says.contains("injected"), "{function}: {says}");
         house.still_serves("rogue_nap", json!({ "ms": 0 })).await;
     }
+}
+
+/// A record that breaks.
+struct Breaks;
+
+impl AttemptSink for Breaks {
+    fn attempt(&self, _: Attempt) -> Result<Option<u64>, Unrecorded> {
+        panic!("injected")
+    }
+
+    fn answer(&self, _: u64, _: Answer) {}
+
+    fn usage(&self, _: Usage) {}
 }

@@ -16,11 +16,11 @@ use tokio_util::sync::CancellationToken;
 pub use crate::gate::{Credential, Release};
 pub use setup::{ListWatch, Setup};
 
-use crate::capability::{CurrentCall, Pen, tools};
+use crate::capability::{AttemptLog, CurrentCall, tools};
 use crate::catalog::Function;
 use crate::gate::{self, Permit, Results, Terms};
 use crate::ledger::{
-    Admitted, Closed, Ending, Fingerprint, Ledger, LedgerError, OpenCall, Refused, Reloaded,
+    Admitted, Closing, Ending, Fingerprint, Ledger, LedgerError, OpenCall, Refused, Reload,
 };
 use crate::manifest::Manifest;
 use crate::quota::{Quota, Reservation};
@@ -149,11 +149,12 @@ impl Host {
         &self,
         setup: Setup,
         manifest: &Manifest,
-        reloaded: &Reloaded<'_>,
+        mut reload: Reload<'_>,
     ) -> Result<(), LedgerError> {
         let setup = setup.following(&self.setup());
         let load = setup.load();
-        self.ledger.reload(reloaded, load).await?;
+        reload.load = load;
+        self.ledger.reload(reload).await?;
         // Before the setup: whoever finds a function there finds places for it.
         self.quota.change(manifest);
         let setup = Arc::new(setup);
@@ -283,19 +284,12 @@ impl Host {
         cancel: &CancellationToken,
     ) -> (Result<Release, Fault>, Bill) {
         let function = found.function;
-        let attempts = record.attempts().clone();
-        let equipment = function.equipment.clone();
-        let pen = Pen::new(move |mut attempt| {
-            // What a guest asked for stands in it: it is scrubbed like all that leaves a call.
-            let text = attempt.to_string();
-            equipment.patterns().scrub_json(&mut attempt, &text);
-            attempts.keep(&attempt);
-        });
-        let notes = pen.clone();
+        let attempts = AttemptLog::new(record.attempts().clone(), Some(function.equipment.clone()));
+        let notes = attempts.clone();
         let errand = Errand {
             equipment: &function.equipment,
             progress: request.progress.take(),
-            pen,
+            attempts,
             cancel,
         };
         let running = pin!(async {
@@ -410,16 +404,16 @@ impl Host {
         arguments: Fingerprint,
     ) -> Result<OpenCall, Fault> {
         let function = &found.function;
-        let admitted = Admitted {
-            caller: permit.caller(),
-            door: request.door,
-            function: permit.function(),
-            component: &function.tool.digest,
+        let mut admitted = Admitted::new(
+            permit.caller(),
+            request.door,
+            permit.function(),
+            &function.tool.digest,
             arguments,
-            load: found.load,
-            reach: function.reach,
-        };
-        self.ledger.admit(&admitted).await.map_err(unrecorded)
+        );
+        admitted.load = found.load;
+        let recorded = self.ledger.admit(admitted, function.reach).await;
+        recorded.map_err(unrecorded)
     }
 
     async fn check(
@@ -443,7 +437,7 @@ impl Host {
         caller: &Arc<str>,
         function: &Arc<Function>,
         answer: Result<tools::Output, tools::ToolError>,
-        notes: &Pen,
+        notes: &AttemptLog,
         time: Time<'_>,
     ) -> Result<Release, Fault> {
         if gate::size(&answer) > SHORT_TEXT {
@@ -504,14 +498,13 @@ impl Host {
 
     /// A call that does not run is recorded too, and the caller hears why.
     fn refuse(&self, request: &Request, arguments: Fingerprint, fault: Fault) -> Fault {
-        let refused = Refused {
-            caller: &request.caller,
-            door: request.door,
-            function: &request.function,
+        let recorded = self.ledger.refuse(Refused::new(
+            &request.caller,
+            request.door,
+            &request.function,
             arguments,
-            code: fault.code,
-        };
-        let recorded = self.ledger.refuse(&refused);
+            fault.code,
+        ));
         if let Some(detail) = &fault.detail {
             let (code, caller) = (fault.code.as_str(), &*request.caller.agent);
             let call = recorded.as_ref().ok().copied().flatten().map(|id| id.0);
@@ -621,7 +614,7 @@ fn warn(fault: &Fault) {
 }
 
 /// How the call ended, for its record.
-fn closed(released: &Result<Release, Fault>, bill: Bill, after: Option<Code>) -> Closed {
+fn closed(released: &Result<Release, Fault>, bill: Bill, after: Option<Code>) -> Closing {
     let (ending, result) = match released {
         Ok(release) => (
             match release.outcome() {
@@ -635,7 +628,7 @@ fn closed(released: &Result<Release, Fault>, bill: Bill, after: Option<Code>) ->
             (Ending::Fault(fault.code), None)
         }
     };
-    Closed {
+    Closing {
         ending,
         result,
         bill,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
+use toolhost::terms::Door as Through;
 
 use super::{ADA, BOB, house, names, stopped};
 
@@ -40,7 +41,7 @@ async fn the_stateless_era_discovers_lists_and_calls() {
         (record.agent.as_str(), record.user.as_deref()),
         ("ada", Some("Ada Lovelace"))
     );
-    assert_eq!(record.door, "http");
+    assert_eq!(record.door, Through::Http);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use tokio::net::UnixStream;
+use toolhost::terms::Door as Through;
 use toolhost::wire::Listener;
 
 use super::{ADA, house, names, stopped};
@@ -84,8 +85,8 @@ async fn lines_and_http_are_spoken_on_one_socket() {
         .await;
     assert_eq!(answer["result"]["structuredContent"], json!({ "sum": 3 }));
     assert_eq!(
-        (house.last().door.as_str(), house.last().agent.as_str()),
-        ("unix", "ada")
+        (house.last().door, house.last().agent.as_str()),
+        (Through::Unix, "ada")
     );
 
     let request = "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";

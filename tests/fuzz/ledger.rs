@@ -1,13 +1,14 @@
 //! Ledger files that somebody else may have written.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use toolhost::ledger::{Filter, show, verify};
 
 use super::engine::{Target, run};
 use crate::harness::checkout;
 
-const WORDS: [&str; 26] = [
+const WORDS: [&str; 30] = [
     "\n",
     "{",
     "}",
@@ -23,6 +24,10 @@ const WORDS: [&str; 26] = [
     "9",
     "\"caller\":",
     "\"attempts\":[",
+    "\"kind\":\"attempt\"",
+    "\"kind\":\"answer\"",
+    "\"attempt\":2",
+    "\"verdict\":{",
     "\"arguments\":",
     "null",
     "\\u0000",
@@ -45,8 +50,14 @@ fn name(segment: &[u8]) -> Option<String> {
 
 #[test]
 fn ledger() {
+    // Of schema 1, and of the one that is written now.
+    for corpus in ["segment", "segment-3"] {
+        damaged(&checkout().join("tests/fuzz/corpus/ledger").join(corpus));
+    }
+}
+
+fn damaged(segment: &Path) {
     let folder = tempfile::tempdir().expect("a folder");
-    let segment = checkout().join("tests/fuzz/corpus/ledger/segment");
     let genuine = std::fs::read(segment).expect("a segment");
     let file = folder
         .path()

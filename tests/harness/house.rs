@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use toolhost::call::{Host, Request, Setup};
 use toolhost::gate::Callers;
-use toolhost::ledger::{self, Call, Filter, Header, Ledger, Mode};
+use toolhost::ledger::{self, Attempted, Call, Filter, Header, Ledger, Mode};
 use toolhost::quota::Quota;
 use toolhost::sandbox::Lanes;
 use toolhost::terms::{Bill, Blame, Code, Door as Through, Progress};
@@ -136,11 +136,7 @@ impl House {
 
     /// What the newest call tried on the outside.
     pub(crate) fn attempts(&self) -> Vec<Value> {
-        let attempts = self.last().attempts;
-        let read = |attempt: Box<serde_json::value::RawValue>| {
-            serde_json::from_str(attempt.get()).expect("an attempt")
-        };
-        attempts.into_iter().map(read).collect()
+        self.last().attempts.iter().map(flat).collect()
     }
 
     /// Waits until no call of a tool with one place runs any more: its place is given back after
@@ -279,4 +275,26 @@ impl Drop for Door {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// An attempt as one flat object: what was asked, what was decided, and what came of it.
+fn flat(attempt: &Attempted) -> Value {
+    let json = serde_json::to_value(attempt).expect("JSON");
+    let mut all = json["to"][attempt.of()].clone();
+    all["verdict"] = json["verdict"].clone();
+    let is_made = attempt.answer.is_some();
+    for (name, member) in json["answer"].as_object().into_iter().flatten() {
+        all[name] = member.clone();
+    }
+    let end = all.as_object_mut().and_then(|all| all.remove("end"));
+    for (name, member) in end.iter().flat_map(Value::as_object).flatten() {
+        let is_answered = name == "is" && member == "answered";
+        if !is_answered {
+            all["verdict"][name] = member.clone();
+        }
+    }
+    if !is_made {
+        (all["left"], all["sent"]) = (false.into(), 0.into());
+    }
+    all
 }

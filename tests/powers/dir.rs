@@ -102,6 +102,73 @@ async fn what_is_granted_is_read_and_written() {
     assert!(!house.site.path("drafts/e.txt").exists());
 }
 
+/// Each change is on record before it is made; reading is counted.
+#[tokio::test]
+async fn g86_what_a_call_does_in_its_directories_is_on_record() {
+    let house = house();
+    for (function, arguments, expected) in [
+        (
+            "rogue_write",
+            json!({ "path": "/drafts/d.txt", "text": "new" }),
+            json!({ "operation": "write", "path": "/drafts/d.txt" }),
+        ),
+        (
+            "rogue_rename",
+            json!({ "from": "/drafts/d.txt", "to": "/drafts/e.txt" }),
+            json!({ "operation": "rename", "path": "/drafts/e.txt", "from": "/drafts/d.txt" }),
+        ),
+        (
+            "rogue_hard_link",
+            json!({ "original": "/drafts/e.txt", "link": "/drafts/f.txt" }),
+            json!({ "operation": "link", "path": "/drafts/f.txt", "from": "/drafts/e.txt" }),
+        ),
+        (
+            "rogue_remove",
+            json!({ "path": "/drafts/f.txt" }),
+            json!({ "operation": "remove", "path": "/drafts/f.txt" }),
+        ),
+    ] {
+        let end = house.call(function, arguments).await;
+        assert!(end.is_ok(), "{function}: {end:?}");
+        let call = house.last();
+        let [attempt] = &call.attempts[..] else {
+            panic!("{function}: {call:?}")
+        };
+        let attempt = serde_json::to_value(attempt).expect("JSON");
+        assert_eq!(attempt["to"]["dir"], expected);
+        let verdict =
+            json!({ "is": "allowed", "grant": "drafts", "line": attempt["verdict"]["line"] });
+        assert_eq!(attempt["verdict"], verdict, "{function}");
+        assert_eq!((call.usage[0].writes, call.usage[0].refused), (1, 0));
+    }
+
+    let denied = json!({ "path": "/notes/a.txt", "text": "over" });
+    tool_error(&house.call("rogue_write", denied).await);
+    let attempts = house.attempts();
+    assert_eq!(attempts[0]["verdict"]["is"], "refused", "{attempts:?}");
+    assert_eq!(attempts[0]["verdict"]["nearest"], "notes");
+
+    let read = json!({ "path": "/notes/inner/b.txt" });
+    assert_eq!(text(&house.call("rogue_read", read).await), "another");
+    let call = house.last();
+    assert!(call.attempts.is_empty(), "{call:?}");
+    assert_eq!((&*call.usage[0].of, call.usage[0].reads), ("dir", 1));
+}
+
+/// However many there are, the record has a bound and the counts are exact.
+#[tokio::test]
+async fn g86_a_flood_of_changes_is_counted() {
+    let house = house();
+    let names: Vec<String> = (0..200).map(|n| format!("made{n}")).collect();
+    let made: Vec<[&str; 3]> = names.iter().map(|name| ["mkdir", "0", name]).collect();
+    let made: Vec<&[&str]> = made.iter().map(|act| &act[..]).collect();
+    let said = acts(&house, &made).await;
+    assert!(said.iter().all(|said| said == "ok"), "{said:?}");
+    let call = house.last();
+    assert_eq!(call.attempts.len(), 64);
+    assert_eq!(call.usage[0].writes, 200, "{:?}", call.usage);
+}
+
 #[tokio::test]
 async fn g38_g39_g46_no_path_leads_outside() {
     let house = house();

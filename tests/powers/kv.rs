@@ -96,8 +96,12 @@ async fn n72_a_bucket_is_its_tools_its_functions_and_its_callers() {
         let end = house.call_as("bob", function, get(bucket, "k")).await;
         let denied = tool_error(&end);
         assert_eq!(denied.code.as_str(), "denied", "{function} {bucket}");
+        let attempts = house.attempts();
+        assert_eq!(attempts.len(), 1, "{attempts:?}");
+        let named = if bucket.is_empty() { "default" } else { bucket };
+        assert_eq!(attempts[0]["bucket"], named);
+        assert_eq!(attempts[0]["verdict"]["is"], "refused");
     }
-    assert_eq!(house.attempts(), [json!({ "kv": null, "refused": 1 })]);
 }
 
 #[tokio::test]
@@ -105,15 +109,17 @@ async fn what_is_stored_outlives_the_host_and_is_recorded() {
     let house = House::new(KV);
     let stored = house.call("rogue_kv_set", set("shared", "k", "kept")).await;
     assert!(stored.is_ok(), "{stored:?}");
-    let line = house.attempts();
-    assert_eq!(line.len(), 1, "{line:?}");
-    assert_eq!(line[0]["kv"], "shared");
-    assert_eq!(
-        (&line[0]["writes"], &line[0]["written"]),
-        (&json!(1), &json!(5))
-    );
+    let call = house.last();
+    let [usage] = &call.usage[..] else {
+        panic!("{call:?}")
+    };
+    assert_eq!(usage.grant.as_deref(), Some("shared"));
+    assert_eq!((usage.writes, usage.written), (1, 5));
+    let attempts = house.attempts();
+    assert_eq!(attempts.len(), 1, "before the first write: {attempts:?}");
+    assert_eq!(attempts[0]["bucket"], "shared");
     assert!(
-        !line[0].to_string().contains("kept"),
+        !format!("{call:?}").contains("kept"),
         "no values in the ledger"
     );
     let House { host, site, .. } = house;

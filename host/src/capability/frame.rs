@@ -1,21 +1,17 @@
-//! What every capability is lent: the state of one call, the pen that records attempts, and the
-//! one list that links them. A capability that is not in this list does not exist.
+//! What every capability is lent: the state of one call, and the one list that links them. A capability that is not in this list does not exist.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
-
-use tokio_util::task::TaskTracker;
-use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
+use super::attempts::AttemptLog;
 use super::service::database::{Database, OpenError};
 use super::service::dial::Dialer;
-use super::service::secret::{Patterns, PatternsError, Redactions, Secrets};
+use super::service::secret::{Patterns, PatternsError, Secrets};
 use super::{clock, command, config, dir, env, http, kv, log, progress, random, tools};
 use crate::shares::{Account, Exceeded, Holding};
 use crate::terms::{Caller, Code, Fault, Limits, Progress, Wasi};
@@ -150,7 +146,7 @@ impl Powers {
     /// # Errors
     ///
     /// When the call's arguments make no command line.
-    pub fn new(charter: Charter<'_>, pen: &Pen) -> Result<Self, Fault> {
+    pub fn new(charter: Charter<'_>, attempts: &AttemptLog) -> Result<Self, Fault> {
         let equipment = charter.equipment;
         let account = Account::new(charter.limits.host_memory);
         let tables = account.hold(charter.limits.tables()).map_err(|_| {
@@ -159,7 +155,7 @@ impl Powers {
                 "The tool's limit `host_memory` is too small for its own tables. Its operator should raise it.",
             )
         })?;
-        let log = log::State::new(&charter, pen);
+        let log = log::State::new(&charter, attempts);
         let mut wasi = WasiCtx::builder();
         clock::grant(&mut wasi);
         random::grant(&mut wasi);
@@ -172,9 +168,9 @@ impl Powers {
 
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(charter.limits.resources).unwrap_or(usize::MAX));
-        let http = http::State::new(&charter, pen, &account);
-        let kv = kv::State::new(&charter, pen, &account);
-        let dir = dir::State::new(&charter, pen, &account);
+        let http = http::State::new(&charter, attempts, &account);
+        let kv = kv::State::new(&charter, attempts, &account);
+        let dir = dir::State::new(&charter, attempts, &account);
         Ok(Self {
             account,
             _tables: tables,
@@ -185,7 +181,7 @@ impl Powers {
             kv,
             equipment: equipment.clone(),
             log,
-            progress: progress::State::new(charter.progress, equipment.clone(), pen),
+            progress: progress::State::new(charter.progress, equipment.clone(), attempts),
             command,
         })
     }
@@ -320,157 +316,5 @@ impl Powers {
             Some(command) => command.ended(exit),
             None => Err(Fault::internal("a program ended that was not started")),
         }
-    }
-}
-
-/// The ledger's pen: capabilities write down each attempt to reach the outside, the record of their
-/// call gets it at once, so that it is there however the call ends.
-#[derive(Clone)]
-pub struct Pen(Arc<Writing>);
-
-struct Writing {
-    record: Box<dyn Fn(serde_json::Value) + Send + Sync>,
-    requests: AtomicU32,
-    bytes: AtomicU64,
-    open: TaskTracker,
-    redactions: Redactions,
-    denials: Mutex<Vec<String>>,
-}
-
-/// Denials whose reason is kept for the agent, and the longest reason, in bytes: what comes after the
-/// first few is most often the same again.
-const DENIALS: usize = 3;
-const DENIAL: usize = 600;
-
-impl Pen {
-    /// A pen that writes into a record.
-    pub fn new(record: impl Fn(serde_json::Value) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(Writing {
-            record: Box::new(record),
-            requests: AtomicU32::new(0),
-            bytes: AtomicU64::new(0),
-            open: TaskTracker::new(),
-            redactions: Redactions::default(),
-            denials: Mutex::default(),
-        }))
-    }
-
-    /// Writes one attempt down. `bytes` is what crossed the network; none is an attempt that was
-    /// refused before it left.
-    pub fn attempt(&self, attempt: &impl serde::Serialize, bytes: Option<u64>) {
-        if let Some(bytes) = bytes {
-            self.bill(bytes);
-        }
-        // An attempt is plain data; one that cannot be written is recorded as such, not lost.
-        (self.0.record)(serde_json::to_value(attempt).unwrap_or(serde_json::Value::Null));
-    }
-
-    /// How often a credential was taken out of what the call brought back.
-    #[must_use]
-    pub fn redactions(&self) -> &Redactions {
-        &self.0.redactions
-    }
-
-    /// Notes what was denied and why, where the guest hears a code alone.
-    pub(super) fn denied(&self, say: &str) {
-        let end = say.floor_char_boundary(DENIAL);
-        let say = say.get(..end).unwrap_or_default();
-        let mut denials = self.denials();
-        if denials.len() < DENIALS && !denials.iter().any(|known| known == say) {
-            denials.push(say.to_owned());
-        }
-    }
-
-    /// What was denied and why, as far as the guest was not told.
-    #[must_use]
-    pub fn untold(&self) -> Vec<String> {
-        self.denials().clone()
-    }
-
-    fn denials(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
-        let denials = &self.0.denials;
-        denials.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn bill(&self, bytes: u64) {
-        self.0.requests.fetch_add(1, Ordering::Relaxed);
-        self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// Begins an attempt: the record of the call waits until what this gives has written it down.
-    pub fn begin(&self) -> OpenAttempt {
-        OpenAttempt {
-            _hold: self.hold(),
-            pen: self.clone(),
-            written: false,
-        }
-    }
-
-    /// Held by what may begin an attempt, or has not written one down yet.
-    pub fn hold(&self) -> TaskTrackerToken {
-        self.0.open.token()
-    }
-
-    /// Waits until every attempt is written down. Whoever calls this has dropped the guest, so
-    /// nothing new begins and what is open ends at once.
-    pub async fn settled(&self) {
-        self.0.open.close();
-        self.0.open.wait().await;
-    }
-
-    /// Requests that left the host, and bytes of bodies that crossed the network.
-    #[must_use]
-    pub fn egress(&self) -> (u32, u64) {
-        (
-            self.0.requests.load(Ordering::Relaxed),
-            self.0.bytes.load(Ordering::Relaxed),
-        )
-    }
-}
-
-/// An attempt that is not written down yet. It owns the token that the record of its call waits for,
-/// and gives that back only after it has written: whoever holds it in which order, what it writes is
-/// in the record. One that is dropped unwritten, by a panic for example, is billed as a request all
-/// the same, so that the bill and the attempts of such a record differ.
-pub struct OpenAttempt {
-    pen: Pen,
-    written: bool,
-    _hold: TaskTrackerToken,
-}
-
-impl OpenAttempt {
-    /// Writes the attempt down. `bytes` as for [`Pen::attempt`].
-    pub fn write(mut self, attempt: &impl serde::Serialize, bytes: Option<u64>) {
-        self.written = true;
-        self.pen.attempt(attempt, bytes);
-    }
-
-    /// Says that it is not to be written down.
-    pub fn discard(mut self) {
-        self.written = true;
-    }
-}
-
-impl Drop for OpenAttempt {
-    fn drop(&mut self) {
-        if !self.written {
-            self.pen.bill(0);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn n94_what_was_denied_is_kept_within_bounds() {
-        let pen = Pen::new(drop);
-        for text in ["a", "a", &"\u{e9}".repeat(DENIAL), "b", "c"] {
-            pen.denied(text);
-        }
-        let untold = pen.untold();
-        assert_eq!(untold.len(), DENIALS, "{untold:?}");
-        assert!(untold.iter().all(|say| say.len() <= DENIAL), "{untold:?}");
     }
 }

@@ -4,6 +4,7 @@
 //! A capability knows nothing of callers, of protocols and of its siblings. It reaches the world
 //! only through `service`. A new one is a folder here and its lines in `frame`.
 
+mod attempts;
 mod bindings;
 mod current_call;
 mod frame;
@@ -22,12 +23,11 @@ pub mod progress;
 pub mod random;
 pub mod service;
 
+pub use attempts::AttemptLog;
 pub use bindings::exports::toolhost::tool::tools;
 pub use bindings::{Bound, BoundPre};
 pub use current_call::CurrentCall;
-pub use frame::{
-    Charter, EquipError, Equipment, Grants, Holder, Pen, Powers, World, link, variation,
-};
+pub use frame::{Charter, EquipError, Equipment, Grants, Holder, Powers, World, link, variation};
 pub use provided::{nearest, provided_by, provides, usable};
 
 /// What an import is for: the capability's name as manifests have it, or `runtime` for what every

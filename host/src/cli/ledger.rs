@@ -8,8 +8,8 @@ use anyhow::Context;
 use super::start::Opened;
 use super::table::{Table, green, grouped, numbers, red, short, size, table};
 use super::{Setting, out};
-use crate::ledger::{self, Call, End, Filter, Report, State};
-use crate::terms::printable;
+use crate::ledger::{self, Attempted, Call, End, Filter, Report, State};
+use crate::terms::{AnswerEnd, Target, Usage, Verdict, printable};
 
 #[derive(clap::Subcommand)]
 pub(super) enum LedgerCommand {
@@ -213,13 +213,82 @@ fn outcome(call: &Call) -> String {
 }
 
 fn show_attempts(calls: &[Call]) {
-    for call in calls.iter().filter(|call| !call.attempts.is_empty()) {
+    for call in calls.iter().filter(|call| call.tried().all > 0) {
         say!("{} {}", printable(&call.time), printable(&call.function));
         for attempt in &call.attempts {
+            say!("  {}", printable(&attempt_line(attempt)));
+        }
+        for usage in &call.usage {
+            say!("  {}", printable(&usage_line(usage)));
+        }
+        for attempt in &call.former_attempts {
             say!("  {}", printable(attempt.get()));
         }
-        if call.attempts_dropped > 0 {
-            say!("  and {} more of other kinds", call.attempts_dropped);
+        if call.former_attempts_dropped > 0 {
+            say!("  and {} more of other kinds", call.former_attempts_dropped);
         }
     }
+}
+
+/// `GET https://example.org/a  allowed by http.api, line 7: 200, 1.2 KiB in 12 ms`.
+fn attempt_line(attempt: &Attempted) -> String {
+    let what = match &attempt.to {
+        Target::Http(to) => to.asked(),
+        Target::Dir(to) => {
+            let from = to.from.iter().map(|from| format!(" from {from}"));
+            format!(
+                "{} {}{}",
+                to.operation.as_str(),
+                to.path,
+                from.collect::<String>()
+            )
+        }
+        Target::Kv(to) => format!("bucket {}", to.bucket),
+    };
+    let by = match &attempt.verdict {
+        Verdict::Refused { kind, why, .. } => return format!("{what}  refused, {kind}: {why}"),
+        Verdict::Allowed(rule) => format!("{}.{}, line {}", attempt.of(), rule.grant, rule.line),
+    };
+    let came = match &attempt.answer {
+        None => return format!("{what}  allowed by {by}"),
+        Some(answer) => answer,
+    };
+    let end = match &came.end {
+        AnswerEnd::Answered => came
+            .status
+            .map_or_else(String::new, |status| status.to_string()),
+        AnswerEnd::Refused { why } => format!("refused: {why}"),
+        AnswerEnd::Failed { error, why } => format!("failed, {error}: {why}"),
+        AnswerEnd::Abandoned => "given up".to_owned(),
+    };
+    let (sent, received) = (size(came.sent), size(came.received));
+    format!(
+        "{what}  allowed by {by}: {end}; {sent} sent, {received} received in {} ms",
+        came.ms
+    )
+}
+
+fn usage_line(usage: &Usage) -> String {
+    let grant = usage.grant.as_deref().unwrap_or("(no grant)");
+    let Usage {
+        of,
+        reads,
+        writes,
+        refused,
+        read,
+        written,
+        ..
+    } = usage;
+    let counts = [
+        (*reads, "reads"),
+        (*writes, "writes"),
+        (*refused, "refused"),
+        (*read, "bytes read"),
+        (*written, "bytes written"),
+    ];
+    let counts = counts.iter().filter(|(count, _)| *count > 0);
+    let counts: Vec<String> = counts
+        .map(|(count, of)| format!("{} {of}", grouped(*count)))
+        .collect();
+    format!("{of}.{grant}  in all: {}", counts.join(", "))
 }

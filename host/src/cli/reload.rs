@@ -18,7 +18,7 @@ use super::watch::Watch;
 use super::{Setting, diagnostics};
 use crate::call::{Host, Setup};
 use crate::capability::World;
-use crate::ledger::Reloaded;
+use crate::ledger::Reload;
 use crate::wire::Audience;
 
 /// The priority of whoever loads, and of the compilers that it starts: calls come first.
@@ -103,13 +103,14 @@ impl Reloads {
         let load = move || load_all(opened, &former, &host, &runtime);
         let loading = self.left.aside(LOAD, load);
         let (opened, world, setup) = loading.await??;
-        let reloaded = Reloaded {
-            before: &self.opened.digest,
-            manifest: &opened.digest,
+        let reload = Reload {
+            before: self.opened.digest.as_str().into(),
+            manifest: opened.digest.as_str().into(),
             mode: setup.mode,
+            load: 0,
         };
         self.host
-            .reload(setup, &opened.manifest, &reloaded)
+            .reload(setup, &opened.manifest, reload)
             .await
             .context("the ledger cannot be written")?;
         if self.opened.mode() != opened.mode() {

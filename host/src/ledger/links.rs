@@ -11,10 +11,9 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use super::LedgerError;
 use super::chain::{self, Hash, LINE_MAX};
-use super::entry::{Entry, Kind};
+use super::event::{Event, Link, Recorded};
 use super::folder::{Folder, is_running};
 use super::lines::{Found, Lines};
-use super::record::Link;
 
 /// So many ends are named in one record; more of them take more records. A file's name has at most 255
 /// bytes, so they fit a line.
@@ -148,8 +147,7 @@ fn last_line(file: &mut File) -> io::Result<Option<(u64, Hash)>> {
     };
     let whole = tail.get(..end).unwrap_or_default();
     let line = whole.rsplit(|&b| b == b'\n').next().unwrap_or_default();
-    let seq = serde_json::from_slice::<Entry<'_>>(line).map(|entry| entry.seq);
-    Ok(seq.ok().zip(chain::claimed(line)))
+    Ok(Recorded::number(line).zip(chain::claimed(line)))
 }
 
 /// How a segment begins. One that cannot be read says nothing.
@@ -165,21 +163,19 @@ pub(super) fn read_beginning(segment: impl io::BufRead) -> Beginning {
     let mut lines = Lines::new(segment);
     let mut last = Hash::NONE;
     while let Ok(Some((_, Found::Line(line)))) = lines.next() {
-        let (Some(hash), Ok(entry)) = (
-            chain::check(line, last),
-            serde_json::from_slice::<Entry<'_>>(line),
-        ) else {
+        let (Some(hash), Ok(recorded)) = (chain::check(line, last), Recorded::read(line)) else {
             break;
         };
-        match (entry.kind, begun.number) {
-            (Kind::Open, None) => {
-                begun.number = Some(entry.number.unwrap_or(0));
-                begun.time = entry.time.unwrap_or_default().into_owned();
+        let earlier = match (recorded.event, begun.number) {
+            (Event::Open(open), None) => {
+                begun.number = Some(open.number);
+                begun.time = recorded.time.into_owned();
+                open.earlier
             }
-            (Kind::Names, Some(_)) => {}
+            (Event::Names(names), Some(_)) => names.earlier,
             _ => break,
-        }
-        begun.earlier.extend(entry.earlier.unwrap_or_default());
+        };
+        begun.earlier.extend(earlier.into_owned());
         last = hash;
     }
     begun

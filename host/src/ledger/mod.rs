@@ -17,15 +17,15 @@
 mod attempts;
 mod chain;
 mod clock;
-mod entry;
 mod error;
+mod event;
 mod flush;
 mod folder;
+mod former;
 mod keeper;
 mod lines;
 mod links;
 mod pen;
-mod record;
 mod refusals;
 mod segment;
 mod show;
@@ -39,7 +39,10 @@ mod tests;
 pub use attempts::Attempts;
 pub use clock::Clock;
 pub use error::LedgerError;
-pub use record::{Admitted, Closed, Ending, Fingerprint, Header, Mode, Refused, Reloaded, Tally};
-pub use show::{Call, End, Filter, Shown, show};
+pub use event::{
+    Admitted, Answered, Attempt, Closed, Closing, Ended, Ending, Event, Fingerprint, Header, Link,
+    Mode, Names, Open, Recorded, Refused, Reload, Seal, Tally,
+};
+pub use show::{Attempted, Call, End, Filter, Shown, Tried, show};
 pub use verify::{Expected, Flaw, Problem, Report, Segment, State, verify, verify_expecting};
 pub use writer::{CallId, Ledger, OpenCall};

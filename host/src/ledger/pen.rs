@@ -1,4 +1,4 @@
-//! Appending one line after the other to a segment, which ends for good at the first failure. It does not know what a record means.
+//! Appending one line after the other to a segment, which ends for good at the first failure. It does not know what an event means.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use super::LedgerError;
 use super::chain::{self, FINISH, Hash, LINE_MAX};
 use super::clock::{Clock, stamp};
-use super::record::{Record, Tally};
+use super::event::{Event, Tally};
 
 /// The file of a segment, or what a test has in its place. A write goes to its end.
 pub(super) trait Paper: Write + Send {
@@ -40,37 +40,19 @@ impl Health {
     }
 }
 
-/// A record ready to be appended: serialised before the pen is taken, to hold it only shortly.
-pub(super) struct Draft {
+/// An event ready to be appended: serialised before the pen is taken, to hold it only shortly.
+pub(super) struct Draft<'a> {
     members: Vec<u8>,
-    kind: Kind,
+    event: &'a Event<'a>,
 }
 
-#[derive(Clone, Copy)]
-enum Kind {
-    Begin,
-    Admitted,
-    Closed,
-    Refused(u64),
-    Reload,
-    Seal,
-}
-
-impl Draft {
-    pub(super) fn new(record: &Record<'_>) -> io::Result<Self> {
+impl<'a> Draft<'a> {
+    pub(super) fn new(event: &'a Event<'a>) -> io::Result<Self> {
         let mut members = Vec::with_capacity(768);
-        serde_json::to_writer(&mut members, record)?;
+        serde_json::to_writer(&mut members, event)?;
         // The braces are the line's: what the chain adds stands within them too.
         members.pop();
-        let kind = match record {
-            Record::Open(_) | Record::Names { .. } => Kind::Begin,
-            Record::Admitted(_) => Kind::Admitted,
-            Record::Closed(_) => Kind::Closed,
-            Record::Refused(refused) => Kind::Refused(refused.calls.unwrap_or(1)),
-            Record::Reload(_) => Kind::Reload,
-            Record::Seal { .. } => Kind::Seal,
-        };
-        Ok(Self { members, kind })
+        Ok(Self { members, event })
     }
 }
 
@@ -108,7 +90,7 @@ impl Pen {
 
     /// Appends a record; when this is done, the kernel has all of it, and of those that were held
     /// back. Gives the record's number.
-    pub(super) fn append(&mut self, draft: &Draft) -> Result<u64, LedgerError> {
+    pub(super) fn append(&mut self, draft: &Draft<'_>) -> Result<u64, LedgerError> {
         let seq = self.hold(draft)?;
         self.write_out()?;
         Ok(seq)
@@ -116,7 +98,7 @@ impl Pen {
 
     /// Chains a record and holds it back until [`Self::write_out`] or the next record. Gives its
     /// number.
-    pub(super) fn hold(&mut self, draft: &Draft) -> Result<u64, LedgerError> {
+    pub(super) fn hold(&mut self, draft: &Draft<'_>) -> Result<u64, LedgerError> {
         self.health.check()?;
         if self.sealed {
             return Err(LedgerError::Sealed);
@@ -127,7 +109,8 @@ impl Pen {
         let seq = self.next;
         self.next += 1;
         self.last = hash;
-        self.count(draft.kind);
+        self.tally.count(draft.event);
+        self.sealed = matches!(draft.event, Event::Seal(_));
         Ok(seq)
     }
 
@@ -143,7 +126,7 @@ impl Pen {
         Ok(())
     }
 
-    fn compose(&mut self, draft: &Draft) -> io::Result<Hash> {
+    fn compose(&mut self, draft: &Draft<'_>) -> io::Result<Hash> {
         let begin = self.lines.len();
         write!(
             self.lines,
@@ -168,17 +151,6 @@ impl Pen {
             tracing::warn!(%error, "the ledger's last line stays incomplete");
         }
         self.health.failed("writing a record", error)
-    }
-
-    const fn count(&mut self, kind: Kind) {
-        match kind {
-            Kind::Begin => {}
-            Kind::Admitted => self.tally.admitted += 1,
-            Kind::Closed => self.tally.closed += 1,
-            Kind::Refused(calls) => self.tally.refused = self.tally.refused.saturating_add(calls),
-            Kind::Reload => self.tally.reloads += 1,
-            Kind::Seal => self.sealed = true,
-        }
     }
 
     /// Number and hash of the last record that the kernel has.

@@ -6,12 +6,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::record::{CountedRefusals, Refused};
+use super::event::Refused;
 use super::text::capped;
-use crate::terms::{Caller, Code, Door};
 
 /// So many refusals of one caller have a record of their own in a second.
 pub(super) const EACH: u32 = 16;
@@ -36,29 +35,14 @@ pub(super) struct Refusals {
 #[derive(Debug, Default)]
 struct State {
     /// When each caller's second began, and how many records it had in it.
-    recent: BTreeMap<Arc<str>, (Option<Instant>, u32)>,
-    counted: BTreeMap<Kind, Counted>,
+    recent: BTreeMap<String, (Option<Instant>, u32)>,
+    /// How many there were of each kind, as an event that begins with the first of them.
+    counted: BTreeMap<Kind, Refused<'static>>,
     sealed: bool,
 }
 
 /// Refusals of one kind: the agent, the door and the code, as the record writes them.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Kind {
-    agent: Arc<str>,
-    door: u8,
-    code: &'static str,
-}
-
-/// How many they were, and what the first of them was.
-#[derive(Debug, Clone)]
-pub(super) struct Counted {
-    caller: Caller,
-    door: Door,
-    code: Code,
-    function: String,
-    since: String,
-    calls: u64,
-}
+type Kind = (String, u8, String);
 
 /// What becomes of a refusal.
 #[derive(Debug, PartialEq, Eq)]
@@ -83,49 +67,42 @@ impl Refusals {
         if state.sealed {
             return Place::Sealed;
         }
-        if !self.scarce.load(Ordering::Relaxed) && state.has_room(&refused.caller.agent, at) {
+        if !self.scarce.load(Ordering::Relaxed) && state.has_room(&refused.agent, at) {
             return Place::Record;
         }
-        let kind = |agent: &Arc<str>| Kind {
-            agent: Arc::clone(agent),
-            door: refused.door as u8,
-            code: refused.code.as_str(),
+        let known = kind(&refused.agent, refused);
+        let kind = match state.counted.contains_key(&known) || state.counted.len() < MOST_KINDS {
+            true => known,
+            false => kind(OTHERS, refused),
         };
-        let known = kind(&refused.caller.agent);
-        let (kind, agent) =
-            match state.counted.contains_key(&known) || state.counted.len() < MOST_KINDS {
-                true => (known, Arc::clone(&refused.caller.agent)),
-                false => (kind(&OTHERS.into()), OTHERS.into()),
-            };
-        let counted = state.counted.entry(kind).or_insert_with(|| Counted {
-            caller: Caller { agent, user: None },
+        let agent = kind.0.clone();
+        let counted = state.counted.entry(kind).or_insert_with(|| Refused {
+            agent: agent.into(),
+            user: None,
             door: refused.door,
-            code: refused.code,
-            function: capped(refused.function).into_owned(),
-            since: now(),
-            calls: 0,
+            function: capped(&refused.function).into_owned().into(),
+            arguments: None,
+            code: refused.code.clone().into_owned().into(),
+            calls: Some(0),
+            since: Some(now().into()),
         });
-        counted.calls = counted.calls.saturating_add(1);
+        counted.calls = counted.calls.map(|calls| calls.saturating_add(1));
         Place::Counted
     }
 
     /// What was counted since it was asked last; it is the asker's to write down.
-    pub(super) fn counted(&self) -> Vec<Counted> {
+    pub(super) fn counted(&self) -> Vec<Refused<'static>> {
         let counted = std::mem::take(&mut self.state().counted);
         counted.into_values().collect()
     }
 
     /// Counts on with what could not be written.
-    pub(super) fn give_back(&self, counted: Counted) {
+    pub(super) fn give_back(&self, mut counted: Refused<'static>) {
         let mut state = self.state();
-        let kind = Kind {
-            agent: Arc::clone(&counted.caller.agent),
-            door: counted.door as u8,
-            code: counted.code.as_str(),
-        };
-        let calls = state.counted.remove(&kind).map_or(0, |newer| newer.calls);
-        let calls = counted.calls.saturating_add(calls);
-        state.counted.insert(kind, Counted { calls, ..counted });
+        let kind = kind(&counted.agent, &counted);
+        let newer = state.counted.remove(&kind).map_or(0, |newer| newer.calls());
+        counted.calls = Some(counted.calls().saturating_add(newer));
+        state.counted.insert(kind, counted);
     }
 
     /// Says whether the disk has room for records of refusals.
@@ -147,36 +124,33 @@ impl Refusals {
     }
 }
 
+fn kind(agent: &str, refused: &Refused<'_>) -> Kind {
+    let (door, code) = (refused.door as u8, refused.code.clone().into_owned());
+    (agent.to_owned(), door, code)
+}
+
 impl State {
     /// Whether a caller has a record left in its second; it has one less then.
-    fn has_room(&mut self, agent: &Arc<str>, at: Instant) -> bool {
-        if !self.recent.contains_key(agent) && self.recent.len() >= MOST_KINDS {
-            let is_over = |began: Option<Instant>| began.is_none_or(|began| at - began >= SECOND);
-            self.recent.retain(|_, (began, _)| !is_over(*began));
+    fn has_room(&mut self, agent: &str, at: Instant) -> bool {
+        if !self.recent.contains_key(agent) {
             if self.recent.len() >= MOST_KINDS {
-                return false;
+                let is_over =
+                    |began: Option<Instant>| began.is_none_or(|began| at - began >= SECOND);
+                self.recent.retain(|_, (began, _)| !is_over(*began));
+                if self.recent.len() >= MOST_KINDS {
+                    return false;
+                }
             }
+            self.recent.insert(agent.to_owned(), (None, 0));
         }
-        let (began, records) = self.recent.entry(Arc::clone(agent)).or_default();
+        let Some((began, records)) = self.recent.get_mut(agent) else {
+            return false;
+        };
         if began.is_none_or(|began| at.saturating_duration_since(began) >= SECOND) {
             (*began, *records) = (Some(at), 0);
         }
         *records += 1;
         *records <= EACH
-    }
-}
-
-impl Counted {
-    /// As it is written.
-    pub(super) fn as_record(&self) -> CountedRefusals<'_> {
-        CountedRefusals {
-            caller: &self.caller,
-            door: self.door,
-            function: &self.function,
-            code: self.code,
-            since: &self.since,
-            calls: self.calls,
-        }
     }
 }
 
@@ -186,6 +160,7 @@ mod tests {
 
     use super::*;
     use crate::ledger::Fingerprint;
+    use crate::terms::{Caller, Code, Door};
 
     fn caller(agent: &str) -> Caller {
         Caller {
@@ -195,17 +170,11 @@ mod tests {
     }
 
     fn refused(caller: &Caller, code: Code) -> Refused<'_> {
-        Refused {
-            caller,
-            door: Door::Unix,
-            function: "a.b",
-            arguments: Fingerprint::of(b"{}"),
-            code,
-        }
+        Refused::new(caller, Door::Unix, "a.b", Fingerprint::of(b"{}"), code)
     }
 
     fn calls(refusals: &Refusals) -> u64 {
-        refusals.counted().iter().map(|counted| counted.calls).sum()
+        refusals.counted().iter().map(Refused::calls).sum()
     }
 
     #[test]
@@ -247,7 +216,7 @@ mod tests {
         }
         let counted = refusals.counted();
         assert!(counted.len() <= MOST_KINDS + 1, "{}", counted.len());
-        let counted: u64 = counted.iter().map(|counted| counted.calls).sum();
+        let counted: u64 = counted.iter().map(Refused::calls).sum();
         assert_eq!(records + counted, 100_000);
     }
 

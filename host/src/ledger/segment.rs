@@ -12,11 +12,11 @@ use std::time::Duration;
 use super::chain::Hash;
 use super::clock::{Clock, stamp};
 use super::error::LedgerError;
+use super::event::{Event, Header, Link, Names, Open, Seal};
 use super::flush::Flusher;
 use super::folder::{Folder, Identity};
 use super::links;
 use super::pen::{Draft, Health, Paper, Pen};
-use super::record::{Header, Link, Record};
 
 /// How long the start of a segment waits until others that start have named what there is.
 const TURN: Duration = Duration::from_secs(2);
@@ -69,9 +69,11 @@ impl Segment {
         let (first, more) = past
             .unnamed
             .split_at(past.unnamed.len().min(links::IN_A_LINE));
-        segment.append(&Record::open(header, name, past.next, first))?;
+        let open = Open::new(header, name, past.next, first);
+        segment.append(&Event::Open(open))?;
         for earlier in more.chunks(links::IN_A_LINE) {
-            segment.append(&Record::Names { earlier })?;
+            let earlier = earlier.into();
+            segment.append(&Event::Names(Names { earlier }))?;
         }
         Ok(Self {
             identity: Some(identity),
@@ -97,21 +99,21 @@ impl Segment {
         })
     }
 
-    pub(super) fn append(&self, record: &Record<'_>) -> Result<u64, LedgerError> {
-        let draft = Draft::new(record).map_err(|e| self.health.failed("making a record", &e))?;
+    pub(super) fn append(&self, event: &Event<'_>) -> Result<u64, LedgerError> {
+        let draft = Draft::new(event).map_err(|e| self.health.failed("making a record", &e))?;
         self.pen()?.append(&draft)
     }
 
-    pub(super) fn hold(&self, record: &Record<'_>) -> Result<u64, LedgerError> {
-        let draft = Draft::new(record).map_err(|e| self.health.failed("making a record", &e))?;
+    pub(super) fn hold(&self, event: &Event<'_>) -> Result<u64, LedgerError> {
+        let draft = Draft::new(event).map_err(|e| self.health.failed("making a record", &e))?;
         self.pen()?.hold(&draft)
     }
 
     pub(super) fn seal(&self) -> Result<(), LedgerError> {
         let mut pen = self.pen()?;
         let records = pen.tally();
-        let draft = Draft::new(&Record::Seal { records })
-            .map_err(|e| self.health.failed("making a record", &e))?;
+        let seal = Event::Seal(Seal { records });
+        let draft = Draft::new(&seal).map_err(|e| self.health.failed("making a record", &e))?;
         pen.append(&draft).map(drop)
     }
 

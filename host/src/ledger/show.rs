@@ -5,18 +5,19 @@ use std::collections::BTreeMap;
 use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::clock::stamp;
-use super::entry::{CallEntry, Kind};
 use super::error::LedgerError;
+use super::event::{Admitted, Answered, Attempt, Closed, Ended, Event, Recorded, Refused};
 use super::folder::Folder;
+use super::former;
 use super::lines::{Found, Lines};
 use super::links::in_order;
-use crate::terms::Bill;
+use crate::terms::{Answer, Bill, Door, Target, Usage, Verdict};
 
 /// Which calls to show. What is `None` or false lets all pass.
 #[derive(Debug, Clone)]
@@ -74,7 +75,7 @@ pub struct Call {
     /// The user behind, where it is known.
     pub user: Option<String>,
     /// Through which door.
-    pub door: String,
+    pub door: Door,
     /// What was called.
     pub function: String,
     /// Its grants let it change the outside.
@@ -89,13 +90,48 @@ pub struct Call {
     pub code: Option<String>,
     /// What it used, where that is known.
     pub bill: Option<Bill>,
-    /// What it tried on the outside, as it was noted.
-    pub attempts: Vec<Box<RawValue>>,
-    /// Attempts that were too many to be kept.
-    pub attempts_dropped: u64,
+    /// What it tried on the outside.
+    pub attempts: Vec<Attempted>,
+    /// How often it used its grants: what has no event of its own is in here, too.
+    pub usage: Vec<Usage>,
+    /// Attempts as they were written until schema 2.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub former_attempts: Vec<Box<RawValue>>,
+    /// And how many of those were too many to be kept.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub former_attempts_dropped: u64,
     /// What befell the tool after it had answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// One attempt of a call, with what came of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Attempted {
+    /// The number of its event.
+    pub seq: u64,
+    /// When it was about to be made: RFC 3339, UTC, milliseconds.
+    pub time: String,
+    /// What it was to reach.
+    pub to: Target,
+    /// Whether it might.
+    pub verdict: Verdict,
+    /// What came of it; none where it was refused, has none, or its host was killed before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Answer>,
+}
+
+impl Attempted {
+    /// The capability that it used, as the manifest names it.
+    #[must_use]
+    pub const fn of(&self) -> &'static str {
+        self.to.of()
+    }
 }
 
 /// How many attempts a call made, those that are counted together and those that were not kept too.
@@ -120,35 +156,21 @@ impl Call {
     /// How many attempts it made.
     #[must_use]
     pub fn tried(&self) -> Tried {
-        let mut tried = Tried {
-            all: self.attempts_dropped,
-            refused: 0,
-        };
-        for attempt in &self.attempts {
-            // What was written by another version counts as one.
-            let entry = serde_json::from_str::<AttemptEntry<'_>>(attempt.get()).unwrap_or_default();
-            let times = entry.times.unwrap_or(1);
-            tried.all = tried.all.saturating_add(times);
-            if entry.verdict.is_some_and(|verdict| verdict.is == "refused") {
-                tried.refused = tried.refused.saturating_add(times);
-            }
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let is_refused = |attempt: &&Attempted| matches!(attempt.verdict, Verdict::Refused { .. });
+        let is_http = |attempt: &&Attempted| matches!(attempt.to, Target::Http(_));
+        let refused = self.attempts.iter().filter(is_refused);
+        let own = count(refused.clone().filter(is_http).count());
+        // Where they were too many for an event each.
+        let counted = self.usage.iter().filter(|usage| usage.of == "http");
+        let counted: u64 = counted.map(|usage| usage.refused).sum();
+        let more = counted.saturating_sub(own);
+        let former = former::tried(&self.former_attempts);
+        Tried {
+            all: count(self.attempts.len()) + more + former.all + self.former_attempts_dropped,
+            refused: count(refused.count()) + more + former.refused,
         }
-        tried
     }
-}
-
-/// What is counted of an attempt.
-#[derive(Debug, Default, Deserialize)]
-struct AttemptEntry<'a> {
-    times: Option<u64>,
-    #[serde(borrow, default)]
-    verdict: Option<VerdictEntry<'a>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct VerdictEntry<'a> {
-    #[serde(borrow, default)]
-    is: Cow<'a, str>,
 }
 
 /// How a call ended.
@@ -236,8 +258,8 @@ impl<'a> Reader<'a> {
     fn read(&mut self, mut lines: Lines<impl std::io::BufRead>) -> std::io::Result<()> {
         while let Some((_, found)) = lines.next()? {
             match found {
-                Found::Line(line) => match serde_json::from_slice(line) {
-                    Ok(entry) => self.entry(entry),
+                Found::Line(line) => match Recorded::read(line) {
+                    Ok(recorded) => self.event(recorded),
                     Err(_) => self.unreadable += 1,
                 },
                 // A process that writes, or was killed while writing, leaves this.
@@ -251,91 +273,137 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn entry(&mut self, entry: CallEntry<'_>) {
-        match entry.kind {
-            Kind::Open | Kind::Names | Kind::Seal => {}
-            Kind::Admitted | Kind::Refused => self.begin(entry),
-            Kind::Closed => self.end(entry),
-            Kind::Reload if self.since.is_none_or(|since| *entry.time >= *since) => {
-                self.reloads += 1;
+    fn event(&mut self, recorded: Recorded<'_>) {
+        let Recorded { seq, time, event } = recorded;
+        match event {
+            Event::Open(_) | Event::Names(_) | Event::Seal(_) => {}
+            Event::Admitted(admitted) => {
+                let begun = self.begin(&time, &admitted.agent, &admitted.function);
+                if let Some(begun) = begun.filter(|_| !self.filter.refused_only) {
+                    let call = self.admitted(seq, &time, admitted);
+                    self.open.insert(seq, (begun, call));
+                }
             }
-            Kind::Reload => {}
+            Event::Attempt(attempt) => self.attempt(seq, &time, attempt),
+            Event::Answer(answered) => self.answer(answered),
+            Event::Closed(closed) => self.end(closed),
+            Event::Refused(refused) => {
+                if let Some(begun) = self.begin(&time, &refused.agent, &refused.function) {
+                    self.keep((begun, self.refused(seq, &time, refused)));
+                }
+            }
+            Event::Reload(_) if self.since.is_none_or(|since| *time >= *since) => self.reloads += 1,
+            Event::Reload(_) => {}
         }
     }
 
-    fn begin(&mut self, entry: CallEntry<'_>) {
-        if *self.latest < *entry.time {
-            self.latest = entry.time.as_ref().into();
+    /// Notes when a call came, and gives what it is ordered by, if its first event lets it pass: no more
+    /// is kept than is shown.
+    fn begin(&mut self, time: &str, agent: &str, function: &str) -> Option<Latest> {
+        if *self.latest < *time {
+            self.latest = time.into();
         }
-        if !self.may_pass(&entry) {
-            return;
-        }
-        let refused = entry.kind == Kind::Refused;
-        let call = Call {
-            segment: Arc::clone(&self.segment),
-            seq: entry.seq,
-            time: entry.time.into_owned(),
-            agent: entry.agent.unwrap_or_default(),
-            user: entry.user,
-            door: entry.door.unwrap_or_default(),
-            function: entry.function.unwrap_or_default(),
-            writes: entry.writes,
-            calls: entry.calls.unwrap_or(1),
-            since: entry.since,
-            end: if refused { End::Refused } else { End::Open },
-            code: entry.code,
-            bill: None,
-            attempts: Vec::new(),
-            attempts_dropped: 0,
-            after: None,
-        };
-        let ended = self.end.as_ref().filter(|end| **end < self.latest);
-        let call = (Arc::clone(ended.unwrap_or(&self.latest)), call);
-        if refused {
-            self.keep(call);
-        } else {
-            self.open.insert(entry.seq, call);
-        }
-    }
-
-    fn end(&mut self, entry: CallEntry<'_>) {
-        let Some((latest, mut call)) = entry.call.and_then(|seq| self.open.remove(&seq)) else {
-            return;
-        };
-        call.end = match entry.outcome.as_deref() {
-            Some("ok") => End::Ok,
-            Some("tool-error") => End::ToolError,
-            _ => End::Fault,
-        };
-        call.code = entry.code;
-        call.bill = entry.bill.map(Into::into);
-        call.attempts = entry.attempts.into_iter().map(ToOwned::to_owned).collect();
-        call.attempts_dropped = entry.attempts_dropped;
-        call.after = entry.after;
-        self.keep((latest, call));
-    }
-
-    /// What the first record of a call tells already, so that no more is kept than is shown.
-    fn may_pass(&self, entry: &CallEntry<'_>) -> bool {
         let Filter {
             caller,
-            function,
-            refused_only,
+            function: wanted,
             ..
         } = self.filter;
-        let function_fits = |wanted: &String| {
-            let asked = entry.function.as_deref().unwrap_or_default();
-            asked == wanted
-                || asked
-                    .split_once('.')
-                    .is_some_and(|(tool, _)| tool == wanted)
+        let fits = |wanted: &String| {
+            let tool = function.split_once('.').map(|(tool, _)| tool);
+            function == wanted || tool.is_some_and(|tool| tool == wanted)
         };
-        caller
-            .as_ref()
-            .is_none_or(|wanted| entry.agent.as_ref() == Some(wanted))
-            && function.as_ref().is_none_or(function_fits)
-            && self.since.is_none_or(|since| *entry.time >= *since)
-            && (!refused_only || entry.kind == Kind::Refused)
+        let may_pass = caller.as_ref().is_none_or(|wanted| agent == wanted)
+            && wanted.as_ref().is_none_or(fits)
+            && self.since.is_none_or(|since| time >= since);
+        let ended = self.end.as_ref().filter(|end| **end < self.latest);
+        may_pass.then(|| Arc::clone(ended.unwrap_or(&self.latest)))
+    }
+
+    fn admitted(&self, seq: u64, time: &str, admitted: Admitted<'_>) -> Call {
+        Call {
+            segment: Arc::clone(&self.segment),
+            seq,
+            time: time.to_owned(),
+            agent: admitted.agent.into_owned(),
+            user: admitted.user.map(Cow::into_owned),
+            door: admitted.door,
+            function: admitted.function.into_owned(),
+            writes: admitted.writes,
+            calls: 1,
+            since: None,
+            end: End::Open,
+            code: None,
+            bill: None,
+            attempts: Vec::new(),
+            usage: Vec::new(),
+            former_attempts: Vec::new(),
+            former_attempts_dropped: 0,
+            after: None,
+        }
+    }
+
+    fn refused(&self, seq: u64, time: &str, refused: Refused<'_>) -> Call {
+        Call {
+            segment: Arc::clone(&self.segment),
+            seq,
+            time: time.to_owned(),
+            calls: refused.calls(),
+            agent: refused.agent.into_owned(),
+            user: refused.user.map(Cow::into_owned),
+            door: refused.door,
+            function: refused.function.into_owned(),
+            writes: false,
+            since: refused.since.map(Cow::into_owned),
+            end: End::Refused,
+            code: Some(refused.code.into_owned()),
+            bill: None,
+            attempts: Vec::new(),
+            usage: Vec::new(),
+            former_attempts: Vec::new(),
+            former_attempts_dropped: 0,
+            after: None,
+        }
+    }
+
+    fn attempt(&mut self, seq: u64, time: &str, attempt: Attempt) {
+        let Some((_, call)) = self.open.get_mut(&attempt.call) else {
+            return;
+        };
+        call.attempts.push(Attempted {
+            seq,
+            time: time.to_owned(),
+            to: attempt.to,
+            verdict: attempt.verdict,
+            answer: None,
+        });
+    }
+
+    fn answer(&mut self, answered: Answered) {
+        let Some((_, call)) = self.open.get_mut(&answered.call) else {
+            return;
+        };
+        let mut newest = call.attempts.iter_mut().rev();
+        if let Some(attempt) = newest.find(|attempt| attempt.seq == answered.attempt) {
+            attempt.answer = Some(answered.answer);
+        }
+    }
+
+    fn end(&mut self, closed: Closed<'_>) {
+        let Some((latest, mut call)) = self.open.remove(&closed.call) else {
+            return;
+        };
+        call.end = match closed.outcome {
+            Ended::Ok => End::Ok,
+            Ended::ToolError => End::ToolError,
+            Ended::Fault => End::Fault,
+        };
+        call.code = closed.code.map(Cow::into_owned);
+        call.bill = closed.bill;
+        call.usage = closed.usage;
+        call.former_attempts = closed.attempts.into_iter().map(ToOwned::to_owned).collect();
+        call.former_attempts_dropped = closed.attempts_dropped;
+        call.after = closed.after.map(Cow::into_owned);
+        self.keep((latest, call));
     }
 
     fn keep(&mut self, (latest, call): (Latest, Call)) {
@@ -353,17 +421,5 @@ impl<'a> Reader<'a> {
             self.keep(call);
         }
         self.newest.into_values()
-    }
-}
-
-impl From<super::entry::BillEntry> for Bill {
-    fn from(read: super::entry::BillEntry) -> Self {
-        Self {
-            fuel: read.fuel,
-            peak_memory: read.peak_memory,
-            wall: Duration::from_micros(read.wall_us),
-            egress_requests: read.egress_requests,
-            egress_bytes: read.egress_bytes,
-        }
     }
 }

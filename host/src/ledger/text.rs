@@ -2,23 +2,10 @@
 
 use std::borrow::Cow;
 
-use serde::{Serialize, Serializer};
-use serde_json::Value;
-
 /// Bytes that one text may take in a record, counted as JSON escapes them.
 pub(super) const TEXT_MAX: usize = 256;
 
 const CUT: &str = "…";
-
-/// A text that is written with at most [`TEXT_MAX`] bytes; one that is longer ends in `…`.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Capped<'a>(pub &'a str);
-
-impl Serialize for Capped<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&capped(self.0))
-    }
-}
 
 /// The text, cut where it would take more than [`TEXT_MAX`] bytes.
 pub(super) fn capped(text: &str) -> Cow<'_, str> {
@@ -50,19 +37,6 @@ fn escaped_len(c: char) -> usize {
     }
 }
 
-/// Cuts every text within a value, names of members too.
-pub(super) fn cap_texts(value: Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(capped(&text).into_owned()),
-        Value::Array(items) => items.into_iter().map(cap_texts).collect(),
-        Value::Object(members) => members
-            .into_iter()
-            .map(|(name, value)| (capped(&name).into_owned(), cap_texts(value)))
-            .collect(),
-        plain => plain,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,14 +60,5 @@ mod tests {
             );
             assert!(cut.ends_with(CUT), "{piece:?}");
         }
-    }
-
-    #[test]
-    fn texts_within_values_are_cut() {
-        let long = "y".repeat(999);
-        let value = cap_texts(serde_json::json!({ "a": [&long, 7, null], &long: { "b": &long } }));
-        let written = value.to_string();
-        assert!(written.len() < 3 * (TEXT_MAX + 16), "{written}");
-        assert_eq!(value["a"][1], 7);
     }
 }

@@ -7,12 +7,11 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::chain::{self, Hash};
-use super::entry::{Entry, Kind};
 use super::error::LedgerError;
+use super::event::{Event, Open, Recorded, SCHEMA, Tally};
 use super::folder::{Folder, is_running};
 use super::lines::{Found, Lines};
 use super::links::{Beginning, beginning};
-use super::record::{SCHEMA, Tally};
 
 /// Calls without an end that a report names one by one, in each segment.
 const DANGLING_NAMED: usize = 1_000;
@@ -147,6 +146,12 @@ pub enum Flaw {
     /// An end without a beginning.
     #[error("it ends call {0}, which is not open")]
     NotOpen(u64),
+    /// An attempt of nobody.
+    #[error("it is an attempt of call {0}, which is not open")]
+    OfNoCall(u64),
+    /// An answer without an attempt.
+    #[error("it is the answer to attempt {0}, which is not open")]
+    NoAttempt(u64),
     /// The seal counts otherwise.
     #[error("the seal does not count the records that stand before it")]
     WrongCount,
@@ -278,7 +283,7 @@ fn examine(folder: &Folder, check: &mut Check<'_>) -> (Segment, Option<Problem>)
             check.last.as_str().to_owned()
         },
         state,
-        dangling: check.open.iter().take(DANGLING_NAMED).copied().collect(),
+        dangling: check.open.keys().take(DANGLING_NAMED).copied().collect(),
         name: check.name.to_owned(),
         number: 0,
     };
@@ -299,7 +304,8 @@ struct Check<'a> {
     next: u64,
     offset: u64,
     last: Hash,
-    open: BTreeSet<u64>,
+    /// Calls without an end, each with its attempts that are not answered.
+    open: BTreeMap<u64, BTreeSet<u64>>,
     tally: Tally,
     /// A record came that is not of the segment's beginning.
     begun: bool,
@@ -315,12 +321,13 @@ impl<'a> Check<'a> {
             next: 0,
             offset: 0,
             last: Hash::NONE,
-            open: BTreeSet::new(),
+            open: BTreeMap::new(),
             tally: Tally {
                 admitted: 0,
                 closed: 0,
                 refused: 0,
                 reloads: 0,
+                attempts: 0,
             },
             begun: false,
             sealed: false,
@@ -352,16 +359,15 @@ impl<'a> Check<'a> {
     }
 
     fn line(&mut self, line: &[u8]) -> Result<(), Flaw> {
-        let entry: Entry<'_> =
-            serde_json::from_slice(line).map_err(|error| Flaw::NotARecord(error.to_string()))?;
-        if entry.seq != self.next {
-            return Err(Flaw::OutOfOrder(entry.seq));
+        let recorded = Recorded::read(line).map_err(|error| Flaw::NotARecord(error.to_string()))?;
+        if recorded.seq != self.next {
+            return Err(Flaw::OutOfOrder(recorded.seq));
         }
         let hash = chain::check(line, self.last).ok_or(Flaw::Changed)?;
         if self.sealed {
             return Err(Flaw::AfterSeal);
         }
-        let tally = self.follows(&entry)?;
+        let tally = self.follows(&recorded)?;
         let mut seen = self.seen.get(&self.next).into_iter().flatten();
         if let Some((_, by)) = seen.find(|(other, _)| *other != hash.as_str()) {
             return Err(Flaw::Replaced(by.clone()));
@@ -379,47 +385,44 @@ impl<'a> Check<'a> {
     }
 
     /// Whether this record may stand here, and the counts with it.
-    fn follows(&mut self, entry: &Entry<'_>) -> Result<Tally, Flaw> {
-        let mut tally = self.tally;
-        if (entry.kind == Kind::Open) != (self.next == 0) {
+    fn follows(&mut self, recorded: &Recorded<'_>) -> Result<Tally, Flaw> {
+        let event = &recorded.event;
+        if matches!(event, Event::Open(_)) != (self.next == 0) {
             return Err(Flaw::WrongBegin);
         }
-        if entry.kind == Kind::Names && self.begun {
+        if matches!(event, Event::Names(_)) && self.begun {
             return Err(Flaw::NotARecord("names behind the beginning".to_owned()));
         }
-        self.begun = !matches!(entry.kind, Kind::Open | Kind::Names);
-        match entry.kind {
-            Kind::Open if !self.is_own(entry) => return Err(Flaw::WrongBegin),
-            Kind::Open | Kind::Names => {}
-            Kind::Admitted => {
-                self.open.insert(entry.seq);
-                tally.admitted += 1;
-            }
-            Kind::Closed => {
-                let call = entry
-                    .call
-                    .ok_or_else(|| Flaw::NotARecord("no call".to_owned()))?;
-                if !self.open.remove(&call) {
-                    return Err(Flaw::NotOpen(call));
+        self.begun = !matches!(event, Event::Open(_) | Event::Names(_));
+        match event {
+            Event::Open(open) if !self.is_own(open) => return Err(Flaw::WrongBegin),
+            Event::Open(_) | Event::Names(_) | Event::Refused(_) | Event::Reload(_) => {}
+            Event::Admitted(_) => drop(self.open.insert(recorded.seq, BTreeSet::new())),
+            Event::Attempt(attempt) => drop(self.of(attempt.call)?.insert(recorded.seq)),
+            Event::Answer(answer) => {
+                if !self.of(answer.call)?.remove(&answer.attempt) {
+                    return Err(Flaw::NoAttempt(answer.attempt));
                 }
-                tally.closed += 1;
             }
-            Kind::Refused => {
-                let calls = entry.calls.unwrap_or(1);
-                tally.refused = tally.refused.saturating_add(calls);
+            Event::Closed(closed) => {
+                let open = self.open.remove(&closed.call);
+                open.ok_or(Flaw::NotOpen(closed.call))?;
             }
-            Kind::Reload => tally.reloads += 1,
-            Kind::Seal if entry.records != Some(tally) => return Err(Flaw::WrongCount),
-            Kind::Seal => self.sealed = true,
+            Event::Seal(seal) if seal.records != self.tally => return Err(Flaw::WrongCount),
+            Event::Seal(_) => self.sealed = true,
         }
+        let mut tally = self.tally;
+        tally.count(event);
         Ok(tally)
     }
 
-    fn is_own(&self, open: &Entry<'_>) -> bool {
-        let known = open
-            .schema
-            .is_some_and(|schema| (1..=SCHEMA).contains(&schema));
-        known && open.segment.as_deref() == Some(self.name)
+    /// What is open of a call.
+    fn of(&mut self, call: u64) -> Result<&mut BTreeSet<u64>, Flaw> {
+        self.open.get_mut(&call).ok_or(Flaw::OfNoCall(call))
+    }
+
+    fn is_own(&self, open: &Open<'_>) -> bool {
+        (1..=SCHEMA).contains(&open.schema) && open.segment == self.name
     }
 }
 

@@ -19,9 +19,9 @@ use std::time::Instant;
 use super::attempts::Attempts;
 use super::clock::Clock;
 use super::error::LedgerError;
+use super::event::{Admitted, Closed, Closing, Event, Header, Link, Mode, Refused, Reload};
 use super::folder::Folder;
 use super::keeper::{Bell, keep};
-use super::record::{Admitted, Closed, Header, Link, Mode, Record, Refused, Reloaded};
 use super::refusals::{Place, Refusals};
 use super::segment::Segment;
 use crate::terms::{Code, Reach};
@@ -122,21 +122,28 @@ impl Ledger {
     ///
     /// # Errors
     /// The record could not be kept: the call must not run.
-    pub async fn admit(&self, call: &Admitted<'_>) -> Result<OpenCall, LedgerError> {
+    ///
+    /// `reach` is what the function's grants let it reach.
+    pub async fn admit(
+        &self,
+        mut call: Admitted<'_>,
+        reach: Reach,
+    ) -> Result<OpenCall, LedgerError> {
         let segment = self.0.current();
-        let record = Record::admitted(call);
-        let seq = match call.reach {
-            Reach::Nothing => segment.hold(&record)?,
-            Reach::Reads | Reach::Writes => segment.append(&record)?,
+        call.writes = reach == Reach::Writes;
+        let admitted = Event::Admitted(call);
+        let seq = match reach {
+            Reach::Nothing => segment.hold(&admitted)?,
+            Reach::Reads | Reach::Writes => segment.append(&admitted)?,
         };
         let open = OpenCall {
+            attempts: Arc::new(Attempts::new(Arc::clone(&segment), seq)),
             segment,
             id: CallId(seq),
-            attempts: Arc::default(),
-            held: call.reach == Reach::Nothing,
+            held: reach == Reach::Nothing,
             closed: false,
         };
-        if call.reach == Reach::Writes {
+        if reach == Reach::Writes {
             open.segment.flusher.flushed().await?;
         }
         Ok(open)
@@ -149,12 +156,16 @@ impl Ledger {
     ///
     /// # Errors
     /// The record could not be kept.
-    pub fn refuse(&self, call: &Refused<'_>) -> Result<Option<CallId>, LedgerError> {
+    pub fn refuse(&self, call: Refused<'_>) -> Result<Option<CallId>, LedgerError> {
         let segment = self.0.current();
         segment.health.check()?;
-        match self.0.refusals.take(call, Instant::now(), || segment.now()) {
+        match self
+            .0
+            .refusals
+            .take(&call, Instant::now(), || segment.now())
+        {
             Place::Record => {
-                let seq = segment.append(&Record::refused(call))?;
+                let seq = segment.append(&Event::Refused(call))?;
                 Ok(Some(CallId(seq)))
             }
             Place::Counted => Ok(None),
@@ -167,13 +178,13 @@ impl Ledger {
     ///
     /// # Errors
     /// The record could not be kept: what was loaded must not be used.
-    pub async fn reload(&self, reload: &Reloaded<'_>, load: u64) -> Result<(), LedgerError> {
+    pub async fn reload(&self, reload: Reload<'_>) -> Result<(), LedgerError> {
         let segment = self.0.current();
-        segment.append(&Record::reloaded(reload, load))?;
+        let goes_by = (reload.mode, reload.manifest.clone().into_owned());
+        segment.append(&Event::Reload(reload))?;
         segment.flusher.flushed().await?;
         if let Some(site) = &self.0.site {
-            let mut goes_by = site.goes_by.lock().unwrap_or_else(PoisonError::into_inner);
-            *goes_by = (reload.mode, reload.manifest.to_owned());
+            *site.goes_by.lock().unwrap_or_else(PoisonError::into_inner) = goes_by;
         }
         Ok(())
     }
@@ -296,8 +307,8 @@ impl Inner {
         let _counting = self.counting.lock().unwrap_or_else(PoisonError::into_inner);
         let segment = self.current();
         for counted in self.refusals.counted() {
-            let record = Record::counted(&counted.as_record());
-            if segment.health.check().is_err() || segment.append(&record).is_err() {
+            let event = Event::Refused(counted.clone());
+            if segment.health.check().is_err() || segment.append(&event).is_err() {
                 self.refusals.give_back(counted);
             }
         }
@@ -331,7 +342,7 @@ impl OpenCall {
         self.id
     }
 
-    /// Where whatever the call tries on the outside is noted.
+    /// Where whatever the call tries on the outside is recorded.
     #[must_use]
     pub const fn attempts(&self) -> &Arc<Attempts> {
         &self.attempts
@@ -357,11 +368,10 @@ impl OpenCall {
     ///
     /// # Errors
     /// The record could not be kept: the answer must not leave as if it had been.
-    pub fn close(mut self, closed: &Closed) -> Result<(), LedgerError> {
+    pub fn close(mut self, closing: &Closing) -> Result<(), LedgerError> {
         self.closed = true;
-        let kept = self.attempts.take();
-        let record = Record::closed(self.id.0, closed, &kept);
-        self.segment.append(&record).map(drop)
+        let closed = Closed::new(self.id.0, closing, self.attempts.end());
+        self.segment.append(&Event::Closed(closed)).map(drop)
     }
 }
 
@@ -370,14 +380,13 @@ impl Drop for OpenCall {
         if self.closed {
             return;
         }
-        let kept = self.attempts.take();
         // The host's own mistake is not the caller's wish.
         let why = match std::thread::panicking() {
             true => Code::Internal,
             false => Code::Cancelled,
         };
-        let record = Record::dropped(self.id.0, why, &kept);
-        if let Err(error) = self.segment.append(&record) {
+        let closed = Closed::dropped(self.id.0, why, self.attempts.end());
+        if let Err(error) = self.segment.append(&Event::Closed(closed)) {
             tracing::error!(call = %self.id, %error, "a dropped call stays without an end in the ledger");
         }
     }

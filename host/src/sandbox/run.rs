@@ -19,7 +19,7 @@ use super::meter::Meter;
 use super::state::Running;
 use super::typed::Stop;
 use crate::capability::service::secret::MOST_REDACTIONS;
-use crate::capability::{Charter, Equipment, Pen, Powers, tools};
+use crate::capability::{AttemptLog, Charter, Equipment, Powers, tools};
 use crate::gate::Permit;
 use crate::shares::Exceeded;
 use crate::terms::{Bill, Code, Fault, Limits, Progress};
@@ -42,8 +42,8 @@ pub struct Errand<'a> {
     pub equipment: &'a Arc<Equipment>,
     /// Where progress goes.
     pub progress: Option<mpsc::Sender<Progress>>,
-    /// Where attempts at the outside are written down.
-    pub pen: Pen,
+    /// Where attempts at the outside are recorded.
+    pub attempts: AttemptLog,
     /// Says that nobody waits any more.
     pub cancel: &'a CancellationToken,
 }
@@ -73,7 +73,7 @@ impl Sandbox {
     /// Runs the permitted call in a fresh instance of the component that the permit names.
     pub async fn run(&self, prepared: &Prepared, permit: &Permit, errand: Errand<'_>) -> Ran {
         let start = Instant::now();
-        let pen = errand.pen;
+        let attempts = errand.attempts;
         if permit.digest() != prepared.digest() {
             return Ran::not(Fault::internal(
                 "a permit for another component came to the sandbox",
@@ -103,14 +103,14 @@ impl Sandbox {
             progress: errand.progress,
             speaker: permit.function().to_string().into(),
         };
-        let mut store = match store(prepared, limits, charter, &pen) {
+        let mut store = match store(prepared, limits, charter, &attempts) {
             Ok(store) => store,
             Err(fault) => return Ran::not(fault),
         };
         let ended = tokio::select! {
             biased;
             () = errand.cancel.cancelled() => Ended::Cancelled,
-            () = pen.redactions().too_many() => Ended::Guessing,
+            () = attempts.redactions().too_many() => Ended::Guessing,
             ended = AssertUnwindSafe(prepared.entry.call(&mut store, permit)).catch_unwind() => Ended::Returned(ended),
             () = tokio::time::sleep_until(deadline.into()) => Ended::Late,
         };
@@ -123,10 +123,10 @@ impl Sandbox {
         if let Err(panic) = gone {
             tracing::error!(panic = panic_words(&*panic), "dropping a guest panicked");
         }
-        pen.settled().await;
+        attempts.settled().await;
         Ran {
             answer,
-            bill: used.bill(start, &pen),
+            bill: used.bill(start, &attempts),
             after,
         }
     }
@@ -157,7 +157,7 @@ impl Sandbox {
             progress: None,
             speaker: Arc::from("definitions"),
         };
-        let mut store = store(prepared, &limits, charter, &Pen::new(drop))?;
+        let mut store = store(prepared, &limits, charter, &AttemptLog::nowhere())?;
         let ask = async |store: &mut Store<Running>| {
             let tool = pre.instantiate_async(&mut *store).await?;
             tool.toolhost_tool_tools().call_definitions(store).await
@@ -175,9 +175,9 @@ fn store(
     prepared: &Prepared,
     limits: &Limits,
     charter: Charter<'_>,
-    pen: &Pen,
+    attempts: &AttemptLog,
 ) -> Result<Store<Running>, Fault> {
-    let powers = Powers::new(charter, pen)?;
+    let powers = Powers::new(charter, attempts)?;
     let mut store = Store::new(
         prepared.entry.engine(),
         Running {
@@ -219,8 +219,8 @@ impl Used {
         }
     }
 
-    fn bill(self, start: Instant, pen: &Pen) -> Bill {
-        let (egress_requests, egress_bytes) = pen.egress();
+    fn bill(self, start: Instant, attempts: &AttemptLog) -> Bill {
+        let (egress_requests, egress_bytes) = attempts.egress();
         Bill {
             fuel: self.fuel,
             peak_memory: self.peak_memory,

@@ -1,5 +1,6 @@
 //! The words every room shares. No room of the host is named here, and nothing here touches the world.
 
+mod attempt;
 mod bill;
 mod definition;
 mod fault;
@@ -11,6 +12,10 @@ mod schema;
 mod text;
 mod wasi;
 
+pub use attempt::{
+    Answer, AnswerEnd, Attempt, AttemptSink, DirOperation, DirTarget, HttpTarget, KvTarget, Rule,
+    Target, Unrecorded, Usage, Verdict,
+};
 pub use bill::Bill;
 pub use definition::{Annotations, Definition, FunctionId, Hints, Listed};
 pub use fault::{Blame, Code, Fault};
@@ -45,7 +50,7 @@ pub enum Reach {
 }
 
 /// The door a call came through, as the ledger names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Door {
     /// Standard input and output of this process.

@@ -153,9 +153,9 @@ impl HostDescriptor for Dirs<'_> {
         flags: types::DescriptorFlags,
     ) -> FsResult<Fd> {
         let wish = Wish::read(path_flags, open_flags, flags)?;
-        let (place, work) = self.opening(&fd, path, wish)?;
+        let (origin, work) = self.opening(&fd, path, wish)?;
         let (descriptor, open) = self.have(&fd, work).await?;
-        self.enter(descriptor, Origin { place, open })
+        self.enter(descriptor, Origin { open, ..origin })
     }
 
     fn drop(&mut self, fd: Fd) -> wasmtime::Result<()> {

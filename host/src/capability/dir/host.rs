@@ -11,15 +11,17 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{self, ErrorCode, HostDirect
 use wasmtime_wasi::p2::{DynOutputStream, FsError, FsResult, ReaddirIterator};
 
 use super::account::{Hold, OpenFile};
+use super::changes::{Changes, within};
 use super::clerk::Crew;
 use super::desk::Desk;
 use super::place::{Place, Places, Unopened};
 use super::stream::{HELD, Met, Source, Writer};
 use super::work::is_passed_over;
 use super::write::Position;
-use crate::capability::frame::{Charter, Equipment, Pen};
+use crate::capability::attempts::AttemptLog;
+use crate::capability::frame::{Charter, Equipment};
 use crate::shares::{Account, Exceeded, Holding};
-use crate::terms::Caller;
+use crate::terms::{Caller, DirOperation, DirTarget};
 
 /// The directories of one call.
 pub struct State {
@@ -29,7 +31,9 @@ pub struct State {
     places: Option<(Arc<Places>, Crew)>,
     pub(super) origins: HashMap<u32, Origin>,
     /// Where is noted what a guest may not understand.
-    pen: Pen,
+    attempts: AttemptLog,
+    /// What it does there, for its record.
+    pub(super) changes: Changes,
     /// For paths and pieces under way, for listings, and for what streams have read.
     pub(super) account: Account,
     /// What the guest's listings hold of it.
@@ -45,17 +49,24 @@ pub(super) struct Origin {
     pub(super) place: Arc<Place>,
     /// Not of what the guest was given at its start.
     pub(super) open: Option<Arc<OpenFile>>,
+    /// Its path, as the guest named it.
+    pub(super) path: String,
 }
 
 impl State {
     /// Opens nothing yet: a call that needs no file is not to miss a directory.
-    pub(in crate::capability) fn new(charter: &Charter<'_>, pen: &Pen, account: &Account) -> Self {
+    pub(in crate::capability) fn new(
+        charter: &Charter<'_>,
+        attempts: &AttemptLog,
+        account: &Account,
+    ) -> Self {
         Self {
             equipment: charter.equipment.clone(),
             caller: charter.caller.cloned(),
             places: None,
             origins: HashMap::new(),
-            pen: pen.clone(),
+            attempts: attempts.clone(),
+            changes: Changes::new(attempts),
             account: account.clone(),
             listings: HashMap::new(),
         }
@@ -166,18 +177,39 @@ impl Dirs<'_> {
     /// Of one directory tree: what is counted in one account cannot move to another.
     pub(super) fn pair(
         &self,
-        old: &Fd,
-        new: &Fd,
+        (old, new): (&Fd, &Fd),
+        operation: DirOperation,
+        (old_path, new_path): (&str, &str),
     ) -> FsResult<(Arc<Place>, (wasi::Dir, wasi::Dir))> {
         let dirs = (self.dir(old)?, self.dir(new)?);
         let (from, to) = (self.place(old)?, self.place(new)?);
-        if !from.is_writable() || !to.is_writable() {
-            return Err(ErrorCode::NotPermitted.into());
-        }
+        let change = DirTarget {
+            operation,
+            path: self.path(new, new_path)?,
+            from: Some(self.path(old, old_path)?),
+        };
+        // What is moved has to be let go where it was, too.
+        let guarded = if from.is_writable() { &to } else { &from };
+        self.state.changes.change(guarded, change)?;
         if !Arc::ptr_eq(&from.account, &to.account) {
             return Err(ErrorCode::CrossDevice.into());
         }
         Ok((to, dirs))
+    }
+
+    /// A path that the guest names from a descriptor, as it would name it from its root.
+    pub(super) fn path(&self, fd: &Fd, path: &str) -> FsResult<String> {
+        Ok(within(&self.origin(fd)?.0.path, path))
+    }
+
+    /// Records a change before it is made.
+    pub(super) fn changing(&self, fd: &Fd, operation: DirOperation, path: &str) -> FsResult<()> {
+        let change = DirTarget {
+            operation,
+            path: self.path(fd, path)?,
+            from: None,
+        };
+        Ok(self.state.changes.change(&*self.place(fd)?, change)?)
     }
 
     pub(super) fn enter(&mut self, descriptor: Descriptor, origin: Origin) -> FsResult<Fd> {
@@ -213,6 +245,7 @@ impl Dirs<'_> {
             let origin = Origin {
                 place: Arc::clone(place),
                 open: None,
+                path: place.grant.guest.clone(),
             };
             let fd = self.table.push(descriptor)?;
             self.state.origins.insert(fd.rep(), origin);
@@ -233,7 +266,7 @@ impl Dirs<'_> {
             file: self.file(fd)?,
             place: Arc::clone(&origin.place),
             crew: crew.clone(),
-            pen: self.state.pen.clone(),
+            attempts: self.state.attempts.clone(),
             _holds: Arc::new((Arc::clone(open), own, held)),
         })
     }

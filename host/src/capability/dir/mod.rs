@@ -5,6 +5,7 @@
 //! It does not know who may have which directory, nor whether the operator's own are safe.
 
 mod account;
+mod changes;
 mod clerk;
 mod depth;
 mod descriptor;

@@ -16,7 +16,7 @@ use super::account::{Hold, OpenFile};
 use super::clerk::Crew;
 use super::place::Place;
 use super::write::{Position, write};
-use crate::capability::frame::Pen;
+use crate::capability::attempts::AttemptLog;
 use crate::shares::Holding;
 
 /// The most that one piece holds, in bytes: as much as wasmtime-wasi's own streams.
@@ -36,7 +36,7 @@ pub(super) struct Source {
     pub(super) file: Arc<File>,
     pub(super) place: Arc<Place>,
     pub(super) crew: Crew,
-    pub(super) pen: Pen,
+    pub(super) attempts: AttemptLog,
     /// The file's handle, the stream's own, and room for its piece.
     pub(super) _holds: Arc<(Arc<OpenFile>, Hold, Holding)>,
 }
@@ -62,7 +62,7 @@ impl Source {
         if error.downcast_ref() == Some(&ErrorCode::Quota) {
             let grant = &self.place.grant;
             let most = bytesize::ByteSize(grant.quota.bytes).display().iec();
-            self.pen.denied(&format!(
+            self.attempts.denied(&format!(
                 "Nothing more was written to the directory {:?}: it holds as much as its quota of \
                  {most} allows. Delete something there first.",
                 grant.guest

@@ -12,11 +12,11 @@ use wasmtime_wasi::p2::{FsError, FsResult, ReaddirIterator};
 
 use super::depth;
 use super::desk::{Desk, at_once};
-use super::host::{Dirs, Fd};
+use super::host::{Dirs, Fd, Origin};
 use super::open::Wish;
-use super::place::Place;
 use super::write::{self, Found};
 use crate::shares::Holding;
+use crate::terms::DirOperation;
 
 /// What an entry of a listing costs beyond its name, in bytes. A listing is held as a whole.
 const ENTRY: u64 = 128;
@@ -110,6 +110,7 @@ impl Dirs<'_> {
     pub(super) fn making_directory(&self, fd: &Fd, path: String) -> FsResult<Work<()>> {
         fits(&path)?;
         let (place, dir) = (self.place(fd)?, self.dir(fd)?);
+        self.changing(fd, DirOperation::Create, &path)?;
         Ok(Box::new(move || {
             let (root, from) = (Arc::clone(&place.root.dir), dir.clone());
             write::make(&place, dir, async move |desk, dir| {
@@ -128,9 +129,7 @@ impl Dirs<'_> {
     ) -> FsResult<Work<()>> {
         fits(&path)?;
         let (place, dir) = (self.place(fd)?, self.dir(fd)?);
-        if !place.is_writable() {
-            return Err(ErrorCode::NotPermitted.into());
-        }
+        self.changing(fd, DirOperation::Touch, &path)?;
         let hold = self.hold_file(fd)?;
         Ok(Box::new(move || {
             let mut desk = Desk::default();
@@ -154,27 +153,38 @@ impl Dirs<'_> {
     ) -> FsResult<Work<()>> {
         fits(&paths.0)?;
         fits(&paths.1)?;
-        let (place, dirs) = self.pair(old, new)?;
+        let (from, to) = (&*paths.0, &*paths.1);
+        let (place, dirs) = self.pair((old, new), DirOperation::Link, (from, to))?;
         Ok(Box::new(move || write::link(&place, dirs, flags, paths)))
     }
 
-    /// What is found is entered with its place.
+    /// What is found is entered as coming from there.
     pub(super) fn opening(
         &self,
         fd: &Fd,
         path: String,
         wish: Wish,
-    ) -> FsResult<(Arc<Place>, Work<Found>)> {
+    ) -> FsResult<(Origin, Work<Found>)> {
         fits(&path)?;
         let (place, dir) = (self.place(fd)?, self.dir(fd)?);
-        let (of, hold) = (Arc::clone(&place), self.hold_file(fd)?);
+        match wish.writes() {
+            true => self.changing(fd, DirOperation::Write, &path)?,
+            false => self.state.changes.read(&place),
+        }
+        let origin = Origin {
+            place: Arc::clone(&place),
+            open: None,
+            path: self.path(fd, &path)?,
+        };
+        let hold = self.hold_file(fd)?;
         let work = move || write::open(&place, &dir, &path, wish, hold);
-        Ok((of, Box::new(work)))
+        Ok((origin, Box::new(work)))
     }
 
     pub(super) fn removing_directory(&self, fd: &Fd, path: String) -> FsResult<Work<()>> {
         fits(&path)?;
         let (place, dir) = (self.place(fd)?, self.dir(fd)?);
+        self.changing(fd, DirOperation::Remove, &path)?;
         Ok(Box::new(move || {
             write::remove(&place, dir, &path, async |desk, dir| {
                 desk.view().remove_directory_at(dir, path.clone()).await
@@ -189,7 +199,8 @@ impl Dirs<'_> {
     ) -> FsResult<Work<()>> {
         fits(&paths.0)?;
         fits(&paths.1)?;
-        let (place, dirs) = self.pair(old, new)?;
+        let (from, to) = (&*paths.0, &*paths.1);
+        let (place, dirs) = self.pair((old, new), DirOperation::Rename, (from, to))?;
         Ok(Box::new(move || write::rename(&place, dirs, paths)))
     }
 
@@ -202,6 +213,7 @@ impl Dirs<'_> {
         fits(&target)?;
         fits(&path)?;
         let (place, dir) = (self.place(fd)?, self.dir(fd)?);
+        self.changing(fd, DirOperation::Link, &path)?;
         Ok(Box::new(move || {
             write::make(&place, dir, async move |desk, dir| {
                 desk.view().symlink_at(dir, target, path).await
@@ -212,6 +224,7 @@ impl Dirs<'_> {
     pub(super) fn unlinking(&self, fd: &Fd, path: String) -> FsResult<Work<()>> {
         fits(&path)?;
         let (place, dir) = (self.place(fd)?, self.dir(fd)?);
+        self.changing(fd, DirOperation::Remove, &path)?;
         Ok(Box::new(move || {
             write::remove(&place, dir, &path, async |desk, dir| {
                 desk.view().unlink_file_at(dir, path.clone()).await

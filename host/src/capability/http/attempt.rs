@@ -1,276 +1,189 @@
-//! What the ledger keeps of one attempt to reach something.
+//! One request on its way, as the record of its call has it: written when it is decided, answered when
+//! it is over.
 
-use std::net::{IpAddr, SocketAddr};
+use std::borrow::Cow;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use http::StatusCode;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::error::{ErrorCode, HttpError};
+use super::error::HttpError;
 use super::judge::{Refusal, RefusalKind, Verdict};
 use super::target::Asked;
+use crate::capability::attempts::{AttemptLog, OpenAttempt};
 use crate::capability::service::dial::Sending;
 use crate::capability::service::secret::REDACTED;
+use crate::terms::{self, Answer, AnswerEnd, Attempt, HttpTarget, Rule, Target};
 
-/// The most bytes of a path that are kept.
-const MAX_PATH: usize = 1024;
-
-/// The most bytes of a method that are kept.
-const MAX_METHOD: usize = 32;
-
-/// Who takes the attempts down: it is asked when one begins, and gives what writes it when it is over.
-pub type Pen = Arc<dyn Fn() -> Line + Send + Sync>;
-
-/// Writes one attempt down; `None` says that it is not to be recorded. It owns whatever makes the
-/// record of the call wait, so no order in which a call's parts are dropped can outrun it.
-pub type Line = Box<dyn FnOnce(Option<Attempt>) + Send>;
-
-/// One attempt, whatever came of it. It holds neither query nor headers nor bodies.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Attempt {
-    /// The method as it was asked, cut at 32 bytes.
-    pub method: String,
-    /// The scheme, where the request could be read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scheme: Option<&'static str>,
-    /// The host, where the request could be read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub host: Option<String>,
-    /// The port, where the request could be read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub port: Option<u16>,
-    /// The canonical path, where the request could be read; cut at 1024 bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
-    /// The status, where there was a response.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<u16>,
-    /// Who answered.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub peer: Option<IpAddr>,
-    /// Whether anything of it may have left the host: a connection was given to it. Names that are
-    /// looked up and handshakes before that are not the request.
-    pub left: bool,
-    /// Bytes of the request's body, where it left the host.
-    pub sent: u64,
-    /// Bytes of the response's body, decoded, as far as they were read.
-    pub received: u64,
-    /// What was decided and how it ended.
-    pub verdict: AttemptVerdict,
-    /// From the request to the end of the response's body, in milliseconds.
-    pub ms: u64,
+/// A request on its way. When this is dropped its record is whole: what was decided stands there since
+/// before anything left, what came of it is added now. The end of its call's record waits for it.
+pub(super) struct Exchanged {
+    log: AttemptLog,
+    _hold: TaskTrackerToken,
+    began: Instant,
+    target: HttpTarget,
+    stage: Stage,
 }
 
-/// What was decided and how it ended.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-#[serde(tag = "is", rename_all = "lowercase")]
-pub enum AttemptVerdict {
-    /// It went out, and there was a response; `received` says how much of its body was read.
-    Allowed {
-        /// The grant that allowed it.
-        grant: Arc<str>,
-        /// Line of the rule, from 1.
-        line: u32,
-        /// The rule as written.
-        rule: Arc<str>,
-    },
-    /// It did not go out.
-    Refused {
-        /// The grant that came nearest.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        nearest: Option<Arc<str>>,
-        /// Denied by the grants, or not a proper request.
-        kind: RefusalKind,
-        /// The sentence that the guest got.
-        why: String,
-    },
-    /// It was allowed, and there was no whole response.
-    Failed {
-        /// The grant that allowed it.
-        grant: Arc<str>,
-        /// Line of the rule, from 1.
-        line: u32,
-        /// The rule as written.
-        rule: Arc<str>,
-        /// Why not.
-        error: ErrorCode,
-        /// The sentence that the guest got.
-        why: String,
-    },
-    /// It was allowed, and the guest went away before there was a response.
-    Abandoned {
-        /// The grant that allowed it.
-        grant: Arc<str>,
-        /// Line of the rule, from 1.
-        line: u32,
-        /// The rule as written.
-        rule: Arc<str>,
-    },
+enum Stage {
+    /// It is not decided yet; where it never is, it could not be read.
+    Asked,
+    /// It stands in the record and nothing is to be added, or it is not to be recorded.
+    Written,
+    /// It may go out.
+    Allowed(Open),
 }
 
-impl Attempt {
-    /// Whether anything of it may have been sent: what the bill counts as a request.
-    #[must_use]
-    pub const fn left_host(&self) -> bool {
-        self.left
-    }
-}
-
-/// An attempt under way. It is written down when it is dropped, exactly once.
-pub(super) struct Record {
-    line: Option<Line>,
-    /// Whether a connection was given to it, as the dialer says; nothing where it never went there.
-    sending: Option<Sending>,
+struct Open {
+    attempt: OpenAttempt,
+    answer: Answer,
+    /// Whether a connection was given to it, as the dialer says.
+    sending: Sending,
     /// Bytes of its body.
     body: u64,
-    began: Instant,
-    attempt: Attempt,
 }
 
-impl Record {
-    pub(super) fn begin(pen: &Pen, method: &str, asked: Option<&Asked>) -> Self {
-        let attempt = Attempt {
-            method: start(method, MAX_METHOD),
-            scheme: asked.map(|asked| asked.origin.scheme.as_str()),
-            host: asked.map(|asked| asked.origin.host_text()),
-            port: asked.map(|asked| asked.origin.port),
-            path: asked.map(|asked| start(asked.path.as_str(), MAX_PATH)),
-            status: None,
-            peer: None,
-            left: false,
-            sent: 0,
-            received: 0,
-            // Until it is judged: what goes before that could not be read.
-            verdict: AttemptVerdict::Refused {
-                nearest: None,
-                kind: RefusalKind::Invalid,
-                why: String::new(),
-            },
-            ms: 0,
-        };
+impl Exchanged {
+    pub(super) fn begin(log: &AttemptLog, method: &str, asked: Option<&Asked>) -> Self {
         Self {
-            line: Some(pen()),
-            sending: None,
-            body: 0,
+            _hold: log.hold(),
+            log: log.clone(),
             began: Instant::now(),
-            attempt,
+            target: HttpTarget {
+                method: method.to_owned(),
+                scheme: asked.map(|asked| Cow::Borrowed(asked.origin.scheme.as_str())),
+                host: asked.map(|asked| asked.origin.host_text()),
+                port: asked.map(|asked| asked.origin.port),
+                path: asked.map(|asked| asked.path.as_str().to_owned()),
+            },
+            stage: Stage::Asked,
         }
     }
 
     /// Says that this attempt is not to be recorded.
     pub(super) fn discard(&mut self) {
-        if let Some(line) = self.line.take() {
-            line(None);
-        }
+        self.stage = Stage::Written;
     }
 
     /// Says that what was asked holds a credential: nothing of it is kept but where it should have
     /// gone, as far as `keepable` lets that pass.
     pub(super) fn conceal(&mut self, keepable: impl Fn(String) -> String) {
-        let attempt = &mut self.attempt;
-        attempt.method = keepable(std::mem::take(&mut attempt.method));
-        attempt.host = attempt.host.take().map(keepable);
-        attempt.path = Some(REDACTED.to_owned());
+        let target = &mut self.target;
+        target.method = keepable(std::mem::take(&mut target.method));
+        target.host = target.host.take().map(keepable);
+        target.path = Some(REDACTED.to_owned());
     }
 
-    /// Notes that it does not go out, and gives the guest's error.
+    /// Records that it does not go out, and gives the guest's error.
     pub(super) fn refuse(&mut self, refusal: &Refusal) -> HttpError {
-        self.attempt.verdict = AttemptVerdict::Refused {
-            nearest: refusal.nearest.clone(),
-            kind: refusal.kind,
-            why: refusal.say.clone(),
-        };
+        let Refusal { kind, say, nearest } = refusal;
+        self.write_refused(*kind, say, nearest.clone());
         HttpError::from(refusal)
     }
 
-    /// Notes that it goes out, and gives what the dialer tells when it does. Until there is an answer
-    /// it counts as abandoned.
-    pub(super) fn allow(&mut self, verdict: &Verdict, body: usize) -> Sending {
-        let (grant, rule) = (Arc::clone(&verdict.grant().name), verdict.rule());
-        self.body = u64::try_from(body).unwrap_or(u64::MAX);
-        self.attempt.verdict = AttemptVerdict::Abandoned {
-            grant,
-            line: rule.line,
-            rule: Arc::clone(&rule.text),
+    fn write_refused(&mut self, kind: RefusalKind, why: &str, nearest: Option<Arc<str>>) {
+        if !matches!(self.stage, Stage::Asked) {
+            return;
+        }
+        self.stage = Stage::Written;
+        let verdict = terms::Verdict::Refused {
+            nearest,
+            kind: kind.as_str().into(),
+            why: why.to_owned(),
         };
-        self.sending.insert(Sending::default()).clone()
+        let to = Target::Http(std::mem::take(&mut self.target));
+        // It is not made, recorded or not.
+        let _ = self.log.note(Attempt { to, verdict });
+    }
+
+    /// Records that it goes out, and gives what the dialer tells when it does. Until there is an answer
+    /// it counts as abandoned.
+    ///
+    /// # Errors
+    /// It cannot be recorded, so it must not go out.
+    pub(super) fn allow(&mut self, verdict: &Verdict, body: usize) -> Result<Sending, HttpError> {
+        let rule = verdict.rule();
+        let attempt = Attempt {
+            to: Target::Http(std::mem::take(&mut self.target)),
+            verdict: terms::Verdict::Allowed(Rule {
+                grant: Arc::clone(&verdict.grant().name),
+                line: rule.line,
+                rule: Some(Arc::clone(&rule.text)),
+            }),
+        };
+        // Decided, whatever comes of recording it.
+        self.stage = Stage::Written;
+        let attempt = self.log.begin(attempt)?;
+        let sending = Sending::default();
+        self.stage = Stage::Allowed(Open {
+            attempt,
+            answer: Answer {
+                end: AnswerEnd::Abandoned,
+                status: None,
+                peer: None,
+                left: false,
+                sent: 0,
+                received: 0,
+                ms: 0,
+            },
+            sending: sending.clone(),
+            body: u64::try_from(body).unwrap_or(u64::MAX),
+        });
+        Ok(sending)
+    }
+
+    fn note(&mut self, note: impl FnOnce(&mut Answer)) {
+        if let Stage::Allowed(open) = &mut self.stage {
+            note(&mut open.answer);
+        }
     }
 
     /// Notes the head of the response.
     pub(super) fn answered(&mut self, status: StatusCode, peer: Option<SocketAddr>) {
-        self.attempt.status = Some(status.as_u16());
-        self.attempt.peer = peer.map(|peer| peer.ip());
-        if let Some((grant, line, rule)) = self.rule() {
-            self.attempt.verdict = AttemptVerdict::Allowed { grant, line, rule };
-        }
+        self.note(|answer| {
+            answer.end = AnswerEnd::Answered;
+            answer.status = Some(status.as_u16());
+            answer.peer = peer.map(|peer| peer.ip());
+        });
     }
 
     /// Notes how much of the body came so far.
     pub(super) fn received(&mut self, bytes: u64) {
-        self.attempt.received = bytes;
+        self.note(|answer| answer.received = bytes);
     }
 
     /// Notes that there is no whole response.
     pub(super) fn failed(&mut self, error: &HttpError) {
-        if let Some((grant, line, rule)) = self.rule() {
-            let (error, why) = (error.code, error.say.clone());
-            self.attempt.verdict = AttemptVerdict::Failed {
-                grant,
-                line,
-                rule,
-                error,
-                why,
-            };
-        }
+        let (error, why) = (error.code.as_str().into(), error.say.clone());
+        self.note(|answer| answer.end = AnswerEnd::Failed { error, why });
     }
 
     /// Notes that the dialer did not send it.
     pub(super) fn unsent(&mut self, error: &HttpError) {
-        self.attempt.verdict = AttemptVerdict::Refused {
-            nearest: self.rule().map(|(grant, _, _)| grant),
-            kind: RefusalKind::Denied,
-            why: error.say.clone(),
-        };
-    }
-
-    fn rule(&self) -> Option<(Arc<str>, u32, Arc<str>)> {
-        match &self.attempt.verdict {
-            AttemptVerdict::Refused { .. } => None,
-            AttemptVerdict::Allowed { grant, line, rule }
-            | AttemptVerdict::Failed {
-                grant, line, rule, ..
-            }
-            | AttemptVerdict::Abandoned { grant, line, rule } => {
-                Some((Arc::clone(grant), *line, Arc::clone(rule)))
-            }
-        }
+        let why = error.say.clone();
+        self.note(|answer| answer.end = AnswerEnd::Refused { why });
     }
 }
 
-impl Drop for Record {
+impl Drop for Exchanged {
     fn drop(&mut self) {
-        self.attempt.ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.attempt.left = self.sending.as_ref().is_some_and(Sending::began);
-        if self.attempt.left {
-            self.attempt.sent = self.body;
-        }
-        if let Some(line) = self.line.take() {
-            line(Some(self.attempt.clone()));
+        self.write_refused(RefusalKind::Invalid, "", None);
+        if let Stage::Allowed(open) = std::mem::replace(&mut self.stage, Stage::Written) {
+            let mut answer = open.answer;
+            answer.ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            answer.left = open.sending.began();
+            if answer.left {
+                answer.sent = open.body;
+            }
+            open.attempt.answer(answer);
         }
     }
 }
 
-impl std::fmt::Debug for Record {
+impl std::fmt::Debug for Exchanged {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.attempt.fmt(f)
+        self.target.fmt(f)
     }
-}
-
-/// The first characters of a text, within so many bytes.
-fn start(text: &str, most: usize) -> String {
-    let mut end = most.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.get(..end).unwrap_or_default().to_owned()
 }

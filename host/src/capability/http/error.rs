@@ -4,6 +4,7 @@
 use super::headers::HeaderError;
 use super::judge::{Refusal, RefusalKind};
 use crate::capability::service::dial::{DialError, DialErrorKind};
+use crate::terms::Unrecorded;
 
 /// The codes of `toolhost:tool/http`, which has one for all that is too large; `wasi:http` has more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
@@ -58,6 +59,15 @@ pub struct HttpError {
     pub code: ErrorCode,
     /// What happened, in a sentence that is safe for the guest.
     pub say: String,
+}
+
+impl From<Unrecorded> for HttpError {
+    fn from(unrecorded: Unrecorded) -> Self {
+        Self {
+            code: ErrorCode::Unreachable,
+            say: format!("The request was not sent: {unrecorded}."),
+        }
+    }
 }
 
 impl From<&Refusal> for HttpError {

@@ -15,13 +15,14 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
-use super::attempt::{Pen, Record};
+use super::attempt::Exchanged;
 use super::content::{Arguments, Sent};
 use super::error::HttpError;
 use super::headers::{Manner, admit, filter_response};
 use super::judge::{Refusal, RefusalKind, Verdict, decide, unreadable};
 use super::target::{Ask, Asked, Target};
 use super::{Auth, HttpGrant, Secrets, leak};
+use crate::capability::attempts::AttemptLog;
 use crate::capability::service::dial::{
     Caps, DialError, DialErrorKind, Dialer, Incoming, Outgoing, Sender, Sending,
 };
@@ -48,12 +49,13 @@ pub struct HttpContext {
     outlet: Arc<Outlet>,
     limits: Limits,
     deadline: Instant,
-    pen: Pen,
+    attempts: AttemptLog,
     arguments: Arguments,
     caller: Arc<str>,
     /// What it may take of the host's connections and look-ups, once it asks for one.
     sender: OnceLock<Sender>,
-    attempts: AtomicU32,
+    /// How many it made.
+    count: AtomicU32,
     redactions: Redactions,
 }
 
@@ -164,7 +166,7 @@ impl Outlet {
 }
 
 impl HttpContext {
-    /// The way out of one call that has to end by `deadline`. `pen` gets one record per attempt, rules may
+    /// The way out of one call that has to end by `deadline`. `attempts` gets each attempt, rules may
     /// compare with `arguments`, and what it takes of the host's connections is `caller`'s.
     #[must_use]
     pub fn new(
@@ -173,7 +175,7 @@ impl HttpContext {
         deadline: Instant,
         arguments: Arguments,
         caller: Arc<str>,
-        pen: Pen,
+        attempts: AttemptLog,
     ) -> Self {
         Self {
             caller,
@@ -181,9 +183,9 @@ impl HttpContext {
             outlet,
             limits,
             deadline,
-            pen,
+            attempts,
             arguments,
-            attempts: AtomicU32::new(0),
+            count: AtomicU32::new(0),
             redactions: Redactions::default(),
         }
     }
@@ -262,7 +264,7 @@ impl RequestTarget {
 struct Leg {
     verdict: Verdict,
     incoming: Incoming,
-    record: Record,
+    record: Exchanged,
 }
 
 /// Sends a request, if the grants allow it, and gives the head of its response, after as many
@@ -277,7 +279,7 @@ pub async fn exchange(context: &HttpContext, request: Request) -> Result<Respons
         target: request.target.as_target(),
     };
     let asked = Asked::parse(&ask);
-    let mut record = Record::begin(&context.pen, &request.method, asked.as_ref().ok());
+    let mut record = Exchanged::begin(&context.attempts, &request.method, asked.as_ref().ok());
     let kept = match context.count(&mut record) {
         Ok(()) => leak::check(context, &request, &context.limits, &mut record).await,
         beyond => beyond,
@@ -336,10 +338,10 @@ fn plan(
 impl HttpContext {
     /// Counts attempts, refused ones too: a loop of those would fill the ledger. Past the bound one
     /// is recorded, the rest are not.
-    fn count(&self, record: &mut Record) -> Result<(), Refusal> {
+    fn count(&self, record: &mut Exchanged) -> Result<(), Refusal> {
         let most = self.limits.requests;
         let before = self
-            .attempts
+            .count
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| {
                 Some(n.saturating_add(1))
             })
@@ -388,9 +390,9 @@ impl HttpContext {
         verdict: Verdict,
         mut outgoing: Outgoing,
         time: Time,
-        mut record: Record,
+        mut record: Exchanged,
     ) -> Result<Leg, HttpError> {
-        outgoing.sending = record.allow(&verdict, outgoing.body.len());
+        outgoing.sending = record.allow(&verdict, outgoing.body.len())?;
         let caps = Caps {
             response_body: self.limits.response_body,
             timeout: time.until.saturating_duration_since(Instant::now()),
@@ -493,7 +495,7 @@ impl DialError {
     }
 }
 
-impl Record {
+impl Exchanged {
     /// Notes a failure of the dialer, and gives the guest's error.
     fn fail(&mut self, error: &DialError) -> HttpError {
         let told = HttpError::from(error);

@@ -10,8 +10,9 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use super::held::{self, EXCHANGE, FIELDS, Kept, Pieces};
 use super::wasi::Hooks;
 use super::{Arguments, HttpContext, HttpError, Request, RequestTarget, exchange};
+use crate::capability::attempts::AttemptLog;
 use crate::capability::bindings::toolhost::tool::http as guest;
-use crate::capability::frame::{Charter, Holder, Pen};
+use crate::capability::frame::{Charter, Holder};
 use crate::shares::{Account, Exceeded};
 
 /// HTTP of one call, whichever interface the guest uses.
@@ -24,7 +25,11 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(in crate::capability) fn new(charter: &Charter<'_>, pen: &Pen, account: &Account) -> Self {
+    pub(in crate::capability) fn new(
+        charter: &Charter<'_>,
+        attempts: &AttemptLog,
+        account: &Account,
+    ) -> Self {
         let outlet = charter.equipment.outlet.clone();
         let deadline = charter.deadline.into();
         let context = HttpContext::new(
@@ -36,15 +41,15 @@ impl State {
                 .caller
                 .map(|caller| caller.agent.clone())
                 .unwrap_or_default(),
-            attempts(pen),
+            attempts.clone(),
         );
-        let context = Arc::new(context.counting(pen.redactions()));
+        let context = Arc::new(context.counting(attempts.redactions()));
         let mut wasi = WasiHttpCtx::new();
         wasi.set_field_size_limit(FIELDS);
         let hooks = Hooks::new(
             context.clone(),
             charter.limits.request_body,
-            pen.clone(),
+            attempts.clone(),
             account,
         );
         Self {
@@ -75,23 +80,6 @@ impl State {
             ctx: &mut self.wasi,
         }
     }
-}
-
-/// What begins an attempt in the record of a call: whatever writes it down owns what the record waits
-/// for.
-pub(super) fn attempts(pen: &Pen) -> super::Pen {
-    let pen = pen.clone();
-    Arc::new(move || {
-        let open = pen.begin();
-        Box::new(move |attempt: Option<super::Attempt>| match attempt {
-            None => open.discard(),
-            Some(attempt) => {
-                let left = attempt.left_host();
-                let bytes = left.then(|| attempt.sent.saturating_add(attempt.received));
-                open.write(&attempt, bytes);
-            }
-        })
-    })
 }
 
 struct Buffered;

@@ -76,6 +76,18 @@ pub enum RefusalKind {
     LargeBody,
 }
 
+impl RefusalKind {
+    /// The kind as the record has it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::Invalid => "invalid",
+            Self::LongUrl | Self::LargeHeaders | Self::LargeBody => "too-large",
+        }
+    }
+}
+
 /// Why a request does not go to a grant's origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]

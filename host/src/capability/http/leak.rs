@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::attempt::Record;
+use super::attempt::Exchanged;
 use super::judge::{Refusal, RefusalKind};
 use super::{HttpContext, Outlet, Request, RequestTarget, Secrets};
 use crate::capability::service::secret::Leak;
@@ -22,7 +22,7 @@ pub(super) async fn check(
     context: &HttpContext,
     request: &Request,
     limits: &Limits,
-    record: &mut Record,
+    record: &mut Exchanged,
 ) -> Result<(), Refusal> {
     let outlet = context.outlet();
     let secrets = outlet.secrets();

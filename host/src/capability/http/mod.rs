@@ -23,7 +23,6 @@ pub(crate) mod testing;
 mod wasi;
 
 pub use address::{Class, classify, is_localhost, is_metadata_name, is_public, loopback, may_dial};
-pub use attempt::{Attempt, AttemptVerdict, Line, Pen};
 pub use content::{
     Arguments, BodyRule, Content, ContentMiss, Field, Part, Pattern, QueryRule, Scalar, Sent,
     Shape, Test,

@@ -13,7 +13,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpHooks};
 use super::ahead::{ROOM, ahead, room};
 use super::held::{self, BODY, EXCHANGE, Pieces};
 use super::{ErrorCode, HttpContext, HttpError, Request, RequestTarget, exchange};
-use crate::capability::frame::Pen;
+use crate::capability::attempts::AttemptLog;
 use crate::shares::{Account, Exceeded, Holding};
 
 /// What a guest may write to a request's body at once, in bytes. Each body that is written holds two
@@ -32,7 +32,7 @@ pub(super) struct Hooks {
     /// The largest body of a request, in bytes.
     most: usize,
     account: Account,
-    pen: Pen,
+    attempts: AttemptLog,
     /// For what is read ahead, once there is a request.
     room: Option<Room>,
 }
@@ -44,14 +44,14 @@ impl Hooks {
     pub(super) fn new(
         context: Arc<HttpContext>,
         request_body: u64,
-        pen: Pen,
+        attempts: AttemptLog,
         account: &Account,
     ) -> Self {
         Self {
             context,
             most: usize::try_from(request_body).unwrap_or(usize::MAX),
             account: account.clone(),
-            pen,
+            attempts,
             room: None,
         }
     }
@@ -118,8 +118,8 @@ impl WasiHttpHooks for Hooks {
         let account = self.account.clone();
         // Until this future is gone it may begin an attempt, which then has a token of its own: one that
         // is given up before it was polled, or between two threads, is waited for all the same.
-        let open = self.pen.hold();
-        let pen = self.pen.clone();
+        let open = self.attempts.hold();
+        let attempts = self.attempts.clone();
         let held = self.hold(&request);
         let (head_timeout, gap) = timeouts(options.as_ref());
         Box::new(async move {
@@ -139,7 +139,7 @@ impl WasiHttpHooks for Hooks {
             let response = answered.inspect_err(|error| {
                 // Its code says that it was denied, and has no room for the rest.
                 if error.code == ErrorCode::Denied {
-                    pen.denied(&error.say);
+                    attempts.denied(&error.say);
                 }
             })?;
 

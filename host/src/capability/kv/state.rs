@@ -11,7 +11,8 @@ use super::grant::KvGrant;
 use super::space::{Name, Quota};
 use super::store::{Bucket, Seen};
 use super::tally::Tally;
-use crate::capability::frame::{Charter, Equipment, Pen};
+use crate::capability::attempts::AttemptLog;
+use crate::capability::frame::{Charter, Equipment};
 use crate::capability::service::database::Owner;
 use crate::shares::Account;
 use crate::terms::Caller;
@@ -25,7 +26,7 @@ pub(crate) struct State {
     caller: Option<Caller>,
     deadline: Instant,
     account: Account,
-    pen: Pen,
+    attempts: AttemptLog,
     /// Begun with the first bucket that is opened.
     tally: Option<Arc<Tally>>,
 }
@@ -67,13 +68,17 @@ impl From<ResourceTableError> for Stop {
 }
 
 impl State {
-    pub(in crate::capability) fn new(charter: &Charter<'_>, pen: &Pen, account: &Account) -> Self {
+    pub(in crate::capability) fn new(
+        charter: &Charter<'_>,
+        attempts: &AttemptLog,
+        account: &Account,
+    ) -> Self {
         Self {
             equipment: charter.equipment.clone(),
             caller: charter.caller.cloned(),
             deadline: charter.deadline,
             account: account.clone(),
-            pen: pen.clone(),
+            attempts: attempts.clone(),
             tally: None,
         }
     }
@@ -83,7 +88,7 @@ impl State {
         let grants = &self.equipment.grants.kv;
         let tally = self
             .tally
-            .get_or_insert_with(|| Arc::new(Tally::new(grants, &self.pen)));
+            .get_or_insert_with(|| Arc::new(Tally::new(grants, &self.attempts)));
         let wanted = if identifier.is_empty() {
             DEFAULT
         } else {
@@ -92,7 +97,7 @@ impl State {
         let found = grants.iter().position(|grant| *grant.name == *wanted);
         let granted = found.and_then(|at| Some((at, grants.get(at)?, self.equipment.kv.as_ref()?)));
         let Some((at, grant, database)) = granted else {
-            tally.unknown();
+            tally.unknown(wanted);
             return Err(KvError::NoSuchStore);
         };
         Ok(Bucket {

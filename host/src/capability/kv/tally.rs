@@ -1,5 +1,5 @@
-//! What one call did with its buckets: bounded while it runs, one line for each bucket in its record
-//! when it is over. It knows no keys and no values.
+//! What one call did with its buckets: bounded while it runs, on record before a bucket is first written,
+//! and summed up in its record when it is over. It knows no keys and no values.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,8 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::error::KvError;
 use super::grant::KvGrant;
-use crate::capability::frame::Pen;
+use crate::capability::attempts::AttemptLog;
+use crate::terms::{Attempt, KvTarget, Rule, Target, Usage, Verdict};
 
 /// Wishes of one call, each key of a batch counted as one. They cost the guest no fuel, so they have a bound of their own.
 pub const MOST_WISHES: u32 = 10_000;
@@ -27,7 +28,7 @@ pub(super) enum Kind {
 pub(super) struct Tally {
     grants: Vec<KvGrant>,
     sums: Mutex<Sums>,
-    pen: Pen,
+    attempts: AttemptLog,
     /// The record waits for it.
     _open: TaskTrackerToken,
 }
@@ -37,38 +38,18 @@ struct Sums {
     wishes: u32,
     carried: u64,
     /// Of each grant, by its place in the function's list.
-    of: BTreeMap<usize, Sum>,
+    of: BTreeMap<usize, Usage>,
     /// Buckets that were asked for and are not granted.
-    unknown: u32,
-}
-
-/// What is written down of one bucket.
-#[derive(Debug, Clone, Copy, Default, serde::Serialize)]
-struct Sum {
-    reads: u32,
-    writes: u32,
-    refused: u32,
-    read: u64,
-    written: u64,
-}
-
-/// A line of the record.
-#[derive(serde::Serialize)]
-struct Line<'a> {
-    /// The grant's name, and its line in the manifest.
-    kv: &'a Arc<str>,
-    line: u32,
-    #[serde(flatten)]
-    sum: Sum,
+    unknown: u64,
 }
 
 impl Tally {
-    pub(super) fn new(grants: &[KvGrant], pen: &Pen) -> Self {
+    pub(super) fn new(grants: &[KvGrant], attempts: &AttemptLog) -> Self {
         Self {
             grants: grants.to_vec(),
             sums: Mutex::default(),
-            pen: pen.clone(),
-            _open: pen.hold(),
+            attempts: attempts.clone(),
+            _open: attempts.hold(),
         }
     }
 
@@ -97,13 +78,35 @@ impl Tally {
         sums.carried = sums.carried.saturating_add(size);
         let sum = sums.at(grant);
         match kind {
-            Kind::Read => sum.reads = sum.reads.saturating_add(keys),
+            Kind::Read => sum.reads = sum.reads.saturating_add(keys.into()),
             Kind::Write => {
-                sum.writes = sum.writes.saturating_add(keys);
+                if sum.writes == 0 {
+                    self.first_write(grant)?;
+                }
+                sum.writes = sum.writes.saturating_add(keys.into());
                 sum.written = sum.written.saturating_add(size);
             }
         }
         Ok(())
+    }
+
+    /// Records that a bucket is about to be written: a host that is killed then has it on record.
+    fn first_write(&self, grant: usize) -> Result<(), KvError> {
+        let Some(grant) = self.grants.get(grant) else {
+            return Ok(());
+        };
+        let attempt = Attempt {
+            to: Target::Kv(KvTarget {
+                bucket: grant.name.to_string(),
+            }),
+            verdict: Verdict::Allowed(Rule {
+                grant: Arc::clone(&grant.name),
+                line: grant.line,
+                rule: None,
+            }),
+        };
+        let noted = self.attempts.note(attempt);
+        noted.map_err(|unrecorded| KvError::Refused(unrecorded.to_string()))
     }
 
     /// Counts what a bucket gave.
@@ -120,10 +123,22 @@ impl Tally {
         self.sums().at(grant).refused += 1;
     }
 
-    /// Counts a bucket that was asked for and is not granted.
-    pub(super) fn unknown(&self) {
+    /// Records a bucket that was asked for and is not granted.
+    pub(super) fn unknown(&self, bucket: &str) {
         let mut sums = self.sums();
         sums.unknown = sums.unknown.saturating_add(1);
+        let attempt = Attempt {
+            to: Target::Kv(KvTarget {
+                bucket: bucket.to_owned(),
+            }),
+            verdict: Verdict::Refused {
+                nearest: None,
+                kind: "denied".into(),
+                why: "there is no such bucket".to_owned(),
+            },
+        };
+        // It is not opened, recorded or not.
+        let _ = self.attempts.note(attempt);
     }
 
     fn sums(&self) -> MutexGuard<'_, Sums> {
@@ -132,7 +147,7 @@ impl Tally {
 }
 
 impl Sums {
-    fn at(&mut self, grant: usize) -> &mut Sum {
+    fn at(&mut self, grant: usize) -> &mut Usage {
         self.of.entry(grant).or_default()
     }
 }
@@ -141,14 +156,18 @@ impl Drop for Tally {
     fn drop(&mut self) {
         let sums = std::mem::take(&mut *self.sums());
         for (grant, sum) in sums.of {
-            if let Some(grant) = self.grants.get(grant) {
-                let (kv, line) = (&grant.name, grant.line);
-                self.pen.attempt(&Line { kv, line, sum }, None);
-            }
+            self.attempts.used(Usage {
+                of: "kv".into(),
+                grant: self.grants.get(grant).map(|grant| Arc::clone(&grant.name)),
+                ..sum
+            });
         }
         if sums.unknown > 0 {
-            let line = serde_json::json!({ "kv": null, "refused": sums.unknown });
-            self.pen.attempt(&line, None);
+            self.attempts.used(Usage {
+                of: "kv".into(),
+                refused: sums.unknown,
+                ..Usage::default()
+            });
         }
     }
 }

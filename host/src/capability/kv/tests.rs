@@ -5,8 +5,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::rules::Range;
@@ -14,9 +12,10 @@ use super::space::{Name, Quota};
 use super::store::{Bucket, Swapped};
 use super::tally::Tally;
 use super::*;
-use crate::capability::frame::Pen;
+use crate::capability::attempts::{AttemptLog, Noted};
 use crate::capability::service::database::Owner;
 use crate::shares::Account;
+use crate::terms::{Target, Usage};
 
 struct House {
     _folder: tempfile::TempDir,
@@ -55,9 +54,9 @@ impl House {
         name: &str,
         caller: &str,
         (bytes, keys): (i64, i64),
-    ) -> (Bucket, mpsc::UnboundedReceiver<Value>) {
-        let (lines, record) = mpsc::unbounded_channel();
-        let pen = Pen::new(move |line| drop(lines.send(line)));
+    ) -> (Bucket, Arc<Noted>) {
+        let record = Arc::new(Noted::default());
+        let attempts = AttemptLog::new(record.clone(), None);
         let grant = KvGrant {
             name: name.into(),
             line: 3,
@@ -81,7 +80,7 @@ impl House {
             grant: 0,
             deadline: Instant::now() + Duration::from_secs(60),
             account: Account::new(16 << 20),
-            tally: Arc::new(Tally::new(&[grant], &pen)),
+            tally: Arc::new(Tally::new(&[grant], &attempts)),
         };
         (bucket, record)
     }
@@ -326,7 +325,7 @@ async fn values_that_do_not_fit_one_answer_are_refused() {
 #[tokio::test]
 async fn a_call_has_its_share_and_one_line_in_the_record() {
     let house = House::new();
-    let (bucket, mut record) = house.recorded("t", "b", "", (3, 10));
+    let (bucket, record) = house.recorded("t", "b", "", (3, 10));
     put(&bucket, "k", "12").await.expect("a write");
     put(&bucket, "k", "123")
         .await
@@ -340,12 +339,21 @@ async fn a_call_has_its_share_and_one_line_in_the_record() {
     let spent = bucket.get("k".to_owned()).await.expect_err("one too many");
     assert!(spent.to_string().contains("10000 wishes"), "{spent}");
     drop(bucket);
-    let line = record.recv().await.expect("a line");
-    let expected = json!({
-        "kv": "b", "line": 3, "reads": 9_998, "writes": 2, "refused": 2, "read": 0, "written": 7,
-    });
-    assert_eq!(line, expected);
-    assert_eq!(record.recv().await, None, "one line, and the pen is down");
+    let usage = record.usage.lock().expect("whole").clone();
+    let expected = Usage {
+        of: "kv".into(),
+        grant: Some("b".into()),
+        reads: 9_998,
+        writes: 2,
+        refused: 2,
+        read: 0,
+        written: 7,
+    };
+    assert_eq!(usage, [expected]);
+    // On record before the first write, and once.
+    let attempts = record.all();
+    assert_eq!(attempts.len(), 1, "{attempts:?}");
+    assert!(matches!(attempts[0].0.to, Target::Kv(_)), "{attempts:?}");
 
     let (bucket, _record) = house.recorded("t", "c", "", (1 << 30, 10));
     let most = usize::try_from(MOST_CARRIED).expect("fits");

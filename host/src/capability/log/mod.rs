@@ -11,8 +11,9 @@ use std::sync::Arc;
 use wasmtime::component::{HasData, Linker};
 use wasmtime_wasi::WasiCtxBuilder;
 
+use super::attempts::AttemptLog;
 use super::bindings::wasi::logging::logging;
-use super::frame::{Charter, Equipment, Holder, Pen};
+use super::frame::{Charter, Equipment, Holder};
 use super::service::secret::{Patterns, Redactions};
 use super::sink::{End, Sink};
 use crate::terms::is_hidden;
@@ -42,10 +43,10 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(super) fn new(charter: &Charter<'_>, pen: &Pen) -> Self {
+    pub(super) fn new(charter: &Charter<'_>, attempts: &AttemptLog) -> Self {
         Self {
             equipment: charter.equipment.clone(),
-            redactions: pen.redactions().clone(),
+            redactions: attempts.redactions().clone(),
             level: charter.equipment.grants.log.map(|grant| grant.level),
             speaker: charter.speaker.clone(),
             left: charter.limits.log,

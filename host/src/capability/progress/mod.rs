@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use wasmtime::component::{HasData, Linker};
 
+use super::attempts::AttemptLog;
 use super::bindings::toolhost::tool::progress;
-use super::frame::{Equipment, Holder, Pen};
+use super::frame::{Equipment, Holder};
 use super::service::secret::Redactions;
 use crate::terms::{Progress, is_hidden};
 
@@ -31,11 +32,11 @@ impl State {
     pub(super) fn new(
         agent: Option<mpsc::Sender<Progress>>,
         equipment: Arc<Equipment>,
-        pen: &Pen,
+        attempts: &AttemptLog,
     ) -> Self {
         Self {
             equipment,
-            redactions: pen.redactions().clone(),
+            redactions: attempts.redactions().clone(),
             agent,
             last: None,
         }

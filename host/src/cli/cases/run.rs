@@ -16,11 +16,11 @@ use crate::capability::service::secret::{Secret, Secrets};
 use crate::capability::{World, dir, kv};
 use crate::catalog::{self, Lock, LockedTool, Places, Trouble};
 use crate::gate::Callers;
-use crate::ledger::{self, Filter, Header, Ledger, Mode};
+use crate::ledger::{self, Attempted, Filter, Header, Ledger, Mode};
 use crate::manifest::Manifest;
 use crate::quota::Quota;
 use crate::sandbox::Lanes;
-use crate::terms::{Bill, Caller, Door, Fault, Outcome};
+use crate::terms::{Bill, Caller, Door, Fault, HttpTarget, Outcome, Target, Verdict};
 
 use super::super::workshop::Workshop;
 use super::exchange::List;
@@ -67,7 +67,7 @@ struct Ran {
     ended: Result<Outcome, Fault>,
     bill: Bill,
     /// As the ledger has them.
-    attempts: Vec<Value>,
+    attempts: Vec<Attempted>,
 }
 
 impl<'a> Bench<'a> {
@@ -203,12 +203,11 @@ impl<'a> Bench<'a> {
         let (released, bill) = host.call_with_bill(request).await;
         host.stop().await?;
         let shown = ledger::show(&folder, &Filter::default())?;
-        let calls = shown.calls.into_iter().flat_map(|call| call.attempts);
-        let attempts = calls.map(|attempt| serde_json::from_str(attempt.get()));
+        let attempts = shown.calls.into_iter().flat_map(|call| call.attempts);
         Ok(Ok(Ran {
             ended: released.map(|release| release.into_outcome()),
             bill,
-            attempts: attempts.collect::<Result<_, _>>()?,
+            attempts: attempts.collect(),
         }))
     }
 }
@@ -253,28 +252,30 @@ struct Requests {
 
 /// Joins what the exchanges saw with what the record has: a request that was refused never came to
 /// an exchange.
-fn requests(case: &Case, list: &List, attempts: &[Value], source: &Source) -> Requests {
+fn requests(case: &Case, list: &List, attempts: &[Attempted], source: &Source) -> Requests {
     let outside = list.outside();
     let mut differences: Vec<Difference> = outside
         .unexpected
         .into_iter()
         .map(|asked| Difference::plain(format!("no exchange is for the request {asked}")))
         .collect();
-    let mut refused: Vec<&Value> = Vec::new();
+    let mut refused: Vec<(&HttpTarget, &str)> = Vec::new();
     let mut needs = Vec::new();
-    for attempt in attempts
-        .iter()
-        .filter(|attempt| attempt.get("method").is_some())
-    {
-        let verdict = &attempt["verdict"];
-        if verdict["is"] == "refused" {
-            refused.push(attempt);
+    for attempt in attempts {
+        let Target::Http(to) = &attempt.to else {
             continue;
-        }
-        let by = format!("http.{}, line {}", text(&verdict["grant"]), verdict["line"]);
+        };
+        let rule = match &attempt.verdict {
+            Verdict::Refused { why, .. } => {
+                refused.push((to, why));
+                continue;
+            }
+            Verdict::Allowed(rule) => rule,
+        };
+        let by = format!("http.{}, line {}", rule.grant, rule.line);
         let by = matches!(source, Source::Written(_)).then_some(by);
         let need = Need {
-            what: asked(attempt),
+            what: to.asked(),
             by,
         };
         if !needs.contains(&need) {
@@ -288,16 +289,13 @@ fn requests(case: &Case, list: &List, attempts: &[Value], source: &Source) -> Re
     {
         let wanted = &exchange.request;
         let denied = exchange.fails == Some(Failure::Denied);
-        let found = refused
-            .iter()
-            .position(|attempt| is_of(attempt, &wanted.asked));
+        let found = refused.iter().position(|(to, _)| is_of(to, &wanted.asked));
         let found = found.map(|at| refused.remove(at));
         match found {
             Some(_) if denied => {}
-            Some(attempt) => differences.push(Difference::plain(format!(
-                "tool.toml does not grant it: {} ({})",
+            Some((_, why)) => differences.push(Difference::plain(format!(
+                "tool.toml does not grant it: {} ({why})",
                 wanted.text,
-                text(&attempt["verdict"]["why"])
             ))),
             None if denied => differences.push(Difference::plain(format!(
                 "the request {} was not refused: it was not made, or it is granted",
@@ -309,47 +307,20 @@ fn requests(case: &Case, list: &List, attempts: &[Value], source: &Source) -> Re
             ))),
         }
     }
-    for attempt in refused
-        .into_iter()
-        .filter(|attempt| attempt.get("host").is_some())
-    {
+    for (to, why) in refused.into_iter().filter(|(to, _)| to.host.is_some()) {
         differences.push(Difference::plain(format!(
-            "no exchange is for the request {}, which was refused: {}",
-            asked(attempt),
-            text(&attempt["verdict"]["why"])
+            "no exchange is for the request {}, which was refused: {why}",
+            to.asked(),
         )));
     }
     Requests { differences, needs }
 }
 
 /// Whether an attempt is what an exchange is about; the record has no query.
-fn is_of(attempt: &Value, asked: &Asked) -> bool {
-    attempt["method"] == asked.method.as_str()
-        && attempt["scheme"] == asked.origin.scheme.as_str()
-        && attempt["host"] == asked.origin.host_text()
-        && attempt["port"] == asked.origin.port
-        && attempt["path"] == asked.path.as_str()
-}
-
-/// What an attempt asked for: `GET https://example.org/a`.
-fn asked(attempt: &Value) -> String {
-    let (scheme, host) = (text(&attempt["scheme"]), text(&attempt["host"]));
-    let bracketed = if host.contains(':') {
-        format!("[{host}]")
-    } else {
-        host.to_owned()
-    };
-    let port = match (scheme, attempt["port"].as_u64()) {
-        ("http", Some(80)) | ("https", Some(443)) | (_, None) => String::new(),
-        (_, Some(port)) => format!(":{port}"),
-    };
-    format!(
-        "{} {scheme}://{bracketed}{port}{}",
-        text(&attempt["method"]),
-        text(&attempt["path"])
-    )
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
+fn is_of(to: &HttpTarget, asked: &Asked) -> bool {
+    to.method == asked.method.as_str()
+        && to.scheme.as_deref() == Some(asked.origin.scheme.as_str())
+        && to.host == Some(asked.origin.host_text())
+        && to.port == Some(asked.origin.port)
+        && to.path.as_deref() == Some(asked.path.as_str())
 }

@@ -73,7 +73,7 @@ fn fill(ledger: &Ledger) -> usize {
     // Each by another caller: who is refused again and again is counted.
     let asked = |n| Asked::of(&format!("agent-{n}"), "github", "search_issues");
     (0..1_000)
-        .take_while(|n| ledger.refuse(&asked(*n).refused("a.b")).is_ok())
+        .take_while(|n| ledger.refuse(asked(*n).refused("a.b")).is_ok())
         .count()
 }
 
@@ -81,7 +81,10 @@ fn fill(ledger: &Ledger) -> usize {
 async fn x16_a_full_disk_admits_nobody_and_keeps_whole_lines() {
     let disk = SmallDisk::new(10_000);
     let ledger = on(&disk, || Ok(()));
-    let call = ledger.admit(&Asked::usual().admitted(false)).await.unwrap();
+    let call = ledger
+        .admit(Asked::usual().admitted(), reach(false))
+        .await
+        .unwrap();
     let refused = fill(&ledger);
     assert!(refused > 10 && !ledger.healthy());
     assert!(disk.text().ends_with("\"}\n"));
@@ -89,7 +92,7 @@ async fn x16_a_full_disk_admits_nobody_and_keeps_whole_lines() {
 
     // Room again is no way back for this segment: what was not kept meanwhile would be a gap.
     disk.bytes.lock().unwrap().clear();
-    let failed = ledger.admit(&Asked::usual().admitted(false)).await;
+    let failed = ledger.admit(Asked::usual().admitted(), reach(false)).await;
     assert!(matches!(&failed, Err(LedgerError::Failed(_))), "{failed:?}");
     assert!(matches!(
         call.close(&closed(Ending::Ok)),
@@ -109,7 +112,7 @@ fn x16_half_a_line_that_stays_is_not_gone_on_with() {
     let text = disk.text();
     assert_eq!(text.len(), 10_000);
     assert_eq!(text.lines().count(), refused + 1);
-    assert!(ledger.refuse(&Asked::usual().refused("a.b")).is_err());
+    assert!(ledger.refuse(Asked::usual().refused("a.b")).is_err());
     assert_eq!(disk.text(), text);
 }
 
@@ -117,13 +120,21 @@ fn x16_half_a_line_that_stays_is_not_gone_on_with() {
 async fn x16_a_failed_sync_admits_nobody_any_more() {
     let disk = SmallDisk::new(1 << 20);
     let ledger = on(&disk, || Err(io::Error::other("EIO")));
-    let reading = ledger.admit(&Asked::usual().admitted(false)).await.unwrap();
+    let reading = ledger
+        .admit(Asked::usual().admitted(), reach(false))
+        .await
+        .unwrap();
     reading.close(&closed(Ending::Ok)).unwrap();
 
-    let writing = ledger.admit(&Asked::usual().admitted(true)).await;
+    let writing = ledger.admit(Asked::usual().admitted(), reach(true)).await;
     assert!(matches!(&writing, Err(LedgerError::Failed(why)) if why.contains("EIO")));
     assert!(!ledger.healthy());
-    assert!(ledger.admit(&Asked::usual().admitted(false)).await.is_err());
+    assert!(
+        ledger
+            .admit(Asked::usual().admitted(), reach(false))
+            .await
+            .is_err()
+    );
 }
 
 /// After a power cut there is what the last sync found: a call that may have had an effect is in it,
@@ -146,7 +157,7 @@ async fn x15_a_power_cut_takes_no_call_that_may_have_had_an_effect() {
     for round in 0..64 {
         let writes = round % 4 == 3;
         let call = ledger
-            .admit(&Asked::usual().admitted(writes))
+            .admit(Asked::usual().admitted(), reach(writes))
             .await
             .unwrap();
         if writes {
@@ -186,12 +197,15 @@ async fn a_slow_sync_holds_up_only_who_waits_for_it_and_serves_them_together() {
     let writers: Vec<_> = (0..32)
         .map(|_| {
             let ledger = ledger.clone();
-            tokio::spawn(async move { ledger.admit(&Asked::usual().admitted(true)).await })
+            tokio::spawn(async move { ledger.admit(Asked::usual().admitted(), reach(true)).await })
         })
         .collect();
     // This test's runtime has one thread: when the last of them has run, all stand in line.
     tokio::task::yield_now().await;
-    let reading = ledger.admit(&Asked::usual().admitted(false)).await.unwrap();
+    let reading = ledger
+        .admit(Asked::usual().admitted(), reach(false))
+        .await
+        .unwrap();
     reading.close(&closed(Ending::Ok)).unwrap();
     assert!(writers.iter().all(|writer| !writer.is_finished()));
 
@@ -212,8 +226,7 @@ async fn a_call_given_up_while_it_waits_for_the_disk_is_cancelled() {
     let go = go;
     {
         let asked = Asked::usual();
-        let admitted = asked.admitted(true);
-        let mut waiting = std::pin::pin!(ledger.admit(&admitted));
+        let mut waiting = std::pin::pin!(ledger.admit(asked.admitted(), Reach::Writes));
         let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(waiting.as_mut().poll(cx)));
         assert!(polled.await.is_pending());
         assert!(disk.text().contains("\"admitted\"") && !disk.text().contains("\"closed\""));

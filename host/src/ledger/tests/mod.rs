@@ -13,7 +13,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::terms::{Bill, Caller, Code, Door, FunctionId, Reach};
+use crate::terms::{
+    Answer, AnswerEnd, Attempt, AttemptSink as _, Bill, Caller, Code, Door, FunctionId, HttpTarget,
+    Reach, Rule, Target, Verdict,
+};
 
 /// A folder of a test's own, which goes with the test.
 pub(super) struct Scratch(PathBuf);
@@ -76,31 +79,84 @@ impl Asked {
         Self::of("support", "github", "search_issues")
     }
 
-    pub(super) fn admitted(&self, writes: bool) -> Admitted<'_> {
-        Admitted {
-            caller: &self.caller,
-            door: Door::Unix,
-            function: &self.function,
-            component: "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
-            arguments: Fingerprint::of(br#"{"q":"x"}"#),
-            load: 0,
-            reach: if writes { Reach::Writes } else { Reach::Reads },
-        }
+    pub(super) fn admitted(&self) -> Admitted<'_> {
+        Admitted::new(
+            &self.caller,
+            Door::Unix,
+            &self.function,
+            "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+            Fingerprint::of(br#"{"q":"x"}"#),
+        )
     }
 
     pub(super) fn refused<'a>(&'a self, function: &'a str) -> Refused<'a> {
-        Refused {
-            caller: &self.caller,
-            door: Door::Http,
+        Refused::new(
+            &self.caller,
+            Door::Http,
             function,
-            arguments: Fingerprint::of(b"{}"),
-            code: Code::UnknownFunction,
-        }
+            Fingerprint::of(b"{}"),
+            Code::UnknownFunction,
+        )
     }
 }
 
-pub(super) fn closed(ending: Ending) -> Closed {
-    Closed {
+pub(super) fn reach(writes: bool) -> Reach {
+    match writes {
+        true => Reach::Writes,
+        false => Reach::Reads,
+    }
+}
+
+/// A request to a path, allowed or refused.
+pub(super) fn attempt(path: &str, may: bool) -> Attempt {
+    let verdict = match may {
+        true => Verdict::Allowed(Rule {
+            grant: "api".into(),
+            line: 7,
+            rule: Some("GET /**".into()),
+        }),
+        false => Verdict::Refused {
+            nearest: Some("api".into()),
+            kind: "denied".into(),
+            why: "x".repeat(250),
+        },
+    };
+    Attempt {
+        to: Target::Http(HttpTarget {
+            method: "GET".to_owned(),
+            scheme: Some("https".into()),
+            host: Some("api.test".to_owned()),
+            port: Some(443),
+            path: Some(path.to_owned()),
+        }),
+        verdict,
+    }
+}
+
+/// A response to it.
+pub(super) fn answer() -> Answer {
+    Answer {
+        end: AnswerEnd::Answered,
+        status: Some(200),
+        peer: None,
+        left: true,
+        sent: 0,
+        received: 5,
+        ms: 12,
+    }
+}
+
+pub(super) fn reload(manifest: &str) -> Reload<'_> {
+    Reload {
+        before: HEADER.manifest.into(),
+        manifest: manifest.into(),
+        mode: Mode::Serve,
+        load: 1,
+    }
+}
+
+pub(super) fn closed(ending: Ending) -> Closing {
+    Closing {
         ending,
         result: Some(Fingerprint::of(b"[]")),
         bill: BILL,

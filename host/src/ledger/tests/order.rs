@@ -7,7 +7,10 @@ use super::*;
 
 async fn one(dir: &Path, clock: Clock) -> String {
     let ledger = Ledger::open(dir, &HEADER, clock).unwrap();
-    let call = ledger.admit(&Asked::usual().admitted(false)).await.unwrap();
+    let call = ledger
+        .admit(Asked::usual().admitted(), reach(false))
+        .await
+        .unwrap();
     call.close(&closed(Ending::Ok)).unwrap();
     ledger.seal().await.unwrap();
     ledger.segment()

@@ -43,7 +43,7 @@ async fn write_calls(dir: &Path, rounds: usize) {
     let mut out = std::io::stdout();
     for round in 0..rounds {
         let call = ledger
-            .admit(&Asked::usual().admitted(round % 16 == 0))
+            .admit(Asked::usual().admitted(), reach(round % 16 == 0))
             .await
             .unwrap();
         let id = call.id();

@@ -16,19 +16,19 @@ async fn x39_after_a_failure_a_new_segment_goes_on_where_the_old_one_ends() {
     let scratch = Scratch::new();
     let ledger = begin(&scratch.dir());
     let asked = Asked::usual();
-    let call = ledger.admit(&asked.admitted(false)).await.unwrap();
+    let call = ledger.admit(asked.admitted(), reach(false)).await.unwrap();
     let old = ledger.segment();
     fail(&ledger);
     assert!(!ledger.healthy());
-    assert!(ledger.admit(&asked.admitted(false)).await.is_err());
-    assert!(ledger.refuse(&asked.refused("a.b")).is_err());
+    assert!(ledger.admit(asked.admitted(), reach(false)).await.is_err());
+    assert!(ledger.refuse(asked.refused("a.b")).is_err());
 
     assert!(ledger.0.begin_anew());
     assert!(ledger.healthy());
     assert_ne!(ledger.segment(), old);
     // What was under way stays without an end: its record would stand behind a gap.
     assert!(call.close(&closed(Ending::Ok)).is_err());
-    let next = ledger.admit(&asked.admitted(true)).await.unwrap();
+    let next = ledger.admit(asked.admitted(), reach(true)).await.unwrap();
     next.close(&closed(Ending::Ok)).unwrap();
     ledger.seal().await.unwrap();
 
@@ -57,12 +57,7 @@ async fn x39_after_a_failure_a_new_segment_goes_on_where_the_old_one_ends() {
 async fn x39_a_new_segment_says_what_the_host_goes_by_now() {
     let scratch = Scratch::new();
     let ledger = begin(&scratch.dir());
-    let reloaded = Reloaded {
-        before: HEADER.manifest,
-        manifest: "a-manifest",
-        mode: Mode::Serve,
-    };
-    ledger.reload(&reloaded, 1).await.unwrap();
+    ledger.reload(reload("a-manifest")).await.unwrap();
     fail(&ledger);
     assert!(ledger.0.begin_anew());
     let text = fs::read_to_string(scratch.dir().join(ledger.segment())).unwrap();
@@ -78,7 +73,7 @@ async fn x40_a_segment_that_is_taken_away_while_it_is_written_is_missed_at_once_
     let asked = Asked::usual();
     for exchanged in [false, true] {
         let ledger = begin(&scratch.dir());
-        let call = ledger.admit(&asked.admitted(false)).await.unwrap();
+        let call = ledger.admit(asked.admitted(), reach(false)).await.unwrap();
         call.close(&closed(Ending::Ok)).unwrap();
         ledger.0.look_for_the_segment();
         assert!(ledger.healthy());
@@ -91,10 +86,10 @@ async fn x40_a_segment_that_is_taken_away_while_it_is_written_is_missed_at_once_
         }
         ledger.0.look_for_the_segment();
         assert!(!ledger.healthy());
-        assert!(ledger.admit(&asked.admitted(false)).await.is_err());
+        assert!(ledger.admit(asked.admitted(), reach(false)).await.is_err());
         // Calls are recorded again, but health does not forget it.
         assert!(ledger.0.begin_anew());
-        assert!(ledger.admit(&asked.admitted(false)).await.is_ok());
+        assert!(ledger.admit(asked.admitted(), reach(false)).await.is_ok());
         assert!(!ledger.healthy());
         ledger.seal().await.unwrap();
         let problems = verify(&scratch.dir()).unwrap().problems;
@@ -117,17 +112,17 @@ async fn x37_a_flood_of_refusals_is_counted_to_the_last_one() {
     let asked = Asked::usual();
     let long = "n".repeat(255);
     for n in 0..100_000 {
-        ledger.refuse(&asked.refused(&long)).unwrap();
+        ledger.refuse(asked.refused(&long)).unwrap();
         if n == 50_000 {
             ledger.0.write_counted_if_there_is_room();
         }
     }
     let other = Asked::of("sales", "github", "search_issues");
-    ledger.refuse(&other.refused("x.y")).unwrap();
-    let call = ledger.admit(&other.admitted(false)).await.unwrap();
+    ledger.refuse(other.refused("x.y")).unwrap();
+    let call = ledger.admit(other.admitted(), reach(false)).await.unwrap();
     call.close(&closed(Ending::Ok)).unwrap();
     ledger.seal().await.unwrap();
-    assert!(ledger.refuse(&asked.refused("a.b")).is_err());
+    assert!(ledger.refuse(asked.refused("a.b")).is_err());
 
     let segment = only_segment(&scratch.dir());
     assert_eq!(
@@ -163,11 +158,11 @@ async fn x38_where_the_disk_is_scarce_refusals_wait() {
     };
     let before = size();
     for _ in 0..1_000 {
-        ledger.refuse(&asked.refused("a.b")).unwrap();
+        ledger.refuse(asked.refused("a.b")).unwrap();
     }
     ledger.0.write_counted_if_there_is_room();
     assert_eq!(size(), before);
-    let call = ledger.admit(&asked.admitted(false)).await.unwrap();
+    let call = ledger.admit(asked.admitted(), reach(false)).await.unwrap();
     call.close(&closed(Ending::Ok)).unwrap();
     ledger.0.refusals.disk_is_scarce(false);
     ledger.0.write_counted_if_there_is_room();
@@ -181,7 +176,7 @@ async fn x39_what_was_counted_is_not_lost_with_a_segment() {
     let ledger = begin(&scratch.dir());
     let asked = Asked::usual();
     for _ in 0..100 {
-        ledger.refuse(&asked.refused("a.b")).unwrap();
+        ledger.refuse(asked.refused("a.b")).unwrap();
     }
     fail(&ledger);
     ledger.0.write_counted_if_there_is_room();

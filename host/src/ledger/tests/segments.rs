@@ -27,7 +27,10 @@ async fn three() -> (Scratch, [PathBuf; 3]) {
 }
 
 async fn one_call(ledger: &Ledger) {
-    let call = ledger.admit(&Asked::usual().admitted(false)).await.unwrap();
+    let call = ledger
+        .admit(Asked::usual().admitted(), reach(false))
+        .await
+        .unwrap();
     call.close(&closed(Ending::Ok)).unwrap();
 }
 

@@ -2,11 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
-use crate::ledger::tests::{Asked, Scratch, begin, closed};
+use crate::ledger::tests::{Asked, Scratch, answer, attempt, begin, closed, reach};
 use crate::ledger::{Ending, Ledger};
-use crate::terms::{Code, ToolErrorCode};
+use crate::terms::{AttemptSink as _, Code, ToolErrorCode};
 
-/// A sealed segment of ten records; its name comes first.
+/// A sealed segment of sixteen records; its name comes first.
 async fn sealed() -> (String, Vec<u8>) {
     let scratch = Scratch::new();
     let ledger: Ledger = begin(&scratch.dir());
@@ -16,13 +16,13 @@ async fn sealed() -> (String, Vec<u8>) {
         Ending::Fault(Code::OutOfFuel),
         Ending::ToolError(ToolErrorCode::Denied),
     ] {
-        let call = ledger.admit(&asked.admitted(false)).await.unwrap();
-        call.attempts()
-            .keep(&serde_json::json!({ "path": "/a\nb", "status": 200 }));
+        let call = ledger.admit(asked.admitted(), reach(false)).await.unwrap();
+        let number = call.attempts().attempt(attempt("/a\nb", true)).unwrap();
+        call.attempts().answer(number.unwrap(), answer());
         call.close(&closed(ending)).unwrap();
     }
-    ledger.refuse(&asked.refused("shell.run")).unwrap();
-    let open = ledger.admit(&asked.admitted(false)).await.unwrap();
+    ledger.refuse(asked.refused("shell.run")).unwrap();
+    let open = ledger.admit(asked.admitted(), reach(false)).await.unwrap();
     ledger.seal().await.unwrap();
     drop(open);
     let bytes = std::fs::read(scratch.dir().join(ledger.segment())).unwrap();
@@ -52,7 +52,7 @@ fn begins(bytes: &[u8]) -> Vec<u64> {
 #[tokio::test]
 async fn a_good_segment_is_good() {
     let (name, bytes) = sealed().await;
-    assert_eq!(lines(&bytes).len(), 10);
+    assert_eq!(lines(&bytes).len(), 16);
     assert_eq!(found(&name, &bytes, &Sightings::new()), Ok(State::Sealed));
 }
 
@@ -74,7 +74,7 @@ async fn x13_every_flipped_bit_is_found_in_its_record() {
                     );
                 }
                 // Without its line break the last record is not whole.
-                Ok(State::Torn { offset, .. }) if at == last => assert_eq!(offset, begins[9]),
+                Ok(State::Torn { offset, .. }) if at == last => assert_eq!(offset, begins[15]),
                 Ok(state) => panic!("byte {at} bit {bit}: {state:?}"),
             }
             bytes[at] ^= 1 << bit;
@@ -86,9 +86,9 @@ async fn x13_every_flipped_bit_is_found_in_its_record() {
 async fn x13_every_cut_is_found() {
     let (name, bytes) = sealed().await;
     let begins = begins(&bytes);
-    let hash = chain::claimed(lines(&bytes)[9].trim_ascii_end()).unwrap();
+    let hash = chain::claimed(lines(&bytes)[15].trim_ascii_end()).unwrap();
     let seal = BTreeMap::from([(hash.as_str().to_owned(), "later".to_owned())]);
-    let seen = Sightings::from([(9, seal)]);
+    let seen = Sightings::from([(15, seal)]);
     assert_eq!(found(&name, &bytes, &seen), Ok(State::Sealed));
     for length in 0..bytes.len() {
         let whole = begins.partition_point(|&begin| begin <= length as u64) - 1;
@@ -140,9 +140,12 @@ fn chained(bodies: &[&str]) -> Vec<u8> {
     bytes
 }
 
-const OPEN: &str = r#""kind":"open","schema":1,"segment":"me""#;
-const ADMITTED: &str = r#""kind":"admitted""#;
-const CLOSED_1: &str = r#""kind":"closed","call":1"#;
+const OPEN: &str =
+    r#""kind":"open","schema":1,"segment":"me","host":"h","pid":1,"mode":"dev","manifest":"m""#;
+const ADMITTED: &str = r#""kind":"admitted","agent":"a","door":"cli","function":"t.f","component":"c","arguments":{"sha256":"a69fbbcf7209c6f659a75067c9fa03037c2ae23f55a6f854d5994209129bbbf6","bytes":9}"#;
+const ATTEMPT_1: &str = r#""kind":"attempt","call":1,"to":{"kv":{"bucket":"b"}},"verdict":{"is":"allowed","grant":"b","line":1}"#;
+const ANSWER_2: &str = r#""kind":"answer","call":1,"attempt":2,"answer":{"end":{"is":"abandoned"},"left":false,"sent":0,"received":0,"ms":0}"#;
+const CLOSED_1: &str = r#""kind":"closed","call":1,"outcome":"ok""#;
 const SEAL_1: &str = r#""kind":"seal","records":{"admitted":1,"closed":1,"refused":0}"#;
 
 #[test]
@@ -150,13 +153,9 @@ fn a_well_chained_segment_has_to_make_sense_too() {
     let cases: &[(&[&str], u64, Flaw)] = &[
         (&[ADMITTED], 0, Flaw::WrongBegin),
         (&[OPEN, OPEN], 1, Flaw::WrongBegin),
+        (&[&OPEN.replace(r#""me""#, r#""you""#)], 0, Flaw::WrongBegin),
         (
-            &[r#""kind":"open","schema":1,"segment":"you""#],
-            0,
-            Flaw::WrongBegin,
-        ),
-        (
-            &[r#""kind":"open","schema":3,"segment":"me""#],
+            &[&OPEN.replace(r#""schema":1"#, r#""schema":4"#)],
             0,
             Flaw::WrongBegin,
         ),
@@ -168,21 +167,37 @@ fn a_well_chained_segment_has_to_make_sense_too() {
         (&[OPEN, CLOSED_1], 1, Flaw::NotOpen(1)),
         (&[OPEN, ADMITTED, CLOSED_1, CLOSED_1], 3, Flaw::NotOpen(1)),
         (&[OPEN, ADMITTED, SEAL_1], 2, Flaw::WrongCount),
-        (&[OPEN, r#""kind":"seal""#], 1, Flaw::WrongCount),
+        (&[OPEN, ATTEMPT_1], 1, Flaw::OfNoCall(1)),
+        (&[OPEN, ADMITTED, CLOSED_1, ATTEMPT_1], 3, Flaw::OfNoCall(1)),
+        (&[OPEN, ADMITTED, ANSWER_2], 2, Flaw::NoAttempt(2)),
+        (
+            &[OPEN, ADMITTED, ATTEMPT_1, ANSWER_2, ANSWER_2],
+            4,
+            Flaw::NoAttempt(2),
+        ),
+        (
+            &[OPEN, ADMITTED, ATTEMPT_1, CLOSED_1, SEAL_1],
+            4,
+            Flaw::WrongCount,
+        ),
         (
             &[OPEN, ADMITTED, CLOSED_1, SEAL_1, ADMITTED],
             4,
             Flaw::AfterSeal,
         ),
-        (
-            &[OPEN, r#""kind":"closed""#],
-            1,
-            Flaw::NotARecord("no call".to_owned()),
-        ),
     ];
     for (bodies, seq, flaw) in cases {
         let (at, _, what) = found("me", &chained(bodies), &Sightings::new()).unwrap_err();
         assert_eq!((at, &what), (*seq, flaw), "{bodies:?}");
+    }
+    // A member that has to be there and is not.
+    for event in [OPEN, ADMITTED, ATTEMPT_1, ANSWER_2, CLOSED_1, SEAL_1] {
+        let (kind, _) = event.split_once(',').unwrap();
+        let (at, _, flaw) = found("me", &chained(&[OPEN, kind]), &Sightings::new()).unwrap_err();
+        assert!(
+            at == 1 && matches!(&flaw, Flaw::NotARecord(_)),
+            "{kind}: {flaw:?}"
+        );
     }
     let good = chained(&[OPEN, ADMITTED, CLOSED_1, SEAL_1]);
     assert_eq!(found("me", &good, &Sightings::new()), Ok(State::Sealed));

@@ -310,13 +310,13 @@ impl<T: Holder> HostDescriptorWithStore<T> for HasDirs {
     ) -> FilesystemResult<Resource<Descriptor>> {
         let begin = |dirs: &mut Dirs<'_>| {
             let wish = Wish::read(old_path(path_flags), old_open(open_flags), old_flags(flags))?;
-            let (place, work) = dirs.opening(&fd, path, wish)?;
-            Ok((place, dirs.crew(&fd)?, holding(dirs, work)?))
+            let (origin, work) = dirs.opening(&fd, path, wish)?;
+            Ok((origin, dirs.crew(&fd)?, holding(dirs, work)?))
         };
         let begun = store.with(|mut store| begin(&mut store.get()));
-        let (place, crew, work) = begun.map_err(told)?;
+        let (origin, crew, work) = begun.map_err(told)?;
         let (descriptor, open) = crew.run(work).await.map_err(told)?;
-        let enter = |dirs: &mut Dirs<'_>| dirs.enter(descriptor, Origin { place, open });
+        let enter = |dirs: &mut Dirs<'_>| dirs.enter(descriptor, Origin { open, ..origin });
         store
             .with(|mut store| enter(&mut store.get()))
             .map_err(told)

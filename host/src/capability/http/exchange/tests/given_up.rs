@@ -2,39 +2,37 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 
 use super::*;
-use crate::capability::frame::Pen as RecordPen;
-use crate::capability::http::host::attempts;
+use crate::terms::{Answer, Attempt, AttemptSink, Target, Unrecorded, Usage};
 
-/// A call with the pen of a real record.
+/// A call, its attempts and their record.
 struct Recorded {
     context: HttpContext,
-    pen: RecordPen,
-    written: Arc<Mutex<Vec<serde_json::Value>>>,
+    log: AttemptLog,
+    noted: Arc<Noted>,
 }
 
 impl Recorded {
     fn new(grant: &Arc<HttpGrant>) -> Self {
-        let written: Arc<Mutex<Vec<serde_json::Value>>> = Arc::default();
-        let lines = Arc::clone(&written);
-        let pen = RecordPen::new(move |line| lines.lock().unwrap().push(line));
+        let noted = Arc::new(Noted::default());
+        let log = AttemptLog::new(noted.clone(), None);
         Self {
-            context: context(grant, attempts(&pen)),
-            pen,
-            written,
+            context: context(grant, log.clone()),
+            log,
+            noted,
         }
     }
 
     /// Attempts of which anything may have left, once the record is closed.
     fn left(&self) -> usize {
-        let written = self.written.lock().unwrap();
-        written.iter().filter(|line| line["left"] == true).count()
+        let ended = self.noted.ended();
+        ended.iter().filter(|line| line["left"] == true).count()
     }
 }
 
-fn context(grant: &Arc<HttpGrant>, pen: Pen) -> HttpContext {
+fn context(grant: &Arc<HttpGrant>, attempts: AttemptLog) -> HttpContext {
     let grants = vec![Arc::clone(grant)];
     let outlet = Outlet::new(
         "shop.ask",
@@ -49,7 +47,7 @@ fn context(grant: &Arc<HttpGrant>, pen: Pen) -> HttpContext {
         Instant::now() + Duration::from_secs(20),
         Arguments::default(),
         "caller".into(),
-        pen,
+        attempts,
     )
 }
 
@@ -106,16 +104,14 @@ async fn n73_wherever_a_call_is_given_up_what_left_is_in_its_record() {
             let mut asked = Box::pin(whole(&call.context, request, reads));
             let ended = polled(asked.as_mut(), most).await;
             drop(asked);
-            call.pen.settled().await;
-            let (left, lines) = (call.left(), call.written.lock().unwrap().len());
+            call.log.settled().await;
+            let (left, lines) = (call.left(), call.noted.ended().len());
             assert_eq!(
-                call.pen.egress().0 as usize,
+                call.log.egress().0 as usize,
                 left,
                 "billed after {most} polls"
             );
-            let Recorded {
-                context, written, ..
-            } = call;
+            let Recorded { context, noted, .. } = call;
             drop(context);
             // Its connections are closed now: nothing comes after what came.
             let came = upstream.gone().await;
@@ -123,7 +119,7 @@ async fn n73_wherever_a_call_is_given_up_what_left_is_in_its_record() {
                 came <= left,
                 "{came} requests came, {left} in the record, after {most} polls"
             );
-            assert_eq!(written.lock().unwrap().len(), lines, "after {most} polls");
+            assert_eq!(noted.ended().len(), lines, "after {most} polls");
             if ended {
                 assert_eq!((came, left), (2, 2));
                 break;
@@ -145,12 +141,12 @@ async fn n73_a_record_waits_for_the_attempt_that_is_being_written() {
     for unread in [true, false] {
         let (writes, writing) = mpsc::channel();
         let (go, gone) = mpsc::channel::<()>();
-        let gone = Mutex::new(gone);
-        let pen = RecordPen::new(move |_| {
-            writes.send(()).unwrap();
-            gone.lock().unwrap().recv().unwrap();
-        });
-        let context = context(&grant, attempts(&pen));
+        let slow = Slow {
+            writes,
+            gone: Mutex::new(gone),
+        };
+        let log = AttemptLog::new(Arc::new(slow), None);
+        let context = context(&grant, log.clone());
         let response = exchange(&context, get(&upstream, "/a")).await.unwrap();
         let mut pieces = Box::pin(ahead(response.body, room()));
         if !unread {
@@ -158,12 +154,12 @@ async fn n73_a_record_waits_for_the_attempt_that_is_being_written() {
         }
         let dropping = tokio::spawn(async move { drop(pieces) });
         tokio::task::block_in_place(|| writing.recv().unwrap());
-        let mut settled = Box::pin(pen.settled());
+        let mut settled = Box::pin(log.settled());
         assert!(futures_util::poll!(&mut settled).is_pending());
         go.send(()).unwrap();
         settled.await;
         dropping.await.unwrap();
-        assert_eq!(pen.egress().0, 1);
+        assert_eq!(log.egress().0, 1);
     }
 }
 
@@ -177,30 +173,70 @@ async fn n73_what_never_had_a_connection_has_not_left() {
     request.body = Bytes::from_static(b"body");
     let error = exchange(&call.context, request).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::Unreachable);
-    call.pen.settled().await;
-    let line = call.written.lock().unwrap()[0].clone();
+    call.log.settled().await;
+    let line = call.noted.ended()[0].clone();
     assert_eq!((&line["left"], &line["sent"]), (&false.into(), &0.into()));
     assert_eq!(line["verdict"]["is"], "failed");
-    assert_eq!(call.pen.egress(), (0, 0));
+    assert_eq!(call.log.egress(), (0, 0));
 }
 
-/// A pen that breaks: the bill has the request that the record has lost.
+/// A record that takes its time with answers.
+struct Slow {
+    writes: mpsc::Sender<()>,
+    gone: Mutex<mpsc::Receiver<()>>,
+}
+
+impl AttemptSink for Slow {
+    fn attempt(&self, _: Attempt) -> Result<Option<u64>, Unrecorded> {
+        Ok(Some(0))
+    }
+
+    fn answer(&self, _: u64, _: Answer) {
+        self.writes.send(()).unwrap();
+        self.gone.lock().unwrap().recv().unwrap();
+    }
+
+    fn usage(&self, _: Usage) {}
+}
+
+/// A record that cannot be written, or that breaks.
+struct Broken;
+
+impl AttemptSink for Broken {
+    fn attempt(&self, attempt: Attempt) -> Result<Option<u64>, Unrecorded> {
+        match attempt.to {
+            Target::Http(to) if to.method == "POST" => Err(Unrecorded),
+            _ => Ok(Some(0)),
+        }
+    }
+
+    fn answer(&self, _: u64, _: Answer) {
+        panic!("injected")
+    }
+
+    fn usage(&self, _: Usage) {}
+}
+
 #[tokio::test]
-async fn n73_an_attempt_that_cannot_be_written_is_billed() {
+async fn n73_an_answer_that_cannot_be_written_is_billed() {
     let upstream = Upstream::start(|_| ok("", b"hello")).await;
-    let pen = RecordPen::new(|_| ());
-    let begin = attempts(&pen);
-    let broken: Pen = Arc::new(move || {
-        let line = begin();
-        Box::new(move |_| {
-            let _line = line;
-            panic!("injected")
-        })
-    });
-    let context = context(&loopback_grant(upstream.port, None), broken);
+    let log = AttemptLog::new(Arc::new(Broken), None);
+    let context = context(&loopback_grant(upstream.port, None), log.clone());
     let response = exchange(&context, get(&upstream, "/")).await.unwrap();
     let dropped = std::panic::AssertUnwindSafe(|| drop(response));
     assert!(std::panic::catch_unwind(dropped).is_err());
-    pen.settled().await;
-    assert_eq!(pen.egress().0, 1);
+    log.settled().await;
+    assert_eq!(log.egress().0, 1);
+}
+
+#[tokio::test]
+async fn n73_what_cannot_be_recorded_is_not_sent() {
+    let upstream = Upstream::start(|_| ok("", b"hello")).await;
+    let log = AttemptLog::new(Arc::new(Broken), None);
+    let context = context(&loopback_grant(upstream.port, None), log.clone());
+    let request = request("POST", format!("http://127.0.0.1:{}/", upstream.port));
+    let error = exchange(&context, request).await.unwrap_err();
+    assert!(error.say.contains("cannot record it"), "{}", error.say);
+    log.settled().await;
+    assert_eq!((log.egress(), upstream.requests()), ((0, 0), vec![]));
 }

@@ -26,11 +26,8 @@ fn following(port: u16, most: u32, auth: Option<Auth>) -> Arc<HttpGrant> {
 
 /// The path of each attempt, and what came of it.
 fn trail(call: &Call) -> Vec<(String, String)> {
-    let of = |attempt: Attempt| {
-        let value = serde_json::to_value(&attempt).unwrap();
-        let is = value["verdict"]["is"].as_str().unwrap().to_owned();
-        (attempt.path.unwrap_or_default(), is)
-    };
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let of = |attempt: Value| (text(&attempt["path"]), text(&attempt["verdict"]["is"]));
     call.written().into_iter().map(of).collect()
 }
 
@@ -69,7 +66,7 @@ async fn n32_a_redirect_is_followed_where_the_grant_says_so_and_without_secrets(
         trail(&call),
         [step("/to", "allowed"), step("/there%3Fa", "allowed")]
     );
-    assert_eq!(call.written()[0].status, Some(302));
+    assert_eq!(call.written()[0]["status"], 302);
 }
 
 /// The host's certificate is a credential, too.

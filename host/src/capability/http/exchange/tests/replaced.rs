@@ -1,6 +1,8 @@
 //! Credentials that are replaced while calls run: what a call brings back is searched for all that was
 //! sent, whenever it was, and whichever setup sent it.
 
+use std::sync::Mutex;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
