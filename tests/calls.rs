@@ -268,7 +268,12 @@ component = "everything.wasm"
     assert!(other.is_ok(), "{other:?}");
 
     let names = |caller: &str| -> Vec<String> {
-        let caller = house.host.setup().callers.named(caller).expect("a caller");
+        let caller = house
+            .host
+            .snapshot()
+            .callers
+            .named(caller)
+            .expect("a caller");
         let listing = house.host.listing(&caller);
         listing
             .iter()
@@ -351,7 +356,7 @@ access = "read-write"
         let name = format!("rogue_{function}");
         house
             .host
-            .setup()
+            .snapshot()
             .catalog
             .find(&name)
             .expect("a function")

@@ -428,10 +428,10 @@ async fn g25_a_panic_in_a_host_function_that_is_recorded_ends_one_call() {
             json!({ "scheme": "http", "authority": "elsewhere.example", "path": "/" }),
         ),
     ] {
-        let setup = house.host.setup();
-        let caller = setup.callers.named("local").expect("a caller");
+        let snapshot = house.host.snapshot();
+        let caller = snapshot.callers.named("local").expect("a caller");
         let name = format!("rogue_{function}");
-        let found = setup.catalog.find(&name).expect("a function");
+        let found = snapshot.catalog.find(&name).expect("a function");
         let permit = gate::admit(
             caller,
             found.listed.id.clone(),

@@ -109,8 +109,8 @@ fn draw(u: &mut Unstructured<'_>, schema: &Value) -> arbitrary::Result<Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_type_goes_in_and_comes_back() {
     let house = House::new(TYPES);
-    let setup = house.host.setup();
-    let function = setup.catalog.find("t_echo_all").expect("a function");
+    let snapshot = house.host.snapshot();
+    let function = snapshot.catalog.find("t_echo_all").expect("a function");
     let schema = Value::Object(function.listed.definition.input_schema.as_map().clone());
     let mut seen = String::new();
     for seed in 0..150_u32 {
@@ -141,8 +141,8 @@ async fn every_type_goes_in_and_comes_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn names_and_schemas_come_from_the_types() {
     let house = House::new(TYPES);
-    let setup = house.host.setup();
-    let names: Vec<&str> = setup
+    let snapshot = house.host.snapshot();
+    let names: Vec<&str> = snapshot
         .catalog
         .functions()
         .map(|function| function.listed.agent_name.as_str())
@@ -166,7 +166,7 @@ async fn names_and_schemas_come_from_the_types() {
             "t_rest",
         ]
     );
-    let add = setup.catalog.find("t_add").expect("a function");
+    let add = snapshot.catalog.find("t_add").expect("a function");
     assert_eq!(
         Value::Object(add.listed.definition.input_schema.as_map().clone()),
         json!({
@@ -256,8 +256,8 @@ async fn what_does_not_fit_says_where_and_what_would() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flag_that_does_not_exist_is_refused() {
     let house = House::new(TYPES);
-    let setup = house.host.setup();
-    let function = setup.catalog.find("t_echo_all").expect("a function");
+    let snapshot = house.host.snapshot();
+    let function = snapshot.catalog.find("t_echo_all").expect("a function");
     let schema = Value::Object(function.listed.definition.input_schema.as_map().clone());
     let bytes = vec![7; 4_096];
     let mut drawn = draw(&mut Unstructured::new(&bytes), &schema).expect("enough bytes");

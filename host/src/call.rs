@@ -1,46 +1,40 @@
 //! One call, in order: found, allowed, checked, given a place, admitted, recorded, run, released,
 //! recorded. The rooms do the work; nothing is decided here.
 
-mod setup;
+mod facade;
+mod judging;
+mod snapshot;
 
 use std::io;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use futures_util::FutureExt as _;
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use crate::gate::{Credential, Release};
-pub use setup::{ListWatch, Setup};
+pub use snapshot::{ListWatch, Snapshot};
 
-use crate::capability::{CurrentCall, Pen, tools};
+use self::judging::Time;
+use crate::capability::{CurrentCall, Pen};
 use crate::catalog::Function;
-use crate::gate::{self, Permit, Results, Terms};
+use crate::gate::{self, Permit, Results};
 use crate::ledger::{
-    Admitted, Closed, Ending, Fingerprint, Ledger, LedgerError, OpenCall, Refused, Reloaded,
+    Admitted, Closed, Ending, Fingerprint, Ledger, LedgerError, OpenCall, Refused,
 };
-use crate::manifest::Manifest;
 use crate::quota::{Quota, Reservation};
-use crate::sandbox::{Errand, Lanes, Ran, Sandbox, ends_by, guessing, step_aside};
-use crate::terms::{Bill, Caller, Code, Door, Fault, Listed, Outcome, Progress};
+use crate::sandbox::{Errand, Lanes, Ran, Sandbox, ends_by, step_aside};
+use crate::terms::{Bill, Caller, Code, Door, Fault, Outcome, Progress};
 
 /// When a call that found no place within its deadline may come again, in seconds: others have
 /// waited as long.
 const LATER: u32 = 10;
 
-/// How much work a check against a schema may be, in visits of a keyword, that is done where the call
-/// is: some milliseconds.
-const SHORT: u64 = 1_000_000;
-
 /// The longest text, in bytes, that is written, digested and searched where the call is: some
 /// hundred microseconds.
 const SHORT_TEXT: usize = 64 << 10;
-
-/// How long calls that were given up have to close their books when the host stops.
-const BOOKS: Duration = Duration::from_secs(1);
 
 /// The longest name of a function, in bytes, that is logged of a call that was refused.
 const NAMED: usize = 128;
@@ -48,7 +42,7 @@ const NAMED: usize = 128;
 /// A running host: what the doors talk to.
 pub struct Host {
     /// Who may ask for what, as of now. A call takes its function from it once.
-    setup: watch::Sender<Arc<Setup>>,
+    snapshot: watch::Sender<Arc<Snapshot>>,
     /// Is there room.
     pub quota: Quota,
     /// Where guests run.
@@ -59,7 +53,7 @@ pub struct Host {
     results: Results,
     /// What happened.
     pub ledger: Ledger,
-    /// Since when the setup is not what the operator wrote last, if it is not.
+    /// Since when the snapshot is not what the operator wrote last, if it is not.
     stale: Mutex<Option<SystemTime>>,
 }
 
@@ -78,106 +72,6 @@ pub struct Request {
 }
 
 impl Host {
-    /// Puts the rooms together.
-    #[must_use]
-    pub fn new(
-        setup: Setup,
-        quota: Quota,
-        (sandbox, lanes): (Arc<Sandbox>, Lanes),
-        ledger: Ledger,
-    ) -> Self {
-        Self {
-            setup: watch::Sender::new(Arc::new(setup)),
-            quota,
-            sandbox,
-            lanes,
-            results: Results::default(),
-            ledger,
-            stale: Mutex::default(),
-        }
-    }
-
-    /// Who may ask for what, as of now.
-    #[must_use]
-    pub fn setup(&self) -> Arc<Setup> {
-        self.setup.borrow().clone()
-    }
-
-    /// Who this is, if anybody.
-    #[must_use]
-    pub fn identify(&self, credential: Credential<'_>) -> Option<Caller> {
-        self.setup.borrow().callers.identify(credential)
-    }
-
-    /// Waits until this credential stands for another caller than this one, or for none.
-    pub async fn dismissed(&self, credential: Credential<'_>, caller: &Caller) {
-        let is_another =
-            |setup: &Arc<Setup>| setup.callers.identify(credential).as_ref() != Some(caller);
-        // The sender is this host's own.
-        let _ = self.setup.subscribe().wait_for(is_another).await;
-    }
-
-    /// How often the host was loaded anew: who was identified under another load is asked again.
-    #[must_use]
-    pub fn load(&self) -> u64 {
-        self.setup.borrow().load()
-    }
-
-    /// The functions a caller may use, in the order of the names agents see.
-    #[must_use]
-    pub fn listing(&self, caller: &Caller) -> Arc<Vec<Listed>> {
-        self.setup
-            .borrow()
-            .listing(caller)
-            .cloned()
-            .unwrap_or_default()
-    }
-
-    /// Tells when a caller's list is another one.
-    #[must_use]
-    pub fn watch(&self, caller: &Caller) -> ListWatch {
-        ListWatch::new(self.setup.subscribe(), caller)
-    }
-
-    /// Puts a new setup in the place of the old one, with the places that `manifest` grants. Calls that
-    /// run finish on what they started with; those that wait for a place are judged anew.
-    ///
-    /// # Errors
-    ///
-    /// When the ledger cannot be written: then nothing changes.
-    pub async fn reload(
-        &self,
-        setup: Setup,
-        manifest: &Manifest,
-        reloaded: &Reloaded<'_>,
-    ) -> Result<(), LedgerError> {
-        let setup = setup.following(&self.setup());
-        let load = setup.load();
-        self.ledger.reload(reloaded, load).await?;
-        // Before the setup: whoever finds a function there finds places for it.
-        self.quota.change(manifest);
-        let setup = Arc::new(setup);
-        // What only the old one held goes here, outside of the lock.
-        drop(self.setup.send_replace(setup));
-        *self.stale() = None;
-        Ok(())
-    }
-
-    /// Says that what the operator wrote last could not be loaded. The first of several counts.
-    pub fn not_reloaded(&self, now: SystemTime) {
-        self.stale().get_or_insert(now);
-    }
-
-    /// Since when the setup is not what the operator wrote last, if it is not.
-    #[must_use]
-    pub fn stale_since(&self) -> Option<SystemTime> {
-        *self.stale()
-    }
-
-    fn stale(&self) -> std::sync::MutexGuard<'_, Option<SystemTime>> {
-        self.stale.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Runs one call. Dropping the future stops the guest and closes the call's record as cancelled.
     ///
     /// # Errors
@@ -203,31 +97,6 @@ impl Host {
             tracing::error!(%caller, code, detail, "a call was given up");
             (Err(fault), Bill::default())
         })
-    }
-
-    /// Lets no call in any more and ends the record. Calls that run are not waited for: the doors do.
-    ///
-    /// # Errors
-    ///
-    /// When the ledger cannot be written.
-    pub async fn stop(&self) -> Result<(), LedgerError> {
-        self.stop_within(BOOKS).await
-    }
-
-    /// The same, where calls have so much time to close their books: one whose agent has gone is
-    /// waited for by nobody else, and its record has to have an end.
-    ///
-    /// # Errors
-    ///
-    /// When the ledger cannot be written.
-    pub async fn stop_within(&self, time: Duration) -> Result<(), LedgerError> {
-        self.quota.close();
-        if !self.lanes.are_empty(time).await {
-            tracing::warn!(
-                "calls did not come to their end in time: the ledger has none of theirs"
-            );
-        }
-        self.ledger.seal().await
     }
 
     async fn run(
@@ -329,12 +198,12 @@ impl Host {
 
     /// The function as it is now.
     fn find(&self, request: &Request) -> Result<Found, Fault> {
-        let setup = self.setup.borrow();
-        let found = setup.find(&request.caller, &request.function);
+        let snapshot = self.snapshot.borrow();
+        let found = snapshot.find(&request.caller, &request.function);
         let function = found.cloned()?;
         Ok(Found {
             function,
-            load: setup.load(),
+            load: snapshot.load(),
         })
     }
 
@@ -422,86 +291,6 @@ impl Host {
         self.ledger.admit(&admitted).await.map_err(unrecorded)
     }
 
-    async fn check(
-        &self,
-        caller: &Arc<str>,
-        function: &Arc<Function>,
-        arguments: Value,
-        text: Arc<str>,
-        time: Time<'_>,
-    ) -> Result<(), Fault> {
-        let work = function.checks.arguments()?.work(&text);
-        let check = move |function: &Function| {
-            let schema = function.checks.arguments()?;
-            schema.check_arguments(&arguments, &text)
-        };
-        self.judge(caller, function, work, time, check).await
-    }
-
-    async fn release(
-        &self,
-        caller: &Arc<str>,
-        function: &Arc<Function>,
-        answer: Result<tools::Output, tools::ToolError>,
-        notes: &Pen,
-        time: Time<'_>,
-    ) -> Result<Release, Fault> {
-        if gate::size(&answer) > SHORT_TEXT {
-            step_aside(Duration::ZERO).await;
-        }
-        let room = time.within(self.results.room(caller, &answer)).await?;
-        let structured = answer
-            .as_ref()
-            .ok()
-            .and_then(|output| output.structured.as_deref());
-        let work = match (function.checks.output()?, structured) {
-            (Some(schema), Some(text)) => schema.work(text),
-            _ => 0,
-        };
-        let redactions = notes.redactions();
-        let (counted, denied) = (redactions.clone(), notes.untold());
-        let release = move |function: &Function| {
-            let terms = Terms {
-                schema: function.checks.output()?,
-                most: function.spec.limits.output,
-                patterns: &function.equipment.patterns().counting(&counted),
-                denied: &denied,
-            };
-            gate::release(answer, &terms, room)
-        };
-        let released = self.judge(caller, function, work, time, release).await;
-        // What the guest said last counts, too.
-        match redactions.are_too_many() {
-            true => Err(guessing()),
-            false => released,
-        }
-    }
-
-    /// Judges at once where that is short work. Long work is done in nobody's way and is waited for no
-    /// longer than the call may last: a schema is the tool's own, and a check cannot be stopped.
-    async fn judge<T: Send + 'static>(
-        &self,
-        caller: &Arc<str>,
-        function: &Arc<Function>,
-        work: u64,
-        time: Time<'_>,
-        judge: impl FnOnce(&Function) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, Fault> {
-        if work <= SHORT {
-            return judge(function);
-        }
-        let (own, judges) = (function.clone(), function.judges.clone());
-        let judged = async move {
-            let place = judges.wait(caller, 1).await.map_err(Fault::internal)?;
-            let judge = move || {
-                let _place = place;
-                judge(&own)
-            };
-            self.lanes.aside(caller, judge).await?
-        };
-        time.within(judged).await
-    }
-
     /// A call that does not run is recorded too, and the caller hears why.
     fn refuse(&self, request: &Request, arguments: Fingerprint, fault: Fault) -> Fault {
         let refused = Refused {
@@ -530,35 +319,6 @@ impl Host {
         match recorded {
             Ok(_) => fault,
             Err(error) => unrecorded(error),
-        }
-    }
-}
-
-/// How long a call is worked on.
-#[derive(Clone, Copy)]
-struct Time<'a> {
-    /// When it has to be over.
-    deadline: Instant,
-    /// Says that nobody waits any more.
-    cancel: &'a CancellationToken,
-}
-
-impl Time<'_> {
-    /// What comes of host work that may have to wait, if it is there in time.
-    async fn within<T>(self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-        let mut work = pin!(work);
-        // Most often it need not: then nothing is made that would end it.
-        if let Some(done) = work.as_mut().now_or_never() {
-            return done;
-        }
-        tokio::select! {
-            biased;
-            done = work => done,
-            () = self.cancel.cancelled() => Err(Fault::new(Code::Cancelled, "The call was cancelled.")),
-            () = tokio::time::sleep_until(self.deadline.into()) => Err(Fault::new(
-                Code::DeadlineExceeded,
-                "The arguments or the result of the call could not be checked in its time. Ask with less, or for less.",
-            )),
         }
     }
 }

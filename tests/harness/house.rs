@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use toolhost::call::{Host, Request, Setup};
+use toolhost::call::{Host, Request, Snapshot};
 use toolhost::gate::Callers;
 use toolhost::ledger::{self, Call, Filter, Header, Ledger, Mode};
 use toolhost::quota::Quota;
@@ -49,7 +49,7 @@ impl House {
         let own = rustix::process::geteuid().as_raw();
         let callers = Callers::new(&manifest.callers, own, None);
         let host = Host::new(
-            Setup::new(callers, catalog, Mode::Dev),
+            Snapshot::new(callers, catalog, Mode::Dev),
             Quota::new(&manifest),
             // Other tests run beside: a loop that gave way to all of them would be out of time.
             (sandbox(), Lanes::for_one().expect("lanes")),
@@ -102,7 +102,12 @@ impl House {
             panic!("arguments are an object")
         };
         Request {
-            caller: self.host.setup().callers.named(caller).expect("a caller"),
+            caller: self
+                .host
+                .snapshot()
+                .callers
+                .named(caller)
+                .expect("a caller"),
             door: Through::Cli,
             function: function.to_owned(),
             arguments,
@@ -146,7 +151,7 @@ impl House {
     /// Waits until no call of a tool with one place runs any more: its place is given back after
     /// its record is written.
     pub(crate) async fn quiet(&self, tool: &str) {
-        let caller = self.host.setup().callers.all().next().expect("a caller");
+        let caller = self.host.snapshot().callers.all().next().expect("a caller");
         if let Err(fault) = self.host.quota.reserve(&caller.agent, tool).await {
             panic!("{fault:?}");
         }

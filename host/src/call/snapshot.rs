@@ -14,20 +14,20 @@ use crate::ledger::Mode;
 use crate::terms::{Caller, Fault, FunctionId, Listed};
 
 /// Who may ask for what.
-pub struct Setup {
+pub struct Snapshot {
     /// Who may use what.
     pub callers: Callers,
     /// Which tools exist.
     pub catalog: Catalog,
     /// Whether agents may run under the host's own user.
     pub mode: Mode,
-    /// How many setups of this process there were before.
+    /// How many snapshots of this process there were before.
     load: u64,
     /// What each caller may use, made once.
     lists: BTreeMap<Arc<str>, Arc<Vec<Listed>>>,
 }
 
-impl Setup {
+impl Snapshot {
     /// Makes the callers' lists.
     #[must_use]
     pub fn new(callers: Callers, catalog: Catalog, mode: Mode) -> Self {
@@ -59,7 +59,7 @@ impl Setup {
         self
     }
 
-    /// How many setups of this process there were before.
+    /// How many snapshots of this process there were before.
     pub(super) const fn load(&self) -> u64 {
         self.load
     }
@@ -88,25 +88,25 @@ impl Setup {
 pub struct ListWatch {
     caller: Caller,
     seen: Option<Arc<Vec<Listed>>>,
-    setups: watch::Receiver<Arc<Setup>>,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
 }
 
 impl ListWatch {
-    pub(super) fn new(mut setups: watch::Receiver<Arc<Setup>>, caller: &Caller) -> Self {
-        let seen = setups.borrow_and_update().listing(caller).cloned();
+    pub(super) fn new(mut snapshots: watch::Receiver<Arc<Snapshot>>, caller: &Caller) -> Self {
+        let seen = snapshots.borrow_and_update().listing(caller).cloned();
         Self {
             caller: caller.clone(),
             seen,
-            setups,
+            snapshots,
         }
     }
 
     /// Waits until the list is another one. False: there will be none any more, because this is no
     /// caller any more.
     pub async fn changed(&mut self) -> bool {
-        while self.seen.is_some() && self.setups.changed().await.is_ok() {
+        while self.seen.is_some() && self.snapshots.changed().await.is_ok() {
             let list = self
-                .setups
+                .snapshots
                 .borrow_and_update()
                 .listing(&self.caller)
                 .cloned();
