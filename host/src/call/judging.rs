@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Host, SHORT_TEXT};
 use crate::capability::{Pen, tools};
 use crate::catalog::Function;
-use crate::gate::{self, Release, Terms};
+use crate::gate::{self, Release, ReleasePolicy};
 use crate::sandbox::{guessing, step_aside};
 use crate::terms::{Code, Fault};
 
@@ -62,13 +62,13 @@ impl Host {
         let redactions = notes.redactions();
         let (counted, denied) = (redactions.clone(), notes.untold());
         let release = move |function: &Function| {
-            let terms = Terms {
+            let policy = ReleasePolicy {
                 schema: function.checks.output()?,
                 most: function.spec.limits.output,
                 patterns: &function.equipment.patterns().counting(&counted),
                 denied: &denied,
             };
-            gate::release(answer, &terms, room)
+            gate::release(answer, &policy, room)
         };
         let released = self.judge(caller, function, work, time, release).await;
         // What the guest said last counts, too.

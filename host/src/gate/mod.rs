@@ -10,5 +10,5 @@ mod schema;
 pub use admit::{Permit, admit, missing, unknown};
 pub use callers::{Callers, Credential};
 pub use canonical::canonical;
-pub use release::{Release, Results, Terms, denial, explain, release, size};
+pub use release::{Release, Results, ReleasePolicy, denial, explain, release, size};
 pub use schema::{BadSchema, Checks, Schema};
