@@ -12,7 +12,6 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use toolhost::capability::Pen;
-use toolhost::gate;
 use toolhost::ledger::End;
 use toolhost::sandbox::Errand;
 use toolhost::terms::Code;
@@ -429,23 +428,9 @@ async fn g25_a_panic_in_a_host_function_that_is_recorded_ends_one_call() {
         ),
     ] {
         let snapshot = house.host.snapshot();
-        let caller = snapshot.callers.named("local").expect("a caller");
         let name = format!("rogue_{function}");
         let found = snapshot.catalog.find(&name).expect("a function");
-        let permit = gate::admit(
-            caller,
-            found.listed.id.clone(),
-            *found.tool.prepared.digest(),
-            found.spec.clone(),
-            arguments.to_string().into(),
-            Instant::now(),
-            house
-                .host
-                .quota
-                .reserve("local", "rogue")
-                .await
-                .expect("a place"),
-        );
+        let permit = house.permit(&name, arguments).await;
         let errand = Errand {
             equipment: &found.equipment,
             progress: None,

@@ -319,6 +319,28 @@ async fn what_is_long_to_check_is_checked_all_the_same() {
     assert!(say.contains("`/points/0/x`"), "{say}");
 }
 
+/// Nobody waits longer for a check than the call has, not for its turn either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_that_waits_for_its_turn_ends_with_its_call() {
+    let limits = "limits = { deadline = \"4s\", output = \"8MiB\", host_memory = \"64MiB\" }";
+    let house = House::new(&format!("{TYPES}{limits}\n"));
+    let points = vec![json!({ "x": 1, "label": "a" }); 12_000];
+    for (name, arguments) in [
+        ("t_echo_points", json!({ "points": points })),
+        ("t_many", json!({ "count": 200_000 })),
+    ] {
+        let snapshot = house.host.snapshot();
+        let judges = &snapshot.catalog.find(name).expect("a function").judges;
+        let turns = judges.take(&"local".into(), 2).expect("all that are its");
+        let (code, say) = fault(house.call(name, arguments.clone()).await);
+        assert_eq!(code, Code::DeadlineExceeded, "{say}");
+        assert!(say.contains("could not be checked"), "{name}: {say}");
+        house.assert_recorded(Code::DeadlineExceeded);
+        drop(turns);
+        structured(house.call(name, arguments).await);
+    }
+}
+
 /// A component whose function `boom` gives a list of this type, of so many elements, whose bytes are
 /// all `byte`. Types that the list's needs stand before it.
 fn list_of(types: &str, element: &str, size: u32, count: u32, byte: u32) -> Vec<u8> {

@@ -1,11 +1,10 @@
-//! One call, in order: found, allowed, checked, given a place, admitted, recorded, run, released,
-//! recorded. The rooms do the work; nothing is decided here.
+//! One call, in order: found, allowed, checked, decided on, given a place, admitted, recorded, run, released,
+//! recorded. The rooms do the work; nothing is decided here. It does not know formats or policy.
 
 mod facade;
 mod judging;
 mod snapshot;
 
-use std::io;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
@@ -20,7 +19,9 @@ pub use snapshot::{ListWatch, Snapshot};
 use self::judging::Time;
 use crate::capability::{CurrentCall, Pen};
 use crate::catalog::Function;
-use crate::gate::{self, Permit, Results};
+use crate::gate::{
+    self, Allowed, CanonicalArguments, Cleared, Decision, Permit, RawArguments, Results,
+};
 use crate::ledger::{
     Admitted, Closed, Ending, Fingerprint, Ledger, LedgerError, OpenCall, Refused,
 };
@@ -105,17 +106,17 @@ impl Host {
         cancel: &CancellationToken,
     ) -> (Result<Release, Fault>, Bill) {
         let asked = Instant::now();
-        let mut arguments = Value::Object(std::mem::take(&mut request.arguments));
         let found = self.find(&request);
+        let raw = RawArguments::new(std::mem::take(&mut request.arguments), SHORT_TEXT);
+        if raw.are_long() {
+            step_aside(Duration::ZERO).await;
+        }
         let schema = found.as_ref().ok();
-        let schema = schema.map(|found| found.function.listed.definition.input_schema.as_map());
-        let text = written(&mut arguments, schema).await;
-        let fingerprint = Fingerprint::of(text.as_bytes());
+        let schema = schema.map(|(_, allowed)| allowed.function().input_schema());
+        let arguments = raw.canonical(schema);
+        let fingerprint = arguments.fingerprint();
 
-        let (found, permit) = match self
-            .admit(&request, found, (arguments, text), asked, cancel)
-            .await
-        {
+        let (found, permit) = match self.admit(&request, found, arguments, asked, cancel).await {
             Ok(admitted) => admitted,
             Err(fault) => {
                 return (
@@ -126,7 +127,7 @@ impl Host {
         };
 
         ends_by(permit.deadline());
-        match self.record(&request, &found, &permit, fingerprint).await {
+        match self.record(&request, &found, &permit).await {
             Ok(record) => {
                 // Every line that is logged from here on says of which call it is.
                 let current = CurrentCall {
@@ -196,74 +197,72 @@ impl Host {
         (recorded.and(released), bill)
     }
 
-    /// The function as it is now.
-    fn find(&self, request: &Request) -> Result<Found, Fault> {
+    /// The function as it is now, if its caller may use it.
+    fn find(&self, request: &Request) -> Result<(Found, Allowed), Fault> {
         let snapshot = self.snapshot.borrow();
-        let found = snapshot.find(&request.caller, &request.function);
-        let function = found.cloned()?;
-        Ok(Found {
-            function,
+        let (function, allowed) = snapshot.find(&request.caller, &request.function)?;
+        let found = Found {
+            function: function.clone(),
             load: snapshot.load(),
-        })
+        };
+        Ok((found, allowed))
     }
 
-    /// Checks a call and takes a place for it. What a reload changed while it waited counts: what was
-    /// withdrawn meanwhile does not run. From here on the call does not look at what a reload changes.
+    /// Judges a call, takes a place for it, and admits it. What a reload changed while it waited counts:
+    /// what was withdrawn meanwhile does not run. From here on the call does not look at what a reload
+    /// changes. All that comes before the admission may take as long as the call itself.
     async fn admit(
         &self,
         request: &Request,
-        found: Result<Found, Fault>,
-        (arguments, text): (Value, Arc<str>),
+        found: Result<(Found, Allowed), Fault>,
+        arguments: CanonicalArguments,
         asked: Instant,
         cancel: &CancellationToken,
     ) -> Result<(Found, Permit), Fault> {
-        let caller = &request.caller.agent;
-        let mut found = found?;
-        let deadline = asked + found.function.spec.limits.deadline;
+        let (mut found, allowed) = found?;
+        let deadline = asked + allowed.function().spec().limits.deadline;
         let time = Time { deadline, cancel };
-        self.check(caller, &found.function, arguments, text.clone(), time)
-            .await?;
-        let reservation = self
-            .reserve(request, &found.function, asked, cancel)
-            .await?;
+        let mut cleared = self.clear(&found, allowed, arguments, time).await?;
+        let reservation = self.reserve(&cleared, time).await?;
         // Every turn of it needs another reload.
         while self.load() != found.load {
-            let now = self.find(request)?;
+            let (now, allowed) = self.find(request)?;
             // Another tool's function by this name has other places.
             if now.function.listed.id != found.function.listed.id {
                 return Err(gate::unknown(&request.function));
             }
             found = now;
-            let arguments = serde_json::from_str(&text).map_err(Fault::internal)?;
-            self.check(caller, &found.function, arguments, text.clone(), time)
-                .await?;
+            let arguments = cleared.into_arguments()?;
+            cleared = self.clear(&found, allowed, arguments, time).await?;
         }
-        let function = &found.function;
-        let permit = gate::admit(
-            request.caller.clone(),
-            function.listed.id.clone(),
-            *function.tool.prepared.digest(),
-            function.spec.clone(),
-            text,
-            asked,
-            reservation,
-        );
+        let permit = gate::admit(cleared, reservation, Instant::now())?;
         Ok((found, permit))
     }
 
-    async fn reserve(
+    /// Has the arguments checked and the call decided on.
+    async fn clear(
         &self,
-        request: &Request,
-        function: &Function,
-        asked: Instant,
-        cancel: &CancellationToken,
-    ) -> Result<Reservation, Fault> {
-        let limits = &function.spec.limits;
+        found: &Found,
+        allowed: Allowed,
+        arguments: CanonicalArguments,
+        time: Time<'_>,
+    ) -> Result<Cleared, Fault> {
+        let checked = self.check(&found.function, allowed, arguments, time).await;
+        match gate::decide(checked) {
+            Decision::Proceed(cleared) => Ok(cleared),
+            // Nobody is asked yet. Who asks gives back first what a call that is judged anew holds.
+            Decision::Ask(request) => match request {},
+            Decision::Refuse(fault) => Err(fault),
+        }
+    }
+
+    async fn reserve(&self, cleared: &Cleared, time: Time<'_>) -> Result<Reservation, Fault> {
+        let (caller, tool) = (&cleared.caller().agent, &cleared.function().tool);
         tokio::select! {
             biased;
-            reserved = self.quota.reserve(&request.caller.agent, &function.listed.id.tool) => reserved,
-            () = cancel.cancelled() => Err(Fault::new(Code::Cancelled, "The call was cancelled.")),
-            () = tokio::time::sleep_until((asked + limits.deadline).into()) => Err(Fault::new(
+            reserved = self.quota.reserve(caller, tool) => reserved,
+            () = time.cancel.cancelled() => Err(Fault::new(Code::Cancelled, "The call was cancelled.")),
+            () = tokio::time::sleep_until(time.deadline.into()) => Err(Fault::new(
                 Code::Busy,
                 "The tool was busy for longer than the call's deadline. Try again later.",
             )
@@ -276,7 +275,6 @@ impl Host {
         request: &Request,
         found: &Found,
         permit: &Permit,
-        arguments: Fingerprint,
     ) -> Result<OpenCall, Fault> {
         let function = &found.function;
         let admitted = Admitted {
@@ -284,7 +282,7 @@ impl Host {
             door: request.door,
             function: permit.function(),
             component: &function.tool.digest,
-            arguments,
+            arguments: permit.fingerprint(),
             load: found.load,
             reach: function.reach,
         };
@@ -320,39 +318,6 @@ impl Host {
             Ok(_) => fault,
             Err(error) => unrecorded(error),
         }
-    }
-}
-
-/// Arguments in their one form, as text. Where that is long, nobody else waits for it.
-async fn written(arguments: &mut Value, schema: Option<&Map<String, Value>>) -> Arc<str> {
-    let mut text = Text(Vec::with_capacity(128));
-    let is_short = serde_json::to_writer(&mut text, arguments).is_ok();
-    if !is_short {
-        step_aside(Duration::ZERO).await;
-    }
-    if !gate::canonical(arguments, schema)
-        && is_short
-        && let Ok(text) = String::from_utf8(text.0)
-    {
-        return text.into();
-    }
-    arguments.to_string().into()
-}
-
-/// A text that is not long.
-struct Text(Vec<u8>);
-
-impl io::Write for Text {
-    fn write(&mut self, more: &[u8]) -> io::Result<usize> {
-        if self.0.len() + more.len() > SHORT_TEXT {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        self.0.extend_from_slice(more);
-        Ok(more.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

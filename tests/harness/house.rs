@@ -3,14 +3,14 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use toolhost::call::{Host, Request, Snapshot};
-use toolhost::gate::Callers;
+use toolhost::gate::{self, Callers, Decision, Permit, RawArguments};
 use toolhost::ledger::{self, Call, Filter, Header, Ledger, Mode};
 use toolhost::quota::Quota;
 use toolhost::sandbox::Lanes;
@@ -115,6 +115,23 @@ impl House {
         }
     }
 
+    /// Permits a call by `local`, with all that is looked at before.
+    pub(crate) async fn permit(&self, function: &str, arguments: Value) -> Permit {
+        let request = self.request("local", function, arguments);
+        let snapshot = self.host.snapshot();
+        let policy = &snapshot.catalog.find(function).expect("a function").policy;
+        let allowed = snapshot.callers.allow(&request.caller, policy);
+        let arguments = RawArguments::new(request.arguments, 0).canonical(None);
+        let checked = allowed.expect("it may").check(arguments);
+        let Decision::Proceed(cleared) = gate::decide(checked) else {
+            panic!("it is refused");
+        };
+        let tool = &policy.id().tool;
+        let place = self.host.quota.reserve(&request.caller.agent, tool).await;
+        let permit = gate::admit(cleared, place.expect("a place"), Instant::now());
+        permit.expect("admitted")
+    }
+
     /// Where the ledger is.
     pub(crate) fn ledger(&self) -> PathBuf {
         self.site.path("ledger")
@@ -152,7 +169,7 @@ impl House {
     /// its record is written.
     pub(crate) async fn quiet(&self, tool: &str) {
         let caller = self.host.snapshot().callers.all().next().expect("a caller");
-        if let Err(fault) = self.host.quota.reserve(&caller.agent, tool).await {
+        if let Err(fault) = self.host.quota.reserve(&caller.agent, &tool.into()).await {
             panic!("{fault:?}");
         }
     }

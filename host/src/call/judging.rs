@@ -8,13 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{Host, SHORT_TEXT};
 use crate::capability::{Pen, tools};
 use crate::catalog::Function;
-use crate::gate::{self, Release, ReleasePolicy};
+use crate::gate::{self, Allowed, CanonicalArguments, CheckedArguments, Release, ReleasePolicy};
 use crate::sandbox::{guessing, step_aside};
 use crate::terms::{Code, Fault};
 
@@ -23,22 +22,21 @@ use crate::terms::{Code, Fault};
 const SHORT: u64 = 1_000_000;
 
 impl Host {
+    /// Checks arguments against the schema of the function that was found.
     pub(super) async fn check(
         &self,
-        caller: &Arc<str>,
         function: &Arc<Function>,
-        arguments: Value,
-        text: Arc<str>,
+        allowed: Allowed,
+        arguments: CanonicalArguments,
         time: Time<'_>,
-    ) -> Result<(), Fault> {
-        let work = function.checks.arguments()?.work(&text);
-        let check = move |function: &Function| {
-            let schema = function.checks.arguments()?;
-            schema.check_arguments(&arguments, &text)
-        };
-        self.judge(caller, function, work, time, check).await
+    ) -> Result<CheckedArguments, Fault> {
+        let caller = allowed.caller().agent.clone();
+        let work = allowed.work(&arguments)?;
+        let check = move |_: &Function| allowed.check(arguments);
+        self.judge(&caller, function, work, time, check).await
     }
 
+    /// Judges what a guest answered.
     pub(super) async fn release(
         &self,
         caller: &Arc<str>,
@@ -55,7 +53,7 @@ impl Host {
             .as_ref()
             .ok()
             .and_then(|output| output.structured.as_deref());
-        let work = match (function.checks.output()?, structured) {
+        let work = match (function.policy.output()?, structured) {
             (Some(schema), Some(text)) => schema.work(text),
             _ => 0,
         };
@@ -63,8 +61,8 @@ impl Host {
         let (counted, denied) = (redactions.clone(), notes.untold());
         let release = move |function: &Function| {
             let policy = ReleasePolicy {
-                schema: function.checks.output()?,
-                most: function.spec.limits.output,
+                schema: function.policy.output()?,
+                most: function.policy.spec().limits.output,
                 patterns: &function.equipment.patterns().counting(&counted),
                 denied: &denied,
             };

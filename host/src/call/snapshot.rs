@@ -9,9 +9,9 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::catalog::{Catalog, Function};
-use crate::gate::{self, Callers};
+use crate::gate::{self, Allowed, Callers};
 use crate::ledger::Mode;
-use crate::terms::{Caller, Fault, FunctionId, Listed};
+use crate::terms::{Caller, Fault, Listed};
 
 /// Who may ask for what.
 pub struct Snapshot {
@@ -66,13 +66,18 @@ impl Snapshot {
 
     /// The function of this name, if this caller may use it: one that does not exist and one that it
     /// may not use look alike. One whose tool could not be loaded is named to whoever may use it.
-    pub(super) fn find(&self, caller: &Caller, name: &str) -> Result<&Arc<Function>, Fault> {
-        let may = |id: &FunctionId| self.callers.may(caller, id);
+    pub(super) fn find(
+        &self,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<(&Arc<Function>, Allowed), Fault> {
         if let Some(function) = self.catalog.find(name) {
-            let allowed = may(&function.listed.id).then_some(function);
-            return allowed.ok_or_else(|| gate::unknown(name));
+            let allowed = self.callers.allow(caller, &function.policy);
+            let found = allowed.map(|allowed| (function, allowed));
+            return found.ok_or_else(|| gate::unknown(name));
         }
-        let missing = self.catalog.missing(name).filter(|id| may(id));
+        let missing = self.catalog.missing(name);
+        let missing = missing.filter(|id| self.callers.may(caller, id));
         Err(missing.map_or_else(|| gate::unknown(name), gate::missing))
     }
 

@@ -18,7 +18,7 @@ use super::{
     Cache, Catalog, Function, Lock, LockedTool, Tool, annotations, bounded, inspect, offer, reach,
 };
 use crate::capability::{Equipment, World};
-use crate::gate::Checks;
+use crate::gate::FunctionPolicy;
 use crate::manifest::{Grants, Manifest, ToolSpec};
 use crate::sandbox::{Prepared, Sandbox};
 use crate::shares::Shares;
@@ -204,8 +204,9 @@ fn load_tool(
             function: definition.name.as_str().into(),
         };
         let definition = Arc::new(definition.clone());
+        let component = *tool.prepared.digest();
+        let policy = FunctionPolicy::new(id.clone(), component, spec.clone(), definition.clone());
         Ok(Function {
-            checks: Checks::new(definition.clone()),
             judges: judges(),
             reach: reach(&spec),
             equipment: Arc::new(
@@ -218,7 +219,7 @@ fn load_tool(
                 definition,
                 id,
             },
-            spec,
+            policy: Arc::new(policy),
             tool: tool.clone(),
         })
     });
