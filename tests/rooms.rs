@@ -1,10 +1,12 @@
 //! The shape of the host's sources: each room names only rooms below it, and what may be named in
-//! one place only is named there only.
+//! one place only is named there only. And of its pages: what they promise names its tests, and their
+//! links lead somewhere.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::harness::checkout;
+use crate::threats::tests_in;
 
 /// The rooms, top to bottom. Rooms of one storey do not name each other.
 const STOREYS: [&[&str]; 10] = [
@@ -295,8 +297,8 @@ fn every_guest_is_used_by_a_test_or_a_benchmark() {
     assert!(guests >= 4, "only {guests} guests");
 }
 
-/// All tests and sources, by where they are: `tests/powers/kv.rs`.
-fn texts() -> Vec<(String, String)> {
+/// All tests, by the file that has them: `tests/powers/kv.rs`.
+fn tests() -> Vec<(String, Vec<String>)> {
     let mut found = Vec::new();
     for folder in ["tests", "host/src"] {
         files(&checkout().join(folder), &mut found);
@@ -304,17 +306,14 @@ fn texts() -> Vec<(String, String)> {
     let read = |path: &PathBuf| {
         let name = path.strip_prefix(checkout()).expect("within");
         let text = std::fs::read_to_string(path).expect("a source");
-        (name.display().to_string(), text)
+        (name.display().to_string(), tests_in(&text))
     };
     found.iter().map(read).collect()
 }
 
-/// Whether a module, a file or a folder of this path has a test that is named so, or that begins so.
-fn has_test(texts: &[(String, String)], module: &str, test: &str) -> bool {
-    let declared = match test.strip_suffix('…') {
-        Some(start) => format!("fn {start}"),
-        None => format!("fn {test}("),
-    };
+/// Whether the file or the folder of this module has a test of this name; any file, where no module is
+/// named.
+fn has_test(tests: &[(String, Vec<String>)], module: &str, test: &str) -> bool {
     let path = module.replace("::", "/");
     let is_there = |name: &str| {
         ["tests", "host/src"].iter().any(|folder| {
@@ -322,9 +321,13 @@ fn has_test(texts: &[(String, String)], module: &str, test: &str) -> bool {
             name == format!("{place}.rs") || name.starts_with(&format!("{place}/"))
         })
     };
-    texts
-        .iter()
-        .any(|(name, text)| (module.is_empty() || is_there(name)) && text.contains(&declared))
+    tests.iter().any(|(name, tests)| {
+        (module.is_empty() || is_there(name)) && tests.iter().any(|other| other == test)
+    })
+}
+
+fn page(name: &str) -> String {
+    std::fs::read_to_string(checkout().join(name)).expect("the page")
 }
 
 /// The words of code in a column.
@@ -332,66 +335,62 @@ fn coded(column: &str) -> impl Iterator<Item = &str> {
     column.split('`').skip(1).step_by(2)
 }
 
-/// The README's promises name tests that exist, in the module where they are: a test by its whole name,
-/// or all of a row of the threats (`x04_…`) or of a module (`…`).
-#[test]
-fn every_promise_names_a_test_that_exists() {
-    let readme = std::fs::read_to_string(checkout().join("README.md")).expect("the README");
-    let (_, promises) = readme.split_once("## Promises").expect("promises");
-    let (table, _) = promises
-        .split_once("What is **not** promised")
-        .expect("an end");
-    let texts = texts();
-    let mut named = 0;
-    let mut wrong = Vec::new();
-    for row in table.lines().filter(|line| line.starts_with("| ")).skip(1) {
-        let row = row.trim_end_matches(" |");
-        let tests = row.rsplit(" | ").next().expect("a column");
-        for word in coded(tests).filter(|word| word.contains("::") || word.contains('_')) {
-            let (module, test) = word.rsplit_once("::").unwrap_or(("", word));
-            // `gate::scrub` (unit tests): a module by itself.
-            let is_module = !module.is_empty() && !test.contains(['_', '…']);
-            let stands = match is_module {
-                true => has_test(&texts, word, "…"),
-                false => has_test(&texts, module, test),
-            };
-            let is_id = |part: &str| part.len() == 3 && part[1..].parse::<u8>().is_ok();
-            let start = test
-                .strip_suffix('…')
-                .map(|start| start.trim_end_matches('_'));
-            let is_whole =
-                start.is_none_or(|start| start.is_empty() || start.split('_').all(is_id));
-            if !stands || !is_whole {
-                wrong.push(word);
-            }
-            named += 1;
-        }
-    }
-    assert!(wrong.is_empty(), "no tests, or not whole: {wrong:#?}");
-    assert!(
-        named > 40,
-        "only {named} tests are named: the table is not read right"
-    );
+/// What stands under a heading of the second level.
+fn chapter<'a>(text: &'a str, heading: &str) -> &'a str {
+    let (_, rest) = text
+        .split_once(&format!("\n## {heading}\n"))
+        .expect("the chapter");
+    rest.split("\n## ").next().unwrap_or_default()
 }
 
-/// The rows of a table of `host/SECURITY.md`, in columns.
-fn rows(text: &str, chapter: &str) -> Vec<Vec<String>> {
-    let (_, rest) = text.split_once(chapter).expect("the chapter");
-    let table = rest.split("\n## ").next().unwrap_or_default();
-    let rows = table.lines().filter(|line| line.starts_with("| "));
-    let columns = |row: &str| {
+/// The rows of all tables in a text, in columns.
+fn rows(text: &str) -> Vec<Vec<String>> {
+    let nexts = text.lines().skip(1).chain([""]);
+    // The line above `|---|` names the columns.
+    let rows = text.lines().zip(nexts);
+    let rows = rows.filter(|(line, next)| line.starts_with("| ") && !next.starts_with("|--"));
+    let columns = |(row, _): (&str, &str)| {
         let columns = row.trim_matches('|').split(" | ");
         columns.map(|column| column.trim().to_owned()).collect()
     };
-    // The first one says what they are.
-    rows.skip(1).map(columns).collect()
+    rows.map(columns).collect()
+}
+
+/// Every promise, on the page of all and in the README, names at least one test, each by its whole name
+/// in the module where it is.
+#[test]
+fn every_promise_names_a_test_that_exists() {
+    let all = rows(&page("tests/PROMISES.md"));
+    let readme = rows(chapter(&page("README.md"), "Promises"));
+    assert!(all.len() > 70, "only {} promises", all.len());
+    assert_eq!(readme.len(), 10, "the README's promises");
+    let tests = tests();
+    let is_whole = |name: &str| {
+        let parts = name.rsplit_once("::");
+        parts.is_some_and(|(module, test)| has_test(&tests, module, test))
+    };
+    for row in all.iter().chain(&readme) {
+        let column = row.last().expect("a column");
+        assert!(coded(column).next().is_some(), "no test: {row:?}");
+        for name in coded(column) {
+            assert!(is_whole(name), "{name} is no test: {row:?}");
+        }
+    }
+    let known: Vec<&str> = all.iter().flatten().flat_map(|text| coded(text)).collect();
+    for name in readme
+        .iter()
+        .filter_map(|row| row.last())
+        .flat_map(|text| coded(text))
+    {
+        assert!(known.contains(&name), "{name} is in the README alone");
+    }
 }
 
 /// Every rule in `host/SECURITY.md` names sources that exist and tests that exist, whole.
 #[test]
 fn every_rule_names_sources_and_tests_that_exist() {
-    let text = std::fs::read_to_string(checkout().join("host/SECURITY.md")).expect("the page");
-    let (rows, texts) = (rows(&text, "\n## Rules\n"), texts());
+    let rows = rows(chapter(&page("host/SECURITY.md"), "Rules"));
+    let all = tests();
     let (mut sources, mut tests) = (0, 0);
     for row in &rows {
         let [_, kept] = &row[..] else {
@@ -404,10 +403,7 @@ fn every_rule_names_sources_and_tests_that_exist() {
                 assert!(source.exists(), "{word} is no source: {row:?}");
             } else if word.contains('…') || word.matches('_').count() > 1 {
                 tests += 1;
-                assert!(
-                    has_test(&texts, "", word) && !word.contains('…'),
-                    "{word} is no test: {row:?}"
-                );
+                assert!(has_test(&all, "", word), "{word} is no test: {row:?}");
             }
         }
     }
@@ -417,8 +413,8 @@ fn every_rule_names_sources_and_tests_that_exist() {
 /// Every bound in `host/SECURITY.md` names a source that exists and tests that exist, whole.
 #[test]
 fn every_bound_names_its_source_and_its_test() {
-    let text = std::fs::read_to_string(checkout().join("host/SECURITY.md")).expect("the page");
-    let (rows, texts) = (rows(&text, "\n## Bounds\n"), texts());
+    let rows = rows(chapter(&page("host/SECURITY.md"), "Bounds"));
+    let all = tests();
     assert!(rows.len() > 30, "only {} bounds", rows.len());
     for row in &rows {
         let [_, _, _, places, tests] = &row[..] else {
@@ -430,8 +426,84 @@ fn every_bound_names_its_source_and_its_test() {
         }
         assert!(coded(tests).next().is_some(), "no test: {row:?}");
         for test in coded(tests) {
-            let found = has_test(&texts, "", test) && !test.contains('…');
-            assert!(found, "{test} is no test: {row:?}");
+            assert!(has_test(&all, "", test), "{test} is no test: {row:?}");
         }
     }
+}
+
+/// The pages in a folder and below it, but for what tools make.
+fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let name = name.unwrap_or_default();
+        let is_made = name.starts_with('.') || ["target", "node_modules"].contains(&name);
+        if path.is_dir() && !is_made {
+            pages(&path, found);
+        } else if path.extension() == Some("md".as_ref()) {
+            found.push(path);
+        }
+    }
+}
+
+/// The lines of a page that are no code.
+fn prose(text: &str) -> Vec<&str> {
+    let mut is_code = false;
+    let is_prose = |line: &&str| {
+        let is_fence = line.trim_start().starts_with("```");
+        is_code ^= is_fence;
+        !is_code && !is_fence
+    };
+    text.lines().filter(is_prose).collect()
+}
+
+/// What a heading is called in a link, as GitHub calls it.
+fn anchor(heading: &str) -> String {
+    let words = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = words.replace(' ', "-");
+    kept.chars()
+        .filter(|c| c.is_alphanumeric() || ['-', '_'].contains(c))
+        .collect()
+}
+
+/// Every link from a page to a file of the checkout, or to a heading of a page, leads somewhere.
+#[test]
+fn every_link_on_a_page_leads_somewhere() {
+    let mut found = Vec::new();
+    pages(checkout(), &mut found);
+    let mut wrong = Vec::new();
+    let mut links = 0;
+    for path in &found {
+        let text = std::fs::read_to_string(path).expect("a page");
+        let lines = prose(&text);
+        let targets = lines.iter().flat_map(|line| line.split("](").skip(1));
+        let targets = targets.filter_map(|rest| rest.split_once(')'));
+        for (target, _) in targets.filter(|(target, _)| !target.contains("://")) {
+            links += 1;
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let file = match file {
+                "" => path.clone(),
+                file => path.parent().expect("a folder").join(file),
+            };
+            let has_heading = || {
+                let text = std::fs::read_to_string(&file).unwrap_or_default();
+                let lines = prose(&text);
+                let mut headings = lines.iter().filter(|line| line.starts_with('#'));
+                headings.any(|line| anchor(line) == heading)
+            };
+            let leads = file.exists() && (heading.is_empty() || has_heading());
+            if !leads {
+                wrong.push(format!("{}: {target}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(links > 40, "only {links} links: they are not read right");
+}
+
+/// What a newcomer reads is short; what is longer has a page of its own.
+#[test]
+fn the_readme_is_short() {
+    let bytes = page("README.md").len();
+    assert!(bytes <= 9 << 10, "the README has {bytes} bytes");
 }

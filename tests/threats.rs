@@ -54,7 +54,7 @@ fn ids(test: &str) -> Vec<String> {
 
 /// The names of the tests in a source, in its order. A test is a function under an attribute whose
 /// path ends in `test`.
-fn tests_in(source: &str) -> Vec<String> {
+pub(crate) fn tests_in(source: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut is_test = false;
     for line in source.lines().map(str::trim) {

@@ -183,6 +183,39 @@ async fn x70_an_answer_has_a_form_that_its_client_takes() {
     }
 }
 
+/// The short way of a call that asks for nothing more, beside the library's, which takes all others.
+#[tokio::test]
+async fn a_plain_stateless_call_is_answered_as_the_library_answers_it() {
+    let house = house();
+    let door = house.open().await;
+    let agent = door.agent(ADA);
+    for (function, arguments) in [
+        ("everything_add", json!({ "a": 1, "b": 2 })),
+        ("everything_add", json!({ "a": "one" })),
+        ("everything_error_handling", json!({})),
+        ("everything_image_content", json!({})),
+        ("everything_multiple_content_types", json!({})),
+        ("nobody_knows", json!({})),
+        ("rogue_crash", json!({})),
+    ] {
+        let (mut call, headers) = modern(function, &arguments);
+        let mut said = Vec::new();
+        for meta in [None, Some("example.org/more")] {
+            if let Some(name) = meta {
+                call["params"]["_meta"][name] = json!(1);
+            }
+            let request = agent.post(&with(&headers, &[]), call.to_string());
+            let reply = agent.send(&request).await;
+            let mut head: Vec<String> = reply.head.lines().map(str::to_lowercase).collect();
+            head.retain(|line| !line.starts_with("date:"));
+            head.sort();
+            said.push((reply.status, head, reply.body));
+        }
+        assert_eq!(said[0], said[1], "{function}");
+        assert!(said[0].2.contains(r#""id":7"#), "{:?}", said[0]);
+    }
+}
+
 #[tokio::test]
 async fn x70_who_takes_no_form_of_an_answer_is_told_which_there_are() {
     let house = house();

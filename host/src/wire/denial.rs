@@ -29,10 +29,10 @@ impl Denial {
         }
     }
 
-    /// The same as an answer to a request of a session. Where a status says that a request is refused,
-    /// official clients of the older era (Python, 1.x) end the whole session.
-    pub(super) fn in_session(mut self) -> Self {
-        if self.refusal.id.is_some() {
+    /// The same as an answer to a request of a session, if it belongs to one. Where a status says that
+    /// a request is refused, official clients of the older era (Python, 1.x) end the whole session.
+    pub(super) fn told_in(mut self, session: Option<&HeaderValue>) -> Self {
+        if session.is_some() && self.refusal.id.is_some() {
             self.status = StatusCode::OK;
         }
         self

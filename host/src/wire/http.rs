@@ -12,13 +12,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::accept::{self, Accept};
@@ -29,7 +30,7 @@ use super::denial::{Denial, json};
 use super::frame::{INTERNAL_ERROR, Refusal};
 use super::health::Health;
 use super::identify::{Shown, identify};
-use super::mcp::{Asked, Endpoint, Signals, in_answer, read_aside, session};
+use super::mcp::{Asked, Endpoint, PlainCall, Signals, in_answer, read_aside, session};
 use super::seats::{Owner, Seat};
 use super::serve::{Begun, Work};
 use super::{body, guard, pages};
@@ -69,6 +70,14 @@ struct Admitted {
     working: Begun,
     /// What its sender takes for an answer.
     accept: Accept,
+}
+
+/// What the body of a request comes to.
+enum Read {
+    /// A call that needs nothing of the library.
+    Plain(PlainCall),
+    /// Any other message, and what its caller holds for a large one.
+    Message(Asked, Option<Held>),
 }
 
 /// How an answer is to be kept until its last byte is sent.
@@ -217,13 +226,8 @@ impl Web {
         }
     }
 
-    /// What to say when the library has no answer: it was cut off, its id is in use, or its session
-    /// just ended.
-    fn failed(&self, caller: &Caller, session: Option<&HeaderValue>, asked: &Asked) -> Denial {
-        let id = asked.id();
-        if self.endpoint.is_running(caller, session, id.as_ref()) {
-            return Refusal::still_running(id).into();
-        }
+    /// What to say when there is no answer: it was cut off, or its session just ended.
+    fn failed(&self, id: Option<Value>) -> Denial {
         let (status, say) = if self.signals.cut.is_cancelled() {
             (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -262,26 +266,54 @@ impl Web {
         let room = allowance.has_answer(FREE);
         room.map_err(|_| Denial::busy(UNREAD))?;
         let session = session(&head.headers);
-        let told = |denial: Denial| match &session {
-            Some(_) => denial.in_session(),
-            None => denial,
-        };
+        let told = |denial: Denial| denial.told_in(session.as_ref());
         let body = collect(&head.headers, body, allowance).await;
         let (body, held) = body.map_err(told)?;
         let read = match held {
-            None => Asked::read(&body).map(|asked| (asked, None)),
+            None => match self.endpoint.plain(caller, &head.headers, &body) {
+                Some(call) => Ok(Read::Plain(call)),
+                None => Asked::read(&body).map(|asked| Read::Message(asked, None)),
+            },
             Some(coming) => {
                 let read = read_aside(&self.host, &body, allowance).await;
                 drop(coming);
-                read.map(|(asked, held)| (asked, Some(held)))
+                read.map(|(asked, held)| Read::Message(asked, Some(held)))
             }
         };
-        let (asked, held) = read.map_err(|refusal| told(refusal.into()))?;
+        let read = read.map_err(|refusal| told(refusal.into()))?;
         // The body may have taken its time, and a reload the caller's rights.
         if self.host.load() != admitted.load && !admitted.shown.stands_for(&self.host, caller) {
             let say = "The credential is none of this host's callers' any more.";
             return Err(Denial::new(StatusCode::UNAUTHORIZED, say));
         }
+        match read {
+            Read::Plain(call) => self.call(admitted, call).await,
+            Read::Message(asked, held) => {
+                let request = Request::from_parts(head, Full::new(body));
+                self.ask(admitted, request, asked, held).await
+            }
+        }
+    }
+
+    /// A call that the library does not have to see.
+    async fn call(&self, admitted: Admitted, call: PlainCall) -> Result<Response<Body>, Denial> {
+        let id = call.id.clone();
+        let cut_off = || self.failed(serde_json::to_value(&id).ok());
+        let answer = self.endpoint.call(&admitted.caller, call).await;
+        let response = json(StatusCode::OK, answer.ok_or_else(cut_off)?);
+        let response = admitted.accept.shape(response).await.ok_or_else(cut_off)?;
+        self.keep(admitted, response, Kept::Whole(None))
+    }
+
+    /// Any other message.
+    async fn ask(
+        &self,
+        admitted: Admitted,
+        request: Request<Full<Bytes>>,
+        asked: Asked,
+        held: Option<Held>,
+    ) -> Result<Response<Body>, Denial> {
+        let (caller, allowance) = (&admitted.caller, &admitted.allowance);
         if asked.is_for_a_session() && !self.endpoint.make_room(caller).await {
             let say = "All places for sessions are taken. Close one with DELETE, wait, or use protocol version 2026-07-28, which needs none.";
             return Err(Denial::busy(say));
@@ -290,7 +322,17 @@ impl Web {
             .is_for_a_stream()
             .then(|| admitted.stream())
             .transpose()?;
-        let request = Request::from_parts(head, Full::new(body));
+        let session = session(request.headers());
+        let told = |denial: Denial| denial.told_in(session.as_ref());
+        let failed = || {
+            let (session, id) = (session.as_ref(), asked.id());
+            told(
+                match self.endpoint.is_running(caller, session, id.as_ref()) {
+                    true => Refusal::still_running(id).into(),
+                    false => self.failed(id),
+                },
+            )
+        };
         let response = match held {
             None => self.endpoint.answer(caller, request).await,
             Some(_) => {
@@ -305,16 +347,13 @@ impl Web {
         let response = match response.status() {
             // The type was right, so it is the message that the library could not make out.
             StatusCode::UNSUPPORTED_MEDIA_TYPE => return Err(told(asked.malformed().into())),
-            StatusCode::INTERNAL_SERVER_ERROR => {
-                return Err(told(self.failed(caller, session.as_ref(), &asked)));
-            }
+            StatusCode::INTERNAL_SERVER_ERROR => return Err(failed()),
             _ => in_words(response, asked.id()).await?,
         };
         if let Some(stream) = stream {
             return self.keep(admitted, response, Kept::Stream(stream));
         }
-        let shaped = admitted.accept.shape(response).await;
-        let response = shaped.ok_or_else(|| told(self.failed(caller, session.as_ref(), &asked)))?;
+        let response = admitted.accept.shape(response).await.ok_or_else(failed)?;
         self.keep(admitted, response, Kept::Whole(held))
     }
 
@@ -404,7 +443,7 @@ const UNREAD: &str = "This caller leaves as many bytes of answers unread as the 
 /// The library's answer; where it refuses with nothing but text, the same as an error of the protocol.
 async fn in_words(
     response: Response<BoxBody<Bytes, Infallible>>,
-    id: Option<serde_json::Value>,
+    id: Option<Value>,
 ) -> Result<Response<Body>, Denial> {
     let status = response.status();
     let is_text = !accept::is_json(&response);

@@ -146,6 +146,12 @@ impl Desk {
         encoded.unwrap_or_default()
     }
 
+    /// Whether arguments of this function are said in headers, too.
+    pub(super) fn has_header_parameters(&self, name: &str) -> bool {
+        let tools = self.tools().ok();
+        tools.is_some_and(|tools| tools.with_header_parameters(name).is_some())
+    }
+
     /// The caller's list, made ready again only when the host has another one.
     fn tools(&self) -> Result<Arc<Tools>, ErrorData> {
         let listing = self.host.listing(&self.caller()?);

@@ -20,7 +20,9 @@ use tokio_util::sync::CancellationToken;
 use super::agent::{Agent, Desk};
 use super::connection::Signals;
 use super::intake::in_turn;
+use super::plain::PlainCall;
 use super::sessions::Sessions;
+use super::stateless;
 use crate::call::Host;
 use crate::terms::{Caller, Door};
 use crate::wire::budget::{Allowance, Budget};
@@ -50,6 +52,8 @@ pub(in crate::wire) struct Endpoint {
 }
 
 struct Service {
+    /// Where plain calls are made.
+    desk: Arc<Desk>,
     sessions: Arc<Sessions>,
     http: StreamableHttpService<Agent, Sessions>,
 }
@@ -75,7 +79,7 @@ impl Endpoint {
         self.service(caller).sessions.make_room().await
     }
 
-    /// Answers a request of `caller`. Dropping the answer cancels what runs for it, except in a
+    /// Answers any request of `caller`. Dropping the answer cancels what runs for it, except in a
     /// session, where the client may come back.
     pub(in crate::wire) async fn answer(
         &self,
@@ -84,6 +88,28 @@ impl Endpoint {
     ) -> Response<Answer> {
         let service = self.service(caller);
         service.http.handle(request).await
+    }
+
+    /// The plain call that a request is, if it is one.
+    pub(in crate::wire) fn plain(
+        &self,
+        caller: &Caller,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Option<PlainCall> {
+        let call = stateless::read(headers, body)?;
+        // Arguments that are said in headers, too, are the library's to compare.
+        let has_header_parameters = self.service(caller).desk.has_header_parameters(&call.name);
+        (!has_header_parameters).then_some(call)
+    }
+
+    /// Answers a plain call of `caller`; nothing where it was cut off. Dropping the answer cancels it.
+    pub(in crate::wire) async fn call(&self, caller: &Caller, call: PlainCall) -> Option<Vec<u8>> {
+        let desk = Arc::clone(&self.service(caller).desk);
+        // In a box: what waits for it is moved about, and this is large.
+        let answering = Box::pin(stateless::answer(desk, call));
+        let answer = self.signals.cut.run_until_cancelled(answering).await?;
+        (!answer.is_empty()).then_some(answer)
     }
 
     /// The same for a large request. The library reads it in the first step that it takes, so that one
@@ -163,11 +189,16 @@ impl Endpoint {
             .with_json_response(true)
             .with_max_request_body_bytes(self.budget.message())
             .with_cancellation_token(self.signals.cut.clone());
+        let plain = desk.clone().speaking(stateless::VERSION);
         let http = StreamableHttpService::new(
             move || Ok(Agent::new(desk.clone(), closing.clone())),
             Arc::clone(&sessions),
             config,
         );
-        Service { sessions, http }
+        Service {
+            desk: Arc::new(plain),
+            sessions,
+            http,
+        }
     }
 }

@@ -17,12 +17,14 @@ mod output;
 mod plain;
 mod schemas;
 mod sessions;
+mod stateless;
 mod tools;
 
 pub(super) use awake::Source;
 pub(super) use connection::{Known, Peer, Signals, speak};
 pub(super) use endpoint::{Endpoint, session};
 pub(super) use intake::{Asked, LARGE, read_aside};
+pub(super) use plain::PlainCall;
 pub(super) use schemas::in_answer;
 
 pub use message::{Line, is_plain_call, read_line};

@@ -2,7 +2,8 @@
 //! begun where it was read and answered without passing through the library's loop and its tasks,
 //! which cost as much as the call itself.
 //!
-//! It does not know any other message: what is not plain is the library's.
+//! It does not know any other message: what is not plain is the library's. What is plain without a
+//! session is in `stateless`.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -26,22 +27,34 @@ use crate::wire::frame;
 /// A `tools/call` that says which function and with what, and nothing that the library would have
 /// to look at, such as a token for progress.
 #[derive(Debug)]
-pub(super) struct PlainCall {
-    pub(super) id: RequestId,
-    name: String,
-    arguments: Map<String, Value>,
+pub(in crate::wire) struct PlainCall {
+    pub(in crate::wire) id: RequestId,
+    pub(super) name: String,
+    pub(super) arguments: Map<String, Value>,
 }
 
+/// A request with nothing in it but what requests have to have.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Message<'a> {
+pub(super) struct Message<'a, P> {
     jsonrpc: &'a str,
     #[serde(deserialize_with = "id")]
     id: RequestId,
     method: &'a str,
-    #[serde(borrow)]
-    params: Params<'a>,
+    params: P,
 }
+
+impl<P> Message<'_, P> {
+    /// Its id and parameters, if it is a `tools/call`.
+    pub(super) fn call(self) -> Option<(RequestId, P)> {
+        // What is refused is so in the words of `frame`.
+        let is_call = self.jsonrpc == "2.0" && self.method == METHOD;
+        is_call.then_some((self.id, self.params))
+    }
+}
+
+/// What calls a function.
+pub(super) const METHOD: &str = "tools/call";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,14 +80,9 @@ fn id<'de, D: Deserializer<'de>>(json: D) -> Result<RequestId, D::Error> {
 impl PlainCall {
     /// Reads a line, if it is one. A line that is not is the library's to read, or to refuse.
     pub(super) fn read(line: &[u8]) -> Option<Self> {
-        let Message {
-            jsonrpc,
-            id,
-            method,
-            params,
-        } = serde_json::from_slice(line).ok()?;
-        // What is refused is so in the words of `frame`.
-        (jsonrpc == "2.0" && method == "tools/call").then(|| Self {
+        let message: Message<'_, Params<'_>> = serde_json::from_slice(line).ok()?;
+        let (id, params) = message.call()?;
+        Some(Self {
             id,
             name: params.name.into_owned(),
             arguments: params.arguments,
