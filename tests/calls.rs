@@ -1,7 +1,10 @@
 //! One call, from its arguments to its record: every way it can end, and what the next call finds.
 
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use toolhost::capability::AttemptLog;
 use toolhost::ledger::End;
+use toolhost::sandbox::Errand;
 use toolhost::terms::{Annotations, Code};
 
 use crate::harness::{House, Site, code, component, definition, structured, text, tool_error};
@@ -268,7 +271,12 @@ component = "everything.wasm"
     assert!(other.is_ok(), "{other:?}");
 
     let names = |caller: &str| -> Vec<String> {
-        let caller = house.host.setup().callers.named(caller).expect("a caller");
+        let caller = house
+            .host
+            .snapshot()
+            .callers
+            .named(caller)
+            .expect("a caller");
         let listing = house.host.listing(&caller);
         listing
             .iter()
@@ -277,6 +285,30 @@ component = "everything.wasm"
     };
     assert_eq!(names("local"), ["everything_add"]);
     assert!(names("other").len() > 5);
+}
+
+#[tokio::test]
+async fn a_permit_for_one_component_runs_no_other() {
+    let house = House::new(ROGUE);
+    let permit = house.permit("rogue_nap", json!({ "ms": 0 })).await;
+    let snapshot = house.host.snapshot();
+    let other = snapshot.catalog.find("everything_add").expect("a function");
+    let errand = Errand {
+        equipment: &other.equipment,
+        progress: None,
+        attempts: AttemptLog::nowhere(),
+        cancel: &CancellationToken::new(),
+    };
+    let sandbox = &house.host.sandbox;
+    let ran = sandbox.run(&other.tool.prepared, &permit, errand).await;
+    let fault = ran.answer.expect_err("it was permitted another one");
+    assert_eq!(fault.code, Code::Internal);
+    assert!(
+        fault
+            .detail
+            .is_some_and(|detail| detail.contains("another component"))
+    );
+    assert_eq!(ran.bill.fuel, 0);
 }
 
 #[tokio::test]
@@ -351,7 +383,7 @@ access = "read-write"
         let name = format!("rogue_{function}");
         house
             .host
-            .setup()
+            .snapshot()
             .catalog
             .find(&name)
             .expect("a function")

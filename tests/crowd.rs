@@ -12,7 +12,6 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use toolhost::capability::AttemptLog;
-use toolhost::gate;
 use toolhost::ledger::End;
 use toolhost::sandbox::Errand;
 use toolhost::terms::{Answer, Attempt, AttemptSink, Code, Unrecorded, Usage};
@@ -428,24 +427,10 @@ async fn g25_a_panic_in_a_host_function_that_is_recorded_ends_one_call() {
             json!({ "scheme": "http", "authority": "elsewhere.example", "path": "/" }),
         ),
     ] {
-        let setup = house.host.setup();
-        let caller = setup.callers.named("local").expect("a caller");
+        let snapshot = house.host.snapshot();
         let name = format!("rogue_{function}");
-        let found = setup.catalog.find(&name).expect("a function");
-        let permit = gate::admit(
-            caller,
-            found.listed.id.clone(),
-            *found.tool.prepared.digest(),
-            found.spec.clone(),
-            arguments.to_string().into(),
-            Instant::now(),
-            house
-                .host
-                .quota
-                .reserve("local", "rogue")
-                .await
-                .expect("a place"),
-        );
+        let found = snapshot.catalog.find(&name).expect("a function");
+        let permit = house.permit(&name, arguments).await;
         let errand = Errand {
             equipment: &found.equipment,
             progress: None,

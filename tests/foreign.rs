@@ -109,8 +109,8 @@ fn draw(u: &mut Unstructured<'_>, schema: &Value) -> arbitrary::Result<Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_type_goes_in_and_comes_back() {
     let house = House::new(TYPES);
-    let setup = house.host.setup();
-    let function = setup.catalog.find("t_echo_all").expect("a function");
+    let snapshot = house.host.snapshot();
+    let function = snapshot.catalog.find("t_echo_all").expect("a function");
     let schema = Value::Object(function.listed.definition.input_schema.as_map().clone());
     let mut seen = String::new();
     for seed in 0..150_u32 {
@@ -141,8 +141,8 @@ async fn every_type_goes_in_and_comes_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn names_and_schemas_come_from_the_types() {
     let house = House::new(TYPES);
-    let setup = house.host.setup();
-    let names: Vec<&str> = setup
+    let snapshot = house.host.snapshot();
+    let names: Vec<&str> = snapshot
         .catalog
         .functions()
         .map(|function| function.listed.agent_name.as_str())
@@ -166,7 +166,7 @@ async fn names_and_schemas_come_from_the_types() {
             "t_rest",
         ]
     );
-    let add = setup.catalog.find("t_add").expect("a function");
+    let add = snapshot.catalog.find("t_add").expect("a function");
     assert_eq!(
         Value::Object(add.listed.definition.input_schema.as_map().clone()),
         json!({
@@ -256,8 +256,8 @@ async fn what_does_not_fit_says_where_and_what_would() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flag_that_does_not_exist_is_refused() {
     let house = House::new(TYPES);
-    let setup = house.host.setup();
-    let function = setup.catalog.find("t_echo_all").expect("a function");
+    let snapshot = house.host.snapshot();
+    let function = snapshot.catalog.find("t_echo_all").expect("a function");
     let schema = Value::Object(function.listed.definition.input_schema.as_map().clone());
     let bytes = vec![7; 4_096];
     let mut drawn = draw(&mut Unstructured::new(&bytes), &schema).expect("enough bytes");
@@ -317,6 +317,28 @@ async fn what_is_long_to_check_is_checked_all_the_same() {
             .await,
     );
     assert!(say.contains("`/points/0/x`"), "{say}");
+}
+
+/// Nobody waits longer for a check than the call has, not for its turn either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_that_waits_for_its_turn_ends_with_its_call() {
+    let limits = "limits = { deadline = \"4s\", output = \"8MiB\", host_memory = \"64MiB\" }";
+    let house = House::new(&format!("{TYPES}{limits}\n"));
+    let points = vec![json!({ "x": 1, "label": "a" }); 12_000];
+    for (name, arguments) in [
+        ("t_echo_points", json!({ "points": points })),
+        ("t_many", json!({ "count": 200_000 })),
+    ] {
+        let snapshot = house.host.snapshot();
+        let judges = &snapshot.catalog.find(name).expect("a function").judges;
+        let turns = judges.take(&"local".into(), 2).expect("all that are its");
+        let (code, say) = fault(house.call(name, arguments.clone()).await);
+        assert_eq!(code, Code::DeadlineExceeded, "{say}");
+        assert!(say.contains("could not be checked"), "{name}: {say}");
+        house.assert_recorded(Code::DeadlineExceeded);
+        drop(turns);
+        structured(house.call(name, arguments).await);
+    }
 }
 
 /// A component whose function `boom` gives a list of this type, of so many elements, whose bytes are

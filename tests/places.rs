@@ -77,6 +77,23 @@ limits = { deadline = "50ms" }
     drop(held);
 }
 
+/// What a call waits for its place is not taken from what it may run.
+#[tokio::test]
+async fn a_deadline_begins_when_the_call_is_admitted() {
+    let house = House::new(
+        r#"
+[tool.rogue]
+component = "rogue.wasm"
+limits = { concurrency = 1, deadline = "4s" }
+"#,
+    );
+    let nap = || house.call("rogue_nap", json!({ "ms": 2_500 }));
+    let (first, second) = tokio::join!(nap(), nap());
+    for end in [first, second] {
+        assert_eq!(text(&end), "slept 2500 ms");
+    }
+}
+
 #[tokio::test]
 async fn as_many_calls_run_at_once_as_there_are_places() {
     let house = House::new(

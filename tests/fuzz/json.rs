@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use toolhost::capability::service::secret::Patterns;
 use toolhost::capability::tools::{Blob, Content, Link, Output, ToolError};
-use toolhost::gate::{Schema, Terms, release};
+use toolhost::gate::{ReleasePolicy, Schema, release};
 use toolhost::terms::{Members, Outcome};
 use toolhost::wire::{Line, is_plain_call, read_line};
 
@@ -158,13 +158,13 @@ fn results() {
     let patterns = Patterns::new([&b"hunter2"[..]]).expect("patterns");
     let check = |bytes: &[u8]| {
         let promised = bytes.first().is_some_and(|kind| kind % 6 == 5);
-        let terms = Terms {
+        let policy = ReleasePolicy {
             denied: &[],
             schema: promised.then_some(&schema),
             most: MOST,
             patterns: &patterns,
         };
-        match release(answer(bytes), &terms, None) {
+        match release(answer(bytes), &policy, None) {
             Err(fault) => {
                 assert!(fault.say.len() < 300, "{}", fault.say);
                 fault.code.as_str().to_owned()

@@ -3,14 +3,14 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use toolhost::call::{Host, Request, Setup};
-use toolhost::gate::Callers;
+use toolhost::call::{Host, Request, Snapshot};
+use toolhost::gate::{self, Callers, Decision, Permit, RawArguments};
 use toolhost::ledger::{self, Attempted, Call, Filter, Header, Ledger, Mode};
 use toolhost::quota::Quota;
 use toolhost::sandbox::Lanes;
@@ -49,7 +49,7 @@ impl House {
         let own = rustix::process::geteuid().as_raw();
         let callers = Callers::new(&manifest.callers, own, None);
         let host = Host::new(
-            Setup::new(callers, catalog, Mode::Dev),
+            Snapshot::new(callers, catalog, Mode::Dev),
             Quota::new(&manifest),
             // Other tests run beside: a loop that gave way to all of them would be out of time.
             (sandbox(), Lanes::for_one().expect("lanes")),
@@ -102,12 +102,34 @@ impl House {
             panic!("arguments are an object")
         };
         Request {
-            caller: self.host.setup().callers.named(caller).expect("a caller"),
+            caller: self
+                .host
+                .snapshot()
+                .callers
+                .named(caller)
+                .expect("a caller"),
             door: Through::Cli,
             function: function.to_owned(),
             arguments,
             progress: None,
         }
+    }
+
+    /// Permits a call by `local`, with all that is looked at before.
+    pub(crate) async fn permit(&self, function: &str, arguments: Value) -> Permit {
+        let request = self.request("local", function, arguments);
+        let snapshot = self.host.snapshot();
+        let policy = &snapshot.catalog.find(function).expect("a function").policy;
+        let allowed = snapshot.callers.allow(&request.caller, policy);
+        let arguments = RawArguments::new(request.arguments, 0).canonical(None);
+        let checked = allowed.expect("it may").check(arguments);
+        let Decision::Proceed(cleared) = gate::decide(checked) else {
+            panic!("it is refused");
+        };
+        let tool = &policy.id().tool;
+        let place = self.host.quota.reserve(&request.caller.agent, tool).await;
+        let permit = gate::admit(cleared, place.expect("a place"), Instant::now());
+        permit.expect("admitted")
     }
 
     /// Where the ledger is.
@@ -142,8 +164,8 @@ impl House {
     /// Waits until no call of a tool with one place runs any more: its place is given back after
     /// its record is written.
     pub(crate) async fn quiet(&self, tool: &str) {
-        let caller = self.host.setup().callers.all().next().expect("a caller");
-        if let Err(fault) = self.host.quota.reserve(&caller.agent, tool).await {
+        let caller = self.host.snapshot().callers.all().next().expect("a caller");
+        if let Err(fault) = self.host.quota.reserve(&caller.agent, &tool.into()).await {
             panic!("{fault:?}");
         }
     }

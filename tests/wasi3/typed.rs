@@ -15,7 +15,7 @@ async fn asynchronous_exports_are_functions_like_others() {
     let house = House::at(site(), text);
     let mut names: Vec<_> = house
         .host
-        .setup()
+        .snapshot()
         .catalog
         .functions()
         .map(|one| one.listed.agent_name.clone())

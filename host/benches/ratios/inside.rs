@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::Value;
-use toolhost::call::{Host, Request, Setup};
+use toolhost::call::{Host, Request, Snapshot};
 use toolhost::capability::http::Secrets;
 use toolhost::capability::service::dial::Dialer;
 use toolhost::capability::{BoundPre, World, dir, kv};
@@ -148,7 +148,7 @@ fn host(stage: &Stage, sandbox: Arc<Sandbox>, manifest: &str) -> Arc<Host> {
     .unwrap();
     let lanes = Lanes::for_many().unwrap();
     Arc::new(Host::new(
-        Setup::new(Callers::new(&[], 0, None), catalog, Mode::Dev),
+        Snapshot::new(Callers::new(&[], 0, None), catalog, Mode::Dev),
         Quota::new(&manifest),
         (sandbox, lanes),
         ledger,

@@ -61,6 +61,8 @@ pub enum EquipError {
 
 /// What all calls of one function share: its grants, made ready once.
 pub struct Equipment {
+    /// `tool.function`.
+    pub(super) function: Arc<str>,
     pub(super) grants: Grants,
     pub(super) outlet: Arc<http::Outlet>,
     pub(super) shelf: dir::Shelf,
@@ -85,6 +87,7 @@ impl Equipment {
             false => Some(world.kv.database()?),
         };
         Ok(Self {
+            function: function.into(),
             grants: grants.clone(),
             outlet: Arc::new(outlet),
             shelf: dir::Shelf::new(&grants.dir, &world.folders),
@@ -120,8 +123,6 @@ pub struct Charter<'a> {
     pub caller: Option<&'a Caller>,
     /// Where progress goes, when the agent asked for it.
     pub progress: Option<tokio::sync::mpsc::Sender<Progress>>,
-    /// `tool.function`, for the operator's log.
-    pub speaker: Arc<str>,
 }
 
 /// The powers of one guest: the data of its store.

@@ -18,7 +18,7 @@ use super::{
     Cache, Catalog, Function, Lock, LockedTool, Tool, annotations, bounded, inspect, offer, reach,
 };
 use crate::capability::{Equipment, World};
-use crate::gate::Checks;
+use crate::gate::FunctionPolicy;
 use crate::manifest::{Grants, Manifest, ToolSpec};
 use crate::sandbox::{Prepared, Sandbox};
 use crate::shares::Shares;
@@ -204,8 +204,9 @@ fn load_tool(
             function: definition.name.as_str().into(),
         };
         let definition = Arc::new(definition.clone());
+        let component = *tool.prepared.digest();
+        let policy = FunctionPolicy::new(id.clone(), component, spec.clone(), definition.clone());
         Ok(Function {
-            checks: Checks::new(definition.clone()),
             judges: judges(),
             reach: reach(&spec),
             equipment: Arc::new(
@@ -218,7 +219,7 @@ fn load_tool(
                 definition,
                 id,
             },
-            spec,
+            policy: Arc::new(policy),
             tool: tool.clone(),
         })
     });
@@ -343,12 +344,13 @@ pub fn lock_tools(
     runtime: &tokio::runtime::Handle,
     done: &(dyn Fn(&str) + Sync),
 ) -> Result<Lock, Vec<Trouble>> {
-    let nothing = Equipment::new("", &Grants::default(), places.world).map_err(|error| {
-        vec![Trouble {
-            line: 1,
-            message: error.to_string(),
-        }]
-    })?;
+    let nothing =
+        Equipment::new("definitions", &Grants::default(), places.world).map_err(|error| {
+            vec![Trouble {
+                line: 1,
+                message: error.to_string(),
+            }]
+        })?;
     let nothing = Arc::new(nothing);
     let asked = each(&manifest.tools, |spec| {
         let file = places.base.join(&spec.component);

@@ -43,7 +43,7 @@ pub use lock::{Change, Damaged, Lock, LockedTool};
 
 use crate::capability::Equipment;
 use crate::capability::dir::Access;
-use crate::gate::Checks;
+use crate::gate::FunctionPolicy;
 use crate::manifest::{FunctionSpec, ToolSpec};
 use crate::sandbox::Prepared;
 use crate::shares::Shares;
@@ -79,12 +79,10 @@ pub struct Function {
     pub listed: Listed,
     /// Its tool.
     pub tool: Arc<Tool>,
-    /// Its limits and grants.
-    pub spec: Arc<FunctionSpec>,
+    /// What its calls are judged by: limits, grants, schemas.
+    pub policy: Arc<FunctionPolicy>,
     /// Its powers, made ready.
     pub equipment: Arc<Equipment>,
-    /// Checks arguments and results.
-    pub checks: Checks,
     /// How many of its long checks may go on at once: they cannot be stopped.
     pub judges: Shares<Arc<str>>,
     /// How far its grants let it reach.

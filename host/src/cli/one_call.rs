@@ -32,7 +32,7 @@ pub(super) async fn call(
         format!("`{function}` names no function; write tool.function, see `toolhost list`")
     })?;
     let host = Opened::read(setting)?.host().await?;
-    let caller = host.setup().callers.named(caller).with_context(|| {
+    let caller = host.snapshot().callers.named(caller).with_context(|| {
         format!("the manifest has no [caller.{caller}]; choose one with --caller")
     })?;
     let request = Request {

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::start::Opened;
 use super::watch::Watch;
 use super::{Setting, diagnostics};
-use crate::call::{Host, Setup};
+use crate::call::{Host, Snapshot};
 use crate::capability::World;
 use crate::ledger::Reload;
 use crate::wire::Audience;
@@ -70,7 +70,7 @@ impl Reloads {
     async fn reload(&mut self) {
         match self.load().await {
             Ok(()) => {
-                let functions = self.host.setup().catalog.functions().count();
+                let functions = self.host.snapshot().catalog.functions().count();
                 tracing::info!(
                     "reloaded: {functions} functions; calls that run finish on what they began with"
                 );
@@ -102,15 +102,15 @@ impl Reloads {
         let (runtime, host, former) = (Handle::current(), self.host.clone(), self.world.clone());
         let load = move || load_all(opened, &former, &host, &runtime);
         let loading = self.left.aside(LOAD, load);
-        let (opened, world, setup) = loading.await??;
+        let (opened, world, snapshot) = loading.await??;
         let reload = Reload {
             before: self.opened.digest.as_str().into(),
             manifest: opened.digest.as_str().into(),
-            mode: setup.mode,
+            mode: snapshot.mode,
             load: 0,
         };
         self.host
-            .reload(setup, &opened.manifest, reload)
+            .reload(snapshot, &opened.manifest, reload)
             .await
             .context("the ledger cannot be written")?;
         if self.opened.mode() != opened.mode() {
@@ -166,14 +166,14 @@ fn load_all(
     former: &World,
     host: &Host,
     runtime: &Handle,
-) -> anyhow::Result<(Opened, World, Setup)> {
+) -> anyhow::Result<(Opened, World, Snapshot)> {
     // What is made here may belong to the runtime.
     let _inside = runtime.enter();
     let ground = opened.ground();
-    let before = host.setup();
+    let before = host.snapshot();
     let former = (former, &before.catalog);
-    let (world, setup) = runtime.block_on(opened.load(ground, &host.sandbox, Some(former)))?;
-    Ok((opened, world, setup))
+    let (world, snapshot) = runtime.block_on(opened.load(ground, &host.sandbox, Some(former)))?;
+    Ok((opened, world, snapshot))
 }
 
 /// Work that goes on after nobody waits for it any more: nothing ends a thread that a file system holds.

@@ -152,7 +152,7 @@ fn announce(opened: &Opened, host: &Arc<Host>) {
     }
     tracing::info!(
         "{} functions, ledger segment {}",
-        host.setup().catalog.functions().count(),
+        host.snapshot().catalog.functions().count(),
         host.ledger.segment()
     );
     if dir::landlock_is_here() {

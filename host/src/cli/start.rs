@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::bar::Bar;
 use super::diagnostics::Diagnostics;
 use super::{Setting, outside, written};
-use crate::call::{Host, Setup};
+use crate::call::{Host, Snapshot};
 use crate::capability::service::dial::Dialer;
 use crate::capability::service::secret::Secrets;
 use crate::capability::{World, dir, kv};
@@ -294,7 +294,7 @@ impl Opened {
         ground: Diagnostics,
         sandbox: &Sandbox,
         former: Option<(&World, &Catalog)>,
-    ) -> anyhow::Result<(World, Setup)> {
+    ) -> anyhow::Result<(World, Snapshot)> {
         let is_safe = ground.is_empty();
         let (mut wrong, mut lacking) = (ground, Diagnostics::of(self));
         let dialer = match former {
@@ -326,7 +326,7 @@ impl Opened {
         };
         self.settle(wrong, lacking)?;
         let callers = callers.context("there are no callers")?;
-        Ok((world, Setup::new(callers, catalog, self.mode())))
+        Ok((world, Snapshot::new(callers, catalog, self.mode())))
     }
 
     /// Puts a host together that runs calls on these lanes, and what its tools reach.
@@ -336,9 +336,9 @@ impl Opened {
         lanes: Lanes,
     ) -> anyhow::Result<(Arc<Host>, World)> {
         let sandbox = Arc::new(Sandbox::new()?);
-        let (world, setup) = self.load(ground, &sandbox, None).await?;
+        let (world, snapshot) = self.load(ground, &sandbox, None).await?;
         let quota = Quota::new(&self.manifest);
-        let host = Host::new(setup, quota, (sandbox, lanes), self.ledger()?);
+        let host = Host::new(snapshot, quota, (sandbox, lanes), self.ledger()?);
         Ok((Arc::new(host), world))
     }
 

@@ -22,7 +22,7 @@ const DEPTH: u32 = 16;
 
 /// Brings arguments into their one form; whether that changed them. `schema` is that of the function, where
 /// there is one.
-pub fn canonical(arguments: &mut Value, schema: Option<&Map<String, Value>>) -> bool {
+pub(super) fn canonical(arguments: &mut Value, schema: Option<&Map<String, Value>>) -> bool {
     let mut has_null = false;
     let mut changed = plain(arguments, &mut has_null);
     if let Some(schema) = schema.filter(|_| has_null) {

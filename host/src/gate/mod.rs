@@ -2,13 +2,19 @@
 //! handed in.
 
 mod admit;
+mod arguments;
 mod callers;
 mod canonical;
+mod policy;
 mod release;
 mod schema;
 
-pub use admit::{Permit, admit, missing, unknown};
+pub use admit::{
+    Allowed, ApprovalRequest, CheckedArguments, Cleared, Decision, Permit, admit, decide, missing,
+    unknown,
+};
+pub use arguments::{CanonicalArguments, RawArguments};
 pub use callers::{Callers, Credential};
-pub use canonical::canonical;
-pub use release::{Release, Results, Terms, denial, explain, release, size};
-pub use schema::{BadSchema, Checks, Schema};
+pub use policy::FunctionPolicy;
+pub use release::{Release, ReleasePolicy, Results, denial, explain, release, size};
+pub use schema::{BadSchema, Schema};

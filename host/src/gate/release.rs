@@ -54,7 +54,7 @@ const CONTENTS: usize = 1_000;
 const MESSAGE: usize = 8 << 10;
 
 /// What a release is judged by.
-pub struct Terms<'a> {
+pub struct ReleasePolicy<'a> {
     /// The output schema, where the function has one.
     pub schema: Option<&'a Schema>,
     /// The whole answer, in bytes.
@@ -122,21 +122,21 @@ fn too_many_values(weight: u64) -> Fault {
 /// `output-too-large` or `invalid-output`.
 pub fn release(
     answer: Result<tools::Output, tools::ToolError>,
-    terms: &Terms<'_>,
+    policy: &ReleasePolicy<'_>,
     room: Option<Lease<Arc<str>>>,
 ) -> Result<Release, Fault> {
-    let mut trace = Trace::default();
+    let mut digest = AnswerDigest::default();
     let mut outcome = match answer {
-        Ok(output) => Outcome::Output(judge_output(output, terms, &mut trace)?),
-        Err(error) => Outcome::Error(judge_error(error, terms, &mut trace)?),
+        Ok(output) => Outcome::Output(judge_output(output, policy, &mut digest)?),
+        Err(error) => Outcome::Error(judge_error(error, policy, &mut digest)?),
     };
-    let denied: Vec<String> = terms
+    let denied: Vec<String> = policy
         .denied
         .iter()
-        .map(|say| clean(say, terms.patterns))
+        .map(|say| clean(say, policy.patterns))
         .collect();
     for say in &denied {
-        trace.part(Part::Denied, say);
+        digest.part(Part::Denied, say);
     }
     match &mut outcome {
         Outcome::Output(output) => output.denied = denied,
@@ -144,7 +144,7 @@ pub fn release(
     }
     Ok(Release {
         outcome,
-        fingerprint: trace.fingerprint(),
+        fingerprint: digest.fingerprint(),
         _room: room,
     })
 }
@@ -193,12 +193,12 @@ enum Part {
 /// The digest of an answer as its caller gets it: every part after the other, each behind what it is
 /// and its length.
 #[derive(Default)]
-struct Trace {
+struct AnswerDigest {
     hash: Sha256,
     bytes: u64,
 }
 
-impl Trace {
+impl AnswerDigest {
     fn part(&mut self, part: Part, bytes: impl AsRef<[u8]>) {
         let bytes = bytes.as_ref();
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
@@ -224,21 +224,21 @@ impl Trace {
 
 fn judge_output(
     output: tools::Output,
-    terms: &Terms<'_>,
-    trace: &mut Trace,
+    policy: &ReleasePolicy<'_>,
+    digest: &mut AnswerDigest,
 ) -> Result<Output, Fault> {
     let size = u64::try_from(size_of_output(&output)).unwrap_or(u64::MAX);
-    if size > terms.most || output.contents.len() > CONTENTS {
+    if size > policy.most || output.contents.len() > CONTENTS {
         return Err(
-            too_large(terms).detail(format!("{size} bytes in {} pieces", output.contents.len()))
+            too_large(policy).detail(format!("{size} bytes in {} pieces", output.contents.len()))
         );
     }
     let text = output.structured;
     let structured = text
         .as_deref()
-        .map(|text| parse(text, terms, trace))
+        .map(|text| parse(text, policy, digest))
         .transpose()?;
-    match (terms.schema, text.as_deref().zip(structured.as_ref())) {
+    match (policy.schema, text.as_deref().zip(structured.as_ref())) {
         (Some(schema), Some((text, value))) => schema.check_output(value, text)?,
         (Some(_), None) => {
             return Err(Fault::new(
@@ -251,7 +251,7 @@ fn judge_output(
     let contents = output
         .contents
         .into_iter()
-        .map(|content| judge_content(content, terms, trace))
+        .map(|content| judge_content(content, policy, digest))
         .collect();
     Ok(Output {
         structured,
@@ -260,8 +260,8 @@ fn judge_output(
     })
 }
 
-fn too_large(terms: &Terms<'_>) -> Fault {
-    let most = bytesize::ByteSize(terms.most).display().iec();
+fn too_large(policy: &ReleasePolicy<'_>) -> Fault {
+    let most = bytesize::ByteSize(policy.most).display().iec();
     Fault::new(
         Code::OutputTooLarge,
         format!(
@@ -294,7 +294,11 @@ fn size_of_output(output: &tools::Output) -> usize {
 
 /// Reads a guest's JSON, which has to have one reading. Secrets are taken out of the value, not of
 /// its text, which might be no JSON afterwards.
-fn parse(text: &str, terms: &Terms<'_>, trace: &mut Trace) -> Result<Value, Fault> {
+fn parse(
+    text: &str,
+    policy: &ReleasePolicy<'_>,
+    digest: &mut AnswerDigest,
+) -> Result<Value, Fault> {
     let mut value = json::parse(text.as_bytes()).map_err(|error| {
         Fault::new(
             Code::InvalidOutput,
@@ -302,30 +306,34 @@ fn parse(text: &str, terms: &Terms<'_>, trace: &mut Trace) -> Result<Value, Faul
         )
         .detail(error)
     })?;
-    terms.patterns.scrub_json(&mut value, text);
-    trace.part(Part::Structured, value.to_string());
+    policy.patterns.scrub_json(&mut value, text);
+    digest.part(Part::Structured, value.to_string());
     Ok(value)
 }
 
-fn judge_content(content: tools::Content, terms: &Terms<'_>, trace: &mut Trace) -> Content {
-    let scrub = |text| terms.patterns.scrub(text);
+fn judge_content(
+    content: tools::Content,
+    policy: &ReleasePolicy<'_>,
+    digest: &mut AnswerDigest,
+) -> Content {
+    let scrub = |text| policy.patterns.scrub(text);
     // Cleaned before it is scrubbed: what is taken out must not bring a secret's halves together.
     let field = |text: String| scrub(plain(text));
     match content {
         tools::Content::Text(text) => {
             let text = scrub(text);
-            trace.part(Part::Text, &text);
+            digest.part(Part::Text, &text);
             Content::Text(text)
         }
         tools::Content::Blob(blob) => {
-            let data = match terms.patterns.scrub_bytes(&blob.data) {
+            let data = match policy.patterns.scrub_bytes(&blob.data) {
                 Cow::Borrowed(_) => blob.data,
                 Cow::Owned(clean) => clean,
             };
             let (mime_type, uri) = (field(blob.mime_type), blob.uri.map(field));
-            trace.part(Part::Data, &data);
-            trace.part(Part::MimeType, &mime_type);
-            trace.field(Part::Uri, uri.as_ref());
+            digest.part(Part::Data, &data);
+            digest.part(Part::MimeType, &mime_type);
+            digest.field(Part::Uri, uri.as_ref());
             Content::Blob(Blob {
                 mime_type,
                 data,
@@ -339,10 +347,10 @@ fn judge_content(content: tools::Content, terms: &Terms<'_>, trace: &mut Trace) 
                 description: link.description.map(scrub),
                 mime_type: link.mime_type.map(field),
             };
-            trace.part(Part::Link, &link.uri);
-            trace.part(Part::Name, &link.name);
-            trace.field(Part::Description, link.description.as_ref());
-            trace.field(Part::MimeType, link.mime_type.as_ref());
+            digest.part(Part::Link, &link.uri);
+            digest.part(Part::Name, &link.name);
+            digest.field(Part::Description, link.description.as_ref());
+            digest.field(Part::MimeType, link.mime_type.as_ref());
             Content::Link(link)
         }
     }
@@ -350,24 +358,24 @@ fn judge_content(content: tools::Content, terms: &Terms<'_>, trace: &mut Trace) 
 
 fn judge_error(
     error: tools::ToolError,
-    terms: &Terms<'_>,
-    trace: &mut Trace,
+    policy: &ReleasePolicy<'_>,
+    digest: &mut AnswerDigest,
 ) -> Result<ToolError, Fault> {
-    let mut message = terms.patterns.scrub(seen(&error.message));
+    let mut message = policy.patterns.scrub(seen(&error.message));
     message.truncate(message.floor_char_boundary(MESSAGE));
     let code = ToolErrorCode::parse(&error.code);
-    trace.part(Part::Code, code.as_str());
-    trace.part(Part::Message, &message);
+    digest.part(Part::Code, code.as_str());
+    digest.part(Part::Message, &message);
     if let Some(seconds) = error.retry_after {
-        trace.part(Part::RetryAfter, seconds.to_be_bytes());
+        digest.part(Part::RetryAfter, seconds.to_be_bytes());
     }
-    let too_long = |data: &String| u64::try_from(data.len()).unwrap_or(u64::MAX) > terms.most;
+    let too_long = |data: &String| u64::try_from(data.len()).unwrap_or(u64::MAX) > policy.most;
     if error.data.as_ref().is_some_and(too_long) {
-        return Err(too_large(terms));
+        return Err(too_large(policy));
     }
     let data = error
         .data
-        .map(|text| parse(&text, terms, trace))
+        .map(|text| parse(&text, policy, digest))
         .transpose()?;
     Ok(ToolError {
         code,
@@ -392,13 +400,13 @@ mod tests {
     use super::*;
 
     fn digest(answer: Result<tools::Output, tools::ToolError>) -> [u8; 32] {
-        let terms = Terms {
+        let policy = ReleasePolicy {
             schema: None,
             most: 1_000,
             patterns: &Patterns::default(),
             denied: &[],
         };
-        let released = release(answer, &terms, None);
+        let released = release(answer, &policy, None);
         released
             .unwrap_or_else(|fault| panic!("{fault:?}"))
             .fingerprint()
@@ -518,13 +526,13 @@ mod tests {
                 retry_after: None,
                 data: None,
             };
-            let terms = Terms {
+            let policy = ReleasePolicy {
                 schema: None,
                 most: 1_000,
                 patterns: &patterns,
                 denied,
             };
-            release(Err(error), &terms, None).unwrap_or_else(|fault| panic!("{fault:?}"))
+            release(Err(error), &policy, None).unwrap_or_else(|fault| panic!("{fault:?}"))
         };
         let (with, without) = (released(&said), released(&[]));
         assert_ne!(with.fingerprint().sha256, without.fingerprint().sha256);

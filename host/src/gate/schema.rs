@@ -1,13 +1,12 @@
-//! JSON Schemas of arguments and results: compiled once, asked on every call.
+//! JSON Schemas of arguments and results: compiled once, asked on every call. Whose they are it does
+//! not know.
 
 mod weight;
-
-use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
 use self::weight::Weight;
-use crate::terms::{Code, Definition, Fault};
+use crate::terms::{Code, Fault};
 
 /// At most so many complaints in one answer: enough for an agent to mend its call.
 const COMPLAINTS: usize = 5;
@@ -122,58 +121,6 @@ impl Schema {
         all.truncate(all.floor_char_boundary(LONGEST));
         all
     }
-}
-
-/// The schemas of one function that was found sound when it was locked. Each is compiled when it is
-/// first asked: a host with a thousand functions starts without a thousand compilations.
-pub struct Checks {
-    definition: Arc<Definition>,
-    arguments: OnceLock<Result<Schema, BadSchema>>,
-    output: OnceLock<Result<Schema, BadSchema>>,
-}
-
-impl Checks {
-    /// The schemas of a definition, not looked at yet.
-    #[must_use]
-    pub const fn new(definition: Arc<Definition>) -> Self {
-        Self {
-            definition,
-            arguments: OnceLock::new(),
-            output: OnceLock::new(),
-        }
-    }
-
-    /// The schema of arguments.
-    ///
-    /// # Errors
-    ///
-    /// `internal` for a lock that was written by hand.
-    pub fn arguments(&self) -> Result<&Schema, Fault> {
-        ready(&self.arguments, self.definition.input_schema.as_map())
-    }
-
-    /// The schema of results, where the function has one.
-    ///
-    /// # Errors
-    ///
-    /// `internal` for a lock that was written by hand.
-    pub fn output(&self) -> Result<Option<&Schema>, Fault> {
-        let schema = self.definition.output_schema.as_ref();
-        schema
-            .map(|schema| ready(&self.output, schema.as_map()))
-            .transpose()
-    }
-}
-
-fn ready<'a>(
-    cell: &'a OnceLock<Result<Schema, BadSchema>>,
-    schema: &Map<String, Value>,
-) -> Result<&'a Schema, Fault> {
-    cell.get_or_init(|| Schema::new(schema)).as_ref().map_err(|error| {
-        Fault::internal(format!(
-            "a schema in the lock file is not sound: {error}; run `toolhost lock` instead of editing it"
-        ))
-    })
 }
 
 /// Why a schema does not compile, without the library's advice to fetch what it points to.

@@ -239,7 +239,7 @@ impl<'a> Admitted<'a> {
             agent: Cow::Borrowed(&caller.agent),
             user: caller.user.as_deref().map(Cow::Borrowed),
             door,
-            function: function.to_string().into(),
+            function: function.dotted().into(),
             component: component.into(),
             arguments,
             load: 0,

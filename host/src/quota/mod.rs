@@ -45,8 +45,30 @@ struct Opened {
     closed: bool,
 }
 
-/// A held place, given back when it is dropped.
+/// Proof that a place is held for a call of this caller and tool: it is given back when this is dropped.
+/// Only [`Quota::reserve`] makes one.
 pub struct Reservation {
+    caller: Arc<str>,
+    tool: Arc<str>,
+    _held: HeldSlot,
+}
+
+impl Reservation {
+    /// Whose call it is for.
+    #[must_use]
+    pub const fn caller(&self) -> &Arc<str> {
+        &self.caller
+    }
+
+    /// The tool whose place it is.
+    #[must_use]
+    pub const fn tool(&self) -> &Arc<str> {
+        &self.tool
+    }
+}
+
+/// What is given back when it is dropped.
+struct HeldSlot {
     desk: Arc<Desk>,
     seat: Seat,
 }
@@ -84,16 +106,23 @@ impl Quota {
     /// # Errors
     ///
     /// `busy` when too many wait already, `shutting-down` when the host stops.
-    pub async fn reserve(&self, caller: &str, tool: &str) -> Result<Reservation, Fault> {
-        match self.desk.ask(caller, tool)? {
-            (Heard::Go, seat) => Ok(self.desk.reservation(seat)),
-            (Heard::Wait(ticket), seat) => Turn::new(self.desk.clone(), ticket, seat).await,
-            (Heard::Busy, _) => Err(Fault::new(
-                Code::Busy,
-                format!("Too many calls are waiting (tool `{tool}`). Try again in a moment."),
-            )
-            .retry_after(AGAIN)),
-        }
+    pub async fn reserve(&self, caller: &Arc<str>, tool: &Arc<str>) -> Result<Reservation, Fault> {
+        let held = match self.desk.ask(caller, tool)? {
+            (Heard::Go, seat) => self.desk.held(seat),
+            (Heard::Wait(ticket), seat) => Turn::new(self.desk.clone(), ticket, seat).await?,
+            (Heard::Busy, _) => {
+                return Err(Fault::new(
+                    Code::Busy,
+                    format!("Too many calls are waiting (tool `{tool}`). Try again in a moment."),
+                )
+                .retry_after(AGAIN));
+            }
+        };
+        Ok(Reservation {
+            caller: caller.clone(),
+            tool: tool.clone(),
+            _held: held,
+        })
     }
 
     /// Lets nobody in any more; who waits is told.
@@ -186,8 +215,8 @@ impl Desk {
     }
 
     /// A place that the book has already given.
-    fn reservation(self: &Arc<Self>, seat: Seat) -> Reservation {
-        Reservation {
+    fn held(self: &Arc<Self>, seat: Seat) -> HeldSlot {
+        HeldSlot {
             desk: self.clone(),
             seat,
         }
@@ -204,7 +233,7 @@ impl Desk {
     }
 }
 
-impl Drop for Reservation {
+impl Drop for HeldSlot {
     fn drop(&mut self) {
         self.desk.leave(self.seat);
     }

@@ -33,6 +33,11 @@ component = "y.wasm"
 limits = { concurrency = 2 }
 "#;
 
+/// A place for a call of this caller and tool.
+async fn reserve(quota: &Quota, caller: &str, tool: &str) -> Result<Reservation, Fault> {
+    quota.reserve(&caller.into(), &tool.into()).await
+}
+
 fn code<T>(result: &Result<T, Fault>) -> Option<Code> {
     result.as_ref().err().map(|fault| fault.code)
 }
@@ -58,7 +63,7 @@ struct Asked<'a> {
 impl<'a> Asked<'a> {
     fn new(quota: &'a Quota, caller: &'a str, tool: &'a str) -> Self {
         Self {
-            future: Box::pin(quota.reserve(caller, tool)),
+            future: Box::pin(reserve(quota, caller, tool)),
             bell: Arc::default(),
         }
     }
@@ -154,7 +159,7 @@ async fn no_place_is_lost_when_many_give_up_at_once() {
     let calls = (0..2_000).map(|n: usize| {
         let quota = quota.clone();
         tokio::spawn(async move {
-            let reserve = quota.reserve(["a", "b"][n % 2], ["x", "y"][n / 2 % 2]);
+            let reserve = reserve(&quota, ["a", "b"][n % 2], ["x", "y"][n / 2 % 2]);
             // Gives up after some polls, or keeps its place for some.
             let patience = Dice(n as u64).roll(4);
             let mut reserve = Box::pin(reserve);
@@ -177,22 +182,22 @@ async fn no_place_is_lost_when_many_give_up_at_once() {
 #[tokio::test]
 async fn a_caller_has_its_own_places_and_its_own_part_of_the_queue() {
     let quota = quota(&TWO.replace("concurrency = 2", "concurrency = 3"));
-    let held = quota.reserve("b", "x").await;
+    let held = reserve(&quota, "b", "x").await;
     assert!(held.is_ok());
     let mut waiting: Vec<Asked<'_>> = (0..3).map(|_| Asked::new(&quota, "b", "y")).collect();
     assert!(
         waiting.iter_mut().all(|asked| asked.poll().is_pending()),
         "one at once is b's all"
     );
-    let end = quota.reserve("b", "y").await;
+    let end = reserve(&quota, "b", "y").await;
     assert_eq!(code(&end), Some(Code::Busy));
     assert_eq!(end.err().and_then(|fault| fault.retry_after), Some(1));
 
     // `a` may take all but the one that is kept for `b`: the queue of `b` is no concern of its.
     let first = [
-        quota.reserve("a", "x").await,
-        quota.reserve("a", "y").await,
-        quota.reserve("a", "y").await,
+        reserve(&quota, "a", "x").await,
+        reserve(&quota, "a", "y").await,
+        reserve(&quota, "a", "y").await,
     ];
     assert!(first.iter().all(Result::is_ok));
     assert!(Asked::new(&quota, "a", "x").poll().is_pending());
@@ -229,7 +234,10 @@ component = "z.wasm"
 #[tokio::test]
 async fn places_that_are_taken_count_after_a_change_and_who_waits_is_called() {
     let quota = quota(TWO);
-    let held = [quota.reserve("a", "x").await, quota.reserve("b", "x").await];
+    let held = [
+        reserve(&quota, "a", "x").await,
+        reserve(&quota, "b", "x").await,
+    ];
     let mut waiting = Asked::new(&quota, "a", "x");
     assert!(waiting.poll().is_pending());
     quota.change(&other(2));
@@ -248,18 +256,18 @@ async fn places_that_are_taken_count_after_a_change_and_who_waits_is_called() {
     drop(second);
     quota.change(&other(3));
     // A reload has just taken them away: whoever asked meanwhile may ask again.
-    assert_eq!(code(&quota.reserve("a", "x").await), Some(Code::Busy));
-    assert!(quota.reserve("c", "z").await.is_ok());
+    assert_eq!(code(&reserve(&quota, "a", "x").await), Some(Code::Busy));
+    assert!(reserve(&quota, "c", "z").await.is_ok());
 }
 
 #[tokio::test]
 async fn closing_tells_who_waits() {
     let quota = quota(TWO);
-    let held = quota.reserve("b", "x").await;
-    let (waited, ()) = tokio::join!(quota.reserve("b", "x"), async { quota.close() });
+    let held = reserve(&quota, "b", "x").await;
+    let (waited, ()) = tokio::join!(reserve(&quota, "b", "x"), async { quota.close() });
     assert_eq!(code(&waited), Some(Code::ShuttingDown));
     assert_eq!(
-        code(&quota.reserve("a", "y").await),
+        code(&reserve(&quota, "a", "y").await),
         Some(Code::ShuttingDown)
     );
     drop(held);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::book::{Seat, Ticket};
-use super::{Desk, Reservation, stopping};
+use super::{Desk, HeldSlot, stopping};
 use crate::terms::Fault;
 
 /// A call that waits. Dropping it gives its turn up; a place that it was given meanwhile goes on to
@@ -32,14 +32,14 @@ impl Turn {
 }
 
 impl Future for Turn {
-    type Output = Result<Reservation, Fault>;
+    type Output = Result<HeldSlot, Fault>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let desk = self.desk.clone();
         let mut opened = desk.lock();
         if opened.called.remove(&self.ticket) {
             self.over = true;
-            return Poll::Ready(Ok(desk.reservation(self.seat)));
+            return Poll::Ready(Ok(desk.held(self.seat)));
         }
         match opened.waits.get_mut(&self.ticket) {
             Some(waker) => {

@@ -101,7 +101,6 @@ impl Sandbox {
             deadline,
             caller: Some(permit.caller()),
             progress: errand.progress,
-            speaker: permit.function().to_string().into(),
         };
         let mut store = match store(prepared, limits, charter, &attempts) {
             Ok(store) => store,
@@ -155,7 +154,6 @@ impl Sandbox {
             deadline: Instant::now() + limits.deadline,
             caller: None,
             progress: None,
-            speaker: Arc::from("definitions"),
         };
         let mut store = store(prepared, &limits, charter, &AttemptLog::nowhere())?;
         let ask = async |store: &mut Store<Running>| {

@@ -16,6 +16,12 @@ pub struct FunctionId {
 }
 
 impl FunctionId {
+    /// The name that manifests and records have: `tool.function`.
+    #[must_use]
+    pub fn dotted(&self) -> String {
+        [&*self.tool, ".", &*self.function].concat()
+    }
+
     /// The name agents see.
     #[must_use]
     pub fn agent_name(&self) -> String {
@@ -25,7 +31,7 @@ impl FunctionId {
 
 impl fmt::Display for FunctionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.tool, self.function)
+        f.write_str(&self.dotted())
     }
 }
 

@@ -98,16 +98,14 @@ const WEIGHTS: [u16; 256] = {
 #[must_use]
 pub fn weight(text: &[u8]) -> u64 {
     let mut weight = 2 * length(text.len());
-    let (mut in_text, mut escaped) = (false, false);
-    for byte in text {
+    let mut rest = text;
+    while let Some((byte, behind)) = rest.split_first() {
+        rest = behind;
         match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
             b'"' => {
-                in_text = !in_text;
-                weight += QUOTE;
+                weight += 2 * QUOTE;
+                rest = behind_text(behind);
             }
-            _ if in_text => {}
             b'{' => weight += OBJECT,
             b'[' => weight += ARRAY,
             b',' => weight += VALUE,
@@ -115,6 +113,21 @@ pub fn weight(text: &[u8]) -> u64 {
         }
     }
     weight
+}
+
+/// What follows a text that has begun; nothing where it has no end.
+#[must_use]
+pub fn behind_text(mut rest: &[u8]) -> &[u8] {
+    while let Some(at) = memchr::memchr2(b'"', b'\\', rest) {
+        let is_end = rest.get(at) == Some(&b'"');
+        // What is escaped ends nothing.
+        let next = if is_end { at + 1 } else { at + 2 };
+        rest = rest.get(next..).unwrap_or_default();
+        if is_end {
+            return rest;
+        }
+    }
+    &[]
 }
 
 fn length(bytes: usize) -> u64 {

@@ -344,13 +344,11 @@ pub(super) fn brief(why: String) -> String {
 /// How deep objects and arrays nest, strings left out. An estimate for what is not JSON.
 fn depth(message: &[u8]) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0_usize);
-    let (mut in_string, mut escaped) = (false, false);
-    for byte in message {
+    let mut rest = message;
+    while let Some((byte, behind)) = rest.split_first() {
+        rest = behind;
         match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            _ if in_string => {}
+            b'"' => rest = json::behind_text(behind),
             b'{' | b'[' => {
                 depth += 1;
                 deepest = deepest.max(depth);

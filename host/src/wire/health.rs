@@ -35,16 +35,16 @@ impl Health {
     /// Whether calls can run, and the rest of the answer. What cannot be recorded does not run.
     pub(super) async fn ask(&self) -> (bool, Value) {
         let ready = self.host.ledger.healthy() && self.workers.come_back().await;
-        let setup = self.host.setup();
+        let snapshot = self.host.snapshot();
         let mut state = serde_json::json!({
-            "status": match (ready, setup.catalog.is_lacking()) {
+            "status": match (ready, snapshot.catalog.is_lacking()) {
                 (false, _) => "unready",
                 // Calls run, but for those of something that the operator named and that is not there.
                 (true, true) => "degraded",
                 (true, false) => "ok",
             },
             // "dev" where agents may run under the host's own user: they could write its files.
-            "mode": setup.mode,
+            "mode": snapshot.mode,
             "name": "toolhost",
             "version": env!("CARGO_PKG_VERSION"),
         });

@@ -56,7 +56,12 @@ impl State {
             .map(|argument| argument.len() + ARGUMENT);
         let given = bytes(line.sum::<usize>() + invocation.stdin.len());
         let given = account.hold(given).map_err(|_| short())?;
-        let program = charter.speaker.split('.').next().unwrap_or_default();
+        let program = charter
+            .equipment
+            .function
+            .split('.')
+            .next()
+            .unwrap_or_default();
         wasi.arg(program);
         wasi.args(&invocation.arguments);
         wasi.stdin(MemoryInputPipe::new(invocation.stdin));

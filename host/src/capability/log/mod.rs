@@ -48,7 +48,7 @@ impl State {
             equipment: charter.equipment.clone(),
             redactions: attempts.redactions().clone(),
             level: charter.equipment.grants.log.map(|grant| grant.level),
-            speaker: charter.speaker.clone(),
+            speaker: charter.equipment.function.clone(),
             left: charter.limits.log,
             quota: charter.limits.log,
             last: Sink::new(End::default()),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Map, Value};
 
-use crate::call::{Host, Request, Setup};
+use crate::call::{Host, Request, Snapshot};
 use crate::capability::http::Asked;
 use crate::capability::kv::KvGrant;
 use crate::capability::service::dial::Dialer;
@@ -188,8 +188,8 @@ impl<'a> Bench<'a> {
         let folder = stage.path().join("ledger");
         let ledger = Ledger::open(&folder, &header, SystemTime::now)?;
         let lanes = (self.workshop.sandbox.clone(), Lanes::for_one()?);
-        let setup = Setup::new(callers, catalog, Mode::Dev);
-        let host = Arc::new(Host::new(setup, Quota::new(manifest), lanes, ledger));
+        let snapshot = Snapshot::new(callers, catalog, Mode::Dev);
+        let host = Arc::new(Host::new(snapshot, Quota::new(manifest), lanes, ledger));
         let request = Request {
             caller: Caller {
                 agent: "local".into(),

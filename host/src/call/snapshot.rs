@@ -9,25 +9,25 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::catalog::{Catalog, Function};
-use crate::gate::{self, Callers};
+use crate::gate::{self, Allowed, Callers};
 use crate::ledger::Mode;
-use crate::terms::{Caller, Fault, FunctionId, Listed};
+use crate::terms::{Caller, Fault, Listed};
 
 /// Who may ask for what.
-pub struct Setup {
+pub struct Snapshot {
     /// Who may use what.
     pub callers: Callers,
     /// Which tools exist.
     pub catalog: Catalog,
     /// Whether agents may run under the host's own user.
     pub mode: Mode,
-    /// How many setups of this process there were before.
+    /// How many snapshots of this process there were before.
     load: u64,
     /// What each caller may use, made once.
     lists: BTreeMap<Arc<str>, Arc<Vec<Listed>>>,
 }
 
-impl Setup {
+impl Snapshot {
     /// Makes the callers' lists.
     #[must_use]
     pub fn new(callers: Callers, catalog: Catalog, mode: Mode) -> Self {
@@ -59,20 +59,25 @@ impl Setup {
         self
     }
 
-    /// How many setups of this process there were before.
+    /// How many snapshots of this process there were before.
     pub(super) const fn load(&self) -> u64 {
         self.load
     }
 
     /// The function of this name, if this caller may use it: one that does not exist and one that it
     /// may not use look alike. One whose tool could not be loaded is named to whoever may use it.
-    pub(super) fn find(&self, caller: &Caller, name: &str) -> Result<&Arc<Function>, Fault> {
-        let may = |id: &FunctionId| self.callers.may(caller, id);
+    pub(super) fn find(
+        &self,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<(&Arc<Function>, Allowed), Fault> {
         if let Some(function) = self.catalog.find(name) {
-            let allowed = may(&function.listed.id).then_some(function);
-            return allowed.ok_or_else(|| gate::unknown(name));
+            let allowed = self.callers.allow(caller, &function.policy);
+            let found = allowed.map(|allowed| (function, allowed));
+            return found.ok_or_else(|| gate::unknown(name));
         }
-        let missing = self.catalog.missing(name).filter(|id| may(id));
+        let missing = self.catalog.missing(name);
+        let missing = missing.filter(|id| self.callers.may(caller, id));
         Err(missing.map_or_else(|| gate::unknown(name), gate::missing))
     }
 
@@ -88,25 +93,25 @@ impl Setup {
 pub struct ListWatch {
     caller: Caller,
     seen: Option<Arc<Vec<Listed>>>,
-    setups: watch::Receiver<Arc<Setup>>,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
 }
 
 impl ListWatch {
-    pub(super) fn new(mut setups: watch::Receiver<Arc<Setup>>, caller: &Caller) -> Self {
-        let seen = setups.borrow_and_update().listing(caller).cloned();
+    pub(super) fn new(mut snapshots: watch::Receiver<Arc<Snapshot>>, caller: &Caller) -> Self {
+        let seen = snapshots.borrow_and_update().listing(caller).cloned();
         Self {
             caller: caller.clone(),
             seen,
-            setups,
+            snapshots,
         }
     }
 
     /// Waits until the list is another one. False: there will be none any more, because this is no
     /// caller any more.
     pub async fn changed(&mut self) -> bool {
-        while self.seen.is_some() && self.setups.changed().await.is_ok() {
+        while self.seen.is_some() && self.snapshots.changed().await.is_ok() {
             let list = self
-                .setups
+                .snapshots
                 .borrow_and_update()
                 .listing(&self.caller)
                 .cloned();
