@@ -6,8 +6,9 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::net::UnixStream;
 use toolhost::ledger::{End, Filter, show, verify};
+use toolhost::terms::Target;
 
-use crate::harness::{Program, exchange, speak};
+use crate::harness::{Program, Upstream, exchange, speak};
 
 const TOOLS: &str = r#"
 [host]
@@ -66,6 +67,39 @@ async fn x14_a_host_killed_at_any_moment_has_recorded_what_it_answered() {
             "{answered} answered, {recorded} recorded"
         );
     }
+}
+
+/// What a killed host had sent is on record, though its call has no end.
+#[tokio::test]
+async fn x14_a_host_killed_while_an_upstream_thinks_has_recorded_the_request() {
+    let upstream = Upstream::start(|_| None).await;
+    let text = format!(
+        "[host]\nagents = [\"unix:a/agent.sock\"]\n[tool.rogue]\ncomponent = \"rogue.wasm\"\n[tool.rogue.http.up]\nurl = \"{}\"\nallow = [\"POST /pay/*\"]\nprivate = [\"127.0.0.0/8\"]\n",
+        upstream.url("").trim_end_matches('/')
+    );
+    let program = Program::new(&text);
+    let mut host = program.serve().await;
+    let mut lines = speak(&program.site.path("a/agent.sock")).await;
+    lines.initialize().await;
+    let request = json!({ "url": upstream.url("/pay/7"), "body": "all of it" });
+    lines.begin(&json!(1), "rogue_post", &request).await;
+    let seen = upstream.next().await;
+    assert_eq!(seen.body, "all of it");
+    host.signal(Signal::KILL);
+    host.child.wait().await.expect("an end");
+
+    let ledger = program.site.path(".toolhost/ledger");
+    assert!(verify(&ledger).expect("a report").intact());
+    let shown = show(&ledger, &Filter::default()).expect("a ledger");
+    let [call] = &shown.calls[..] else {
+        panic!("{:?}", shown.calls)
+    };
+    assert_eq!((call.end, call.attempts.len()), (End::Open, 1), "{call:?}");
+    let Target::Http(to) = &call.attempts[0].to else {
+        panic!("{call:?}")
+    };
+    assert_eq!((&*to.method, to.path.as_deref()), ("POST", Some("/pay/7")));
+    assert_eq!(call.attempts[0].answer, None);
 }
 
 /// The code that an answer carries, where the call went badly.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use toolhost::terms::Door as Through;
 
 use super::{ADA, BOB, house, names, stopped};
@@ -258,4 +258,11 @@ async fn a_host_that_stops_cuts_off_what_does_not_end() {
     door.stop.cancel();
     (&mut door.served).await.expect("served");
     stopped(&house).await;
+    let mut told = String::new();
+    stream.read_to_string(&mut told).await.expect("an answer");
+    assert!(told.starts_with("HTTP/1.1 503"), "{told}");
+    assert!(
+        told.contains(r#""id":7"#) && told.contains("cut the call off"),
+        "{told}"
+    );
 }

@@ -195,6 +195,21 @@ impl AttemptSink for Nowhere {
     fn usage(&self, _: Usage) {}
 }
 
+/// Where nothing can be recorded.
+#[cfg(test)]
+pub(crate) struct Unrecordable;
+
+#[cfg(test)]
+impl AttemptSink for Unrecordable {
+    fn attempt(&self, _: Attempt) -> Result<Option<u64>, Unrecorded> {
+        Err(Unrecorded)
+    }
+
+    fn answer(&self, _: u64, _: Answer) {}
+
+    fn usage(&self, _: Usage) {}
+}
+
 /// Attempts that a test looks at.
 #[cfg(test)]
 #[derive(Default)]

@@ -213,10 +213,14 @@ fn outcome(call: &Call) -> String {
 }
 
 fn show_attempts(calls: &[Call]) {
-    for call in calls.iter().filter(|call| call.tried().all > 0) {
+    let has_any = |call: &&Call| call.tried().all > 0 || !call.usage.is_empty();
+    for call in calls.iter().filter(has_any) {
         say!("{} {}", printable(&call.time), printable(&call.function));
         for attempt in &call.attempts {
             say!("  {}", printable(&attempt_line(attempt)));
+        }
+        if call.more_attempts > 0 {
+            say!("  and {} more", grouped(call.more_attempts));
         }
         for usage in &call.usage {
             say!("  {}", printable(&usage_line(usage)));

@@ -1,6 +1,9 @@
 //! What one call tries on the outside, on record before it is made. It does not know what an attempt
 //! means, but whether it was refused.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::LedgerError;
@@ -9,10 +12,11 @@ use super::segment::Segment;
 use super::text::capped;
 use crate::terms::{Answer, Attempt, AttemptSink, Target, Unrecorded, Usage, Verdict};
 
-/// So many refused attempts of one call have an event of their own; the others are counted.
+/// So many refused attempts of one call have an event of their own, in each capability; the others are
+/// counted.
 pub(super) const REFUSED: u64 = 32;
 
-/// So many changes of files and buckets of one call have an event of their own; the others are counted.
+/// So many changes of files of one call have an event of their own; the others are counted.
 pub(super) const CHANGES: u64 = 64;
 
 /// Grants whose use is told apart at the end of a call; what is beyond them is told together.
@@ -24,6 +28,8 @@ const GRANTS: usize = 128;
 pub struct Attempts {
     segment: Arc<Segment>,
     call: u64,
+    /// The disk is nearly full: what is refused is only counted.
+    scarce: Arc<AtomicBool>,
     state: Mutex<State>,
 }
 
@@ -31,16 +37,20 @@ pub struct Attempts {
 struct State {
     /// Its record has an end: what comes later is for no record any more.
     is_over: bool,
-    refused: u64,
+    /// By capability.
+    refused: BTreeMap<&'static str, u64>,
     changes: u64,
+    /// Whether a refused request has no event.
+    hides_requests: bool,
     usage: Vec<Usage>,
 }
 
 impl Attempts {
-    pub(super) fn new(segment: Arc<Segment>, call: u64) -> Self {
+    pub(super) fn new(segment: Arc<Segment>, call: u64, scarce: Arc<AtomicBool>) -> Self {
         Self {
             segment,
             call,
+            scarce,
             state: Mutex::default(),
         }
     }
@@ -50,7 +60,7 @@ impl Attempts {
         let mut state = self.state();
         state.is_over = true;
         let mut usage = std::mem::take(&mut state.usage);
-        if state.refused <= REFUSED {
+        if !state.hides_requests {
             // Each has an event.
             usage.retain(|usage| usage.of != "http");
         }
@@ -64,34 +74,14 @@ impl Attempts {
 
 impl AttemptSink for Attempts {
     fn attempt(&self, mut attempt: Attempt) -> Result<Option<u64>, Unrecorded> {
-        attempt.each_text(shorten);
-        let is_refused = matches!(attempt.verdict, Verdict::Refused { .. });
-        let is_change = !matches!(attempt.to, Target::Http(_));
+        shorten_all(&mut attempt);
         // Held until it is written: the record does not end in between.
         let mut state = self.state();
         if state.is_over {
             return Err(Unrecorded);
         }
-        if let Verdict::Refused { nearest, .. } = &attempt.verdict {
-            let usage = Usage {
-                of: attempt.to.of().into(),
-                grant: nearest.clone(),
-                refused: 1,
-                ..Usage::default()
-            };
-            // Buckets and directories count their own.
-            if !is_change {
-                state.add(usage);
-            }
-            state.refused += 1;
-            if state.refused > REFUSED {
-                return Ok(None);
-            }
-        } else if is_change {
-            state.changes += 1;
-            if state.changes > CHANGES {
-                return Ok(None);
-            }
+        if !state.has_room(&attempt, self.scarce.load(Ordering::Relaxed)) {
+            return Ok(None);
         }
         let Attempt { to, verdict } = attempt;
         let event = Event::Attempt(AttemptEvent {
@@ -99,11 +89,7 @@ impl AttemptSink for Attempts {
             to,
             verdict,
         });
-        let recorded = match is_refused {
-            // Nothing leaves: it is in the kernel with the next event, or with the call's end.
-            true => self.segment.hold(&event),
-            false => self.segment.append(&event),
-        };
+        let recorded = self.segment.append(&event);
         recorded.map(Some).map_err(unrecorded)
     }
 
@@ -118,7 +104,8 @@ impl AttemptSink for Attempts {
             attempt,
             answer,
         });
-        // A failure stays: the call's end cannot be recorded either, and says so.
+        // It is in the kernel with the next event. A failure stays: the call's end cannot be recorded
+        // either, and says so.
         let _ = self.segment.hold(&event);
     }
 
@@ -128,6 +115,35 @@ impl AttemptSink for Attempts {
 }
 
 impl State {
+    /// Whether an attempt has an event of its own. One that has none is counted.
+    fn has_room(&mut self, attempt: &Attempt, is_scarce: bool) -> bool {
+        let of = attempt.to.of();
+        match (&attempt.verdict, &attempt.to) {
+            (Verdict::Refused { nearest, .. }, to) => {
+                let refused = self.refused.entry(of).or_default();
+                *refused += 1;
+                let has_room = *refused <= REFUSED && !is_scarce;
+                // Buckets and directories count their own.
+                if matches!(to, Target::Http(_)) {
+                    self.hides_requests |= !has_room;
+                    self.add(Usage {
+                        of: of.into(),
+                        grant: nearest.clone(),
+                        refused: 1,
+                        ..Usage::default()
+                    });
+                }
+                has_room
+            }
+            (Verdict::Allowed(_), Target::Dir(_)) => {
+                self.changes += 1;
+                self.changes <= CHANGES
+            }
+            // As many as the limits of the call and its grants are.
+            (Verdict::Allowed(_), Target::Http(_) | Target::Kv(_)) => true,
+        }
+    }
+
     fn add(&mut self, more: Usage) {
         let known = self.usage.iter_mut();
         let mut known = known.filter(|usage| usage.of == more.of);
@@ -150,8 +166,18 @@ impl State {
     }
 }
 
+fn shorten_all(attempt: &mut Attempt) {
+    attempt.each_text(shorten);
+    if let Verdict::Allowed(rule) = &mut attempt.verdict
+        && let Some(text) = &mut rule.rule
+        && let Cow::Owned(short) = capped(text)
+    {
+        *text = short.into();
+    }
+}
+
 fn shorten(text: &mut String) {
-    if let std::borrow::Cow::Owned(short) = capped(text) {
+    if let Cow::Owned(short) = capped(text) {
         *text = short;
     }
 }

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::text::capped;
 use crate::terms::{
     Answer, Bill, Caller, Code, Door, Fault, FunctionId, Outcome, Target, ToolErrorCode, Usage,
-    Verdict,
+    Verdict, is_zero,
 };
 
 /// The version of these shapes; the first event of each segment says it. 1 had no numbers of segments
@@ -544,9 +544,4 @@ fn short_if<S: Serializer>(text: &Option<Cow<'_, str>>, json: S) -> Result<S::Ok
         Some(text) => short(text, json),
         None => json.serialize_none(),
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-const fn is_zero(n: &u64) -> bool {
-    *n == 0
 }

@@ -3,8 +3,10 @@
 //! Each process writes one segment at a time; a segment is chained in itself and named in the
 //! segments that begin after it. A record is in the kernel before the call it is about goes on, so
 //! a killed process loses nothing it has acknowledged; where a call can change the outside, its
-//! record is on the disk before the guest runs. Only of callers who are turned away again and again
-//! a number is kept instead of records, and a killed process may lose a second of that.
+//! record is on the disk before the guest runs. An attempt to reach the outside is in the kernel before
+//! it is made; what came of it is there with the next record, and may be lost with a killed process.
+//! Of callers who are turned away again and again a number is kept instead of records, and a killed
+//! process may lose a second of that.
 //!
 //! What the chain shows by itself: damage anywhere, and a record changed, removed, added or moved in a
 //! segment that a later one names, by somebody who does not change the later ones too. What it cannot

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::event::Refused;
@@ -29,7 +29,7 @@ const OTHERS: &str = "(others)";
 pub(super) struct Refusals {
     state: Mutex<State>,
     /// The disk is nearly full: none has a record of its own.
-    scarce: AtomicBool,
+    scarce: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
@@ -108,6 +108,11 @@ impl Refusals {
     /// Says whether the disk has room for records of refusals.
     pub(super) fn disk_is_scarce(&self, scarce: bool) {
         self.scarce.store(scarce, Ordering::Relaxed);
+    }
+
+    /// Whether it is, from now on and later.
+    pub(super) fn scarce(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.scarce)
     }
 
     pub(super) fn is_scarce(&self) -> bool {

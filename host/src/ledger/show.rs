@@ -17,7 +17,7 @@ use super::folder::Folder;
 use super::former;
 use super::lines::{Found, Lines};
 use super::links::in_order;
-use crate::terms::{Answer, Bill, Door, Target, Usage, Verdict};
+use crate::terms::{Answer, AnswerEnd, Bill, Door, Target, Usage, Verdict, is_zero};
 
 /// Which calls to show. What is `None` or false lets all pass.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ pub struct Filter {
     pub since: Option<SystemTime>,
     /// Only calls that were turned away.
     pub refused_only: bool,
-    /// How many at most; the newest are kept. It bounds the memory too.
+    /// How many at most; the newest are kept. It bounds the memory too, with what is kept of a call.
     pub limit: usize,
 }
 
@@ -48,6 +48,9 @@ impl Default for Filter {
         }
     }
 }
+
+/// So many attempts of a call are kept; the others are counted.
+const ATTEMPTS_SHOWN: usize = 1_000;
 
 /// What was found.
 #[derive(Debug, Serialize)]
@@ -90,8 +93,11 @@ pub struct Call {
     pub code: Option<String>,
     /// What it used, where that is known.
     pub bill: Option<Bill>,
-    /// What it tried on the outside.
+    /// What it tried on the outside: the first thousand.
     pub attempts: Vec<Attempted>,
+    /// Attempts beyond those.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub more_attempts: u64,
     /// How often it used its grants: what has no event of its own is in here, too.
     pub usage: Vec<Usage>,
     /// Attempts as they were written until schema 2.
@@ -103,11 +109,6 @@ pub struct Call {
     /// What befell the tool after it had answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-const fn is_zero(n: &u64) -> bool {
-    *n == 0
 }
 
 /// One attempt of a call, with what came of it.
@@ -131,6 +132,14 @@ impl Attempted {
     #[must_use]
     pub const fn of(&self) -> &'static str {
         self.to.of()
+    }
+
+    /// Whether it was not made: by its verdict, or because of where its name leads.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        let end = self.answer.as_ref().map(|answer| &answer.end);
+        matches!(self.verdict, Verdict::Refused { .. })
+            || matches!(end, Some(AnswerEnd::Refused { .. }))
     }
 }
 
@@ -156,20 +165,41 @@ impl Call {
     /// How many attempts it made.
     #[must_use]
     pub fn tried(&self) -> Tried {
-        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-        let is_refused = |attempt: &&Attempted| matches!(attempt.verdict, Verdict::Refused { .. });
-        let is_http = |attempt: &&Attempted| matches!(attempt.to, Target::Http(_));
-        let refused = self.attempts.iter().filter(is_refused);
-        let own = count(refused.clone().filter(is_http).count());
-        // Where they were too many for an event each.
-        let counted = self.usage.iter().filter(|usage| usage.of == "http");
-        let counted: u64 = counted.map(|usage| usage.refused).sum();
-        let more = counted.saturating_sub(own);
-        let former = former::tried(&self.former_attempts);
-        Tried {
-            all: count(self.attempts.len()) + more + former.all + self.former_attempts_dropped,
-            refused: count(refused.count()) + more + former.refused,
+        let mut tried = former::tried(&self.former_attempts);
+        tried.add(
+            self.former_attempts_dropped
+                .saturating_add(self.more_attempts),
+            0,
+        );
+        for capability in ["http", "dir", "kv"] {
+            let (mut made, mut refused) = (0_u64, 0_u64);
+            for attempt in self.attempts.iter().filter(|one| one.of() == capability) {
+                match attempt.is_refused() {
+                    true => refused += 1,
+                    false => made += 1,
+                }
+            }
+            // Those that have no event of their own are in what the end says of each grant.
+            let usage = self.usage.iter().filter(|usage| usage.of == capability);
+            let (mut changed, mut turned_away) = (0_u64, 0_u64);
+            for usage in usage {
+                // A bucket's first write stands for all.
+                if capability == "dir" {
+                    changed = changed.saturating_add(usage.writes);
+                }
+                turned_away = turned_away.saturating_add(usage.refused);
+            }
+            let refused = refused.max(turned_away);
+            tried.add(made.max(changed).saturating_add(refused), refused);
         }
+        tried
+    }
+}
+
+impl Tried {
+    fn add(&mut self, all: u64, refused: u64) {
+        self.all = self.all.saturating_add(all);
+        self.refused = self.refused.saturating_add(refused);
     }
 }
 
@@ -335,6 +365,7 @@ impl<'a> Reader<'a> {
             code: None,
             bill: None,
             attempts: Vec::new(),
+            more_attempts: 0,
             usage: Vec::new(),
             former_attempts: Vec::new(),
             former_attempts_dropped: 0,
@@ -358,6 +389,7 @@ impl<'a> Reader<'a> {
             code: Some(refused.code.into_owned()),
             bill: None,
             attempts: Vec::new(),
+            more_attempts: 0,
             usage: Vec::new(),
             former_attempts: Vec::new(),
             former_attempts_dropped: 0,
@@ -369,6 +401,10 @@ impl<'a> Reader<'a> {
         let Some((_, call)) = self.open.get_mut(&attempt.call) else {
             return;
         };
+        if call.attempts.len() >= ATTEMPTS_SHOWN {
+            call.more_attempts += 1;
+            return;
+        }
         call.attempts.push(Attempted {
             seq,
             time: time.to_owned(),
@@ -382,8 +418,9 @@ impl<'a> Reader<'a> {
         let Some((_, call)) = self.open.get_mut(&answered.call) else {
             return;
         };
-        let mut newest = call.attempts.iter_mut().rev();
-        if let Some(attempt) = newest.find(|attempt| attempt.seq == answered.attempt) {
+        let attempts = &mut call.attempts;
+        let at = attempts.binary_search_by_key(&answered.attempt, |attempt| attempt.seq);
+        if let Some(attempt) = at.ok().and_then(|at| attempts.get_mut(at)) {
             attempt.answer = Some(answered.answer);
         }
     }

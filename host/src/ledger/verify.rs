@@ -12,6 +12,7 @@ use super::event::{Event, Open, Recorded, SCHEMA, Tally};
 use super::folder::{Folder, is_running};
 use super::lines::{Found, Lines};
 use super::links::{Beginning, beginning};
+use crate::terms::{Target, Verdict};
 
 /// Calls without an end that a report names one by one, in each segment.
 const DANGLING_NAMED: usize = 1_000;
@@ -398,7 +399,14 @@ impl<'a> Check<'a> {
             Event::Open(open) if !self.is_own(open) => return Err(Flaw::WrongBegin),
             Event::Open(_) | Event::Names(_) | Event::Refused(_) | Event::Reload(_) => {}
             Event::Admitted(_) => drop(self.open.insert(recorded.seq, BTreeSet::new())),
-            Event::Attempt(attempt) => drop(self.of(attempt.call)?.insert(recorded.seq)),
+            Event::Attempt(attempt) => {
+                let open = self.of(attempt.call)?;
+                // Others have no answer.
+                let has_answer = matches!(attempt.verdict, Verdict::Allowed(_));
+                if has_answer && matches!(attempt.to, Target::Http(_)) {
+                    open.insert(recorded.seq);
+                }
+            }
             Event::Answer(answer) => {
                 if !self.of(answer.call)?.remove(&answer.attempt) {
                     return Err(Flaw::NoAttempt(answer.attempt));

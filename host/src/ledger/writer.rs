@@ -6,7 +6,8 @@
 //! throttles everybody who fills its cache; a thread between would then hold up all calls as well.)
 //!
 //! A segment that failed is not gone on with. A new one is begun when that is possible, and names the
-//! end of the one before; calls that are in the old one stay without an end in it.
+//! end of the one before; calls that are in the old one stay without an end in it, and whatever they
+//! would try to reach from then on is refused: it could not be recorded.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -137,7 +138,11 @@ impl Ledger {
             Reach::Reads | Reach::Writes => segment.append(&admitted)?,
         };
         let open = OpenCall {
-            attempts: Arc::new(Attempts::new(Arc::clone(&segment), seq)),
+            attempts: Arc::new(Attempts::new(
+                Arc::clone(&segment),
+                seq,
+                self.0.refusals.scarce(),
+            )),
             segment,
             id: CallId(seq),
             held: reach == Reach::Nothing,

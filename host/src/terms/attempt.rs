@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::is_zero;
+
 /// One attempt to reach something, before it is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
@@ -182,11 +184,6 @@ pub struct Usage {
     /// Bytes that were written.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub written: u64,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-const fn is_zero(n: &u64) -> bool {
-    *n == 0
 }
 
 impl Usage {

@@ -38,6 +38,12 @@ pub struct Caller {
     pub user: Option<std::sync::Arc<str>>,
 }
 
+/// What records leave out.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+pub(crate) const fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
 /// How far a call can reach with its grants: what its record has to survive before it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reach {

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
-use super::grant::DirGrant;
-use super::place::Place;
+use super::grant::{Access, DirGrant};
 use crate::capability::attempts::AttemptLog;
+use crate::capability::service::secret::Patterns;
 use crate::terms::{Attempt, DirTarget, Rule, Target, Usage, Verdict};
 
 /// As much of a path is kept for the record, in bytes.
@@ -32,9 +32,9 @@ impl Changes {
     }
 
     /// Counts that something is opened to be read.
-    pub(super) fn read(&self, place: &Place) {
+    pub(super) fn read(&self, grant: &DirGrant) {
         let mut usage = self.usage();
-        let usage = usage.entry(Arc::clone(&place.grant.name)).or_default();
+        let usage = usage.entry(Arc::clone(&grant.name)).or_default();
         usage.reads = usage.reads.saturating_add(1);
     }
 
@@ -42,21 +42,21 @@ impl Changes {
     ///
     /// # Errors
     /// The directory is granted to be read only, or the host cannot record anything.
-    pub(super) fn change(&self, place: &Place, to: DirTarget) -> Result<(), ErrorCode> {
-        let may = place.is_writable();
+    pub(super) fn change(&self, grant: &DirGrant, to: DirTarget) -> Result<(), ErrorCode> {
+        let may = grant.access == Access::ReadWrite;
         let verdict = match may {
             true => Verdict::Allowed(Rule {
-                grant: Arc::clone(&place.grant.name),
-                line: place.grant.line,
+                grant: Arc::clone(&grant.name),
+                line: grant.line,
                 rule: None,
             }),
             false => Verdict::Refused {
-                nearest: Some(Arc::clone(&place.grant.name)),
+                nearest: Some(Arc::clone(&grant.name)),
                 kind: "denied".into(),
                 why: "the directory is granted to be read".to_owned(),
             },
         };
-        self.count(&place.grant, may);
+        self.count(grant, may);
         let to = Target::Dir(to);
         let noted = self.attempts.note(Attempt { to, verdict });
         match (may, noted) {
@@ -92,14 +92,88 @@ impl Drop for Changes {
     }
 }
 
-/// A path within another one, as guests name it.
-pub(super) fn within(base: &str, path: &str) -> String {
-    let mut whole = match (base, path) {
+/// A path within another one, as guests name it, without credentials. It is cut after they are taken
+/// out: a part of one would not be found.
+pub(super) fn within(base: &str, path: &str, patterns: &Patterns) -> String {
+    let whole = match (base, path) {
         (base, ".") => base.to_owned(),
         (".", path) => path.to_owned(),
         ("/", path) => format!("/{path}"),
         (base, path) => format!("{base}/{path}"),
     };
-    whole.truncate(whole.floor_char_boundary(MOST));
-    whole
+    let mut clean = patterns.scrub(whole);
+    clean.truncate(clean.floor_char_boundary(MOST));
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::capability::attempts::{Noted, Unrecordable};
+    use crate::capability::dir::Quota;
+    use crate::terms::DirOperation;
+
+    fn grant(access: Access) -> DirGrant {
+        DirGrant {
+            name: "notes".into(),
+            line: 3,
+            host: "notes".into(),
+            guest: "/notes".to_owned(),
+            access,
+            quota: Quota::DEFAULT,
+        }
+    }
+
+    fn removal() -> DirTarget {
+        DirTarget {
+            operation: DirOperation::Remove,
+            path: "/notes/a".to_owned(),
+            from: None,
+        }
+    }
+
+    #[test]
+    fn g86_a_change_that_cannot_be_recorded_is_not_made() {
+        let log = AttemptLog::new(Arc::new(Unrecordable), None);
+        let changes = Changes::new(&log);
+        let end = changes.change(&grant(Access::ReadWrite), removal());
+        assert_eq!(end, Err(ErrorCode::Io));
+        let end = changes.change(&grant(Access::Read), removal());
+        assert_eq!(end, Err(ErrorCode::NotPermitted));
+    }
+
+    /// What a guest knows of a credential is not in the record, wherever in a path it stands.
+    #[test]
+    fn g86_a_credential_in_a_path_is_taken_out_before_the_path_is_cut() {
+        let secret = "hunter2-hunter2-hunter2-hunter2-hunter2";
+        let patterns = Patterns::new([secret.as_bytes()]).unwrap();
+        for before in 200..260 {
+            let path = format!("{}{secret}", "a".repeat(before));
+            let clean = within("/notes", &path, &patterns);
+            assert!(!clean.contains("hunter2"), "{clean}");
+            assert!(clean.len() <= MOST);
+        }
+        assert_eq!(within("/notes", "b/c", &patterns), "/notes/b/c");
+        assert_eq!(within(".", "b", &patterns), "b");
+        assert_eq!(within("/", "b", &patterns), "/b");
+        assert_eq!(within("/notes", ".", &patterns), "/notes");
+    }
+
+    #[test]
+    fn g86_each_use_is_counted_by_its_grant() {
+        let noted = Arc::new(Noted::default());
+        let changes = Changes::new(&AttemptLog::new(noted.clone(), None));
+        for access in [Access::Read, Access::ReadWrite, Access::ReadWrite] {
+            let _ = changes.change(&grant(access), removal());
+            changes.read(&grant(access));
+        }
+        drop(changes);
+        let usage = noted.usage.lock().unwrap().clone();
+        assert_eq!(
+            (usage[0].reads, usage[0].writes, usage[0].refused),
+            (3, 2, 1)
+        );
+    }
 }

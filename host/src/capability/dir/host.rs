@@ -183,6 +183,10 @@ impl Dirs<'_> {
     ) -> FsResult<(Arc<Place>, (wasi::Dir, wasi::Dir))> {
         let dirs = (self.dir(old)?, self.dir(new)?);
         let (from, to) = (self.place(old)?, self.place(new)?);
+        let may = from.is_writable() && to.is_writable();
+        if may && !Arc::ptr_eq(&from.account, &to.account) {
+            return Err(ErrorCode::CrossDevice.into());
+        }
         let change = DirTarget {
             operation,
             path: self.path(new, new_path)?,
@@ -190,16 +194,14 @@ impl Dirs<'_> {
         };
         // What is moved has to be let go where it was, too.
         let guarded = if from.is_writable() { &to } else { &from };
-        self.state.changes.change(guarded, change)?;
-        if !Arc::ptr_eq(&from.account, &to.account) {
-            return Err(ErrorCode::CrossDevice.into());
-        }
+        self.state.changes.change(&guarded.grant, change)?;
         Ok((to, dirs))
     }
 
     /// A path that the guest names from a descriptor, as it would name it from its root.
     pub(super) fn path(&self, fd: &Fd, path: &str) -> FsResult<String> {
-        Ok(within(&self.origin(fd)?.0.path, path))
+        let patterns = self.state.equipment.patterns();
+        Ok(within(&self.origin(fd)?.0.path, path, &patterns))
     }
 
     /// Records a change before it is made.
@@ -209,7 +211,7 @@ impl Dirs<'_> {
             path: self.path(fd, path)?,
             from: None,
         };
-        Ok(self.state.changes.change(&*self.place(fd)?, change)?)
+        Ok(self.state.changes.change(&self.place(fd)?.grant, change)?)
     }
 
     pub(super) fn enter(&mut self, descriptor: Descriptor, origin: Origin) -> FsResult<Fd> {

@@ -169,7 +169,7 @@ impl Dirs<'_> {
         let (place, dir) = (self.place(fd)?, self.dir(fd)?);
         match wish.writes() {
             true => self.changing(fd, DirOperation::Write, &path)?,
-            false => self.state.changes.read(&place),
+            false => self.state.changes.read(&place.grant),
         }
         let origin = Origin {
             place: Arc::clone(&place),

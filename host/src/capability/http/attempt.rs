@@ -11,15 +11,18 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::error::HttpError;
 use super::judge::{Refusal, RefusalKind, Verdict};
-use super::target::Asked;
+use super::target::{Asked, MAX_METHOD};
 use crate::capability::attempts::{AttemptLog, OpenAttempt};
 use crate::capability::service::dial::Sending;
 use crate::capability::service::secret::REDACTED;
 use crate::terms::{self, Answer, AnswerEnd, Attempt, HttpTarget, Rule, Target};
 
+/// What is recorded of a method that no request has.
+const TOO_LONG: &str = "(a method that is too long)";
+
 /// A request on its way. When this is dropped its record is whole: what was decided stands there since
 /// before anything left, what came of it is added now. The end of its call's record waits for it.
-pub(super) struct Exchanged {
+pub(super) struct AttemptRecorder {
     log: AttemptLog,
     _hold: TaskTrackerToken,
     began: Instant,
@@ -45,14 +48,17 @@ struct Open {
     body: u64,
 }
 
-impl Exchanged {
+impl AttemptRecorder {
     pub(super) fn begin(log: &AttemptLog, method: &str, asked: Option<&Asked>) -> Self {
         Self {
             _hold: log.hold(),
             log: log.clone(),
             began: Instant::now(),
             target: HttpTarget {
-                method: method.to_owned(),
+                method: match method.len() {
+                    0..=MAX_METHOD => method.to_owned(),
+                    _ => TOO_LONG.to_owned(),
+                },
                 scheme: asked.map(|asked| Cow::Borrowed(asked.origin.scheme.as_str())),
                 host: asked.map(|asked| asked.origin.host_text()),
                 port: asked.map(|asked| asked.origin.port),
@@ -167,7 +173,7 @@ impl Exchanged {
     }
 }
 
-impl Drop for Exchanged {
+impl Drop for AttemptRecorder {
     fn drop(&mut self) {
         self.write_refused(RefusalKind::Invalid, "", None);
         if let Stage::Allowed(open) = std::mem::replace(&mut self.stage, Stage::Written) {
@@ -182,7 +188,7 @@ impl Drop for Exchanged {
     }
 }
 
-impl std::fmt::Debug for Exchanged {
+impl std::fmt::Debug for AttemptRecorder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.target.fmt(f)
     }

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
-use super::attempt::Exchanged;
+use super::attempt::AttemptRecorder;
 use super::content::{Arguments, Sent};
 use super::error::HttpError;
 use super::headers::{Manner, admit, filter_response};
@@ -264,7 +264,7 @@ impl RequestTarget {
 struct Leg {
     verdict: Verdict,
     incoming: Incoming,
-    record: Exchanged,
+    record: AttemptRecorder,
 }
 
 /// Sends a request, if the grants allow it, and gives the head of its response, after as many
@@ -279,7 +279,8 @@ pub async fn exchange(context: &HttpContext, request: Request) -> Result<Respons
         target: request.target.as_target(),
     };
     let asked = Asked::parse(&ask);
-    let mut record = Exchanged::begin(&context.attempts, &request.method, asked.as_ref().ok());
+    let mut record =
+        AttemptRecorder::begin(&context.attempts, &request.method, asked.as_ref().ok());
     let kept = match context.count(&mut record) {
         Ok(()) => leak::check(context, &request, &context.limits, &mut record).await,
         beyond => beyond,
@@ -338,7 +339,7 @@ fn plan(
 impl HttpContext {
     /// Counts attempts, refused ones too: a loop of those would fill the ledger. Past the bound one
     /// is recorded, the rest are not.
-    fn count(&self, record: &mut Exchanged) -> Result<(), Refusal> {
+    fn count(&self, record: &mut AttemptRecorder) -> Result<(), Refusal> {
         let most = self.limits.requests;
         let before = self
             .count
@@ -390,7 +391,7 @@ impl HttpContext {
         verdict: Verdict,
         mut outgoing: Outgoing,
         time: Time,
-        mut record: Exchanged,
+        mut record: AttemptRecorder,
     ) -> Result<Leg, HttpError> {
         outgoing.sending = record.allow(&verdict, outgoing.body.len())?;
         let caps = Caps {
@@ -495,7 +496,7 @@ impl DialError {
     }
 }
 
-impl Exchanged {
+impl AttemptRecorder {
     /// Notes a failure of the dialer, and gives the guest's error.
     fn fail(&mut self, error: &DialError) -> HttpError {
         let told = HttpError::from(error);

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::attempt::Exchanged;
+use super::attempt::AttemptRecorder;
 use super::judge::{Refusal, RefusalKind};
 use super::{HttpContext, Outlet, Request, RequestTarget, Secrets};
 use crate::capability::service::secret::Leak;
@@ -22,7 +22,7 @@ pub(super) async fn check(
     context: &HttpContext,
     request: &Request,
     limits: &Limits,
-    record: &mut Exchanged,
+    record: &mut AttemptRecorder,
 ) -> Result<(), Refusal> {
     let outlet = context.outlet();
     let secrets = outlet.secrets();

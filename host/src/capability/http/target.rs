@@ -14,7 +14,7 @@ use super::{Origin, Scheme};
 pub const MAX_URL: usize = 8 << 10;
 
 /// The longest method. The longest registered one, UPDATEREDIRECTREF, has 17.
-const MAX_METHOD: usize = 32;
+pub(super) const MAX_METHOD: usize = 32;
 
 /// What a guest asks for, as it says it.
 #[derive(Debug, Clone, Copy)]

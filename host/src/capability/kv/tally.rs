@@ -17,6 +17,9 @@ pub const MOST_WISHES: u32 = 10_000;
 /// What one call may carry to its buckets and from them, in bytes.
 pub const MOST_CARRIED: u64 = 64 << 20;
 
+/// The longest name of a bucket that is recorded, in bytes; no grant has a longer one.
+const LONGEST_NAME: usize = 256;
+
 /// What a wish does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -129,7 +132,10 @@ impl Tally {
         sums.unknown = sums.unknown.saturating_add(1);
         let attempt = Attempt {
             to: Target::Kv(KvTarget {
-                bucket: bucket.to_owned(),
+                bucket: match bucket.len() {
+                    0..=LONGEST_NAME => bucket.to_owned(),
+                    _ => "(a name that is too long)".to_owned(),
+                },
             }),
             verdict: Verdict::Refused {
                 nearest: None,

@@ -12,10 +12,10 @@ use super::space::{Name, Quota};
 use super::store::{Bucket, Swapped};
 use super::tally::Tally;
 use super::*;
-use crate::capability::attempts::{AttemptLog, Noted};
+use crate::capability::attempts::{AttemptLog, Noted, Unrecordable};
 use crate::capability::service::database::Owner;
 use crate::shares::Account;
-use crate::terms::{Target, Usage};
+use crate::terms::{AttemptSink, Target, Usage};
 
 struct House {
     _folder: tempfile::TempDir,
@@ -56,7 +56,19 @@ impl House {
         (bytes, keys): (i64, i64),
     ) -> (Bucket, Arc<Noted>) {
         let record = Arc::new(Noted::default());
-        let attempts = AttemptLog::new(record.clone(), None);
+        let bucket = self.writing(owner, name, caller, (bytes, keys), record.clone());
+        (bucket, record)
+    }
+
+    fn writing(
+        &self,
+        owner: &str,
+        name: &str,
+        caller: &str,
+        (bytes, keys): (i64, i64),
+        record: Arc<dyn AttemptSink>,
+    ) -> Bucket {
+        let attempts = AttemptLog::new(record, None);
         let grant = KvGrant {
             name: name.into(),
             line: 3,
@@ -65,7 +77,7 @@ impl House {
             keys: 0,
             per_caller: false,
         };
-        let bucket = Bucket {
+        Bucket {
             database: self.place.database().expect("a database"),
             name: Arc::new(Name {
                 owner: owner.into(),
@@ -81,8 +93,7 @@ impl House {
             deadline: Instant::now() + Duration::from_secs(60),
             account: Account::new(16 << 20),
             tally: Arc::new(Tally::new(&[grant], &attempts)),
-        };
-        (bucket, record)
+        }
     }
 }
 
@@ -359,4 +370,13 @@ async fn a_call_has_its_share_and_one_line_in_the_record() {
     let most = usize::try_from(MOST_CARRIED).expect("fits");
     bucket.tally.carried(0, most);
     put(&bucket, "k", "").await.expect_err("enough was carried");
+}
+
+#[tokio::test]
+async fn a_write_that_cannot_be_recorded_is_not_made() {
+    let house = House::new();
+    let bucket = house.writing("t", "b", "", (1 << 20, 10), Arc::new(Unrecordable));
+    let refused = put(&bucket, "k", "v").await.expect_err("a refusal");
+    assert!(refused.to_string().contains("cannot record"), "{refused}");
+    assert_eq!(at(&bucket, "k").await, None);
 }

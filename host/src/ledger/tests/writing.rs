@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::*;
-use crate::terms::{ToolErrorCode, Unrecorded};
+use crate::terms::{DirOperation, DirTarget, KvTarget, ToolErrorCode, Unrecorded};
 
 #[tokio::test]
 async fn a_day_of_a_ledger() {
@@ -211,6 +211,60 @@ async fn n74_what_was_refused_does_not_bury_what_left() {
     assert_eq!((tried.all, tried.refused), (10_100, 10_000));
     assert_eq!(call.usage[0].grant.as_deref(), Some("api"));
     assert!(only_segment(&scratch.dir()).records < 200);
+}
+
+/// What one capability is refused takes nothing of another's room, nor changes of files a bucket's.
+#[tokio::test]
+async fn n74_one_capabilitys_attempts_do_not_bury_anothers() {
+    let scratch = Scratch::new();
+    let ledger = begin(&scratch.dir());
+    let call = ledger
+        .admit(Asked::usual().admitted(), reach(true))
+        .await
+        .unwrap();
+    let tried = call.attempts();
+    let bucket = || {
+        Target::Kv(KvTarget {
+            bucket: "b".to_owned(),
+        })
+    };
+    let refused = attempt("/metadata", false);
+    for _ in 0..100 {
+        let kv = Attempt {
+            to: bucket(),
+            ..refused.clone()
+        };
+        tried.attempt(kv).unwrap();
+        let to = Target::Dir(DirTarget {
+            operation: DirOperation::Create,
+            path: "/d".to_owned(),
+            from: None,
+        });
+        tried
+            .attempt(Attempt {
+                to,
+                ..attempt("/", true)
+            })
+            .unwrap();
+    }
+    let asked = tried.attempt(refused).unwrap();
+    let written = tried
+        .attempt(Attempt {
+            to: bucket(),
+            ..attempt("/", true)
+        })
+        .unwrap();
+    assert!(asked.is_some() && written.is_some());
+    let [seen] = calls(&scratch.dir()).try_into().unwrap();
+    assert_eq!(seen.attempts.len(), 32 + 64 + 2);
+    // A disk that is nearly full is for calls, not for what they were refused.
+    ledger.0.refusals.disk_is_scarce(true);
+    assert_eq!(tried.attempt(attempt("/x", false)).unwrap(), None);
+    assert!(tried.attempt(attempt("/y", true)).unwrap().is_some());
+    drop(call);
+    let [seen] = calls(&scratch.dir()).try_into().unwrap();
+    let http = seen.usage.iter().find(|usage| usage.of == "http").unwrap();
+    assert_eq!(http.refused, 2, "{:?}", seen.usage);
 }
 
 /// What an older host wrote is read, verified and shown.

@@ -143,7 +143,7 @@ fn chained(bodies: &[&str]) -> Vec<u8> {
 const OPEN: &str =
     r#""kind":"open","schema":1,"segment":"me","host":"h","pid":1,"mode":"dev","manifest":"m""#;
 const ADMITTED: &str = r#""kind":"admitted","agent":"a","door":"cli","function":"t.f","component":"c","arguments":{"sha256":"a69fbbcf7209c6f659a75067c9fa03037c2ae23f55a6f854d5994209129bbbf6","bytes":9}"#;
-const ATTEMPT_1: &str = r#""kind":"attempt","call":1,"to":{"kv":{"bucket":"b"}},"verdict":{"is":"allowed","grant":"b","line":1}"#;
+const ATTEMPT_1: &str = r#""kind":"attempt","call":1,"to":{"http":{"method":"GET"}},"verdict":{"is":"allowed","grant":"b","line":1}"#;
 const ANSWER_2: &str = r#""kind":"answer","call":1,"attempt":2,"answer":{"end":{"is":"abandoned"},"left":false,"sent":0,"received":0,"ms":0}"#;
 const CLOSED_1: &str = r#""kind":"closed","call":1,"outcome":"ok""#;
 const SEAL_1: &str = r#""kind":"seal","records":{"admitted":1,"closed":1,"refused":0}"#;
@@ -170,6 +170,17 @@ fn a_well_chained_segment_has_to_make_sense_too() {
         (&[OPEN, ATTEMPT_1], 1, Flaw::OfNoCall(1)),
         (&[OPEN, ADMITTED, CLOSED_1, ATTEMPT_1], 3, Flaw::OfNoCall(1)),
         (&[OPEN, ADMITTED, ANSWER_2], 2, Flaw::NoAttempt(2)),
+        // What the host changes itself has no answer.
+        (
+            &[
+                OPEN,
+                ADMITTED,
+                &ATTEMPT_1.replace(r#"{"http":{"method":"GET"}}"#, r#"{"kv":{"bucket":"b"}}"#),
+                ANSWER_2,
+            ],
+            3,
+            Flaw::NoAttempt(2),
+        ),
         (
             &[OPEN, ADMITTED, ATTEMPT_1, ANSWER_2, ANSWER_2],
             4,

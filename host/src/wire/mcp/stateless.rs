@@ -81,8 +81,10 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Option<PlainCall> {
     }
     let message: Message<'_, Params<'_>> = serde_json::from_slice(body).ok()?;
     let (id, params) = message.call()?;
-    // A name that is said in base64 is the library's to compare.
-    (says("mcp-name", &params.name) && is_whole(params.meta)).then(|| PlainCall {
+    // A name that is said in base64, or has to be, is the library's to compare.
+    let is_plain_name =
+        params.name.bytes().all(|b| b.is_ascii_graphic()) && !params.name.starts_with("=?");
+    (is_plain_name && says("mcp-name", &params.name) && is_whole(params.meta)).then(|| PlainCall {
         id,
         name: params.name.into_owned(),
         arguments: params.arguments,
@@ -184,6 +186,15 @@ mod tests {
             let body = BODY.replacen(from, to, 1);
             assert_ne!(body, BODY, "{from}");
             assert!(!is_plain(&HEADERS, &body), "{body}");
+        }
+        for name in ["=?base64?eA==?=", "\u{e4}"] {
+            let mut map = HeaderMap::new();
+            for (header, value) in [HEADERS[0], HEADERS[1], ("mcp-name", name)] {
+                let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
+                map.append(HeaderName::from_static(header), value);
+            }
+            let body = BODY.replacen(r#""name":"a""#, &format!("\"name\":{name:?}"), 1);
+            assert!(read(&map, body.as_bytes()).is_none(), "{name}");
         }
         let client =
             r#""io.modelcontextprotocol/clientInfo":{"name":"n","version":"1","title":"t"},"#;

@@ -5,7 +5,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::super::attempt::Exchanged;
+use super::super::attempt::AttemptRecorder;
 use super::super::held::length;
 use crate::capability::http::{ErrorCode, HttpError};
 use crate::capability::service::dial::IncomingBody;
@@ -20,14 +20,18 @@ const FULL: &str = "The response was not read: the host holds as much for this c
 pub struct Body {
     incoming: IncomingBody,
     scrubber: Scrubber,
-    record: Exchanged,
+    record: AttemptRecorder,
     ended: bool,
     /// For what the scrubber holds, where somebody counts that.
     held: Option<Holding>,
 }
 
 impl Body {
-    pub(super) const fn new(incoming: IncomingBody, scrubber: Scrubber, record: Exchanged) -> Self {
+    pub(super) const fn new(
+        incoming: IncomingBody,
+        scrubber: Scrubber,
+        record: AttemptRecorder,
+    ) -> Self {
         Self {
             incoming,
             scrubber,

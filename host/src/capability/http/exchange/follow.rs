@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, LOCATION, RANGE};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 
-use super::{Exchanged, HttpContext, Leg, Time};
+use super::{AttemptRecorder, HttpContext, Leg, Time};
 use crate::capability::http::HttpError;
 use crate::capability::http::content::Sent;
 use crate::capability::http::judge::{self, Verdict, unreadable};
@@ -122,7 +122,7 @@ pub(super) async fn on(
         },
     };
     let asked = Asked::parse(&ask);
-    let mut record = Exchanged::begin(&context.attempts, ask.method, asked.as_ref().ok());
+    let mut record = AttemptRecorder::begin(&context.attempts, ask.method, asked.as_ref().ok());
     let sent = Sent::nothing(&context.arguments);
     let judged = context.count(&mut record).and_then(|()| {
         let asked = asked.as_ref().map_err(|error| unreadable(*error))?;
