@@ -10,7 +10,7 @@ use axum::http::Response;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::harness::{
@@ -287,6 +287,74 @@ async fn a_call_in_flight_finishes_on_the_grants_and_credentials_it_began_with()
         asked[0].header("authorization"),
         Some("Bearer the-new-credential")
     );
+}
+
+/// An upstream that answers everything on connections that it keeps, and how many it took.
+async fn counting_upstream() -> (SocketAddr, watch::Receiver<usize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (came, count) = watch::channel(0);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            came.send_modify(|count| *count += 1);
+            tokio::spawn(async move {
+                let mut stream = BufReader::new(stream);
+                let mut line = String::new();
+                while stream.read_line(&mut line).await.is_ok_and(|read| read > 0) {
+                    if line == "\r\n" {
+                        let ok = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+                        stream.write_all(ok).await.expect("written");
+                    }
+                    line.clear();
+                }
+            });
+        }
+    });
+    (address, count)
+}
+
+#[tokio::test]
+async fn a_reload_keeps_the_connections_of_a_grant_that_did_not_change_and_drops_the_others() {
+    let (address, count) = counting_upstream().await;
+    let text = |more: &str, private: &str| {
+        format!(
+            "{DOORS}{}{more}[secret.key]\nfile = \"key\"\n[tool.rogue]\ncomponent = \"rogue.wasm\"\n\
+             [tool.rogue.http.up]\nurl = \"http://{address}\"\nallow = [\"GET /a\"]\n\
+             auth = {{ bearer = \"key\" }}\nprivate = [\"{private}\"]\n",
+            caller("ada", "\"*\"")
+        )
+    };
+    let site = Site::new();
+    site.write("key", "the-old-credential");
+    let closed = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(site.path("key"), closed).expect("closed");
+    let mut scene = Scene::at(site, &text("", "127.0.0.0/8")).await;
+    let ada = scene.agent("ada");
+    let get = async || {
+        let url = json!({ "url": format!("http://{address}/a") });
+        let answer = ada.call("rogue_get", url).await;
+        let body = &answer["result"]["structuredContent"]["body"];
+        assert_eq!(body, "ok", "{answer}");
+        *count.borrow()
+    };
+    assert_eq!((get().await, get().await), (1, 1));
+    // Another line and another caller; then other networks; then another value; then nothing.
+    let more = caller("eve", "\"*\"");
+    for (more, private, value, came) in [
+        (&*more, "127.0.0.0/8", "the-old-credential", 1),
+        (&*more, "127.0.0.0/16", "the-old-credential", 2),
+        ("", "127.0.0.0/16", "the-new-credential", 3),
+        ("", "127.0.0.0/16", "the-new-credential", 3),
+    ] {
+        scene.program.site.write("key", value);
+        scene.write(&text(more, private));
+        scene.hang_up("reloaded: ").await;
+        assert_eq!(
+            (get().await, get().await),
+            (came, came),
+            "{private} {value}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ enum Stage {
 struct Open {
     attempt: OpenAttempt,
     answer: Answer,
-    /// Whether a connection was given to it, as the dialer says.
+    /// Whether anything of it left, as the dialer says.
     sending: Sending,
     /// Bytes of its body.
     body: u64,
@@ -179,7 +179,7 @@ impl Drop for AttemptRecorder {
         if let Stage::Allowed(open) = std::mem::replace(&mut self.stage, Stage::Written) {
             let mut answer = open.answer;
             answer.ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-            answer.left = open.sending.began();
+            answer.left = open.sending.has_left();
             if answer.left {
                 answer.sent = open.body;
             }

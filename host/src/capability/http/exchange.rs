@@ -24,7 +24,7 @@ use super::target::{Ask, Asked, Target};
 use super::{Auth, HttpGrant, Secrets, leak};
 use crate::capability::attempts::AttemptLog;
 use crate::capability::service::dial::{
-    Caps, DialError, DialErrorKind, Dialer, Incoming, Outgoing, Sender, Sending,
+    Caps, DialError, DialErrorKind, Dialer, Incoming, Outgoing, Pool, Sender, Sending,
 };
 use crate::capability::service::secret::{Patterns, PatternsError, Redactions, Sought, Watch};
 use crate::terms::Limits;
@@ -42,6 +42,8 @@ pub struct Outlet {
     /// The credentials of these grants.
     watch: Arc<Watch>,
     dialer: Arc<Dialer>,
+    /// The connections of each grant.
+    pools: Vec<Arc<Pool>>,
 }
 
 /// The way out of one call.
@@ -124,7 +126,7 @@ impl Outlet {
         auths.any(|auth| self.secrets.missing().any(|name| name == auth.secret()))
     }
 
-    /// The way out for these grants of a function.
+    /// The way out for these grants of a function, `tool.function`.
     ///
     /// # Errors
     /// Their credentials cannot be searched for in responses.
@@ -138,7 +140,14 @@ impl Outlet {
         // Nothing is sent of a secret that nobody has loaded, and so nothing comes back.
         let sought = auths.filter_map(|auth| auth.sought(&secrets)).collect();
         let watch = secrets.history().watch(function, sought)?;
+        let tool = function.split_once('.').map_or(function, |(tool, _)| tool);
+        let pool = |grant: &Arc<HttpGrant>| {
+            let auth = grant.auth.as_ref();
+            let mark = auth.and_then(|auth| secrets.mark(auth.secret()));
+            dialer.pool(tool, grant, mark)
+        };
         Ok(Self {
+            pools: grants.iter().map(pool).collect(),
             grants,
             secrets,
             watch,
@@ -416,7 +425,10 @@ impl HttpContext {
         caps: Caps,
     ) -> Result<Incoming, DialError> {
         let Outlet {
-            secrets, dialer, ..
+            secrets,
+            dialer,
+            pools,
+            ..
         } = &*self.outlet;
         let auth = verdict.auth();
         let secret = match auth {
@@ -428,7 +440,8 @@ impl HttpContext {
         if let Some(secret) = &secret {
             self.redactions.keep(secret);
         }
-        let sent = dialer.send(verdict, outgoing, secret.as_ref(), caps).await;
+        let sent = dialer.send(pools, verdict, outgoing, secret.as_ref(), caps);
+        let sent = sent.await;
         if let (Some(auth), Ok(incoming)) = (auth, &sent)
             && incoming.status == StatusCode::UNAUTHORIZED
         {

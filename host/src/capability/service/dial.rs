@@ -15,29 +15,31 @@ mod idle;
 mod meter;
 mod reply;
 mod sender;
+mod sending;
 mod stand_in;
 #[cfg(test)]
 mod tests;
+mod upstream;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, RANGE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::Full;
-use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 
 use super::resolve::{Lookups, Resolve, SystemResolver};
+use super::secret::SecretMark;
 use crate::capability::http::{HttpGrant, Secret, TlsFiles, Verdict, may_dial, within_bounds};
 use crate::shares::{Descriptors, Shares};
 
 pub use body::IncomingBody;
 use body::Places;
-use client::{AGENT, ANYWHERE, Client};
+use client::{AGENT, ANYWHERE};
 pub use client::{Tls, TlsError};
 use connect::{Connector, Vetting};
 pub(crate) use credential::basic;
@@ -49,8 +51,11 @@ use fault::{Failure, Wrong};
 use meter::Idle;
 use reply::Reply;
 use sender::SENDER;
-pub use sender::{Sender, Sending};
+pub use sender::Sender;
+pub use sending::Sending;
 pub use stand_in::{Sent, StandIn};
+pub use upstream::Pool;
+use upstream::{Route, Upstreams};
 
 /// The longest time until a connection stands, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -82,7 +87,8 @@ const OF_GRANT: u64 = 2 * AT_ONCE;
 /// Requests of all grants that are under way at once, at most.
 const OF_ALL: u64 = 1_024;
 
-/// Sends requests. One for the process; its connections are kept apart by grant.
+/// Sends requests. One for each load of a manifest; what counts over all of them is the same value in
+/// each, and so are the connections of a grant that did not change.
 pub struct Dialer {
     resolver: Arc<dyn Resolve>,
     tls: BTreeMap<TlsFiles, Tls>,
@@ -90,18 +96,8 @@ pub struct Dialer {
     places: Shares<Arc<str>>,
     lookups: Shares<Arc<str>>,
     idle: Idle,
-    lines: Mutex<HashMap<usize, Arc<Line>>>,
+    upstreams: Upstreams,
     stand_in: Option<Arc<dyn StandIn>>,
-}
-
-/// The way out for one grant: its own connections, so that nothing of one origin, one credential or
-/// one list of networks is reused for another. Each caller has its own of them, so that what one does
-/// to a connection that many requests share is nothing to another.
-struct Line {
-    grant: Arc<HttpGrant>,
-    connector: OnceCell<Connector>,
-    clients: Mutex<BTreeMap<Arc<str>, Client>>,
-    places: Shares<Arc<str>>,
 }
 
 /// What a guest gives, beyond what was judged.
@@ -113,7 +109,7 @@ pub struct Outgoing {
     pub body: Bytes,
     /// Whose places it takes.
     pub from: Sender,
-    /// Says when it is given to a connection.
+    /// Says whether anything of it left.
     pub sending: Sending,
 }
 
@@ -161,7 +157,7 @@ impl Dialer {
             doors: Doors::default(),
             places: Shares::new(of_all()),
             idle: Idle::new(idle_of_all()),
-            lines: Mutex::default(),
+            upstreams: Upstreams::default(),
             stand_in: None,
         }
     }
@@ -184,12 +180,13 @@ impl Dialer {
     }
 
     /// The same, in the place of another one whose requests may still be under way: the two together
-    /// keep to the bounds of all connections and look-ups, and off the same doors.
+    /// keep to the bounds of all connections and look-ups and to those of each grant, and off the same doors.
     #[must_use]
     pub fn after(mut self, former: &Self) -> Self {
         self.places = former.places.clone();
         self.lookups = former.lookups.clone();
         self.idle = former.idle.clone();
+        self.upstreams = former.upstreams.clone();
         former.doors.add_all(&self.doors);
         self.doors = former.doors.clone();
         self
@@ -207,13 +204,37 @@ impl Dialer {
         self.doors.add(door);
     }
 
-    /// Sends a request that was allowed, with the credential of its grant, and waits for the head
-    /// of its response.
+    /// The connections of a tool's grant, with the places that they share with whatever else the tool has
+    /// by that name. `secret` is the one that it sends now.
+    #[must_use]
+    pub fn pool(
+        &self,
+        tool: &str,
+        grant: &Arc<HttpGrant>,
+        secret: Option<SecretMark>,
+    ) -> Arc<Pool> {
+        let files = &grant.way.tls;
+        let without = || (*files == TlsFiles::default()).then(Tls::default);
+        let route = Route {
+            origin: grant.origin.clone(),
+            private: grant.private.clone(),
+            proxy: grant.way.proxy.clone(),
+            tls: self.tls.get(files).cloned().or_else(without),
+            auth: grant.auth.clone(),
+            secret,
+            name_server: self.resolver.server(),
+        };
+        self.upstreams.find(tool, &grant.name).pool(grant, route)
+    }
+
+    /// Sends a request that was allowed, over one of these connections and with the credential of its
+    /// grant, and waits for the head of its response.
     ///
     /// # Errors
     /// Why there is none.
     pub async fn send(
         &self,
+        pools: &[Arc<Pool>],
         verdict: &Verdict,
         outgoing: Outgoing,
         secret: Option<&Secret>,
@@ -221,7 +242,7 @@ impl Dialer {
     ) -> Result<Incoming, DialError> {
         let target = verdict.grant().origin.to_string();
         let deadline = Instant::now() + caps.timeout.min(LONGEST);
-        let sent = timeout_at(deadline, self.exchange(verdict, outgoing, secret)).await;
+        let sent = timeout_at(deadline, self.exchange(pools, verdict, outgoing, secret)).await;
         let (response, places) =
             sent.unwrap_or_else(|_| Err(DialError::new(DialErrorKind::Timeout, &target, None)))?;
         let cap = caps.response_body;
@@ -246,6 +267,7 @@ impl Dialer {
 
     async fn exchange(
         &self,
+        pools: &[Arc<Pool>],
         verdict: &Verdict,
         outgoing: Outgoing,
         secret: Option<&Secret>,
@@ -255,10 +277,11 @@ impl Dialer {
         if let Some(class) = own {
             return Err(DialError::denied(class, verdict));
         }
-        let line = self.line(grant);
-        let (sender, sending) = (outgoing.from.clone(), outgoing.sending.clone());
-        let places = self.places(&line, &sender).await;
         let none = || DialError::new(DialErrorKind::Unreachable, &grant.origin, None);
+        let pool = pools.iter().find(|pool| pool.is_of(grant));
+        let pool = pool.ok_or_else(none)?;
+        let (sender, sending) = (outgoing.from.clone(), outgoing.sending.clone());
+        let places = self.places(pool, &sender).await;
         let places = places.ok_or_else(none)?;
         let request = build(verdict, outgoing, secret)?;
         if let Some(stand_in) = &self.stand_in {
@@ -270,11 +293,12 @@ impl Dialer {
             }
             return Ok((answer?, places));
         }
-        let connector = line.connector.get_or_try_init(|| self.connector(grant));
-        let client = line.client(&sender.caller, connector.await?);
+        let connector = pool.connector.get_or_try_init(|| self.connector(pool));
+        let client = pool.client(&sender.caller, connector.await?, Instant::now());
         let asked = SENDER.scope(sender, reply::ask(&client, request, &sending));
         let reply = asked.await.map_err(|error| {
-            let connect = error.is_connect();
+            // Where nothing left, it is as if there were no connection.
+            let connect = error.is_connect() || !sending.has_left();
             failed(&error, connect, |why| DialError::on_the_way(why, verdict))
         })?;
         Ok((reply, places))
@@ -282,42 +306,21 @@ impl Dialer {
 
     /// Waits for a place of the call, then of the grant, then of all: whoever waits for one of those
     /// takes none of the next.
-    async fn places(&self, line: &Line, sender: &Sender) -> Option<Places> {
+    async fn places(&self, pool: &Pool, sender: &Sender) -> Option<Places> {
         let of_call = Arc::clone(&sender.connections).acquire_owned().await.ok()?;
-        let of_grant = line.places.wait(&sender.caller, 1).await.ok()?;
+        let of_grant = pool.upstream.places.wait(&sender.caller, 1).await.ok()?;
         let of_all = self.places.wait(&sender.caller, 1).await.ok()?;
         Some((of_call, of_grant, of_all))
     }
 
-    /// The line of a grant. Lines of grants that nobody else holds any more are dropped.
-    fn line(&self, grant: &Arc<HttpGrant>) -> Arc<Line> {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        // The line holds its grant, so no other grant can come to live at the same address.
-        let key = Arc::as_ptr(grant).addr();
-        if let Some(line) = lines.get(&key) {
-            return Arc::clone(line);
-        }
-        lines.retain(|_, line| Arc::strong_count(&line.grant) > 1);
-        let line = Arc::new(Line {
-            grant: Arc::clone(grant),
-            connector: OnceCell::new(),
-            clients: Mutex::default(),
-            places: Shares::with_most(OF_GRANT, AT_ONCE),
-        });
-        lines.insert(key, Arc::clone(&line));
-        line
-    }
-
-    async fn connector(&self, grant: &Arc<HttpGrant>) -> Result<Connector, DialError> {
+    async fn connector(&self, pool: &Pool) -> Result<Connector, DialError> {
         // Without what the operator names there it would trust others, or be somebody else.
-        if self.lacks(grant) {
-            return Err(DialError::no_certificates(&grant.origin));
-        }
-        let tls = self.tls.get(&grant.way.tls).cloned().unwrap_or_default();
+        let tls = pool.route.tls.clone();
+        let tls = tls.ok_or_else(|| DialError::no_certificates(&pool.route.origin))?;
         let vetting = Vetting {
             resolver: Arc::clone(&self.resolver),
             lookups: Lookups::new(self.lookups.clone()),
-            grant: Arc::clone(grant),
+            grant: Arc::clone(&pool.grant),
             doors: self.doors.clone(),
             idle: self.idle.clone(),
         };
@@ -328,17 +331,6 @@ impl Dialer {
             Ok(Err(error)) => Err(DialError::no_client(&error)),
             Err(error) => Err(DialError::no_client(&error)),
         }
-    }
-}
-
-impl Line {
-    /// The connections of this caller.
-    fn client(&self, caller: &Arc<str>, connector: &Connector) -> Client {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let client = clients.entry(Arc::clone(caller));
-        client
-            .or_insert_with(|| client::client(connector.clone()))
-            .clone()
     }
 }
 

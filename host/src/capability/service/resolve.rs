@@ -6,7 +6,7 @@
 mod server;
 
 use std::io;
-use std::net::{IpAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +39,12 @@ pub trait Resolve: Send + Sync + 'static {
     /// The addresses of a name, which ends in a dot. `place` is kept for as long as anything is done
     /// for it, even when nobody waits for the answer any more.
     fn resolve(&self, name: String, place: Place) -> Answer;
+
+    /// The one server that is asked, where somebody chose it: nobody who asked another one goes on with
+    /// the connections that it led to.
+    fn server(&self) -> Option<SocketAddr> {
+        None
+    }
 }
 
 /// A place among the lookups, given back when it is dropped.

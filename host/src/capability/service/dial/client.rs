@@ -1,13 +1,11 @@
 //! The HTTP client of one grant: how it finds addresses, what it trusts, which way it goes out.
 //!
 //! It follows nothing by itself: no redirects, no proxies from the environment, no cookies, no
-//! retries.
+//! retries. What a kept connection that ends hands back untouched goes over another one.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::client::Resumption;
@@ -18,6 +16,7 @@ use rustls_platform_verifier::Verifier;
 use url::Host;
 
 use super::connect::{Connector, Vetting};
+use super::sending::Watched;
 use super::{AT_ONCE, POOL_IDLE, POOL_SIZE};
 use crate::capability::http::{HttpGrant, MAX_HEADER_BYTES, MAX_HEADERS, Network};
 
@@ -35,7 +34,7 @@ pub(super) const WINDOW_OF_STREAM: u32 = 256 << 10;
 const WINDOW: u32 = WINDOW_OF_STREAM * AT_ONCE as u32;
 
 /// Sends requests of one grant.
-pub(super) type Client = legacy::Client<Connector, Full<Bytes>>;
+pub(super) type Client = legacy::Client<Connector, Watched>;
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +46,7 @@ pub(super) enum NoClient {
 }
 
 /// What TLS uses beyond the system's certificates.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Tls {
     roots: Vec<CertificateDer<'static>>,
     identity: Option<Arc<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>>,

@@ -1,12 +1,13 @@
 //! How much may come over a connection that is nobody's: interim responses, frames that carry no
 //! body, padding, handshakes. It counts on the socket, below TLS and HTTP, so that no kind of frame is
-//! left out; what is read as a body is given back. It also closes what nobody waits for any more.
+//! left out; what is read as a body is given back. What goes out is counted too, and what nobody waits for
+//! any more is closed.
 //!
 //! It knows no HTTP: it is told when an exchange begins and ends, and what of a body was read.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 
@@ -64,6 +65,8 @@ struct State {
     caller: Arc<str>,
     idle: Idle,
     sums: Mutex<Sums>,
+    /// Bytes that the socket took.
+    sent: AtomicU64,
     closed: AtomicBool,
     /// It is to be closed, as long as nobody uses it.
     gives_way: AtomicBool,
@@ -122,6 +125,7 @@ impl Meter {
             caller,
             idle,
             sums: Mutex::default(),
+            sent: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             gives_way: AtomicBool::new(false),
             task: AtomicWaker::new(),
@@ -149,9 +153,42 @@ impl Meter {
         self.0.gives_way.store(false, Ordering::Release);
     }
 
+    /// That of the connection that the client chose, if it has.
+    pub(super) fn of(chosen: &CaptureConnection) -> Option<Self> {
+        let mut extras = http::Extensions::new();
+        chosen
+            .connection_metadata()
+            .as_ref()?
+            .get_extras(&mut extras);
+        extras.remove::<Self>()
+    }
+
     /// Says that this connection speaks HTTP/2.
     pub(super) fn is_h2(&self) {
         self.sums().is_h2 = true;
+    }
+
+    /// Whether many requests may go over it at once: then nobody can tell whose its bytes are.
+    pub(super) fn is_shared(&self) -> bool {
+        self.sums().is_h2
+    }
+
+    /// Bytes that went over it so far, handshakes too: whoever asks compares.
+    pub(super) fn sent(&self) -> u64 {
+        self.0.sent.load(Ordering::Acquire)
+    }
+
+    fn note_sent(&self, polled: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(bytes)) = polled {
+            let bytes = u64::try_from(*bytes).unwrap_or(u64::MAX);
+            self.0.sent.fetch_add(bytes, Ordering::Release);
+        }
+    }
+
+    /// Closes it, whatever goes over it: not a byte is written from here on.
+    pub(super) fn close(&self) {
+        self.0.closed.store(true, Ordering::Release);
+        self.0.task.wake();
     }
 
     fn same(&self, other: &Self) -> bool {
@@ -199,8 +236,7 @@ impl Meter {
             sums.given_up && sums.open == 0
         };
         if close {
-            self.0.closed.store(true, Ordering::Release);
-            self.0.task.wake();
+            self.close();
         }
     }
 
@@ -251,12 +287,7 @@ pub(super) struct Flight {
 impl Flight {
     /// Begins where the client has chosen a connection.
     pub(super) fn begin(connection: &CaptureConnection) -> Option<Self> {
-        let mut extras = http::Extensions::new();
-        connection
-            .connection_metadata()
-            .as_ref()?
-            .get_extras(&mut extras);
-        let meter = extras.remove::<Meter>()?;
+        let meter = Meter::of(connection)?;
         meter.begin();
         Some(Self {
             meter,
@@ -339,7 +370,9 @@ impl AsyncWrite for Counted {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.meter.check_write(context)?;
-        Pin::new(&mut self.tcp).poll_write(context, bytes)
+        let polled = Pin::new(&mut self.tcp).poll_write(context, bytes);
+        self.meter.note_sent(&polled);
+        polled
     }
 
     fn poll_write_vectored(
@@ -348,7 +381,9 @@ impl AsyncWrite for Counted {
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.meter.check_write(context)?;
-        Pin::new(&mut self.tcp).poll_write_vectored(context, pieces)
+        let polled = Pin::new(&mut self.tcp).poll_write_vectored(context, pieces);
+        self.meter.note_sent(&polled);
+        polled
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -12,7 +12,7 @@ use hyper_util::client::legacy::connect::{HttpInfo, capture_connection};
 
 use super::client::Client;
 use super::meter::{Flight, Meter};
-use super::sender::Sending;
+use super::sending::{Sending, Watched};
 
 /// A response whose body is still under way.
 pub(super) type Reply = Response<Arriving>;
@@ -33,15 +33,19 @@ pub(super) struct Wire {
     flight: Option<Flight>,
 }
 
-/// Sends a request and waits for the head of its response. From the moment the client has chosen a
-/// connection, `sending` says so; giving this future up closes that connection.
+/// Sends a request and waits for the head of its response. From the moment a connection takes it up,
+/// `sending` says so; giving this future up closes that connection.
 pub(super) async fn ask(
     client: &Client,
     mut request: http::Request<Full<Bytes>>,
     sending: &Sending,
 ) -> Result<Reply, hyper_util::client::legacy::Error> {
     let seen = capture_connection(&mut request);
-    sending.to_client(seen.clone());
+    let request = request.map(|bytes| Watched {
+        bytes,
+        sending: sending.clone(),
+        chosen: seen.clone(),
+    });
     let mut asked = pin!(client.request(request));
     let mut flight: Option<Flight> = None;
     let response = poll_fn(|context| {
@@ -51,7 +55,8 @@ pub(super) async fn ask(
         }
         polled
     })
-    .await?;
+    .await
+    .inspect_err(|_| sending.failed())?;
     // A connection that was closed before anything was sent is exchanged for another one.
     if let Some(meter) = response.extensions().get::<Meter>()
         && let Some(former) = flight.as_mut().filter(|flight| !flight.is_on(meter))

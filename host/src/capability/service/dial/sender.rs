@@ -1,11 +1,9 @@
-//! Who sends: what one call may take of the connections and look-ups that all share, and whether a
-//! request has been given to a connection yet.
+//! Who sends: what one call may take of the connections and look-ups that all share.
 //!
 //! It knows the caller's name as a key and nothing else of him.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use hyper_util::client::legacy::connect::CaptureConnection;
 use tokio::sync::Semaphore;
 
 /// Connections that one call may have in use at once, over all of its grants: half of what a caller
@@ -44,37 +42,5 @@ impl Sender {
 impl Default for Sender {
     fn default() -> Self {
         Self::new(Arc::default())
-    }
-}
-
-/// Whether a request was given to a connection: before that, nothing of it has left the host, and
-/// from then on any of it may have. Clones are the same request.
-#[derive(Debug, Clone, Default)]
-pub struct Sending(Arc<OnceLock<Given>>);
-
-#[derive(Debug)]
-enum Given {
-    /// Once the client has chosen one it says so here, before it writes.
-    ToClient(CaptureConnection),
-    ToStandIn,
-}
-
-impl Sending {
-    /// Whether anything of the request may have left.
-    #[must_use]
-    pub fn began(&self) -> bool {
-        match self.0.get() {
-            None => false,
-            Some(Given::ToStandIn) => true,
-            Some(Given::ToClient(seen)) => seen.connection_metadata().is_some(),
-        }
-    }
-
-    pub(super) fn to_client(&self, seen: CaptureConnection) {
-        let _ = self.0.set(Given::ToClient(seen));
-    }
-
-    pub(super) fn to_stand_in(&self) {
-        let _ = self.0.set(Given::ToStandIn);
     }
 }

@@ -5,11 +5,15 @@
 mod bounds;
 mod coded;
 mod floods;
+mod sent;
 mod shared;
+mod upstreams;
 mod ways;
 mod wrong;
 
+use std::cell::RefCell;
 use std::process::Command;
+use std::sync::Mutex;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -36,13 +40,38 @@ fn verdict(grant: &Arc<HttpGrant>, method: &str, path: &str) -> Verdict {
     judge(&[Arc::clone(grant)], &ask).unwrap()
 }
 
+thread_local! {
+    /// What functions would hold. Kept to the end of a test, so an address stands for one grant.
+    static KEPT: RefCell<Vec<(Arc<HttpGrant>, Arc<Pool>)>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Dialer {
+    /// The connections of a grant that is of no tool but its own.
+    fn pool_of(&self, grant: &Arc<HttpGrant>) -> Arc<Pool> {
+        let pool = self.pool(&format!("{:p}", Arc::as_ptr(grant)), grant, None);
+        KEPT.with_borrow_mut(|kept| kept.push((Arc::clone(grant), Arc::clone(&pool))));
+        pool
+    }
+
+    async fn send_alone(
+        &self,
+        verdict: &Verdict,
+        outgoing: Outgoing,
+        secret: Option<&Secret>,
+        caps: Caps,
+    ) -> Result<Incoming, DialError> {
+        let pools = [self.pool_of(verdict.grant())];
+        self.send(&pools, verdict, outgoing, secret, caps).await
+    }
+}
+
 async fn get(
     grant: &Arc<HttpGrant>,
     caps: Caps,
 ) -> Result<(StatusCode, HeaderMap, Bytes), DialError> {
     let verdict = verdict(grant, "GET", "/a");
     let incoming = Dialer::new()
-        .send(&verdict, Outgoing::default(), None, caps)
+        .send_alone(&verdict, Outgoing::default(), None, caps)
         .await?;
     Ok((
         incoming.status,
@@ -72,7 +101,7 @@ async fn a_request_goes_out_as_judged() {
         ..Outgoing::default()
     };
     let incoming = Dialer::new()
-        .send(&verdict, outgoing, None, CAPS)
+        .send_alone(&verdict, outgoing, None, CAPS)
         .await
         .unwrap();
     assert_eq!(incoming.status, StatusCode::OK);
@@ -196,7 +225,7 @@ async fn the_length_of_a_body_that_is_not_sent_does_not_count() {
     let grant = loopback_grant(upstream.port, None);
     let head = verdict(&grant, "HEAD", "/");
     let incoming = Dialer::new()
-        .send(&head, Outgoing::default(), None, CAPS)
+        .send_alone(&head, Outgoing::default(), None, CAPS)
         .await
         .unwrap();
     assert_eq!(incoming.headers["content-length"], "9999");
@@ -335,7 +364,10 @@ fn named(port: u16, private: &[&str]) -> Arc<HttpGrant> {
 
 async fn dial(dialer: &Dialer, grant: &Arc<HttpGrant>) -> Result<StatusCode, DialErrorKind> {
     let verdict = verdict(grant, "GET", "/");
-    match dialer.send(&verdict, Outgoing::default(), None, CAPS).await {
+    match dialer
+        .send_alone(&verdict, Outgoing::default(), None, CAPS)
+        .await
+    {
         Ok(incoming) => Ok(incoming.status),
         Err(error) => Err(error.kind),
     }
@@ -372,7 +404,7 @@ async fn a_credential_in_clear_goes_to_the_private_network_alone() {
         let verdict = verdict(&grant, "GET", "/");
         let secret = (expected != Err(DialErrorKind::Credential)).then_some(&secret);
         let sent = dialer
-            .send(&verdict, Outgoing::default(), secret, CAPS)
+            .send_alone(&verdict, Outgoing::default(), secret, CAPS)
             .await;
         let sent = sent
             .map(|incoming| incoming.status)
@@ -449,16 +481,14 @@ async fn n25_a_name_that_turns_inward_is_denied() {
 async fn connections_are_kept_apart_by_grant_and_dropped_with_it() {
     let dialer = Dialer::new();
     let one = loopback_grant(1, None);
-    let same = loopback_grant(1, None);
-    assert!(Arc::ptr_eq(&dialer.line(&one), &dialer.line(&one)));
-    assert!(!Arc::ptr_eq(&dialer.line(&one), &dialer.line(&same)));
-    drop(same);
-    let _ = dialer.line(&loopback_grant(2, None));
-    assert_eq!(
-        dialer.lines.lock().unwrap().len(),
-        2,
-        "the dropped one is gone"
-    );
+    let pool = |tool: &str| dialer.pool(tool, &one, None);
+    let (first, other) = (pool("shop"), pool("till"));
+    assert!(Arc::ptr_eq(&first, &pool("shop")));
+    assert!(!Arc::ptr_eq(&first.upstream, &other.upstream));
+    assert_eq!(dialer.upstreams.count(), 2);
+    drop((first, other));
+    let _last = pool("bank");
+    assert_eq!(dialer.upstreams.count(), 1, "the dropped ones are gone");
 }
 
 /// N54.
@@ -479,13 +509,16 @@ async fn n54_one_grant_has_a_bound_on_its_connections() {
         .collect();
     let at_once = usize::try_from(AT_ONCE).unwrap();
     upstream.got(at_once).await;
-    assert_eq!(dialer.line(&grant).places.free(), OF_GRANT - AT_ONCE);
+    assert_eq!(
+        dialer.pool_of(&grant).upstream.places.free(),
+        OF_GRANT - AT_ONCE
+    );
     assert_eq!(upstream.requests().len(), at_once);
     senders.iter().for_each(tokio::task::JoinHandle::abort);
     for sender in senders {
         assert!(sender.await.unwrap_err().is_cancelled());
     }
-    assert_eq!(dialer.line(&grant).places.free(), OF_GRANT);
+    assert_eq!(dialer.pool_of(&grant).upstream.places.free(), OF_GRANT);
 }
 
 #[tokio::test]
@@ -527,7 +560,7 @@ async fn credentials_go_where_the_grant_says() {
         let verdict = verdict(&grant, "GET", "/a?q=1");
         let dialer = Dialer::new();
         let sent = dialer
-            .send(&verdict, Outgoing::default(), Some(&secret), CAPS)
+            .send_alone(&verdict, Outgoing::default(), Some(&secret), CAPS)
             .await;
         assert!(sent.is_ok());
         let request = upstream.requests().pop().unwrap();
@@ -536,7 +569,7 @@ async fn credentials_go_where_the_grant_says() {
         // Without its credential a grant sends nothing.
         let before = upstream.requests().len();
         let error = dialer
-            .send(&verdict, Outgoing::default(), None, CAPS)
+            .send_alone(&verdict, Outgoing::default(), None, CAPS)
             .await
             .unwrap_err();
         assert_eq!(error.kind, DialErrorKind::Credential);
@@ -574,7 +607,7 @@ async fn n63_errors_name_neither_query_nor_credential() {
     );
     let secret = Secret::new(b"hunter2".to_vec()).unwrap();
     let error = Dialer::new()
-        .send(&verdict, Outgoing::default(), Some(&secret), CAPS)
+        .send_alone(&verdict, Outgoing::default(), Some(&secret), CAPS)
         .await
         .unwrap_err();
     let text = format!("{error:?}");

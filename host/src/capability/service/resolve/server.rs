@@ -23,6 +23,7 @@ const AGAIN: usize = 2;
 /// Asks one server, over UDP and, where an answer is cut short, over TCP.
 pub struct ServerResolver {
     resolver: Arc<TokioResolver>,
+    server: SocketAddr,
 }
 
 impl ServerResolver {
@@ -39,8 +40,8 @@ impl ServerResolver {
             at_port(ConnectionConfig::udp()),
             at_port(ConnectionConfig::tcp()),
         ];
-        let server = NameServerConfig::new(server.ip(), true, connections);
-        let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
+        let name_server = NameServerConfig::new(server.ip(), true, connections);
+        let config = ResolverConfig::from_parts(None, Vec::new(), vec![name_server]);
         let mut builder = Resolver::builder_with_config(config, TokioRuntimeProvider::default());
         let options = builder.options_mut();
         options.timeout = TRY;
@@ -55,6 +56,7 @@ impl ServerResolver {
         options.case_randomization = true;
         Ok(Self {
             resolver: Arc::new(builder.build().map_err(io::Error::other)?),
+            server,
         })
     }
 }
@@ -70,6 +72,10 @@ impl Resolve for ServerResolver {
             let addresses: Vec<IpAddr> = found.iter().collect();
             Ok(addresses)
         })
+    }
+
+    fn server(&self) -> Option<SocketAddr> {
+        Some(self.server)
     }
 }
 

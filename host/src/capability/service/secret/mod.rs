@@ -34,5 +34,5 @@ pub use scrub::{LAG, Patterns, PatternsError, REDACTED, Scrubber};
 pub(crate) use shapes::PREFIXES;
 pub use source::{EnvSource, Reading, SecretSource, ShortAccepted, SourceError};
 pub use store::{Secrets, Unloaded};
-pub use value::{LONG_ENOUGH, MAX_SECRET, MIN_SECRET, Secret, SecretError};
+pub use value::{LONG_ENOUGH, MAX_SECRET, MIN_SECRET, Secret, SecretError, SecretMark};
 pub use watch::{Sought, Watch};

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::history::History;
 use super::source::{SecretSource, SourceError};
-use super::value::Secret;
+use super::value::{Secret, SecretMark};
 
 /// A source that failed, or whose value an upstream did not take, is not asked more often.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -105,6 +105,13 @@ impl Secrets {
     #[must_use]
     pub fn place(&self, name: &str) -> Option<Arc<str>> {
         self.slots.get(name).map(|slot| Arc::clone(&slot.place))
+    }
+
+    /// By what the value of this name is known again, where it has one now.
+    #[must_use]
+    pub fn mark(&self, name: &str) -> Option<SecretMark> {
+        let slot = self.slots.get(name)?;
+        slot.held().value.as_ref().map(Secret::mark)
     }
 
     /// The value of this name, asked for anew where it has aged. A source that fails leaves the old

@@ -3,7 +3,7 @@
 //! It does not know where it comes from; whoever loads it brings the bytes.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use zeroize::Zeroizing;
 
@@ -23,6 +23,20 @@ pub const MAX_SECRET: usize = 8 << 10;
 /// client are not.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<Zeroizing<Vec<u8>>>);
+
+/// Which secret it was, and nothing of it: it keeps no value. A host holds equal values of one place
+/// once, so their marks are equal.
+#[derive(Debug, Clone)]
+pub struct SecretMark(Weak<Zeroizing<Vec<u8>>>);
+
+impl PartialEq for SecretMark {
+    fn eq(&self, other: &Self) -> bool {
+        // No other secret comes to live at the address while this is held.
+        self.0.ptr_eq(&other.0)
+    }
+}
+
+impl Eq for SecretMark {}
 
 /// Why bytes cannot be a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -113,6 +127,12 @@ impl Secret {
     pub fn has_scheme(&self, name: &str) -> bool {
         let found = core::scheme(self.expose());
         found.is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case(name.as_bytes()))
+    }
+
+    /// What it is known by again.
+    #[must_use]
+    pub fn mark(&self) -> SecretMark {
+        SecretMark(Arc::downgrade(&self.0))
     }
 
     /// How many hold it: this one, and its clones.

@@ -114,7 +114,9 @@ async fn n48_a_peer_that_reads_no_body_is_not_waited_for() {
         timeout: Duration::from_millis(100),
         ..CAPS
     };
-    let sent = Dialer::new().send(&verdict, outgoing, None, caps).await;
+    let sent = Dialer::new()
+        .send_alone(&verdict, outgoing, None, caps)
+        .await;
     assert_eq!(sent.unwrap_err().kind, DialErrorKind::Timeout);
     done.send(()).unwrap();
     peer.await.unwrap();

@@ -29,7 +29,7 @@ async fn received(coding: &str, body: Vec<u8>, caps: Caps) -> (u64, Option<DialE
     let upstream = Upstream::start(move |_| ok(&headers, &body)).await;
     let verdict = verdict(&loopback_grant(upstream.port, None), "GET", "/");
     let dialer = Dialer::new();
-    let sent = dialer.send(&verdict, Outgoing::default(), None, caps);
+    let sent = dialer.send_alone(&verdict, Outgoing::default(), None, caps);
     let mut body = match sent.await {
         Ok(incoming) => incoming.body,
         Err(error) => return (0, Some(error.kind)),
@@ -152,7 +152,10 @@ async fn a_range_is_asked_for_as_it_is() {
         ..Outgoing::default()
     };
     let dialer = Dialer::new();
-    dialer.send(&verdict, outgoing, None, CAPS).await.unwrap();
+    dialer
+        .send_alone(&verdict, outgoing, None, CAPS)
+        .await
+        .unwrap();
     let request = upstream.requests().pop().unwrap();
     assert!(
         request.contains("accept-encoding: identity\r\n"),

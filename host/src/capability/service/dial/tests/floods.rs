@@ -151,7 +151,9 @@ async fn n76_frames_that_carry_no_body_end_the_connection() {
         });
         let (dialer, _) = dialer_trusting(&ca(), trusting(&authority));
         let asked = verdict(&shop(port, ca()), "GET", "/");
-        let sent = dialer.send(&asked, Outgoing::default(), None, CAPS).await;
+        let sent = dialer
+            .send_alone(&asked, Outgoing::default(), None, CAPS)
+            .await;
         let ended = match sent {
             Ok(incoming) => incoming.body.collect().await.map(drop),
             Err(error) => Err(error),
@@ -251,7 +253,9 @@ async fn n77_a_connection_ends_with_the_last_call_that_waits_on_it() {
     let ask = |path: &'static str| {
         let (dialer, verdict) = (Arc::clone(&dialer), verdict(&grant, "GET", path));
         tokio::spawn(async move {
-            let sent = dialer.send(&verdict, Outgoing::default(), None, CAPS).await;
+            let sent = dialer
+                .send_alone(&verdict, Outgoing::default(), None, CAPS)
+                .await;
             sent.unwrap().body.collect().await.unwrap()
         })
     };
@@ -287,7 +291,9 @@ async fn n92_responses_that_nobody_reads_neither_hold_up_nor_break_others() {
     };
     let ask = async |path| {
         let asked = verdict(&grant, "GET", path);
-        let sent = dialer.send(&asked, Outgoing::default(), None, caps).await;
+        let sent = dialer
+            .send_alone(&asked, Outgoing::default(), None, caps)
+            .await;
         sent.unwrap().body
     };
     let kept = ask("/large").await;
@@ -312,7 +318,10 @@ async fn n92_each_caller_has_connections_of_its_own() {
             from: Sender::new(caller.into()),
             ..Outgoing::default()
         };
-        let sent = dialer.send(&asked, outgoing, None, CAPS).await.unwrap();
+        let sent = dialer
+            .send_alone(&asked, outgoing, None, CAPS)
+            .await
+            .unwrap();
         assert_eq!(sent.body.collect().await.unwrap(), "hello");
         assert_eq!(served.connections.borrow().0, expected);
     }
@@ -332,7 +341,7 @@ async fn n77_a_connection_over_http_1_ends_with_its_call() {
         .await;
         let dialer = Dialer::new();
         let verdict = verdict(&loopback_grant(upstream.port, None), "GET", "/");
-        let sending = dialer.send(&verdict, Outgoing::default(), None, CAPS);
+        let sending = dialer.send_alone(&verdict, Outgoing::default(), None, CAPS);
         let mut sending = Box::pin(sending);
         tokio::select! {
             incoming = &mut sending => drop(incoming.unwrap()),

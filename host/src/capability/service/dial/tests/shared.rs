@@ -38,7 +38,7 @@ async fn ask(
         ..Outgoing::default()
     };
     let verdict = verdict(grant, "GET", path);
-    match dialer.send(&verdict, outgoing, None, CAPS).await {
+    match dialer.send_alone(&verdict, outgoing, None, CAPS).await {
         Ok(incoming) => Ok(incoming.status),
         Err(error) => Err(error.kind),
     }
@@ -70,7 +70,7 @@ async fn n79_one_call_does_not_hold_the_places_of_a_grant() {
         ask(&dialer, &grant, Sender::new("b".into()), "/fast").await,
         Ok(StatusCode::OK)
     );
-    let held = |caller: &str| dialer.line(&grant).places.held(&caller.into());
+    let held = |caller: &str| dialer.pool_of(&grant).upstream.places.held(&caller.into());
     assert_eq!(held("a"), CONNECTIONS_OF_CALL as u64);
 
     // Three calls of one caller: whoever is alone gets 32, and others still find theirs.
@@ -93,7 +93,7 @@ async fn n79_one_call_does_not_hold_the_places_of_a_grant() {
         Ok(StatusCode::OK)
     );
     tasks.shutdown().await;
-    assert_eq!(dialer.line(&grant).places.free(), OF_GRANT);
+    assert_eq!(dialer.pool_of(&grant).upstream.places.free(), OF_GRANT);
     assert_eq!(dialer.places.free(), of_all());
 }
 

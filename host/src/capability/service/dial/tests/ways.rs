@@ -256,7 +256,7 @@ async fn a_proxy_is_asked_for_a_tunnel_to_the_name() {
     let via = format!("http://proxy.test:{}", proxy.port);
     let grant = proxied("https://shop.test", &via, ca());
     let verdict = verdict(&grant, "GET", "/a?b=c");
-    let sent = dialer.send(&verdict, Outgoing::default(), None, CAPS);
+    let sent = dialer.send_alone(&verdict, Outgoing::default(), None, CAPS);
     let incoming = sent.await.unwrap();
     assert_eq!(incoming.peer.unwrap().port(), proxy.port);
     assert_eq!(incoming.body.collect().await.unwrap(), "hello");
