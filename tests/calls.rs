@@ -294,7 +294,7 @@ async fn a_permit_for_one_component_runs_no_other() {
     let snapshot = house.host.snapshot();
     let other = snapshot.catalog.find("everything_add").expect("a function");
     let errand = Errand {
-        equipment: &other.equipment,
+        grants: &other.grants,
         progress: None,
         attempts: AttemptLog::nowhere(),
         cancel: &CancellationToken::new(),

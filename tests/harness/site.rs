@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tempfile::TempDir;
 use toolhost::capability::http::{Secret, Secrets};
 use toolhost::capability::service::dial::Dialer;
-use toolhost::capability::{World, dir, kv};
+use toolhost::capability::{SharedServices, dir, kv};
 use toolhost::catalog::{self, Catalog, Lock, Places, Trouble};
 use toolhost::manifest::{self, Manifest};
 
@@ -135,7 +135,7 @@ impl Site {
     }
 
     /// What a host in this folder reaches.
-    pub(crate) fn world(&self) -> World {
+    pub(crate) fn world(&self) -> SharedServices {
         let secrets: Secrets = self
             .secrets
             .iter()
@@ -144,7 +144,7 @@ impl Site {
                 (Arc::from(name.as_str()), secret)
             })
             .collect();
-        World {
+        SharedServices {
             dialer: self.dialer.clone().unwrap_or_default(),
             secrets: Arc::new(secrets),
             folders: dir::Folders::new(self.folder.path()),

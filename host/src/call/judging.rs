@@ -63,7 +63,7 @@ impl Host {
             let policy = ReleasePolicy {
                 schema: function.policy.output()?,
                 most: function.policy.spec().limits.output,
-                patterns: &function.equipment.patterns().counting(&counted),
+                patterns: &function.grants.patterns().counting(&counted),
                 denied: &denied,
             };
             gate::release(answer, &policy, room)

@@ -2,13 +2,14 @@
 //! guest sees (host functions), and the state of one call.
 //!
 //! A capability knows nothing of callers, of protocols and of its siblings. It reaches the world
-//! only through `service`. A new one is a folder here and its lines in `frame`.
+//! only through `service`. A new one is a folder here and its lines in `registry`.
 
 mod attempts;
 mod bindings;
+mod context;
 mod current_call;
-mod frame;
 mod provided;
+mod registry;
 mod sink;
 
 pub mod clock;
@@ -26,9 +27,13 @@ pub mod service;
 pub use attempts::AttemptLog;
 pub use bindings::exports::toolhost::tool::tools;
 pub use bindings::{Bound, BoundPre};
+pub use context::CallContext;
 pub use current_call::CurrentCall;
-pub use frame::{Charter, EquipError, Equipment, Grants, Holder, Powers, World, link, variation};
 pub use provided::{nearest, provided_by, provides, usable};
+pub use registry::{
+    Grants, GuestState, HasGuestState, PrepareError, PreparedGrants, SharedServices, link,
+    variation,
+};
 
 /// What an import is for: the capability's name as manifests have it, or `runtime` for what every
 /// language's runtime brings along and no grant changes.

@@ -41,7 +41,7 @@ pub use load::{
 pub(crate) use lock::MOST_LOCK;
 pub use lock::{Change, Damaged, Lock, LockedTool};
 
-use crate::capability::Equipment;
+use crate::capability::PreparedGrants;
 use crate::capability::dir::Access;
 use crate::gate::FunctionPolicy;
 use crate::manifest::{FunctionSpec, ToolSpec};
@@ -82,7 +82,7 @@ pub struct Function {
     /// What its calls are judged by: limits, grants, schemas.
     pub policy: Arc<FunctionPolicy>,
     /// Its powers, made ready.
-    pub equipment: Arc<Equipment>,
+    pub grants: Arc<PreparedGrants>,
     /// How many of its long checks may go on at once: they cannot be stopped.
     pub judges: Shares<Arc<str>>,
     /// How far its grants let it reach.
@@ -111,7 +111,7 @@ impl Catalog {
     #[must_use]
     pub fn is_lacking(&self) -> bool {
         let mut functions = self.functions.values();
-        self.lacking || functions.any(|function| function.equipment.is_lacking())
+        self.lacking || functions.any(|function| function.grants.is_lacking())
     }
 
     /// Notes a tool that could not be loaded.

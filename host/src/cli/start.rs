@@ -16,7 +16,7 @@ use super::{Setting, outside, written};
 use crate::call::{Host, Snapshot};
 use crate::capability::service::dial::Dialer;
 use crate::capability::service::secret::Secrets;
-use crate::capability::{World, dir, kv};
+use crate::capability::{SharedServices, dir, kv};
 use crate::catalog::{
     self, Cache, Catalog, Compiler, Damaged, Loading, Lock, MOST_LOCK, Places, bounded,
 };
@@ -173,8 +173,8 @@ impl Opened {
         outside::dialer(&self.manifest, &self.base)
     }
 
-    fn world(&self, dialer: Arc<Dialer>, secrets: Secrets) -> World {
-        World {
+    fn world(&self, dialer: Arc<Dialer>, secrets: Secrets) -> SharedServices {
+        SharedServices {
             dialer,
             secrets: Arc::new(secrets),
             folders: dir::Folders::new(&self.base).judged(self.judge()),
@@ -184,7 +184,7 @@ impl Opened {
 
     /// A world without secrets and certificates: enough to look at components, and to ask them what
     /// they offer.
-    pub(super) fn bare_world(&self) -> World {
+    pub(super) fn bare_world(&self) -> SharedServices {
         self.world(Arc::new(Dialer::new()), Secrets::default())
     }
 
@@ -206,7 +206,7 @@ impl Opened {
     /// noted: with the host, or with a tool, which then is not there.
     pub(super) fn tools(
         &self,
-        (former, sandbox, world): (&Catalog, &Sandbox, &World),
+        (former, sandbox, world): (&Catalog, &Sandbox, &SharedServices),
         wrong: &mut Diagnostics,
         lacking: &mut Diagnostics,
     ) -> Catalog {
@@ -293,8 +293,8 @@ impl Opened {
         &self,
         ground: Diagnostics,
         sandbox: &Sandbox,
-        former: Option<(&World, &Catalog)>,
-    ) -> anyhow::Result<(World, Snapshot)> {
+        former: Option<(&SharedServices, &Catalog)>,
+    ) -> anyhow::Result<(SharedServices, Snapshot)> {
         let is_safe = ground.is_empty();
         let (mut wrong, mut lacking) = (ground, Diagnostics::of(self));
         let dialer = match former {
@@ -334,7 +334,7 @@ impl Opened {
         &self,
         ground: Diagnostics,
         lanes: Lanes,
-    ) -> anyhow::Result<(Arc<Host>, World)> {
+    ) -> anyhow::Result<(Arc<Host>, SharedServices)> {
         let sandbox = Arc::new(Sandbox::new()?);
         let (world, snapshot) = self.load(ground, &sandbox, None).await?;
         let quota = Quota::new(&self.manifest);

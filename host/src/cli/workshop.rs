@@ -13,7 +13,7 @@ use rustix::fs::OFlags;
 use super::start::private_folder;
 use crate::capability::service::dial::Dialer;
 use crate::capability::service::secret::Secrets;
-use crate::capability::{World, dir, kv};
+use crate::capability::{SharedServices, dir, kv};
 use crate::catalog::{self, Cache, Compiler, Lock, Places, bounded};
 use crate::manifest::Manifest;
 use crate::sandbox::Sandbox;
@@ -22,7 +22,7 @@ pub(super) struct Workshop {
     pub(super) sandbox: Arc<Sandbox>,
     pub(super) cache: Cache,
     /// No folder and no bucket of it is ever there.
-    world: World,
+    world: SharedServices,
     folder: PathBuf,
 }
 
@@ -34,7 +34,7 @@ impl Workshop {
         Ok(Self {
             sandbox: Arc::new(Sandbox::new()?),
             cache: cache.context("cannot open the folder of compiled components")?,
-            world: World {
+            world: SharedServices {
                 dialer: Arc::new(Dialer::new()),
                 secrets: Arc::new(Secrets::default()),
                 folders: dir::Folders::new(&folder),

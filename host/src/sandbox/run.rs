@@ -19,9 +19,9 @@ use super::meter::Meter;
 use super::state::Running;
 use super::typed::Stop;
 use crate::capability::service::secret::MOST_REDACTIONS;
-use crate::capability::{AttemptLog, Charter, Equipment, Powers, tools};
+use crate::capability::{AttemptLog, CallContext, GuestState, PreparedGrants, tools};
 use crate::gate::Permit;
-use crate::shares::Exceeded;
+use crate::shares::{Account, Exceeded};
 use crate::terms::{Bill, Code, Fault, Limits, Progress};
 
 /// A guest gives the thread back after this much fuel, some 30 to 100 microseconds of a core.
@@ -38,8 +38,8 @@ const LAST_WORDS: usize = 1 << 10;
 
 /// What the sandbox is sent to do beyond what the permit says.
 pub struct Errand<'a> {
-    /// The function's powers.
-    pub equipment: &'a Arc<Equipment>,
+    /// The function's grants, made ready.
+    pub grants: &'a Arc<PreparedGrants>,
     /// Where progress goes.
     pub progress: Option<mpsc::Sender<Progress>>,
     /// Where attempts at the outside are recorded.
@@ -94,15 +94,18 @@ impl Sandbox {
             Ok(room) => room,
             Err(fault) => return Ran::not(fault),
         };
-        let charter = Charter {
-            equipment: errand.equipment,
+        let context = CallContext {
+            function: errand.grants.function(),
             limits,
             arguments: permit.arguments(),
             deadline,
             caller: Some(permit.caller()),
             progress: errand.progress,
+            attempts: &attempts,
+            account: &Account::new(limits.host_memory),
+            credentials: errand.grants.credentials(),
         };
-        let mut store = match store(prepared, limits, charter, &attempts) {
+        let mut store = match store(prepared, errand.grants, &context) {
             Ok(store) => store,
             Err(fault) => return Ran::not(fault),
         };
@@ -131,8 +134,8 @@ impl Sandbox {
     }
 
     /// Asks a component what it offers; one that is spoken to by its types need not run for that. It
-    /// gets no capability at all: `nothing` is equipment without
-    /// grants.
+    /// gets no capability at all: `nothing` is no grants, made
+    /// ready.
     ///
     /// # Errors
     ///
@@ -140,22 +143,25 @@ impl Sandbox {
     pub async fn definitions(
         &self,
         prepared: &Prepared,
-        nothing: &Arc<Equipment>,
+        nothing: &Arc<PreparedGrants>,
     ) -> Result<Vec<tools::Definition>, Fault> {
         let pre = match &prepared.entry {
             Entry::Contract(pre) => pre,
             Entry::Foreign(foreign) => return foreign.definitions(),
         };
         let limits = Limits::DEFAULT;
-        let charter = Charter {
-            equipment: nothing,
+        let context = CallContext {
+            function: nothing.function(),
             limits: &limits,
             arguments: &Arc::default(),
             deadline: Instant::now() + limits.deadline,
             caller: None,
             progress: None,
+            attempts: &AttemptLog::nowhere(),
+            account: &Account::new(limits.host_memory),
+            credentials: nothing.credentials(),
         };
-        let mut store = store(prepared, &limits, charter, &AttemptLog::nowhere())?;
+        let mut store = store(prepared, nothing, &context)?;
         let ask = async |store: &mut Store<Running>| {
             let tool = pre.instantiate_async(&mut *store).await?;
             tool.toolhost_tool_tools().call_definitions(store).await
@@ -171,16 +177,15 @@ impl Sandbox {
 
 fn store(
     prepared: &Prepared,
-    limits: &Limits,
-    charter: Charter<'_>,
-    attempts: &AttemptLog,
+    grants: &Arc<PreparedGrants>,
+    context: &CallContext<'_>,
 ) -> Result<Store<Running>, Fault> {
-    let powers = Powers::new(charter, attempts)?;
+    let (limits, guest) = (context.limits, GuestState::new(grants, context)?);
     let mut store = Store::new(
         prepared.entry.engine(),
         Running {
             meter: Meter::new(limits),
-            powers,
+            guest,
             after: None,
         },
     );
@@ -247,7 +252,7 @@ impl<T> Ended<T> {
                     return Err(own.clone());
                 }
                 let fault = fault(&error, store, limits);
-                Err(told(fault, &error, &store.data().powers))
+                Err(told(fault, &error, &store.data().guest))
             }
             Self::Returned(Err(panic)) => Err(Fault::internal(format!(
                 "a host function panicked: {}",
@@ -262,16 +267,16 @@ impl<T> Ended<T> {
 
 /// A fault with what the guest said last: the only place where an interpreter, or whoever gave up, says
 /// what went wrong. A program's is for its caller, as with an exit code; a tool's is the operator's.
-fn told(mut fault: Fault, error: &wasmtime::Error, powers: &Powers) -> Fault {
+fn told(mut fault: Fault, error: &wasmtime::Error, guest: &GuestState) -> Fault {
     if let Some(trace) = error.downcast_ref::<WasmBacktrace>() {
         tracing::debug!(backtrace = %trace, "a guest trapped");
     }
-    let words = powers.last_words();
+    let words = guest.last_words();
     let reasons = reasons(error);
     if words.is_empty() {
         return fault.detail(reasons);
     }
-    if fault.code == Code::Trapped && powers.is_program() {
+    if fault.code == Code::Trapped && guest.is_program() {
         let start = words.ceil_char_boundary(words.len().saturating_sub(LAST_WORDS));
         let last = words.get(start..).unwrap_or_default();
         fault.say = format!("{} It said last: {last}", fault.say).into();

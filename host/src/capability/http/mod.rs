@@ -36,7 +36,7 @@ pub use headers::{
     HeaderError, MAX_HEADER_BYTES, MAX_HEADERS, Manner, admit, filter_response, is_forbidden,
     within_bounds,
 };
-pub(in crate::capability) use host::{State, link, link_p3};
+pub(in crate::capability) use host::{HasHttp, State, link, link_p3};
 pub(crate) use judge::address_denied;
 pub use judge::{
     Explanation, OriginMiss, Refusal, RefusalKind, RuleMiss, RuleName, RuleStep, Step, Verdict,

@@ -15,7 +15,7 @@ use super::super::workshop::{MOST_COMPONENT, bounded};
 use super::project::Project;
 use super::refused;
 use crate::capability::service::dial::Dialer;
-use crate::capability::{World, dir, kv};
+use crate::capability::{SharedServices, dir, kv};
 use crate::catalog::{self, Cache, Compiler, LockedTool, Places, embedded};
 use crate::sandbox::Sandbox;
 
@@ -100,7 +100,7 @@ fn look(
     let manifest = project.tool(component.to_owned())?;
     let spec = manifest.tools.first().context("a tool")?;
     // Nothing outside: a component is asked what it is without any power.
-    let world = World {
+    let world = SharedServices {
         dialer: Arc::new(Dialer::new()),
         secrets: Arc::default(),
         folders: dir::Folders::new(&project.folder),

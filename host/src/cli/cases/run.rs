@@ -13,7 +13,7 @@ use crate::capability::http::Asked;
 use crate::capability::kv::KvGrant;
 use crate::capability::service::dial::Dialer;
 use crate::capability::service::secret::{Secret, Secrets};
-use crate::capability::{World, dir, kv};
+use crate::capability::{SharedServices, dir, kv};
 use crate::catalog::{self, Lock, LockedTool, Places, Trouble};
 use crate::gate::Callers;
 use crate::ledger::{self, Attempted, Filter, Header, Ledger, Mode};
@@ -162,7 +162,7 @@ impl<'a> Bench<'a> {
         &self,
         case: &Case,
         granted: &Granted,
-        world: &World,
+        world: &SharedServices,
         stage: &Stage,
     ) -> anyhow::Result<Result<Ran, Vec<Trouble>>> {
         let lock = Lock {
@@ -218,7 +218,7 @@ fn arguments(case: &Case) -> Map<String, Value> {
 }
 
 /// A world of this case alone: made-up credentials, folders of its own, and a list for a network.
-fn world(stage: &Stage, manifest: &Manifest, list: Arc<List>) -> anyhow::Result<World> {
+fn world(stage: &Stage, manifest: &Manifest, list: Arc<List>) -> anyhow::Result<SharedServices> {
     let secret = |name: &Arc<str>| {
         let value = format!("the-value-of-{name}").into_bytes();
         Ok((name.clone(), Secret::new(value)?))
@@ -228,7 +228,7 @@ fn world(stage: &Stage, manifest: &Manifest, list: Arc<List>) -> anyhow::Result<
         .keys()
         .map(secret)
         .collect::<anyhow::Result<Secrets>>()?;
-    Ok(World {
+    Ok(SharedServices {
         dialer: Arc::new(Dialer::answered_by(list)),
         secrets: Arc::new(secrets),
         folders: dir::Folders::new(stage.path()),

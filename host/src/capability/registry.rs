@@ -1,20 +1,22 @@
-//! What every capability is lent: the state of one call, and the one list that links them. A capability that is not in this list does not exist.
+//! The list of capabilities: what may be granted, what is made ready of it, what a call has of each, and
+//! how they are linked. A capability that is not in this list does not exist.
+//!
+//! It alone names them all; what they do and what they are lent is not in here.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
-use super::attempts::AttemptLog;
-use super::service::database::{Database, OpenError};
+use super::context::CallContext;
+use super::service::database::OpenError;
 use super::service::dial::Dialer;
-use super::service::secret::{Patterns, PatternsError, Secrets};
+use super::service::secret::{Patterns, PatternsError, Secrets, Watch};
 use super::{clock, command, config, dir, env, http, kv, log, progress, random, tools};
-use crate::shares::{Account, Exceeded, Holding};
-use crate::terms::{Caller, Code, Fault, Limits, Progress, Wasi};
+use crate::shares::{Account, Holding};
+use crate::terms::{Code, Fault, Wasi};
 
 /// Powers, by capability. Empty is what a tool has when the manifest grants nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,7 +39,7 @@ pub struct Grants {
 
 /// What all calls of the process share.
 #[derive(Clone)]
-pub struct World {
+pub struct SharedServices {
     /// The only way out to the network.
     pub dialer: Arc<Dialer>,
     /// The operator's secrets, by name.
@@ -50,7 +52,7 @@ pub struct World {
 
 /// Why grants cannot be made ready.
 #[derive(Debug, thiserror::Error)]
-pub enum EquipError {
+pub enum PrepareError {
     /// The credentials they use cannot be searched for in answers.
     #[error("its credentials: {0}")]
     Credentials(#[from] PatternsError),
@@ -60,38 +62,38 @@ pub enum EquipError {
 }
 
 /// What all calls of one function share: its grants, made ready once.
-pub struct Equipment {
+pub struct PreparedGrants {
     /// `tool.function`.
-    pub(super) function: Arc<str>,
-    pub(super) grants: Grants,
-    pub(super) outlet: Arc<http::Outlet>,
-    pub(super) shelf: dir::Shelf,
-    pub(super) kv: Option<Arc<Database>>,
+    function: Arc<str>,
+    grants: Grants,
+    outlet: Arc<http::Outlet>,
+    shelf: Arc<dir::Shelf>,
+    kv: Arc<kv::Buckets>,
 }
 
-impl Equipment {
+impl PreparedGrants {
     /// Makes the grants of this function ready: by its name it is known again after a reload. Where there are buckets among them this opens their file, and blocks.
     ///
     /// # Errors
     ///
-    /// [`EquipError`] says what cannot be used.
-    pub fn new(function: &str, grants: &Grants, world: &World) -> Result<Self, EquipError> {
+    /// [`PrepareError`] says what cannot be used.
+    pub fn new(
+        function: &str,
+        grants: &Grants,
+        services: &SharedServices,
+    ) -> Result<Self, PrepareError> {
         let outlet = http::Outlet::new(
             function,
             grants.http.clone(),
-            world.secrets.clone(),
-            world.dialer.clone(),
+            services.secrets.clone(),
+            services.dialer.clone(),
         )?;
-        let kv = match grants.kv.is_empty() {
-            true => None,
-            false => Some(world.kv.database()?),
-        };
         Ok(Self {
             function: function.into(),
             grants: grants.clone(),
             outlet: Arc::new(outlet),
-            shelf: dir::Shelf::new(&grants.dir, &world.folders),
-            kv,
+            shelf: Arc::new(dir::Shelf::new(&grants.dir, &services.folders)),
+            kv: Arc::new(kv::Buckets::new(&grants.kv, &services.kv)?),
         })
     }
 
@@ -99,6 +101,18 @@ impl Equipment {
     #[must_use]
     pub fn is_lacking(&self) -> bool {
         self.shelf.is_lacking() || self.outlet.is_lacking()
+    }
+
+    /// The function that they are made ready for, as `tool.function`.
+    #[must_use]
+    pub const fn function(&self) -> &Arc<str> {
+        &self.function
+    }
+
+    /// The credentials that they use, to be taken out of whatever leaves a call.
+    #[must_use]
+    pub fn credentials(&self) -> &Arc<Watch> {
+        self.outlet.credentials()
     }
 
     /// What has to be taken out of whatever leaves a call: the credentials that the grants of its
@@ -109,24 +123,8 @@ impl Equipment {
     }
 }
 
-/// What one call gets; the guest's powers are built from nothing else.
-pub struct Charter<'a> {
-    /// The powers.
-    pub equipment: &'a Arc<Equipment>,
-    /// Their bounds.
-    pub limits: &'a Limits,
-    /// What the call was given, a JSON object: rules may compare with it.
-    pub arguments: &'a Arc<str>,
-    /// When everything has to be over.
-    pub deadline: Instant,
-    /// Who asked; nobody, where a component is asked what it is.
-    pub caller: Option<&'a Caller>,
-    /// Where progress goes, when the agent asked for it.
-    pub progress: Option<tokio::sync::mpsc::Sender<Progress>>,
-}
-
 /// The powers of one guest: the data of its store.
-pub struct Powers {
+pub struct GuestState {
     account: Account,
     /// For the tables of its resources and handles, however many there are.
     _tables: Holding,
@@ -135,63 +133,66 @@ pub struct Powers {
     dir: dir::State,
     http: http::State,
     kv: kv::State,
-    equipment: Arc<Equipment>,
+    grants: Arc<PreparedGrants>,
     log: log::State,
     progress: progress::State,
     command: Option<command::State>,
 }
 
-impl Powers {
-    /// Builds exactly what the charter says.
+impl GuestState {
+    /// Builds exactly what these grants and this call are.
     ///
     /// # Errors
     ///
     /// When the call's arguments make no command line.
-    pub fn new(charter: Charter<'_>, attempts: &AttemptLog) -> Result<Self, Fault> {
-        let equipment = charter.equipment;
-        let account = Account::new(charter.limits.host_memory);
-        let tables = account.hold(charter.limits.tables()).map_err(|_| {
+    pub fn new(grants: &Arc<PreparedGrants>, context: &CallContext<'_>) -> Result<Self, Fault> {
+        let tables = context.account.hold(context.limits.tables()).map_err(|_| {
             Fault::new(
                 Code::OutOfHostMemory,
                 "The tool's limit `host_memory` is too small for its own tables. Its operator should raise it.",
             )
         })?;
-        let log = log::State::new(&charter, attempts);
+        let granted = &grants.grants;
+        let log = log::State::new(granted.log, context);
         let mut wasi = WasiCtx::builder();
         clock::grant(&mut wasi);
         random::grant(&mut wasi);
-        env::grant(&mut wasi, &equipment.grants.env);
+        env::grant(&mut wasi, &granted.env);
         log.grant_stdio(&mut wasi);
-        let command = equipment.grants.command.as_ref();
+        let command = granted.command.as_ref();
         let command = command
-            .map(|grant| command::State::new(grant, &charter, &mut wasi, &account))
+            .map(|grant| command::State::new(grant, context, &mut wasi))
             .transpose()?;
 
         let mut table = ResourceTable::new();
-        table.set_max_capacity(usize::try_from(charter.limits.resources).unwrap_or(usize::MAX));
-        let http = http::State::new(&charter, attempts, &account);
-        let kv = kv::State::new(&charter, attempts, &account);
-        let dir = dir::State::new(&charter, attempts, &account);
+        table.set_max_capacity(usize::try_from(context.limits.resources).unwrap_or(usize::MAX));
         Ok(Self {
-            account,
+            account: context.account.clone(),
             _tables: tables,
             table,
             wasi: wasi.build(),
-            dir,
-            http,
-            kv,
-            equipment: equipment.clone(),
+            dir: dir::State::new(&grants.shelf, context),
+            http: http::State::new(&grants.outlet, context),
+            kv: kv::State::new(&grants.kv, context),
+            grants: grants.clone(),
             log,
-            progress: progress::State::new(charter.progress, equipment.clone(), attempts),
+            progress: progress::State::new(context),
             command,
         })
     }
 }
 
-/// A store's data that holds a guest's powers.
-pub trait Holder: Send + 'static {
-    /// The guest's powers.
-    fn powers(&mut self) -> &mut Powers;
+/// A store's data that holds a guest's state.
+pub trait HasGuestState: Send + 'static {
+    /// The guest's state.
+    fn guest_state(&mut self) -> &mut GuestState;
+}
+
+impl<T: HasGuestState + WasiHttpView> http::HasHttp for T {
+    fn state(&mut self) -> (&mut http::State, &mut ResourceTable) {
+        let guest = self.guest_state();
+        (&mut guest.http, &mut guest.table)
+    }
 }
 
 /// Links every capability. What a call is not granted is linked all the same: there it is empty,
@@ -200,25 +201,25 @@ pub trait Holder: Send + 'static {
 /// # Errors
 ///
 /// Only when two capabilities claim the same interface: a defect.
-pub fn link<T: Holder + WasiView + WasiHttpView>(
+pub fn link<T: HasGuestState + WasiView + WasiHttpView>(
     linker: &mut Linker<T>,
     wasi: Wasi,
 ) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
-    dir::link(linker)?;
+    dir::link(linker, dirs)?;
     http::link(linker)?;
     if wasi == Wasi::V03 {
         wasmtime_wasi::p3::cli::add_to_linker(linker)?;
         wasmtime_wasi::p3::clocks::add_to_linker(linker)?;
         wasmtime_wasi::p3::random::add_to_linker(linker)?;
         wasmtime_wasi::p3::sockets::add_to_linker(linker)?;
-        dir::link_p3(linker)?;
+        dir::link_p3(linker, dirs)?;
         http::link_p3(linker)?;
     }
-    kv::link(linker)?;
-    config::link(linker)?;
-    log::link(linker)?;
-    progress::link(linker)
+    kv::link(linker, buckets)?;
+    config::link(linker, |data| &data.guest_state().grants.grants.config)?;
+    log::link(linker, |data| &mut data.guest_state().log)?;
+    progress::link(linker, |data| &mut data.guest_state().progress)
 }
 
 /// The linker for a component that has another form of an interface in mind than others that name it:
@@ -227,15 +228,31 @@ pub fn link<T: Holder + WasiView + WasiHttpView>(
 /// # Errors
 ///
 /// Only when the other form cannot be linked: a defect.
-pub fn variation<T: Holder>(
+pub fn variation<T: HasGuestState>(
     linker: &Linker<T>,
     engine: &Engine,
     component: &Component,
 ) -> wasmtime::Result<Option<Linker<T>>> {
-    kv::variation(linker, engine, component)
+    kv::variation(linker, engine, component, buckets)
 }
 
-impl Powers {
+fn dirs<T: HasGuestState>(data: &mut T) -> dir::Dirs<'_> {
+    let guest = data.guest_state();
+    dir::Dirs {
+        state: &mut guest.dir,
+        table: &mut guest.table,
+    }
+}
+
+fn buckets<T: HasGuestState>(data: &mut T) -> kv::View<'_> {
+    let guest = data.guest_state();
+    kv::View {
+        state: &mut guest.kv,
+        table: &mut guest.table,
+    }
+}
+
+impl GuestState {
     /// What the host holds for this call outside of the guest's own memory. Whoever is about to
     /// allocate something whose size the guest or its upstream has a say in holds it here first;
     /// where that is refused, the error ends the call as `out-of-host-memory`.
@@ -255,41 +272,6 @@ impl Powers {
     /// What wasmtime-wasi-http works on.
     pub fn wasi_http(&mut self) -> WasiHttpCtxView<'_> {
         self.http.view(&mut self.table)
-    }
-
-    pub(super) fn dirs(&mut self) -> dir::Dirs<'_> {
-        dir::Dirs {
-            state: &mut self.dir,
-            table: &mut self.table,
-        }
-    }
-
-    /// Holds room for what is about to be added to a resource of `wasi:http`.
-    pub(super) fn keep_http(&mut self, more: u64) -> Result<(), Exceeded> {
-        self.http.keep(&mut self.table, more)
-    }
-
-    pub(super) fn http(&mut self) -> &mut http::State {
-        &mut self.http
-    }
-
-    pub(super) fn kv(&mut self) -> kv::View<'_> {
-        kv::View {
-            state: &mut self.kv,
-            table: &mut self.table,
-        }
-    }
-
-    pub(super) fn config(&self) -> &[config::ConfigGrant] {
-        &self.equipment.grants.config
-    }
-
-    pub(super) fn log(&mut self) -> &mut log::State {
-        &mut self.log
-    }
-
-    pub(super) fn progress(&mut self) -> &mut progress::State {
-        &mut self.progress
     }
 
     /// What the guest last said on stderr, where the log does not have it. Free of secrets.
