@@ -3,7 +3,9 @@
 //!
 //! It alone names them all; what they do and what they are lent is not in here.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker, ResourceTable};
@@ -11,12 +13,26 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use super::context::CallContext;
+use super::described::{Capability, Grant};
 use super::service::database::OpenError;
 use super::service::dial::Dialer;
 use super::service::secret::{Patterns, PatternsError, Secrets, Watch};
 use super::{clock, command, config, dir, env, http, kv, log, progress, random, tools};
 use crate::shares::{Account, Holding};
 use crate::terms::{Code, Fault, Wasi};
+
+/// All capabilities, in the order in which they are told.
+pub static CAPABILITIES: [&Capability; 9] = [
+    &http::CAPABILITY,
+    &dir::CAPABILITY,
+    &env::CAPABILITY,
+    &kv::CAPABILITY,
+    &config::CAPABILITY,
+    &log::CAPABILITY,
+    &clock::CAPABILITY,
+    &random::CAPABILITY,
+    &progress::CAPABILITY,
+];
 
 /// Powers, by capability. Empty is what a tool has when the manifest grants nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,6 +53,48 @@ pub struct Grants {
     pub command: Option<Arc<command::CommandGrant>>,
 }
 
+impl Grants {
+    /// All of them but how a program is used, in the order of [`CAPABILITIES`].
+    pub fn each(&self) -> impl Iterator<Item = &dyn Grant> {
+        let http = self.http.iter().map(|grant| &**grant as &dyn Grant);
+        http.chain(all(&self.dir))
+            .chain(all(&self.env))
+            .chain(all(&self.kv))
+            .chain(all(&self.config))
+            .chain(all(self.log.as_slice()))
+    }
+
+    /// What they add to those that a section inherits.
+    #[must_use]
+    pub fn beyond(&self, inherited: &Self) -> Self {
+        let http = self.http.iter().filter_map(|grant| {
+            let mut known = inherited.http.iter();
+            match known.find(|known| known.name == grant.name) {
+                None => Some(grant.clone()),
+                Some(known) => grant.beyond(known).map(Arc::new),
+            }
+        });
+        Self {
+            http: http.collect(),
+            dir: fresh(&self.dir, &inherited.dir),
+            env: fresh(&self.env, &inherited.env),
+            kv: fresh(&self.kv, &inherited.kv),
+            config: fresh(&self.config, &inherited.config),
+            log: self.log.filter(|grant| inherited.log != Some(*grant)),
+            command: self.command.clone(),
+        }
+    }
+}
+
+fn all<G: Grant>(grants: &[G]) -> impl Iterator<Item = &dyn Grant> {
+    grants.iter().map(|grant| grant as &dyn Grant)
+}
+
+fn fresh<G: PartialEq + Clone>(grants: &[G], inherited: &[G]) -> Vec<G> {
+    let fresh = grants.iter().filter(|grant| !inherited.contains(grant));
+    fresh.cloned().collect()
+}
+
 /// What all calls of the process share.
 #[derive(Clone)]
 pub struct SharedServices {
@@ -48,6 +106,40 @@ pub struct SharedServices {
     pub folders: dir::Folders,
     /// Where the `kv` grants' buckets are.
     pub kv: kv::Place,
+}
+
+impl SharedServices {
+    /// With these ways out. Directories are relative to `base`; `store` is the folder of the buckets'
+    /// file, which is opened when the first grant needs it.
+    #[must_use]
+    pub fn new(dialer: Arc<Dialer>, secrets: Arc<Secrets>, base: &Path, store: &Path) -> Self {
+        Self {
+            dialer,
+            secrets,
+            folders: dir::Folders::new(base),
+            kv: kv::Place::new(store.join("kv.sqlite")),
+        }
+    }
+
+    /// Goes on with what counts over all calls: the accounts of directories and the buckets' file.
+    pub fn go_on_from(&mut self, former: &Self) {
+        self.folders = self.folders.sharing(&former.folders);
+        self.kv = former.kv.clone();
+    }
+
+    /// What a tool of this name has kept beyond its calls, in words, if there is anything.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub async fn left_by(
+        &self,
+        tool: &str,
+        deadline: Instant,
+    ) -> Result<Option<String>, kv::ContentsError> {
+        let left = self.kv.left_by(tool, deadline).await?;
+        Ok(left.map(|left| left.to_string()))
+    }
 }
 
 /// Why grants cannot be made ready.

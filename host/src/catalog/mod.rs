@@ -42,7 +42,6 @@ pub(crate) use lock::MOST_LOCK;
 pub use lock::{Change, Damaged, Lock, LockedTool};
 
 use crate::capability::PreparedGrants;
-use crate::capability::dir::Access;
 use crate::gate::FunctionPolicy;
 use crate::manifest::{FunctionSpec, ToolSpec};
 use crate::sandbox::Prepared;
@@ -136,19 +135,8 @@ impl Catalog {
 /// How far grants let a function reach: what its record has to survive before it runs, and what
 /// makes agents ask before they call it.
 fn reach(spec: &FunctionSpec) -> Reach {
-    let grants = &spec.grants;
-    let mut rules = grants.http.iter().flat_map(|grant| &grant.allow);
-    let mut dirs = grants.dir.iter();
-    if rules.any(|rule| !rule.method.is_safe())
-        || dirs.any(|dir| dir.access == Access::ReadWrite)
-        || !grants.kv.is_empty()
-    {
-        Reach::Writes
-    } else if grants.http.is_empty() && grants.dir.is_empty() {
-        Reach::Nothing
-    } else {
-        Reach::Reads
-    }
+    let each = spec.grants.each().map(|grant| grant.reach());
+    each.max().unwrap_or(Reach::Nothing)
 }
 
 /// What agents are told: a promise is believed as far as the grants leave room for it.

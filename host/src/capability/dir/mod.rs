@@ -22,6 +22,7 @@ mod wall;
 mod work;
 mod write;
 
+pub(super) use grant::CAPABILITY;
 pub use grant::{Access, DirGrant, Quota};
 pub use host::{Dirs, State};
 pub(super) use p3::link as link_p3;

@@ -21,6 +21,7 @@ mod target;
 #[cfg(test)]
 pub(crate) mod testing;
 mod wasi;
+mod words;
 
 pub use address::{Class, classify, is_localhost, is_metadata_name, is_public, loopback, may_dial};
 pub use content::{
@@ -45,6 +46,7 @@ pub use judge::{
 pub use parameter::is_host_parameter;
 pub use path::{CanonicalPath, PathError, canonical};
 pub use target::{Ask, Asked, MAX_URL, Target, TargetError};
+pub(in crate::capability) use words::CAPABILITY;
 
 pub use super::service::dial::{DialError, DialErrorKind, Dialer};
 pub use super::service::secret::{Secret, Secrets};

@@ -20,6 +20,7 @@ mod tests;
 
 pub use contents::{ContentsError, LeftBuckets};
 pub use error::KvError;
+pub(super) use grant::CAPABILITY;
 pub use grant::KvGrant;
 pub use rules::{Cursor, MOST_ANSWER, MOST_BATCH, MOST_KEY, MOST_VALUE, PAGE};
 pub(in crate::capability) use state::{Buckets, State, View};

@@ -4,6 +4,7 @@
 mod grant;
 mod stdio;
 
+pub(super) use grant::CAPABILITY;
 pub use grant::{Level, LogGrant};
 
 use std::sync::Arc;

@@ -9,8 +9,18 @@ use wasmtime::component::{HasData, Linker};
 
 use super::bindings::toolhost::tool::progress;
 use super::context::CallContext;
+use super::described::Capability;
 use super::service::secret::{Redactions, Watch};
 use crate::terms::{Progress, is_hidden};
+
+/// As it is listed.
+pub(super) static CAPABILITY: Capability = Capability {
+    name: "progress",
+    imports: &["toolhost:tool/progress"],
+    provides: &[("toolhost:tool/progress", "0.1")],
+    provides_v03: &[],
+    grant: None,
+};
 
 /// Reports closer together than this are dropped: nobody reads more than ten a second. The first
 /// ones are let through at once, so that short calls show their steps.

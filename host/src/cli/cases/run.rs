@@ -9,11 +9,11 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::{Map, Value};
 
 use crate::call::{Host, Request, Snapshot};
+use crate::capability::SharedServices;
 use crate::capability::http::Asked;
 use crate::capability::kv::KvGrant;
 use crate::capability::service::dial::Dialer;
 use crate::capability::service::secret::{Secret, Secrets};
-use crate::capability::{SharedServices, dir, kv};
 use crate::catalog::{self, Lock, LockedTool, Places, Trouble};
 use crate::gate::Callers;
 use crate::ledger::{self, Attempted, Filter, Header, Ledger, Mode};
@@ -228,12 +228,12 @@ fn world(stage: &Stage, manifest: &Manifest, list: Arc<List>) -> anyhow::Result<
         .keys()
         .map(secret)
         .collect::<anyhow::Result<Secrets>>()?;
-    Ok(SharedServices {
-        dialer: Arc::new(Dialer::answered_by(list)),
-        secrets: Arc::new(secrets),
-        folders: dir::Folders::new(stage.path()),
-        kv: kv::Place::new(stage.path().join("kv.sqlite")),
-    })
+    Ok(SharedServices::new(
+        Arc::new(Dialer::answered_by(list)),
+        Arc::new(secrets),
+        stage.path(),
+        stage.path(),
+    ))
 }
 
 fn buckets<'c>(
