@@ -155,11 +155,11 @@ impl Host {
         let function = found.function;
         let attempts = AttemptLog::new(
             record.attempts().clone(),
-            Some(function.grants.credentials().clone()),
+            Some(function.ready.grants().credentials().clone()),
         );
         let notes = attempts.clone();
         let errand = Errand {
-            grants: &function.grants,
+            function: &function.ready,
             progress: request.progress.take(),
             attempts,
             cancel,
@@ -181,7 +181,7 @@ impl Host {
                     self.release(caller, &function, answer, &notes, time).await
                 }
                 Err(fault) => {
-                    let patterns = function.grants.patterns();
+                    let patterns = function.ready.grants().patterns();
                     Err(gate::explain(fault, &notes.untold(), &patterns))
                 }
             };

@@ -20,7 +20,7 @@ use super::{
 use crate::capability::{PreparedGrants, SharedServices};
 use crate::gate::FunctionPolicy;
 use crate::manifest::{Grants, Manifest, ToolSpec};
-use crate::sandbox::{Prepared, Sandbox};
+use crate::sandbox::{Prepared, PreparedFunction, Sandbox};
 use crate::shares::Shares;
 use crate::terms::{Definition, Fault, FunctionId, Listed, Wasi};
 
@@ -206,20 +206,17 @@ fn load_tool(
         let definition = Arc::new(definition.clone());
         let component = *tool.prepared.digest();
         let policy = FunctionPolicy::new(id.clone(), component, spec.clone(), definition.clone());
+        let ready = PreparedFunction::new(policy, places.world);
         Ok(Function {
             judges: judges(),
             reach: reach(&spec),
-            grants: Arc::new(
-                PreparedGrants::new(&id.to_string(), &spec.grants, places.world)
-                    .map_err(|error| trouble(error.to_string()))?,
-            ),
+            ready: ready.map_err(|error| trouble(error.to_string()))?,
             listed: Listed {
                 agent_name: id.agent_name(),
                 annotations: annotations(definition.hints, &spec),
                 definition,
                 id,
             },
-            policy: Arc::new(policy),
             tool: tool.clone(),
         })
     });

@@ -41,10 +41,8 @@ pub use load::{
 pub(crate) use lock::MOST_LOCK;
 pub use lock::{Change, Damaged, Lock, LockedTool};
 
-use crate::capability::PreparedGrants;
-use crate::gate::FunctionPolicy;
 use crate::manifest::{FunctionSpec, ToolSpec};
-use crate::sandbox::Prepared;
+use crate::sandbox::{Prepared, PreparedFunction};
 use crate::shares::Shares;
 use crate::terms::{Annotations, FunctionId, Hints, Listed, Reach};
 
@@ -78,10 +76,8 @@ pub struct Function {
     pub listed: Listed,
     /// Its tool.
     pub tool: Arc<Tool>,
-    /// What its calls are judged by: limits, grants, schemas.
-    pub policy: Arc<FunctionPolicy>,
-    /// Its powers, made ready.
-    pub grants: Arc<PreparedGrants>,
+    /// What its calls are judged by (limits, grants, schemas), and its powers, made ready.
+    pub ready: PreparedFunction,
     /// How many of its long checks may go on at once: they cannot be stopped.
     pub judges: Shares<Arc<str>>,
     /// How far its grants let it reach.
@@ -110,7 +106,7 @@ impl Catalog {
     #[must_use]
     pub fn is_lacking(&self) -> bool {
         let mut functions = self.functions.values();
-        self.lacking || functions.any(|function| function.grants.is_lacking())
+        self.lacking || functions.any(|function| function.ready.grants().is_lacking())
     }
 
     /// Notes a tool that could not be loaded.

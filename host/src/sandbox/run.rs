@@ -15,6 +15,7 @@ use wasmtime_wasi::{I32Exit, ResourceTableError};
 
 use super::engine::{Prepared, Sandbox, TICK};
 use super::entry::Entry;
+use super::function::PreparedFunction;
 use super::meter::Meter;
 use super::state::Running;
 use super::typed::Stop;
@@ -38,8 +39,8 @@ const LAST_WORDS: usize = 1 << 10;
 
 /// What the sandbox is sent to do beyond what the permit says.
 pub struct Errand<'a> {
-    /// The function's grants, made ready.
-    pub grants: &'a Arc<PreparedGrants>,
+    /// The function, with its grants made ready.
+    pub function: &'a PreparedFunction,
     /// Where progress goes.
     pub progress: Option<mpsc::Sender<Progress>>,
     /// Where attempts at the outside are recorded.
@@ -70,7 +71,8 @@ impl Ran {
 }
 
 impl Sandbox {
-    /// Runs the permitted call in a fresh instance of the component that the permit names.
+    /// Runs the permitted call in a fresh instance of the component that the permit names, with the
+    /// grants that it was judged by.
     pub async fn run(&self, prepared: &Prepared, permit: &Permit, errand: Errand<'_>) -> Ran {
         let start = Instant::now();
         let attempts = errand.attempts;
@@ -79,6 +81,12 @@ impl Sandbox {
                 "a permit for another component came to the sandbox",
             ));
         }
+        if !permit.is_by(errand.function.policy()) {
+            return Ran::not(Fault::internal(
+                "a permit came to the sandbox with the grants of another function",
+            ));
+        }
+        let grants = errand.function.grants();
         let (limits, deadline) = (&permit.spec().limits, permit.deadline());
         let mut room = pin!(prepared.room(&permit.caller().agent));
         let room = match room.as_mut().now_or_never() {
@@ -95,7 +103,7 @@ impl Sandbox {
             Err(fault) => return Ran::not(fault),
         };
         let context = CallContext {
-            function: errand.grants.function(),
+            function: grants.function(),
             limits,
             arguments: permit.arguments(),
             deadline,
@@ -103,9 +111,9 @@ impl Sandbox {
             progress: errand.progress,
             attempts: &attempts,
             account: &Account::new(limits.host_memory),
-            credentials: errand.grants.credentials(),
+            credentials: grants.credentials(),
         };
-        let mut store = match store(prepared, errand.grants, &context) {
+        let mut store = match store(prepared, grants, &context) {
             Ok(store) => store,
             Err(fault) => return Ran::not(fault),
         };

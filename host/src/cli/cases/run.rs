@@ -11,7 +11,6 @@ use serde_json::{Map, Value};
 use crate::call::{Host, Request, Snapshot};
 use crate::capability::SharedServices;
 use crate::capability::http::Asked;
-use crate::capability::kv::KvGrant;
 use crate::capability::service::dial::Dialer;
 use crate::capability::service::secret::{Secret, Secrets};
 use crate::catalog::{self, Lock, LockedTool, Places, Trouble};
@@ -119,7 +118,10 @@ impl<'a> Bench<'a> {
             agent: "local".into(),
             user: None,
         };
-        for (grant, bucket) in buckets(case, &granted) {
+        for grant in &granted.spec.grants.kv {
+            let Some(bucket) = case.kv.get(&*grant.name) else {
+                continue;
+            };
             let entries = bucket.entries.iter();
             let entries = entries.map(|(key, content)| (key.clone(), content.bytes().to_owned()));
             world
@@ -140,7 +142,10 @@ impl<'a> Bench<'a> {
         let requests = requests(case, &list, &ran.attempts, self.source);
         differences.extend(requests.differences);
         differences.extend(stage.differences()?);
-        for (grant, bucket) in buckets(case, &granted) {
+        for grant in &granted.spec.grants.kv {
+            let Some(bucket) = case.kv.get(&*grant.name) else {
+                continue;
+            };
             let there = world
                 .kv
                 .contents(grant, &caller, Instant::now() + STORE)
@@ -234,14 +239,6 @@ fn world(stage: &Stage, manifest: &Manifest, list: Arc<List>) -> anyhow::Result<
         stage.path(),
         stage.path(),
     ))
-}
-
-fn buckets<'c>(
-    case: &'c Case,
-    granted: &'c Granted,
-) -> impl Iterator<Item = (&'c KvGrant, &'c super::file::Bucket)> {
-    let grants = granted.spec.grants.kv.iter();
-    grants.filter_map(|grant| Some((grant, case.kv.get(&*grant.name)?)))
 }
 
 /// What came of the requests.
