@@ -294,7 +294,7 @@ async fn a_permit_for_one_component_runs_no_other() {
     let snapshot = house.host.snapshot();
     let other = snapshot.catalog.find("everything_add").expect("a function");
     let errand = Errand {
-        equipment: &other.equipment,
+        function: &other.ready,
         progress: None,
         attempts: AttemptLog::nowhere(),
         cancel: &CancellationToken::new(),
@@ -309,6 +309,34 @@ async fn a_permit_for_one_component_runs_no_other() {
             .is_some_and(|detail| detail.contains("another component"))
     );
     assert_eq!(ran.bill.fuel, 0);
+}
+
+/// What a permit admits runs with the grants that it was judged by, or not at all.
+#[tokio::test]
+async fn a_permit_for_one_function_runs_with_no_others_grants() {
+    let house = House::new(ROGUE);
+    let permit = house.permit("rogue_nap", json!({ "ms": 0 })).await;
+    let snapshot = house.host.snapshot();
+    let own = snapshot.catalog.find("rogue_nap").expect("a function");
+    let other = snapshot.catalog.find("rogue_stash").expect("a function");
+    assert_eq!(own.tool.prepared.digest(), other.tool.prepared.digest());
+    let cancel = CancellationToken::new();
+    let errand = |function| Errand {
+        function,
+        progress: None,
+        attempts: AttemptLog::nowhere(),
+        cancel: &cancel,
+    };
+    let sandbox = &house.host.sandbox;
+    let component = &own.tool.prepared;
+    let ran = sandbox.run(component, &permit, errand(&other.ready)).await;
+    let fault = ran.answer.expect_err("it was permitted with other grants");
+    assert_eq!(fault.code, Code::Internal);
+    let says = fault.detail.unwrap_or_default();
+    assert!(says.contains("the grants of another function"), "{says}");
+    assert_eq!(ran.bill.fuel, 0);
+    let ran = sandbox.run(component, &permit, errand(&own.ready)).await;
+    assert!(ran.answer.is_ok(), "{:?}", ran.answer);
 }
 
 #[tokio::test]

@@ -432,7 +432,7 @@ async fn g25_a_panic_in_a_host_function_that_is_recorded_ends_one_call() {
         let found = snapshot.catalog.find(&name).expect("a function");
         let permit = house.permit(&name, arguments).await;
         let errand = Errand {
-            equipment: &found.equipment,
+            function: &found.ready,
             progress: None,
             attempts: AttemptLog::new(Arc::new(Breaks), None),
             cancel: &CancellationToken::new(),

@@ -192,6 +192,136 @@ fn what_reaches_the_world_is_named_in_one_place() {
     only_in(&["cli/"], &["clap::"]);
 }
 
+/// The sources that name a capability by its module, beside its own folder and the list, and why. A
+/// capability that is not here is named nowhere else.
+const NAMED: [(&str, &[&str], &str); 7] = [
+    ("kv", &["manifest/kv.rs"], "its key in a manifest"),
+    ("config", &["manifest/config.rs"], "its key in a manifest"),
+    ("env", &["manifest/grants.rs"], "its key in a manifest"),
+    ("log", &["manifest/grants.rs"], "its key in a manifest"),
+    (
+        "command",
+        &["manifest/command.rs", "manifest/spec.rs"],
+        "its key in a manifest, and how a function is a use of a program",
+    ),
+    (
+        "dir",
+        &[
+            "manifest/dir.rs",
+            "manifest/shelter.rs",
+            "cli/check.rs",
+            "cli/ground.rs",
+            "cli/ground/",
+            "cli/serve.rs",
+            "cli/start.rs",
+            "cli/cases/grants.rs",
+        ],
+        "its key in a manifest; no guest may have the host's own files; what Landlock can do here; a \
+         case has folders of its own",
+    ),
+    (
+        "http",
+        &[
+            "manifest/",
+            "capability/service/",
+            "cli/add/asks.rs",
+            "cli/explain.rs",
+            "cli/outside.rs",
+            "cli/secrets.rs",
+            "cli/cases/",
+        ],
+        "its keys in a manifest; requests are judged and sent by its rules; certificates and \
+         credentials are the host's; a case has exchanges of its own",
+    ),
+];
+
+/// The first names of a path, or of each path in `{...}`.
+fn heads(rest: &str) -> Vec<String> {
+    let word = |path: &str| {
+        let path = path.trim_start().chars();
+        path.take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+            .collect()
+    };
+    let Some(list) = rest.strip_prefix('{') else {
+        return vec![word(rest)];
+    };
+    let (mut depth, mut start, mut heads) = (0, 0, Vec::new());
+    for (at, c) in list.char_indices() {
+        match c {
+            '{' => depth += 1,
+            ',' | '}' if depth == 0 => {
+                heads.push(word(&list[start..at]));
+                start = at + 1;
+                if c == '}' {
+                    break;
+                }
+            }
+            '}' => depth -= 1,
+            _ => {}
+        }
+    }
+    heads
+}
+
+/// The modules of the room `capability` that a source names.
+fn capability_modules(source: &Source) -> BTreeSet<String> {
+    let parts: Vec<&str> = source.name.split('/').collect();
+    let above = match parts[..] {
+        ["capability", _] | ["capability", _, "mod.rs"] => Some("super::"),
+        ["capability", _, _] => Some("super::super::"),
+        _ => None,
+    };
+    let prefixes = ["capability::"].into_iter().chain(above);
+    let rests = prefixes.flat_map(|prefix| source.code.split(prefix).skip(1));
+    rests.flat_map(heads).collect()
+}
+
+/// A capability is a folder, and its lines in the list: nobody else has to know which there are.
+#[test]
+fn a_capability_is_named_in_the_list_and_where_it_is_said_why() {
+    let sources = sources();
+    let mut capabilities = BTreeSet::new();
+    for source in &sources {
+        if let ["capability", folder, _] = source.name.split('/').collect::<Vec<_>>()[..] {
+            capabilities.insert(folder);
+        }
+    }
+    // What capabilities reach the world through is none.
+    assert!(capabilities.remove("service") && capabilities.len() > 8);
+    let mut wrong = Vec::new();
+    let mut used = BTreeSet::new();
+    for source in sources.iter().filter(|source| !is_test(&source.name)) {
+        for named in capability_modules(source) {
+            let own = format!("capability/{named}/");
+            let list = "capability/registry.rs";
+            if !capabilities.contains(&*named)
+                || source.name.starts_with(&own)
+                || source.name == list
+            {
+                continue;
+            }
+            let known = NAMED.iter().filter(|(capability, ..)| *capability == named);
+            let mut places = known.flat_map(|(_, places, _)| *places);
+            match places.find(|place| source.name.starts_with(**place)) {
+                Some(place) => drop(used.insert((named, *place))),
+                None => wrong.push(format!("{} names {named}", source.name)),
+            }
+        }
+        let folder = source.name.split('/').nth(1).unwrap_or_default();
+        if source.room == "capability" && capabilities.contains(folder) {
+            let is_list_named = capability_modules(source).contains("registry");
+            assert!(!is_list_named, "{} names the list", source.name);
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let places: usize = NAMED.iter().map(|(_, places, _)| places.len()).sum();
+    assert_eq!(
+        used.len(),
+        places,
+        "places that need not be listed: {used:?}"
+    );
+}
+
 /// Foreign text reaches a person through the printer, which escapes it, or the log, whose lines pass
 /// through the printer's hands.
 #[test]

@@ -153,10 +153,13 @@ impl Host {
         cancel: &CancellationToken,
     ) -> (Result<Release, Fault>, Bill) {
         let function = found.function;
-        let attempts = AttemptLog::new(record.attempts().clone(), Some(function.equipment.clone()));
+        let attempts = AttemptLog::new(
+            record.attempts().clone(),
+            Some(function.ready.grants().credentials().clone()),
+        );
         let notes = attempts.clone();
         let errand = Errand {
-            equipment: &function.equipment,
+            function: &function.ready,
             progress: request.progress.take(),
             attempts,
             cancel,
@@ -178,7 +181,7 @@ impl Host {
                     self.release(caller, &function, answer, &notes, time).await
                 }
                 Err(fault) => {
-                    let patterns = function.equipment.patterns();
+                    let patterns = function.ready.grants().patterns();
                     Err(gate::explain(fault, &notes.untold(), &patterns))
                 }
             };

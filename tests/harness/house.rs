@@ -119,7 +119,8 @@ impl House {
     pub(crate) async fn permit(&self, function: &str, arguments: Value) -> Permit {
         let request = self.request("local", function, arguments);
         let snapshot = self.host.snapshot();
-        let policy = &snapshot.catalog.find(function).expect("a function").policy;
+        let found = snapshot.catalog.find(function).expect("a function");
+        let policy = found.ready.policy();
         let allowed = snapshot.callers.allow(&request.caller, policy);
         let arguments = RawArguments::new(request.arguments, 0).canonical(None);
         let checked = allowed.expect("it may").check(arguments);

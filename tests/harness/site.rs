@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tempfile::TempDir;
+use toolhost::capability::SharedServices;
 use toolhost::capability::http::{Secret, Secrets};
 use toolhost::capability::service::dial::Dialer;
-use toolhost::capability::{World, dir, kv};
 use toolhost::catalog::{self, Catalog, Lock, Places, Trouble};
 use toolhost::manifest::{self, Manifest};
 
@@ -135,7 +135,7 @@ impl Site {
     }
 
     /// What a host in this folder reaches.
-    pub(crate) fn world(&self) -> World {
+    pub(crate) fn world(&self) -> SharedServices {
         let secrets: Secrets = self
             .secrets
             .iter()
@@ -144,12 +144,9 @@ impl Site {
                 (Arc::from(name.as_str()), secret)
             })
             .collect();
-        World {
-            dialer: self.dialer.clone().unwrap_or_default(),
-            secrets: Arc::new(secrets),
-            folders: dir::Folders::new(self.folder.path()),
-            kv: kv::Place::new(self.folder.path().join("kv.sqlite")),
-        }
+        let dialer = self.dialer.clone().unwrap_or_default();
+        let folder = self.folder.path();
+        SharedServices::new(dialer, Arc::new(secrets), folder, folder)
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use toolhost::call::{Host, Request, Snapshot};
 use toolhost::capability::http::Secrets;
 use toolhost::capability::service::dial::Dialer;
-use toolhost::capability::{BoundPre, World, dir, kv};
+use toolhost::capability::{BoundPre, SharedServices};
 use toolhost::catalog::{self, Cache, CompileLimits, Compiler, Places};
 use toolhost::gate::Callers;
 use toolhost::ledger::{Header, Ledger, Mode};
@@ -123,12 +123,12 @@ fn host(stage: &Stage, sandbox: Arc<Sandbox>, manifest: &str) -> Arc<Host> {
         catalog::Lock::parse(&std::fs::read_to_string(catalog::lock_path(&path)).unwrap()).unwrap();
     let compiler = Compiler::program(crate::stage::TOOLHOST.into(), CompileLimits::DEFAULT);
     let cache = Cache::open(stage.folder.join("inside.compiled"), compiler).unwrap();
-    let world = World {
-        dialer: Arc::new(Dialer::new()),
-        secrets: Arc::new(Secrets::default()),
-        folders: dir::Folders::new(&stage.folder),
-        kv: kv::Place::new(stage.folder.join("kv.sqlite")),
-    };
+    let world = SharedServices::new(
+        Arc::new(Dialer::new()),
+        Arc::new(Secrets::default()),
+        &stage.folder,
+        &stage.folder,
+    );
     let places = Places {
         base: &stage.folder,
         cache: &cache,

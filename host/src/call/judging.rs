@@ -53,7 +53,7 @@ impl Host {
             .as_ref()
             .ok()
             .and_then(|output| output.structured.as_deref());
-        let work = match (function.policy.output()?, structured) {
+        let work = match (function.ready.policy().output()?, structured) {
             (Some(schema), Some(text)) => schema.work(text),
             _ => 0,
         };
@@ -61,9 +61,9 @@ impl Host {
         let (counted, denied) = (redactions.clone(), notes.untold());
         let release = move |function: &Function| {
             let policy = ReleasePolicy {
-                schema: function.policy.output()?,
-                most: function.policy.spec().limits.output,
-                patterns: &function.equipment.patterns().counting(&counted),
+                schema: function.ready.policy().output()?,
+                most: function.ready.policy().spec().limits.output,
+                patterns: &function.ready.grants().patterns().counting(&counted),
                 denied: &denied,
             };
             gate::release(answer, &policy, room)

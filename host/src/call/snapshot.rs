@@ -72,7 +72,7 @@ impl Snapshot {
         name: &str,
     ) -> Result<(&Arc<Function>, Allowed), Fault> {
         if let Some(function) = self.catalog.find(name) {
-            let allowed = self.callers.allow(caller, &function.policy);
+            let allowed = self.callers.allow(caller, function.ready.policy());
             let found = allowed.map(|allowed| (function, allowed));
             return found.ok_or_else(|| gate::unknown(name));
         }

@@ -9,8 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::frame::Equipment;
-use super::service::secret::Redactions;
+use super::service::secret::{Redactions, Watch};
 use crate::terms::{Answer, Attempt, AttemptSink, Unrecorded, Usage};
 
 /// What one call tries on the outside. Clones write into the same record.
@@ -19,8 +18,8 @@ pub struct AttemptLog(Arc<Writing>);
 
 struct Writing {
     record: Arc<dyn AttemptSink>,
-    /// Whose credentials are taken out of what a guest asked for: it leaves the call, too.
-    equipment: Option<Arc<Equipment>>,
+    /// The credentials that are taken out of what a guest asked for: it leaves the call, too.
+    credentials: Option<Arc<Watch>>,
     requests: AtomicU32,
     bytes: AtomicU64,
     open: TaskTracker,
@@ -34,12 +33,12 @@ const DENIALS: usize = 3;
 const DENIAL: usize = 600;
 
 impl AttemptLog {
-    /// The attempts of a call with these grants, in its record.
+    /// The attempts of a call whose grants use these credentials, in its record.
     #[must_use]
-    pub fn new(record: Arc<dyn AttemptSink>, equipment: Option<Arc<Equipment>>) -> Self {
+    pub fn new(record: Arc<dyn AttemptSink>, credentials: Option<Arc<Watch>>) -> Self {
         Self(Arc::new(Writing {
             record,
-            equipment,
+            credentials,
             requests: AtomicU32::new(0),
             bytes: AtomicU64::new(0),
             open: TaskTracker::new(),
@@ -83,8 +82,8 @@ impl AttemptLog {
     }
 
     fn scrubbed(&self, mut attempt: Attempt) -> Attempt {
-        if let Some(equipment) = &self.0.equipment {
-            let patterns = equipment.patterns();
+        if let Some(credentials) = &self.0.credentials {
+            let patterns = credentials.patterns();
             if !patterns.is_empty() {
                 attempt.each_text(|text| *text = patterns.scrub(std::mem::take(text)));
             }
@@ -165,8 +164,8 @@ impl OpenAttempt {
             self.log.bill(answer.sent.saturating_add(answer.received));
         }
         if let Some(number) = self.number {
-            if let Some(equipment) = &self.log.0.equipment {
-                let patterns = equipment.patterns();
+            if let Some(credentials) = &self.log.0.credentials {
+                let patterns = credentials.patterns();
                 answer.each_text(|text| *text = patterns.scrub(std::mem::take(text)));
             }
             self.log.0.record.answer(number, answer);

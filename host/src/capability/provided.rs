@@ -1,50 +1,25 @@
-//! Which imports are provided: every interface that `frame` links, under every name and version that
-//! guests ask for, and what there is near one that is not.
+//! Which imports are provided: every interface that is linked, under every name and version that guests
+//! ask for, what each is for, and what there is near one that is not.
 //!
-//! It knows names only.
+//! It knows names only, and of capabilities what they say of themselves.
 
 use std::collections::BTreeSet;
 
+use super::registry::CAPABILITIES;
 use crate::terms::Wasi;
 
-/// Every interface that is linked, without its version. WASI 0.2 releases are compatible with each
-/// other, drafts only with themselves.
-const PROVIDED: &[(&str, &str)] = &[
-    ("wasi:cli/environment", "0.2"),
+/// What the runtimes of languages bring along and no grant changes.
+const RUNTIME: &[(&str, &str)] = &[
     ("wasi:cli/exit", "0.2"),
-    ("wasi:cli/stderr", "0.2"),
     ("wasi:cli/stdin", "0.2"),
-    ("wasi:cli/stdout", "0.2"),
     ("wasi:cli/terminal-input", "0.2"),
     ("wasi:cli/terminal-output", "0.2"),
     ("wasi:cli/terminal-stderr", "0.2"),
     ("wasi:cli/terminal-stdin", "0.2"),
     ("wasi:cli/terminal-stdout", "0.2"),
-    ("wasi:clocks/monotonic-clock", "0.2"),
-    ("wasi:clocks/wall-clock", "0.2"),
-    ("wasi:config/runtime", "0.2.0-draft"),
-    ("wasi:config/store", "0.2.0-draft"),
-    ("wasi:config/store", "0.2.0-draft-2024-09-27"),
-    ("wasi:config/store", "0.2.0-rc.1"),
-    ("wasi:filesystem/preopens", "0.2"),
-    ("wasi:filesystem/types", "0.2"),
-    ("wasi:http/outgoing-handler", "0.2"),
-    ("wasi:http/types", "0.2"),
     ("wasi:io/error", "0.2"),
     ("wasi:io/poll", "0.2"),
     ("wasi:io/streams", "0.2"),
-    ("wasi:keyvalue/atomics", "0.2.0-draft"),
-    ("wasi:keyvalue/atomics", "0.2.0-draft2"),
-    ("wasi:keyvalue/batch", "0.2.0-draft"),
-    ("wasi:keyvalue/batch", "0.2.0-draft2"),
-    ("wasi:keyvalue/store", "0.2.0-draft"),
-    ("wasi:keyvalue/store", "0.2.0-draft2"),
-    ("wasi:logging/logging", "0.1"),
-    ("wasi:logging/logging", "0.1.0-draft"),
-    ("wasi:logging/logging", ""),
-    ("wasi:random/insecure", "0.2"),
-    ("wasi:random/insecure-seed", "0.2"),
-    ("wasi:random/random", "0.2"),
     ("wasi:sockets/instance-network", "0.2"),
     ("wasi:sockets/ip-name-lookup", "0.2"),
     ("wasi:sockets/network", "0.2"),
@@ -52,58 +27,71 @@ const PROVIDED: &[(&str, &str)] = &[
     ("wasi:sockets/tcp-create-socket", "0.2"),
     ("wasi:sockets/udp", "0.2"),
     ("wasi:sockets/udp-create-socket", "0.2"),
-    ("toolhost:tool/http", "0.1"),
-    ("toolhost:tool/progress", "0.1"),
 ];
 
-/// What is linked besides for a tool of WASI 0.3.
-const PROVIDED_V03: &[(&str, &str)] = &[
-    ("wasi:cli/environment", "0.3"),
+/// The same for a tool of WASI 0.3.
+const RUNTIME_V03: &[(&str, &str)] = &[
     ("wasi:cli/exit", "0.3"),
-    ("wasi:cli/stderr", "0.3"),
     ("wasi:cli/stdin", "0.3"),
-    ("wasi:cli/stdout", "0.3"),
     ("wasi:cli/terminal-input", "0.3"),
     ("wasi:cli/terminal-output", "0.3"),
     ("wasi:cli/terminal-stderr", "0.3"),
     ("wasi:cli/terminal-stdin", "0.3"),
     ("wasi:cli/terminal-stdout", "0.3"),
     ("wasi:cli/types", "0.3"),
-    ("wasi:clocks/monotonic-clock", "0.3"),
-    ("wasi:clocks/system-clock", "0.3"),
-    ("wasi:clocks/types", "0.3"),
-    ("wasi:filesystem/preopens", "0.3"),
-    ("wasi:filesystem/types", "0.3"),
-    ("wasi:http/client", "0.3"),
-    ("wasi:http/types", "0.3"),
-    ("wasi:random/insecure", "0.3"),
-    ("wasi:random/insecure-seed", "0.3"),
-    ("wasi:random/random", "0.3"),
     ("wasi:sockets/ip-name-lookup", "0.3"),
     ("wasi:sockets/types", "0.3"),
 ];
+
+/// An interface without its version, and a series of versions of it.
+type Linked = (&'static str, &'static str);
+
+/// Every interface that is linked for every tool. WASI 0.2 releases are compatible with each other,
+/// drafts only with themselves.
+fn linked() -> impl Iterator<Item = &'static Linked> {
+    let capabilities = CAPABILITIES.iter();
+    RUNTIME
+        .iter()
+        .chain(capabilities.flat_map(|capability| capability.provides))
+}
+
+/// What is linked besides for a tool of WASI 0.3.
+fn linked_v03() -> impl Iterator<Item = &'static Linked> {
+    let capabilities = CAPABILITIES.iter();
+    RUNTIME_V03
+        .iter()
+        .chain(capabilities.flat_map(|capability| capability.provides_v03))
+}
+
+/// What an import is for: the capability's name as manifests have it, or `runtime` for what every
+/// language's runtime brings along and no grant changes.
+#[must_use]
+pub fn power(import: &str) -> &'static str {
+    let mut all = CAPABILITIES.iter();
+    match all.find(|capability| capability.is_for(import)) {
+        Some(capability) => capability.name,
+        None if import.starts_with("wasi:sockets/") => "sockets",
+        None => "runtime",
+    }
+}
 
 /// The generation of WASI that links an import; the older where both do. None is an import that
 /// nobody provides, so that a component that asks for it is refused before it is compiled.
 #[must_use]
 pub fn provided_by(import: &str) -> Option<Wasi> {
     let (name, version) = import.split_once('@').unwrap_or((import, ""));
-    let has = |list: &[(&str, &str)]| {
-        list.iter().any(|(provided, series)| {
-            *provided == name
-                && match version.strip_prefix(series) {
-                    Some("") => true,
-                    Some(rest) => {
-                        !series.is_empty() && rest.starts_with('.') && !rest.contains('-')
-                    }
-                    None => false,
-                }
-        })
+    let fits = |(provided, series): &Linked| {
+        *provided == name
+            && match version.strip_prefix(series) {
+                Some("") => true,
+                Some(rest) => !series.is_empty() && rest.starts_with('.') && !rest.contains('-'),
+                None => false,
+            }
     };
-    if has(PROVIDED) {
+    if linked().any(fits) {
         return Some(Wasi::V02);
     }
-    has(PROVIDED_V03).then_some(Wasi::V03)
+    linked_v03().any(fits).then_some(Wasi::V03)
 }
 
 /// What there is near an import that nobody provides: the same interface of other versions, or other
@@ -117,7 +105,7 @@ pub fn nearest(import: &str) -> Option<String> {
              the component with tools of {release} or later"
         ));
     }
-    let every = || PROVIDED.iter().chain(PROVIDED_V03);
+    let every = || linked().chain(linked_v03());
     let versions: Vec<String> = every()
         .filter(|(provided, _)| *provided == name)
         .map(|(_, series)| version(series))
@@ -145,7 +133,7 @@ fn drafted<'v>(name: &str, version: &'v str) -> Option<&'v str> {
     let package = |name: &'static str| name.split('/').next();
     // Packages that are drafts to this day, as wasi:keyvalue, have no release.
     let is_released = || {
-        let mut every = PROVIDED.iter().chain(PROVIDED_V03);
+        let mut every = linked().chain(linked_v03());
         let own = name.split('/').next();
         every.any(|(provided, known)| *known == series && package(provided) == own)
     };
@@ -165,28 +153,6 @@ fn version(series: &str) -> String {
 #[must_use]
 pub fn provides(import: &str, wasi: Wasi) -> bool {
     provided_by(import).is_some_and(|needed| needed <= wasi)
-}
-
-/// The capability that a grant of this kind needs an import for: `true` where one of `imports` can
-/// use it.
-#[must_use]
-pub fn usable(kind: &str, imports: &[String]) -> bool {
-    let needs: &[&str] = match kind {
-        "http" => &[
-            "toolhost:tool/http",
-            "wasi:http/outgoing-handler",
-            "wasi:http/client",
-        ],
-        "dir" => &["wasi:filesystem/preopens"],
-        "env" => &["wasi:cli/environment"],
-        "kv" => &["wasi:keyvalue/store"],
-        "config" => &["wasi:config/store", "wasi:config/runtime"],
-        "log" => &["wasi:logging/logging", "wasi:cli/stdout", "wasi:cli/stderr"],
-        _ => &[],
-    };
-    imports
-        .iter()
-        .any(|import| needs.contains(&import.split('@').next().unwrap_or(import)))
 }
 
 #[cfg(test)]

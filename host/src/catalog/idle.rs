@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use super::{Catalog, Lock, LockedTool, Trouble};
-use crate::capability;
 use crate::manifest::{Manifest, ToolSpec};
 use crate::terms::FunctionId;
 
@@ -67,19 +66,14 @@ fn idle_sections(spec: &ToolSpec, locked: &LockedTool) -> Vec<Trouble> {
 fn idle_grants(spec: &ToolSpec, imports: &[String]) -> Vec<Trouble> {
     let mut found: Vec<(u32, &str)> = Vec::new();
     for section in std::iter::once(&spec.all).chain(spec.functions.values()) {
-        let grants = &section.grants;
-        found.extend(grants.http.iter().map(|grant| (grant.line, "http")));
-        found.extend(grants.dir.iter().map(|grant| (grant.line, "dir")));
-        found.extend(grants.env.iter().map(|grant| (grant.line, "env")));
-        found.extend(grants.kv.iter().map(|grant| (grant.line, "kv")));
-        found.extend(grants.config.iter().map(|grant| (grant.line, "config")));
-        found.extend(grants.log.iter().map(|grant| (grant.line, "log")));
+        let grants = section.grants.each();
+        let idle = grants.filter(|grant| !grant.capability().is_usable(imports));
+        found.extend(idle.map(|grant| (grant.line(), grant.capability().name)));
     }
     found.sort_unstable();
     found.dedup();
     found
         .into_iter()
-        .filter(|(_, kind)| !capability::usable(kind, imports))
         .map(|(line, kind)| Trouble {
             line,
             message: format!(

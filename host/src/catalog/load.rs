@@ -17,10 +17,10 @@ use super::inspect::MOST_BYTES;
 use super::{
     Cache, Catalog, Function, Lock, LockedTool, Tool, annotations, bounded, inspect, offer, reach,
 };
-use crate::capability::{Equipment, World};
+use crate::capability::{PreparedGrants, SharedServices};
 use crate::gate::FunctionPolicy;
 use crate::manifest::{Grants, Manifest, ToolSpec};
-use crate::sandbox::{Prepared, Sandbox};
+use crate::sandbox::{Prepared, PreparedFunction, Sandbox};
 use crate::shares::Shares;
 use crate::terms::{Definition, Fault, FunctionId, Listed, Wasi};
 
@@ -65,7 +65,7 @@ pub struct Places<'a> {
     /// Compiled components.
     pub cache: &'a Cache,
     /// What the tools' powers work on.
-    pub world: &'a World,
+    pub world: &'a SharedServices,
 }
 
 /// Loads every tool of the manifest, several at a time; `done` is told after each.
@@ -206,20 +206,17 @@ fn load_tool(
         let definition = Arc::new(definition.clone());
         let component = *tool.prepared.digest();
         let policy = FunctionPolicy::new(id.clone(), component, spec.clone(), definition.clone());
+        let ready = PreparedFunction::new(policy, places.world);
         Ok(Function {
             judges: judges(),
             reach: reach(&spec),
-            equipment: Arc::new(
-                Equipment::new(&id.to_string(), &spec.grants, places.world)
-                    .map_err(|error| trouble(error.to_string()))?,
-            ),
+            ready: ready.map_err(|error| trouble(error.to_string()))?,
             listed: Listed {
                 agent_name: id.agent_name(),
                 annotations: annotations(definition.hints, &spec),
                 definition,
                 id,
             },
-            policy: Arc::new(policy),
             tool: tool.clone(),
         })
     });
@@ -345,7 +342,7 @@ pub fn lock_tools(
     done: &(dyn Fn(&str) + Sync),
 ) -> Result<Lock, Vec<Trouble>> {
     let nothing =
-        Equipment::new("definitions", &Grants::default(), places.world).map_err(|error| {
+        PreparedGrants::new("definitions", &Grants::default(), places.world).map_err(|error| {
             vec![Trouble {
                 line: 1,
                 message: error.to_string(),

@@ -41,11 +41,8 @@ pub use load::{
 pub(crate) use lock::MOST_LOCK;
 pub use lock::{Change, Damaged, Lock, LockedTool};
 
-use crate::capability::Equipment;
-use crate::capability::dir::Access;
-use crate::gate::FunctionPolicy;
 use crate::manifest::{FunctionSpec, ToolSpec};
-use crate::sandbox::Prepared;
+use crate::sandbox::{Prepared, PreparedFunction};
 use crate::shares::Shares;
 use crate::terms::{Annotations, FunctionId, Hints, Listed, Reach};
 
@@ -79,10 +76,8 @@ pub struct Function {
     pub listed: Listed,
     /// Its tool.
     pub tool: Arc<Tool>,
-    /// What its calls are judged by: limits, grants, schemas.
-    pub policy: Arc<FunctionPolicy>,
-    /// Its powers, made ready.
-    pub equipment: Arc<Equipment>,
+    /// What its calls are judged by (limits, grants, schemas), and its powers, made ready.
+    pub ready: PreparedFunction,
     /// How many of its long checks may go on at once: they cannot be stopped.
     pub judges: Shares<Arc<str>>,
     /// How far its grants let it reach.
@@ -111,7 +106,7 @@ impl Catalog {
     #[must_use]
     pub fn is_lacking(&self) -> bool {
         let mut functions = self.functions.values();
-        self.lacking || functions.any(|function| function.equipment.is_lacking())
+        self.lacking || functions.any(|function| function.ready.grants().is_lacking())
     }
 
     /// Notes a tool that could not be loaded.
@@ -136,19 +131,8 @@ impl Catalog {
 /// How far grants let a function reach: what its record has to survive before it runs, and what
 /// makes agents ask before they call it.
 fn reach(spec: &FunctionSpec) -> Reach {
-    let grants = &spec.grants;
-    let mut rules = grants.http.iter().flat_map(|grant| &grant.allow);
-    let mut dirs = grants.dir.iter();
-    if rules.any(|rule| !rule.method.is_safe())
-        || dirs.any(|dir| dir.access == Access::ReadWrite)
-        || !grants.kv.is_empty()
-    {
-        Reach::Writes
-    } else if grants.http.is_empty() && grants.dir.is_empty() {
-        Reach::Nothing
-    } else {
-        Reach::Reads
-    }
+    let each = spec.grants.each().map(|grant| grant.reach());
+    each.max().unwrap_or(Reach::Nothing)
 }
 
 /// What agents are told: a promise is believed as far as the grants leave room for it.

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use super::define;
 use super::docs::Docs;
 use super::load::Loaded;
-use crate::capability::{Equipment, tools};
+use crate::capability::{PreparedGrants, tools};
 use crate::manifest::ToolSpec;
 use crate::sandbox::{Prepared, Sandbox};
 use crate::terms::{Code, Definition, Fault, seen};
@@ -28,7 +28,7 @@ pub(super) fn offer(
     sandbox: &Sandbox,
     spec: &ToolSpec,
     loaded: &Loaded,
-    nothing: &Arc<Equipment>,
+    nothing: &Arc<PreparedGrants>,
     runtime: &Handle,
 ) -> Result<Offer, Fault> {
     let prepared = &loaded.prepared;

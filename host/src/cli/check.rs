@@ -1,7 +1,7 @@
 //! `check`: what `serve` would refuse to start with, all stages in one run, without serving. What a start
 //! goes on without (`start = "degraded"`) is a note.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::start::{Opened, read_lock};
 use super::table::{Table, bold, green, table};
 use super::{Setting, out};
 use crate::call::Credential;
-use crate::capability;
+use crate::capability::{self, CAPABILITIES};
 use crate::catalog::{self, Catalog, Tool};
 use crate::gate::Callers;
 use crate::manifest::Grants;
@@ -162,45 +162,21 @@ fn look_at_doors(opened: &Opened, wrong: &mut Diagnostics) {
 
 /// A tool's powers in words.
 fn granted(grants: &Grants) -> Vec<String> {
-    let http = grants
-        .http
-        .iter()
-        .map(|grant| format!("http {} ({} rules)", grant.origin, grant.allow.len()));
-    let dir = grants
-        .dir
-        .iter()
-        .map(|grant| format!("dir {} ({})", grant.guest, grant.access));
-    let env = grants
-        .env
-        .iter()
-        .map(|variable| format!("env {}", variable.name));
-    let kv = grants.kv.iter().map(|bucket| format!("kv {}", bucket.name));
-    let config = grants
-        .config
-        .iter()
-        .map(|value| format!("config {}", value.key));
-    let log = grants.log.iter().map(|_| "log".to_owned());
-    let data = kv.chain(config);
-    http.chain(dir).chain(env).chain(data).chain(log).collect()
+    grants.each().map(|grant| grant.brief()).collect()
 }
 
 /// Capabilities that a component could use and is not granted.
 fn idle_imports(tool: &Tool) -> Vec<String> {
-    let every = std::iter::once(&tool.spec.all).chain(tool.spec.functions.values());
-    let every: Vec<&Grants> = every.map(|section| &section.grants).collect();
-    let has = |kind: &str| {
-        every.iter().any(|grants| match kind {
-            "http" => !grants.http.is_empty(),
-            "dir" => !grants.dir.is_empty(),
-            "env" => !grants.env.is_empty(),
-            "kv" => !grants.kv.is_empty(),
-            "config" => !grants.config.is_empty(),
-            _ => grants.log.is_some(),
-        })
-    };
-    ["http", "dir", "env", "kv", "config", "log"]
-        .into_iter()
-        .filter(|kind| capability::usable(kind, &tool.imports) && !has(kind))
+    let sections = std::iter::once(&tool.spec.all).chain(tool.spec.functions.values());
+    let granted: BTreeSet<&str> = sections
+        .flat_map(|section| section.grants.each())
+        .map(|grant| grant.capability().name)
+        .collect();
+    CAPABILITIES
+        .iter()
+        .filter(|capability| capability.is_usable(&tool.imports))
+        .map(|capability| capability.name)
+        .filter(|name| !granted.contains(name))
         .map(ToOwned::to_owned)
         .collect()
 }

@@ -11,7 +11,7 @@ use super::out;
 use super::start::Opened;
 use super::table::{bold, green, plain, red};
 use crate::capability::http::{
-    self, Arguments, Ask, Explanation, OriginMiss, Rule, RuleMiss, Sent, Target, Way,
+    self, Arguments, Ask, Explanation, OriginMiss, RuleMiss, Sent, Target,
 };
 use crate::catalog::Lock;
 use crate::manifest::{FunctionSpec, ToolSpec};
@@ -232,93 +232,8 @@ fn describe(setting: &Setting, sections: &[Section]) -> anyhow::Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-/// How a grant's requests leave the host, where that is said.
-fn way(way: &Way) -> String {
-    let mut said = String::new();
-    if let Some(proxy) = &way.proxy {
-        said.push_str(&format!(", through {proxy}"));
-    }
-    if way.tls.ca.is_some() {
-        said.push_str(", also trusting authorities of the operator's");
-    }
-    if way.tls.client.is_some() {
-        said.push_str(", with a client certificate");
-    }
-    said
-}
-
-fn said(rule: &Rule) -> String {
-    let closed = match rule.content {
-        Some(_) => " (only with the query and body that it lists)",
-        None => "",
-    };
-    format!("  {}{closed}", rule.text)
-}
-
 /// A section's powers, each with its line.
 fn powers(section: &FunctionSpec) -> Vec<(u32, String)> {
-    let grants = &section.grants;
-    let mut powers = Vec::new();
-    for grant in &grants.http {
-        let auth = if grant.auth.is_some() {
-            ", the host adds a credential"
-        } else {
-            ""
-        };
-        let private = if grant.private.is_empty() {
-            ""
-        } else {
-            ", also at private addresses"
-        };
-        let way = way(&grant.way);
-        let redirects = match grant.redirects {
-            0 => String::new(),
-            most => format!(", follows {most} redirects"),
-        };
-        powers.push((
-            grant.line,
-            format!(
-                "http {} {}{auth}{private}{way}{redirects}",
-                grant.name, grant.origin
-            ),
-        ));
-        powers.extend(grant.allow.iter().map(|rule| (rule.line, said(rule))));
-    }
-    powers.extend(grants.dir.iter().map(|dir| {
-        (
-            dir.line,
-            format!(
-                "dir {} {} as {} ({})",
-                dir.name,
-                dir.host.display(),
-                dir.guest,
-                dir.access
-            ),
-        )
-    }));
-    powers.extend(
-        grants
-            .env
-            .iter()
-            .map(|variable| (variable.line, format!("env {}", variable.name))),
-    );
-    powers.extend(grants.kv.iter().map(|kv| {
-        let of = if kv.per_caller {
-            " for each caller"
-        } else {
-            ""
-        };
-        let bytes = super::table::size(kv.bytes);
-        (
-            kv.line,
-            format!(
-                "kv {} of {}{of} ({bytes}, {} keys)",
-                kv.name, kv.owner, kv.keys
-            ),
-        )
-    }));
-    let config = grants.config.iter();
-    powers.extend(config.map(|value| (value.line, format!("config {}", value.key))));
-    powers.extend(grants.log.iter().map(|log| (log.line, "log".to_owned())));
-    powers
+    let grants = section.grants.each();
+    grants.flat_map(|grant| grant.lines()).collect()
 }

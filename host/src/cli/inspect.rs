@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::table::{bold, green, red, size, table};
 use super::workshop::{MOST_COMPONENT, Workshop, bounded};
 use super::{Setting, out};
-use crate::capability;
+use crate::capability::{self, CAPABILITIES};
 use crate::catalog::{self, Compiler, Kind, Looked, embedded};
 use crate::manifest;
 use crate::sandbox::LeftOut;
@@ -291,12 +291,14 @@ fn asking(file: &Path, wasi: Wasi) -> anyhow::Result<manifest::Manifest> {
 /// What a component finds behind such an import.
 fn treatment(power: &str) -> &'static str {
     match power {
-        "http" | "dir" | "env" | "kv" | "config" => "what is granted, else nothing",
-        "log" => "what is granted, else dropped",
         "sockets" => "always refused",
         "types" => "nothing is needed of it: it only names types",
         "unknown" => "not provided",
-        _ => "always there",
+        name => {
+            let known = CAPABILITIES.iter().find(|known| known.name == name);
+            let granting = known.and_then(|known| known.grant.as_ref());
+            granting.map_or("always there", |granting| granting.finds)
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use super::start::Opened;
 use super::watch::Watch;
 use super::{Setting, diagnostics};
 use crate::call::{Host, Snapshot};
-use crate::capability::World;
+use crate::capability::SharedServices;
 use crate::ledger::Reload;
 use crate::wire::Audience;
 
@@ -40,7 +40,7 @@ pub(super) struct Reloads {
     /// What it goes by now.
     pub(super) opened: Opened,
     /// What it reaches now.
-    pub(super) world: World,
+    pub(super) world: SharedServices,
     /// Whether the manifest's doors are open in this process.
     pub(super) doors: bool,
     /// The files, where they are watched.
@@ -163,10 +163,10 @@ impl Reloads {
 /// Everything that a start loads, for a host that runs.
 fn load_all(
     opened: Opened,
-    former: &World,
+    former: &SharedServices,
     host: &Host,
     runtime: &Handle,
-) -> anyhow::Result<(Opened, World, Snapshot)> {
+) -> anyhow::Result<(Opened, SharedServices, Snapshot)> {
     // What is made here may belong to the runtime.
     let _inside = runtime.enter();
     let ground = opened.ground();

@@ -16,7 +16,7 @@ use super::{Setting, outside, written};
 use crate::call::{Host, Snapshot};
 use crate::capability::service::dial::Dialer;
 use crate::capability::service::secret::Secrets;
-use crate::capability::{World, dir, kv};
+use crate::capability::{self, SharedServices};
 use crate::catalog::{
     self, Cache, Catalog, Compiler, Damaged, Loading, Lock, MOST_LOCK, Places, bounded,
 };
@@ -99,16 +99,11 @@ impl Opened {
         read_lock(&self.lock_path())
     }
 
-    /// What a tool of this name kept in buckets, in words, if it kept anything.
+    /// What a tool of this name kept beyond its calls, in words, if it kept anything.
     pub(super) async fn left_by(&self, name: &str) -> anyhow::Result<Option<String>> {
-        let store = self.bare_world().kv;
-        let left = store.left_by(name, Instant::now() + STORE).await?;
-        Ok(left.map(|left| {
-            format!(
-                "a tool `{name}` kept {} bytes under {} keys in {} buckets, which this one would find",
-                left.bytes, left.keys, left.buckets
-            )
-        }))
+        let world = self.bare_world();
+        let left = world.left_by(name, Instant::now() + STORE).await?;
+        Ok(left.map(|left| format!("a tool `{name}` kept {left}, which this one would find")))
     }
 
     /// Writes the lock file. Who does holds the folder ([`written::Turn`]).
@@ -173,18 +168,16 @@ impl Opened {
         outside::dialer(&self.manifest, &self.base)
     }
 
-    fn world(&self, dialer: Arc<Dialer>, secrets: Secrets) -> World {
-        World {
-            dialer,
-            secrets: Arc::new(secrets),
-            folders: dir::Folders::new(&self.base).judged(self.judge()),
-            kv: kv::Place::new(self.state().join("kv.sqlite")),
-        }
+    fn world(&self, dialer: Arc<Dialer>, secrets: Secrets) -> SharedServices {
+        let mut services =
+            SharedServices::new(dialer, Arc::new(secrets), &self.base, &self.state());
+        services.folders = services.folders.judged(self.judge());
+        services
     }
 
     /// A world without secrets and certificates: enough to look at components, and to ask them what
     /// they offer.
-    pub(super) fn bare_world(&self) -> World {
+    pub(super) fn bare_world(&self) -> SharedServices {
         self.world(Arc::new(Dialer::new()), Secrets::default())
     }
 
@@ -206,7 +199,7 @@ impl Opened {
     /// noted: with the host, or with a tool, which then is not there.
     pub(super) fn tools(
         &self,
-        (former, sandbox, world): (&Catalog, &Sandbox, &World),
+        (former, sandbox, world): (&Catalog, &Sandbox, &SharedServices),
         wrong: &mut Diagnostics,
         lacking: &mut Diagnostics,
     ) -> Catalog {
@@ -243,7 +236,7 @@ impl Opened {
 
     /// Notes the granted directories that cannot be opened.
     pub(super) fn look_at_directories(&self, lacking: &mut Diagnostics) {
-        let folders = dir::Folders::new(&self.base);
+        let folders = capability::dir::Folders::new(&self.base);
         for tool in &self.manifest.tools {
             let sections = std::iter::once(&tool.all).chain(tool.functions.values());
             for grant in sections.flat_map(|section| &section.grants.dir) {
@@ -293,8 +286,8 @@ impl Opened {
         &self,
         ground: Diagnostics,
         sandbox: &Sandbox,
-        former: Option<(&World, &Catalog)>,
-    ) -> anyhow::Result<(World, Snapshot)> {
+        former: Option<(&SharedServices, &Catalog)>,
+    ) -> anyhow::Result<(SharedServices, Snapshot)> {
         let is_safe = ground.is_empty();
         let (mut wrong, mut lacking) = (ground, Diagnostics::of(self));
         let dialer = match former {
@@ -311,8 +304,7 @@ impl Opened {
             .await;
         let mut world = self.world(dialer, secrets);
         if let Some((former, _)) = former {
-            world.folders = former.folders.judged(self.judge());
-            world.kv = former.kv.clone();
+            world.go_on_from(former);
         }
         self.look_at_certificates(&mut lacking);
         self.look_at_directories(&mut lacking);
@@ -334,7 +326,7 @@ impl Opened {
         &self,
         ground: Diagnostics,
         lanes: Lanes,
-    ) -> anyhow::Result<(Arc<Host>, World)> {
+    ) -> anyhow::Result<(Arc<Host>, SharedServices)> {
         let sandbox = Arc::new(Sandbox::new()?);
         let (world, snapshot) = self.load(ground, &sandbox, None).await?;
         let quota = Quota::new(&self.manifest);

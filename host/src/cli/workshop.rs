@@ -11,9 +11,9 @@ use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
 use rustix::fs::OFlags;
 
 use super::start::private_folder;
+use crate::capability::SharedServices;
 use crate::capability::service::dial::Dialer;
 use crate::capability::service::secret::Secrets;
-use crate::capability::{World, dir, kv};
 use crate::catalog::{self, Cache, Compiler, Lock, Places, bounded};
 use crate::manifest::Manifest;
 use crate::sandbox::Sandbox;
@@ -22,7 +22,7 @@ pub(super) struct Workshop {
     pub(super) sandbox: Arc<Sandbox>,
     pub(super) cache: Cache,
     /// No folder and no bucket of it is ever there.
-    world: World,
+    world: SharedServices,
     folder: PathBuf,
 }
 
@@ -34,12 +34,12 @@ impl Workshop {
         Ok(Self {
             sandbox: Arc::new(Sandbox::new()?),
             cache: cache.context("cannot open the folder of compiled components")?,
-            world: World {
-                dialer: Arc::new(Dialer::new()),
-                secrets: Arc::new(Secrets::default()),
-                folders: dir::Folders::new(&folder),
-                kv: kv::Place::new(folder.join("kv.sqlite")),
-            },
+            world: SharedServices::new(
+                Arc::new(Dialer::new()),
+                Arc::new(Secrets::default()),
+                &folder,
+                &folder,
+            ),
             folder,
         })
     }

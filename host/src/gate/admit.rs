@@ -315,6 +315,13 @@ impl Permit {
         &self.checked.allowed.function
     }
 
+    /// Whether this very policy is what the call was judged by: not another function's, nor what the
+    /// same function had before or after a reload.
+    #[must_use]
+    pub fn is_by(&self, policy: &Arc<FunctionPolicy>) -> bool {
+        Arc::ptr_eq(&self.checked.allowed.function, policy)
+    }
+
     /// Who asked.
     #[must_use]
     pub const fn caller(&self) -> &Caller {

@@ -130,7 +130,7 @@ impl Foreign {
             )));
         };
         let (limits, deadline) = (&permit.spec().limits, permit.deadline());
-        let account = store.data().powers.account().clone();
+        let account = store.data().guest.account().clone();
         let text = permit.arguments();
         if text.len() > LONG_TEXT {
             step_aside(Duration::ZERO).await;
@@ -199,6 +199,6 @@ impl Foreign {
                 None => return Err(error),
             },
         };
-        Ok(store.data().powers.ended(exit))
+        Ok(store.data().guest.ended(exit))
     }
 }

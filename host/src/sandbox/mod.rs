@@ -3,6 +3,7 @@
 
 mod engine;
 mod entry;
+mod function;
 mod lanes;
 mod meter;
 mod run;
@@ -12,6 +13,7 @@ mod turns;
 mod typed;
 
 pub use engine::{Prepared, Sandbox, compiling_engine};
+pub use function::PreparedFunction;
 pub use lanes::{Lanes, ends_by, step_aside};
 pub use run::{Errand, Ran, guessing};
 pub use typed::{Function, LeftOut, Origin, Typed};

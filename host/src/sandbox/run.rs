@@ -15,13 +15,14 @@ use wasmtime_wasi::{I32Exit, ResourceTableError};
 
 use super::engine::{Prepared, Sandbox, TICK};
 use super::entry::Entry;
+use super::function::PreparedFunction;
 use super::meter::Meter;
 use super::state::Running;
 use super::typed::Stop;
 use crate::capability::service::secret::MOST_REDACTIONS;
-use crate::capability::{AttemptLog, Charter, Equipment, Powers, tools};
+use crate::capability::{AttemptLog, CallContext, GuestState, PreparedGrants, tools};
 use crate::gate::Permit;
-use crate::shares::Exceeded;
+use crate::shares::{Account, Exceeded};
 use crate::terms::{Bill, Code, Fault, Limits, Progress};
 
 /// A guest gives the thread back after this much fuel, some 30 to 100 microseconds of a core.
@@ -38,8 +39,8 @@ const LAST_WORDS: usize = 1 << 10;
 
 /// What the sandbox is sent to do beyond what the permit says.
 pub struct Errand<'a> {
-    /// The function's powers.
-    pub equipment: &'a Arc<Equipment>,
+    /// The function, with its grants made ready.
+    pub function: &'a PreparedFunction,
     /// Where progress goes.
     pub progress: Option<mpsc::Sender<Progress>>,
     /// Where attempts at the outside are recorded.
@@ -70,7 +71,8 @@ impl Ran {
 }
 
 impl Sandbox {
-    /// Runs the permitted call in a fresh instance of the component that the permit names.
+    /// Runs the permitted call in a fresh instance of the component that the permit names, with the
+    /// grants that it was judged by.
     pub async fn run(&self, prepared: &Prepared, permit: &Permit, errand: Errand<'_>) -> Ran {
         let start = Instant::now();
         let attempts = errand.attempts;
@@ -79,6 +81,12 @@ impl Sandbox {
                 "a permit for another component came to the sandbox",
             ));
         }
+        if !permit.is_by(errand.function.policy()) {
+            return Ran::not(Fault::internal(
+                "a permit came to the sandbox with the grants of another function",
+            ));
+        }
+        let grants = errand.function.grants();
         let (limits, deadline) = (&permit.spec().limits, permit.deadline());
         let mut room = pin!(prepared.room(&permit.caller().agent));
         let room = match room.as_mut().now_or_never() {
@@ -94,15 +102,18 @@ impl Sandbox {
             Ok(room) => room,
             Err(fault) => return Ran::not(fault),
         };
-        let charter = Charter {
-            equipment: errand.equipment,
+        let context = CallContext {
+            function: grants.function(),
             limits,
             arguments: permit.arguments(),
             deadline,
             caller: Some(permit.caller()),
             progress: errand.progress,
+            attempts: &attempts,
+            account: &Account::new(limits.host_memory),
+            credentials: grants.credentials(),
         };
-        let mut store = match store(prepared, limits, charter, &attempts) {
+        let mut store = match store(prepared, grants, &context) {
             Ok(store) => store,
             Err(fault) => return Ran::not(fault),
         };
@@ -131,8 +142,8 @@ impl Sandbox {
     }
 
     /// Asks a component what it offers; one that is spoken to by its types need not run for that. It
-    /// gets no capability at all: `nothing` is equipment without
-    /// grants.
+    /// gets no capability at all: `nothing` is no grants, made
+    /// ready.
     ///
     /// # Errors
     ///
@@ -140,22 +151,25 @@ impl Sandbox {
     pub async fn definitions(
         &self,
         prepared: &Prepared,
-        nothing: &Arc<Equipment>,
+        nothing: &Arc<PreparedGrants>,
     ) -> Result<Vec<tools::Definition>, Fault> {
         let pre = match &prepared.entry {
             Entry::Contract(pre) => pre,
             Entry::Foreign(foreign) => return foreign.definitions(),
         };
         let limits = Limits::DEFAULT;
-        let charter = Charter {
-            equipment: nothing,
+        let context = CallContext {
+            function: nothing.function(),
             limits: &limits,
             arguments: &Arc::default(),
             deadline: Instant::now() + limits.deadline,
             caller: None,
             progress: None,
+            attempts: &AttemptLog::nowhere(),
+            account: &Account::new(limits.host_memory),
+            credentials: nothing.credentials(),
         };
-        let mut store = store(prepared, &limits, charter, &AttemptLog::nowhere())?;
+        let mut store = store(prepared, nothing, &context)?;
         let ask = async |store: &mut Store<Running>| {
             let tool = pre.instantiate_async(&mut *store).await?;
             tool.toolhost_tool_tools().call_definitions(store).await
@@ -171,16 +185,15 @@ impl Sandbox {
 
 fn store(
     prepared: &Prepared,
-    limits: &Limits,
-    charter: Charter<'_>,
-    attempts: &AttemptLog,
+    grants: &Arc<PreparedGrants>,
+    context: &CallContext<'_>,
 ) -> Result<Store<Running>, Fault> {
-    let powers = Powers::new(charter, attempts)?;
+    let (limits, guest) = (context.limits, GuestState::new(grants, context)?);
     let mut store = Store::new(
         prepared.entry.engine(),
         Running {
             meter: Meter::new(limits),
-            powers,
+            guest,
             after: None,
         },
     );
@@ -247,7 +260,7 @@ impl<T> Ended<T> {
                     return Err(own.clone());
                 }
                 let fault = fault(&error, store, limits);
-                Err(told(fault, &error, &store.data().powers))
+                Err(told(fault, &error, &store.data().guest))
             }
             Self::Returned(Err(panic)) => Err(Fault::internal(format!(
                 "a host function panicked: {}",
@@ -262,16 +275,16 @@ impl<T> Ended<T> {
 
 /// A fault with what the guest said last: the only place where an interpreter, or whoever gave up, says
 /// what went wrong. A program's is for its caller, as with an exit code; a tool's is the operator's.
-fn told(mut fault: Fault, error: &wasmtime::Error, powers: &Powers) -> Fault {
+fn told(mut fault: Fault, error: &wasmtime::Error, guest: &GuestState) -> Fault {
     if let Some(trace) = error.downcast_ref::<WasmBacktrace>() {
         tracing::debug!(backtrace = %trace, "a guest trapped");
     }
-    let words = powers.last_words();
+    let words = guest.last_words();
     let reasons = reasons(error);
     if words.is_empty() {
         return fault.detail(reasons);
     }
-    if fault.code == Code::Trapped && powers.is_program() {
+    if fault.code == Code::Trapped && guest.is_program() {
         let start = words.ceil_char_boundary(words.len().saturating_sub(LAST_WORDS));
         let last = words.get(start..).unwrap_or_default();
         fault.say = format!("{} It said last: {last}", fault.say).into();

@@ -1,34 +1,34 @@
-//! The data of one guest's store: its meter and its powers.
+//! The data of one guest's store: its meter and what its capabilities keep.
 
 use wasmtime_wasi::{WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use super::meter::Meter;
-use crate::capability::{Holder, Powers};
+use crate::capability::{GuestState, HasGuestState};
 use crate::terms::Code;
 
 /// The data of one guest's store.
 pub(super) struct Running {
     pub(super) meter: Meter,
-    pub(super) powers: Powers,
+    pub(super) guest: GuestState,
     /// What befell the guest after it had answered.
     pub(super) after: Option<Code>,
 }
 
-impl Holder for Running {
-    fn powers(&mut self) -> &mut Powers {
-        &mut self.powers
+impl HasGuestState for Running {
+    fn guest_state(&mut self) -> &mut GuestState {
+        &mut self.guest
     }
 }
 
 impl WasiView for Running {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        self.powers.wasi()
+        self.guest.wasi()
     }
 }
 
 impl WasiHttpView for Running {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        self.powers.wasi_http()
+        self.guest.wasi_http()
     }
 }

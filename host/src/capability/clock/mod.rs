@@ -5,8 +5,26 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtxBuilder};
 
+use super::described::Capability;
+
 /// The step of both clocks. Cache-timing attacks need well under a microsecond.
 pub const STEP: Duration = Duration::from_millis(1);
+
+/// As it is listed.
+pub(super) static CAPABILITY: Capability = Capability {
+    name: "clock",
+    imports: &["wasi:clocks"],
+    provides: &[
+        ("wasi:clocks/monotonic-clock", "0.2"),
+        ("wasi:clocks/wall-clock", "0.2"),
+    ],
+    provides_v03: &[
+        ("wasi:clocks/monotonic-clock", "0.3"),
+        ("wasi:clocks/system-clock", "0.3"),
+        ("wasi:clocks/types", "0.3"),
+    ],
+    grant: None,
+};
 
 pub(super) fn grant(wasi: &mut WasiCtxBuilder) {
     wasi.wall_clock(Wall).monotonic_clock(Monotonic {

@@ -15,10 +15,10 @@ use serde_json::{Map, Value, json};
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 
-use super::frame::Charter;
+use super::context::CallContext;
 use super::sink::{End, Sink, Take};
 use super::tools;
-use crate::shares::{Account, Exceeded, Holding};
+use crate::shares::{Exceeded, Holding};
 use crate::terms::{Code, Fault};
 
 /// What an argument costs beyond its bytes.
@@ -37,13 +37,12 @@ impl State {
     /// Gives a program its command line and its streams.
     pub(super) fn new(
         grant: &Arc<CommandGrant>,
-        charter: &Charter<'_>,
+        context: &CallContext<'_>,
         wasi: &mut WasiCtxBuilder,
-        account: &Account,
     ) -> Result<Self, Fault> {
         // They were an object when they were checked against the schema.
         let call: Map<String, Value> =
-            serde_json::from_str(charter.arguments).map_err(Fault::internal)?;
+            serde_json::from_str(context.arguments).map_err(Fault::internal)?;
         let invocation = render(grant, &call).map_err(|why| {
             Fault::new(
                 Code::InvalidArguments,
@@ -55,13 +54,8 @@ impl State {
             .iter()
             .map(|argument| argument.len() + ARGUMENT);
         let given = bytes(line.sum::<usize>() + invocation.stdin.len());
-        let given = account.hold(given).map_err(|_| short())?;
-        let program = charter
-            .equipment
-            .function
-            .split('.')
-            .next()
-            .unwrap_or_default();
+        let given = context.account.hold(given).map_err(|_| short())?;
+        let program = context.function.split('.').next().unwrap_or_default();
         wasi.arg(program);
         wasi.args(&invocation.arguments);
         wasi.stdin(MemoryInputPipe::new(invocation.stdin));
@@ -70,10 +64,10 @@ impl State {
             _given: given,
             stdout: Sink::new(Whole {
                 bytes: Vec::new(),
-                left: usize::try_from(charter.limits.output).unwrap_or(usize::MAX),
+                left: usize::try_from(context.limits.output).unwrap_or(usize::MAX),
                 cut: false,
                 short: false,
-                held: account.nothing(),
+                held: context.account.nothing(),
             }),
             stderr: Sink::new(End::default()),
         };

@@ -3,12 +3,11 @@
 
 mod grant;
 
+pub(super) use grant::CAPABILITY;
 pub use grant::ConfigGrant;
 
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, Linker, Lower};
-
-use super::frame::Holder;
 
 /// The interface under each name that guests import it by: all have the same two functions, and the
 /// first draft called it `runtime`.
@@ -31,20 +30,26 @@ enum Error {
 
 type Answer<T> = wasmtime::Result<(Result<T, Error>,)>;
 
-pub(super) fn link<T: Holder>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+pub(super) fn link<T: 'static>(
+    linker: &mut Linker<T>,
+    granted: fn(&mut T) -> &[ConfigGrant],
+) -> wasmtime::Result<()> {
     for name in NAMES {
         let mut interface = linker.instance(name)?;
         interface.func_wrap(
             "get",
-            |mut store: StoreContextMut<'_, T>, (key,): (String,)| {
-                let found = get(store.data_mut().powers().config(), &key);
+            move |mut store: StoreContextMut<'_, T>, (key,): (String,)| {
+                let found = get(granted(store.data_mut()), &key);
                 Answer::Ok((Ok(found),))
             },
         )?;
-        interface.func_wrap("get-all", |mut store: StoreContextMut<'_, T>, (): ()| {
-            let all = get_all(store.data_mut().powers().config());
-            Answer::Ok((Ok(all),))
-        })?;
+        interface.func_wrap(
+            "get-all",
+            move |mut store: StoreContextMut<'_, T>, (): ()| {
+                let all = get_all(granted(store.data_mut()));
+                Answer::Ok((Ok(all),))
+            },
+        )?;
     }
     Ok(())
 }

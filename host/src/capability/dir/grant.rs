@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::capability::described::{Capability, Grant, Granting};
+use crate::terms::Reach;
+
 /// One named grant: a directory of the host under a name in the guest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirGrant {
@@ -18,6 +21,68 @@ pub struct DirGrant {
     pub access: Access,
     /// How much of it.
     pub quota: Quota,
+}
+
+/// As it is listed.
+pub(in crate::capability) static CAPABILITY: Capability = Capability {
+    name: "dir",
+    imports: &["wasi:filesystem"],
+    provides: &[
+        ("wasi:filesystem/preopens", "0.2"),
+        ("wasi:filesystem/types", "0.2"),
+    ],
+    provides_v03: &[
+        ("wasi:filesystem/preopens", "0.3"),
+        ("wasi:filesystem/types", "0.3"),
+    ],
+    grant: Some(Granting {
+        needs: &["wasi:filesystem/preopens"],
+        finds: "what is granted, else nothing",
+        purpose: "files",
+        example: "[tool.{}.dir.data]\nhost = \"./data\"\nguest = \"/data\"\naccess = \"read\"\n",
+    }),
+};
+
+impl Grant for DirGrant {
+    fn capability(&self) -> &'static Capability {
+        &CAPABILITY
+    }
+
+    fn line(&self) -> u32 {
+        self.line
+    }
+
+    fn reach(&self) -> Reach {
+        match self.access {
+            Access::Read => Reach::Reads,
+            Access::ReadWrite => Reach::Writes,
+        }
+    }
+
+    fn path(&self) -> String {
+        format!("dir.{}", self.name)
+    }
+
+    fn brief(&self) -> String {
+        format!("dir {} ({})", self.guest, self.access)
+    }
+
+    fn lines(&self) -> Vec<(u32, String)> {
+        let host = self.host.display();
+        let said = format!(
+            "dir {} {host} as {} ({})",
+            self.name, self.guest, self.access
+        );
+        vec![(self.line, said)]
+    }
+
+    fn asks(&self) -> String {
+        let verb = match self.access {
+            Access::Read => "reads",
+            Access::ReadWrite => "reads and writes",
+        };
+        format!("{verb} {} as {}", self.host.display(), self.guest)
+    }
 }
 
 /// What may be done in a directory.

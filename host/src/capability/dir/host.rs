@@ -14,18 +14,18 @@ use super::account::{Hold, OpenFile};
 use super::changes::{Changes, within};
 use super::clerk::Crew;
 use super::desk::Desk;
-use super::place::{Place, Places, Unopened};
+use super::place::{Place, Places, Shelf, Unopened};
 use super::stream::{HELD, Met, Source, Writer};
 use super::work::is_passed_over;
 use super::write::Position;
 use crate::capability::attempts::AttemptLog;
-use crate::capability::frame::{Charter, Equipment};
+use crate::capability::context::CallContext;
 use crate::shares::{Account, Exceeded, Holding};
 use crate::terms::{Caller, DirOperation, DirTarget};
 
 /// The directories of one call.
 pub struct State {
-    equipment: Arc<Equipment>,
+    shelf: Arc<Shelf>,
     caller: Option<Caller>,
     /// What is open, and who works there for this caller; once the guest has asked for it.
     places: Option<(Arc<Places>, Crew)>,
@@ -55,19 +55,15 @@ pub(super) struct Origin {
 
 impl State {
     /// Opens nothing yet: a call that needs no file is not to miss a directory.
-    pub(in crate::capability) fn new(
-        charter: &Charter<'_>,
-        attempts: &AttemptLog,
-        account: &Account,
-    ) -> Self {
+    pub(in crate::capability) fn new(shelf: &Arc<Shelf>, context: &CallContext<'_>) -> Self {
         Self {
-            equipment: charter.equipment.clone(),
-            caller: charter.caller.cloned(),
+            shelf: shelf.clone(),
+            caller: context.caller.cloned(),
             places: None,
             origins: HashMap::new(),
-            attempts: attempts.clone(),
-            changes: Changes::new(attempts),
-            account: account.clone(),
+            attempts: context.attempts.clone(),
+            changes: Changes::new(context.attempts),
+            account: context.account.clone(),
             listings: HashMap::new(),
         }
     }
@@ -233,7 +229,7 @@ impl Dirs<'_> {
         let places = match &self.state.places {
             Some((places, _)) => Arc::clone(places),
             None => {
-                let open = self.state.equipment.shelf.open();
+                let open = self.state.shelf.open();
                 let Some(places) = open.map_err(Unopened::fault)? else {
                     return Ok(Vec::new());
                 };

@@ -22,6 +22,7 @@ mod wall;
 mod work;
 mod write;
 
+pub(super) use grant::CAPABILITY;
 pub use grant::{Access, DirGrant, Quota};
 pub use host::{Dirs, State};
 pub(super) use p3::link as link_p3;
@@ -32,17 +33,18 @@ pub use wall::landlock_is_here;
 use wasmtime::component::Linker;
 use wasmtime_wasi::p2::bindings::filesystem::{preopens, types};
 
-use super::frame::Holder;
-
 /// Links files, in the place of wasmtime-wasi's own.
 ///
 /// # Errors
 ///
 /// Only when another capability claims them too: a defect.
-pub(super) fn link<T: Holder>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+pub(super) fn link<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    get: fn(&mut T) -> Dirs<'_>,
+) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
-    preopens::add_to_linker::<T, host::HasDirs>(linker, |holder| holder.powers().dirs())?;
-    types::add_to_linker::<T, host::HasDirs>(linker, |holder| holder.powers().dirs())?;
+    preopens::add_to_linker::<T, host::HasDirs>(linker, get)?;
+    types::add_to_linker::<T, host::HasDirs>(linker, get)?;
     linker.allow_shadowing(false);
     Ok(())
 }

@@ -67,6 +67,14 @@ impl Folders {
         }
     }
 
+    /// The same, and what all granted directories share is that of others.
+    pub(in crate::capability) fn sharing(&self, others: &Self) -> Self {
+        Self {
+            shared: others.shared.clone(),
+            ..self.clone()
+        }
+    }
+
     /// Whether the directory of a grant can be had now.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 
 mod grant;
 
+pub(super) use grant::CAPABILITY;
 pub use grant::EnvGrant;
 
 use wasmtime_wasi::WasiCtxBuilder;

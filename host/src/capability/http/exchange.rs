@@ -168,6 +168,11 @@ impl Outlet {
         self.watch.patterns()
     }
 
+    /// The credentials that these are made of.
+    pub(in crate::capability) const fn credentials(&self) -> &Arc<Watch> {
+        &self.watch
+    }
+
     /// The host's secrets.
     pub(in crate::capability) fn secrets(&self) -> &Arc<Secrets> {
         &self.secrets

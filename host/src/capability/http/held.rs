@@ -12,10 +12,10 @@ use wasmtime_wasi_http::p2::bindings::http::types as p2_types;
 use wasmtime_wasi_http::p2::body::HostOutgoingBody;
 use wasmtime_wasi_http::p2::types as p2;
 use wasmtime_wasi_http::p3::bindings::http::types as p3_types;
-use wasmtime_wasi_http::{FieldMap, WasiHttpView, p3};
+use wasmtime_wasi_http::{FieldMap, p3};
 
+use super::host::HasHttp;
 use super::wasi::CHUNK;
-use crate::capability::frame::Holder;
 use crate::shares::{Account, Exceeded, Holding};
 
 /// What the fields of one resource may come to, in bytes, as wasi-http counts them: half of its own
@@ -166,8 +166,9 @@ impl Pieces {
 }
 
 /// Room for what a guest is about to add.
-fn add<T: Holder>(store: &mut StoreContextMut<'_, T>, more: u64) -> wasmtime::Result<()> {
-    Ok(store.data_mut().powers().keep_http(more)?)
+fn add<T: HasHttp>(store: &mut StoreContextMut<'_, T>, more: u64) -> wasmtime::Result<()> {
+    let (state, table) = store.data_mut().state();
+    Ok(state.keep(table, more)?)
 }
 
 /// What fields of these lengths cost.
@@ -278,7 +279,7 @@ macro_rules! of_requests {
 }
 
 /// Puts functions that hold room first in the place of wasi-http's own.
-pub(super) fn link<T: Holder + WasiHttpView>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+pub(super) fn link<T: HasHttp>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     use p2_types::HostOutgoingRequest as _;
 
     linker.allow_shadowing(true);
@@ -326,7 +327,7 @@ pub(super) fn link<T: Holder + WasiHttpView>(linker: &mut Linker<T>) -> wasmtime
 }
 
 /// The same for WASI 0.3.
-pub(super) fn link_p3<T: Holder + WasiHttpView>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+pub(super) fn link_p3<T: HasHttp>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     use p3_types::HostRequest as _;
 
     linker.allow_shadowing(true);

@@ -9,10 +9,9 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::held::{self, EXCHANGE, FIELDS, Kept, Pieces};
 use super::wasi::Hooks;
-use super::{Arguments, HttpContext, HttpError, Request, RequestTarget, exchange};
-use crate::capability::attempts::AttemptLog;
+use super::{Arguments, HttpContext, HttpError, Outlet, Request, RequestTarget, exchange};
 use crate::capability::bindings::toolhost::tool::http as guest;
-use crate::capability::frame::{Charter, Holder};
+use crate::capability::context::CallContext;
 use crate::shares::{Account, Exceeded};
 
 /// HTTP of one call, whichever interface the guest uses.
@@ -25,22 +24,15 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(in crate::capability) fn new(
-        charter: &Charter<'_>,
-        attempts: &AttemptLog,
-        account: &Account,
-    ) -> Self {
-        let outlet = charter.equipment.outlet.clone();
-        let deadline = charter.deadline.into();
+    pub(in crate::capability) fn new(outlet: &Arc<Outlet>, call: &CallContext<'_>) -> Self {
+        let (attempts, account) = (call.attempts, call.account);
+        let caller = call.caller.map(|caller| caller.agent.clone());
         let context = HttpContext::new(
-            outlet,
-            *charter.limits,
-            deadline,
-            Arguments::new(charter.arguments.clone()),
-            charter
-                .caller
-                .map(|caller| caller.agent.clone())
-                .unwrap_or_default(),
+            outlet.clone(),
+            *call.limits,
+            call.deadline.into(),
+            Arguments::new(call.arguments.clone()),
+            caller.unwrap_or_default(),
             attempts.clone(),
         );
         let context = Arc::new(context.counting(attempts.redactions()));
@@ -48,7 +40,7 @@ impl State {
         wasi.set_field_size_limit(FIELDS);
         let hooks = Hooks::new(
             context.clone(),
-            charter.limits.request_body,
+            call.limits.request_body,
             attempts.clone(),
             account,
         );
@@ -82,24 +74,27 @@ impl State {
     }
 }
 
+/// A store's data that has the HTTP of a call, and the table that its resources are in.
+pub(in crate::capability) trait HasHttp:
+    WasiHttpView + Send + 'static
+{
+    fn state(&mut self) -> (&mut State, &mut ResourceTable);
+}
+
 struct Buffered;
 
 impl HasData for Buffered {
     type Data<'a> = &'a mut State;
 }
 
-pub(in crate::capability) fn link<T: Holder + WasiHttpView>(
-    linker: &mut Linker<T>,
-) -> wasmtime::Result<()> {
+pub(in crate::capability) fn link<T: HasHttp>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
     held::link(linker)?;
-    guest::add_to_linker::<T, Buffered>(linker, |holder| holder.powers().http())
+    guest::add_to_linker::<T, Buffered>(linker, |data| data.state().0)
 }
 
 /// Links `wasi:http` 0.3: the same hooks, so the same policy, dialer, caps and records.
-pub(in crate::capability) fn link_p3<T: Holder + WasiHttpView>(
-    linker: &mut Linker<T>,
-) -> wasmtime::Result<()> {
+pub(in crate::capability) fn link_p3<T: HasHttp>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     wasmtime_wasi_http::p3::add_to_linker(linker)?;
     held::link_p3(linker)
 }

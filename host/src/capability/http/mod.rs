@@ -21,6 +21,7 @@ mod target;
 #[cfg(test)]
 pub(crate) mod testing;
 mod wasi;
+mod words;
 
 pub use address::{Class, classify, is_localhost, is_metadata_name, is_public, loopback, may_dial};
 pub use content::{
@@ -36,7 +37,7 @@ pub use headers::{
     HeaderError, MAX_HEADER_BYTES, MAX_HEADERS, Manner, admit, filter_response, is_forbidden,
     within_bounds,
 };
-pub(in crate::capability) use host::{State, link, link_p3};
+pub(in crate::capability) use host::{HasHttp, State, link, link_p3};
 pub(crate) use judge::address_denied;
 pub use judge::{
     Explanation, OriginMiss, Refusal, RefusalKind, RuleMiss, RuleName, RuleStep, Step, Verdict,
@@ -45,6 +46,7 @@ pub use judge::{
 pub use parameter::is_host_parameter;
 pub use path::{CanonicalPath, PathError, canonical};
 pub use target::{Ask, Asked, MAX_URL, Target, TargetError};
+pub(in crate::capability) use words::CAPABILITY;
 
 pub use super::service::dial::{DialError, DialErrorKind, Dialer};
 pub use super::service::secret::{Secret, Secrets};

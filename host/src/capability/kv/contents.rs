@@ -2,6 +2,7 @@
 //! Keys, values and quotas are held to what guests are held to.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -126,6 +127,13 @@ impl Place {
         };
         let database = self.database()?;
         Ok(database.run(&owner, Access::Read, deadline, job).await?)
+    }
+}
+
+impl fmt::Display for LeftBuckets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (bytes, keys, buckets) = (self.bytes, self.keys, self.buckets);
+        write!(f, "{bytes} bytes under {keys} keys in {buckets} buckets")
     }
 }
 

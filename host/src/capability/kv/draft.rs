@@ -8,7 +8,6 @@ use super::error::KvError;
 use super::rules::{Cursor, Range};
 use super::state::{Keyed, Stop, View};
 use super::store::Bucket;
-use crate::capability::frame::Holder;
 
 mod bindings {
     #![allow(
@@ -34,10 +33,13 @@ mod bindings {
     });
 }
 
-pub(super) fn link<T: Holder>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
-    store::add_to_linker::<T, Keyed>(linker, |holder| holder.powers().kv())?;
-    atomics::add_to_linker::<T, Keyed>(linker, |holder| holder.powers().kv())?;
-    batch::add_to_linker::<T, Keyed>(linker, |holder| holder.powers().kv())
+pub(super) fn link<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    get: fn(&mut T) -> View<'_>,
+) -> wasmtime::Result<()> {
+    store::add_to_linker::<T, Keyed>(linker, get)?;
+    atomics::add_to_linker::<T, Keyed>(linker, get)?;
+    batch::add_to_linker::<T, Keyed>(linker, get)
 }
 
 impl From<KvError> for store::Error {

@@ -8,9 +8,8 @@ use wasmtime::{Engine, StoreContextMut};
 
 use super::draft2::store::Error;
 use super::error::KvError;
-use super::state::Stop;
+use super::state::{Stop, View};
 use super::store::Bucket;
-use crate::capability::frame::Holder;
 
 const BATCH: &str = "wasi:keyvalue/batch@0.2.0-draft2";
 const GET_MANY: &str = "get-many";
@@ -38,13 +37,17 @@ pub(super) fn are_asked_for(engine: &Engine, component: &Component) -> bool {
 type Entries = Vec<(String, Option<Vec<u8>>)>;
 
 /// Links this form in the place of the other one.
-pub(super) fn link<T: Holder>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+pub(super) fn link<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    get: fn(&mut T) -> View<'_>,
+) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     let mut batch = linker.instance(BATCH)?;
     batch.func_wrap_async(
         GET_MANY,
-        |mut store: StoreContextMut<'_, T>, (bucket, keys): (Resource<Bucket>, Vec<String>)| {
-            let bucket = store.data_mut().powers().kv().bucket(&bucket);
+        move |mut store: StoreContextMut<'_, T>,
+              (bucket, keys): (Resource<Bucket>, Vec<String>)| {
+            let bucket = get(store.data_mut()).bucket(&bucket);
             Box::new(async move { Ok((get_many(bucket, keys).await?,)) })
         },
     )?;

@@ -20,33 +20,36 @@ mod tests;
 
 pub use contents::{ContentsError, LeftBuckets};
 pub use error::KvError;
+pub(super) use grant::CAPABILITY;
 pub use grant::KvGrant;
 pub use rules::{Cursor, MOST_ANSWER, MOST_BATCH, MOST_KEY, MOST_VALUE, PAGE};
-pub(in crate::capability) use state::{State, View};
+pub(in crate::capability) use state::{Buckets, State, View};
 pub use store::Place;
 pub use tally::{MOST_CARRIED, MOST_WISHES};
 
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
-use super::frame::Holder;
-
-pub(super) fn link<T: Holder>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
-    draft::link(linker)?;
-    draft2::link(linker)
+pub(super) fn link<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    get: fn(&mut T) -> View<'_>,
+) -> wasmtime::Result<()> {
+    draft::link(linker, get)?;
+    draft2::link(linker, get)
 }
 
 /// The linker for a component that asks for another form of an interface than the one that is linked
 /// under its name; none for all others.
-pub(super) fn variation<T: Holder>(
+pub(super) fn variation<T: Send + 'static>(
     linker: &Linker<T>,
     engine: &Engine,
     component: &Component,
+    get: fn(&mut T) -> View<'_>,
 ) -> wasmtime::Result<Option<Linker<T>>> {
     if !entries::are_asked_for(engine, component) {
         return Ok(None);
     }
     let mut other = linker.clone();
-    entries::link(&mut other)?;
+    entries::link(&mut other, get)?;
     Ok(Some(other))
 }

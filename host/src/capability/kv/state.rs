@@ -9,20 +9,45 @@ use wasmtime::component::{HasData, Resource, ResourceTable, ResourceTableError};
 use super::error::KvError;
 use super::grant::KvGrant;
 use super::space::{Name, Quota};
-use super::store::{Bucket, Seen};
+use super::store::{Bucket, Place, Seen};
 use super::tally::Tally;
 use crate::capability::attempts::AttemptLog;
-use crate::capability::frame::{Charter, Equipment};
-use crate::capability::service::database::Owner;
+use crate::capability::context::CallContext;
+use crate::capability::service::database::{Database, OpenError, Owner};
 use crate::shares::Account;
 use crate::terms::Caller;
 
 /// The name of a bucket that guests open without naming one.
 const DEFAULT: &str = "default";
 
+/// The buckets of one function, made ready once for all of its calls.
+pub(crate) struct Buckets {
+    grants: Vec<KvGrant>,
+    /// None where nothing is granted.
+    database: Option<Arc<Database>>,
+}
+
+impl Buckets {
+    /// Opens their file, if there are any; that blocks.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be used.
+    pub(in crate::capability) fn new(grants: &[KvGrant], place: &Place) -> Result<Self, OpenError> {
+        let database = match grants {
+            [] => None,
+            _ => Some(place.database()?),
+        };
+        Ok(Self {
+            grants: grants.to_vec(),
+            database,
+        })
+    }
+}
+
 /// The buckets of one call.
 pub(crate) struct State {
-    equipment: Arc<Equipment>,
+    buckets: Arc<Buckets>,
     caller: Option<Caller>,
     deadline: Instant,
     account: Account,
@@ -68,24 +93,20 @@ impl From<ResourceTableError> for Stop {
 }
 
 impl State {
-    pub(in crate::capability) fn new(
-        charter: &Charter<'_>,
-        attempts: &AttemptLog,
-        account: &Account,
-    ) -> Self {
+    pub(in crate::capability) fn new(buckets: &Arc<Buckets>, context: &CallContext<'_>) -> Self {
         Self {
-            equipment: charter.equipment.clone(),
-            caller: charter.caller.cloned(),
-            deadline: charter.deadline,
-            account: account.clone(),
-            attempts: attempts.clone(),
+            buckets: buckets.clone(),
+            caller: context.caller.cloned(),
+            deadline: context.deadline,
+            account: context.account.clone(),
+            attempts: context.attempts.clone(),
             tally: None,
         }
     }
 
     /// The bucket that a guest names, if it is granted.
     fn bucket(&mut self, identifier: &str) -> Result<Bucket, KvError> {
-        let grants = &self.equipment.grants.kv;
+        let Buckets { grants, database } = &*self.buckets;
         let tally = self
             .tally
             .get_or_insert_with(|| Arc::new(Tally::new(grants, &self.attempts)));
@@ -95,7 +116,7 @@ impl State {
             identifier
         };
         let found = grants.iter().position(|grant| *grant.name == *wanted);
-        let granted = found.and_then(|at| Some((at, grants.get(at)?, self.equipment.kv.as_ref()?)));
+        let granted = found.and_then(|at| Some((at, grants.get(at)?, database.as_ref()?)));
         let Some((at, grant, database)) = granted else {
             tally.unknown(wanted);
             return Err(KvError::NoSuchStore);

@@ -4,6 +4,7 @@
 mod grant;
 mod stdio;
 
+pub(super) use grant::CAPABILITY;
 pub use grant::{Level, LogGrant};
 
 use std::sync::Arc;
@@ -11,10 +12,9 @@ use std::sync::Arc;
 use wasmtime::component::{HasData, Linker};
 use wasmtime_wasi::WasiCtxBuilder;
 
-use super::attempts::AttemptLog;
 use super::bindings::wasi::logging::logging;
-use super::frame::{Charter, Equipment, Holder};
-use super::service::secret::{Patterns, Redactions};
+use super::context::CallContext;
+use super::service::secret::{Patterns, Redactions, Watch};
 use super::sink::{End, Sink};
 use crate::terms::is_hidden;
 
@@ -31,7 +31,7 @@ pub const NAMES: [&str; 2] = ["wasi:logging/logging", "wasi:logging/logging@0.1.
 
 /// The log of one call.
 pub(crate) struct State {
-    equipment: Arc<Equipment>,
+    credentials: Arc<Watch>,
     redactions: Redactions,
     level: Option<Level>,
     speaker: Arc<str>,
@@ -43,20 +43,20 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(super) fn new(charter: &Charter<'_>, attempts: &AttemptLog) -> Self {
+    pub(super) fn new(grant: Option<LogGrant>, context: &CallContext<'_>) -> Self {
         Self {
-            equipment: charter.equipment.clone(),
-            redactions: attempts.redactions().clone(),
-            level: charter.equipment.grants.log.map(|grant| grant.level),
-            speaker: charter.equipment.function.clone(),
-            left: charter.limits.log,
-            quota: charter.limits.log,
+            credentials: context.credentials.clone(),
+            redactions: context.attempts.redactions().clone(),
+            level: grant.map(|grant| grant.level),
+            speaker: context.function.clone(),
+            left: context.limits.log,
+            quota: context.limits.log,
             last: Sink::new(End::default()),
         }
     }
 
     fn patterns(&self) -> Patterns {
-        self.equipment.patterns().counting(&self.redactions)
+        self.credentials.patterns().counting(&self.redactions)
     }
 
     /// The guest's last words on stderr that the log does not have, for the operator.
@@ -145,22 +145,24 @@ impl HasData for Logging {
     type Data<'a> = &'a mut State;
 }
 
-pub(super) fn link<T: Holder>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
-    logging::add_to_linker::<T, Logging>(linker, |holder| holder.powers().log())?;
-    alias(linker)
+pub(super) fn link<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    get: fn(&mut T) -> &mut State,
+) -> wasmtime::Result<()> {
+    logging::add_to_linker::<T, Logging>(linker, get)?;
+    alias(linker, get)
 }
 
-fn alias<T: Holder>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+fn alias<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    get: fn(&mut T) -> &mut State,
+) -> wasmtime::Result<()> {
     for name in NAMES {
         linker.instance(name)?.func_wrap(
             "log",
-            |mut store: wasmtime::StoreContextMut<'_, T>,
-             (level, context, message): (logging::Level, String, String)| {
-                store
-                    .data_mut()
-                    .powers()
-                    .log()
-                    .log(level.into(), &context, &message);
+            move |mut store: wasmtime::StoreContextMut<'_, T>,
+                  (level, context, message): (logging::Level, String, String)| {
+                get(store.data_mut()).log(level.into(), &context, &message);
                 Ok(())
             },
         )?;

@@ -7,11 +7,20 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use wasmtime::component::{HasData, Linker};
 
-use super::attempts::AttemptLog;
 use super::bindings::toolhost::tool::progress;
-use super::frame::{Equipment, Holder};
-use super::service::secret::Redactions;
+use super::context::CallContext;
+use super::described::Capability;
+use super::service::secret::{Redactions, Watch};
 use crate::terms::{Progress, is_hidden};
+
+/// As it is listed.
+pub(super) static CAPABILITY: Capability = Capability {
+    name: "progress",
+    imports: &["toolhost:tool/progress"],
+    provides: &[("toolhost:tool/progress", "0.1")],
+    provides_v03: &[],
+    grant: None,
+};
 
 /// Reports closer together than this are dropped: nobody reads more than ten a second. The first
 /// ones are let through at once, so that short calls show their steps.
@@ -22,22 +31,18 @@ const MESSAGE: usize = 1_024;
 
 /// The progress of one call.
 pub(crate) struct State {
-    equipment: Arc<Equipment>,
+    credentials: Arc<Watch>,
     redactions: Redactions,
     agent: Option<mpsc::Sender<Progress>>,
     last: Option<(Instant, f64)>,
 }
 
 impl State {
-    pub(super) fn new(
-        agent: Option<mpsc::Sender<Progress>>,
-        equipment: Arc<Equipment>,
-        attempts: &AttemptLog,
-    ) -> Self {
+    pub(super) fn new(context: &CallContext<'_>) -> Self {
         Self {
-            equipment,
-            redactions: attempts.redactions().clone(),
-            agent,
+            credentials: context.credentials.clone(),
+            redactions: context.attempts.redactions().clone(),
+            agent: context.progress.clone(),
             last: None,
         }
     }
@@ -57,7 +62,7 @@ impl State {
             done,
             total,
             message: message.map(|text| {
-                let patterns = self.equipment.patterns().counting(&self.redactions);
+                let patterns = self.credentials.patterns().counting(&self.redactions);
                 shorten(patterns.scrub(text))
             }),
         });
@@ -83,8 +88,11 @@ impl HasData for Reporting {
     type Data<'a> = &'a mut State;
 }
 
-pub(super) fn link<T: Holder>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
-    progress::add_to_linker::<T, Reporting>(linker, |holder| holder.powers().progress())
+pub(super) fn link<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    get: fn(&mut T) -> &mut State,
+) -> wasmtime::Result<()> {
+    progress::add_to_linker::<T, Reporting>(linker, get)
 }
 
 impl progress::Host for State {

@@ -6,8 +6,6 @@ use std::collections::BTreeMap;
 use toml_edit::{Decor, Item, RawString, Table};
 
 use super::asks::sections;
-use crate::capability::dir::Access;
-use crate::capability::http::{HttpGrant, Rule};
 use crate::manifest::{FunctionSpec, Grants, ToolSpec};
 use crate::terms::Limits;
 
@@ -116,89 +114,14 @@ pub(super) fn rows(tool: &ToolSpec, reasons: &BTreeMap<String, String>) -> Vec<R
 fn asked(spec: &FunctionSpec, inherited: Option<&FunctionSpec>) -> Vec<(String, String)> {
     let none = Grants::default();
     let had = inherited.map_or(&none, |spec| &spec.grants);
-    let grants = &spec.grants;
-    let mut all = Vec::new();
-    for grant in &grants.http {
-        let known = had.http.iter().find(|known| known.name == grant.name);
-        if let Some(what) = requests(grant, known.map(|known| &**known)) {
-            all.push((format!("http.{}", grant.name), what));
-        }
-    }
-    for grant in grants.dir.iter().filter(|grant| !had.dir.contains(grant)) {
-        let verb = match grant.access {
-            Access::Read => "reads",
-            Access::ReadWrite => "reads and writes",
-        };
-        all.push((
-            format!("dir.{}", grant.name),
-            format!("{verb} {} as {}", grant.host.display(), grant.guest),
-        ));
-    }
-    for grant in grants.kv.iter().filter(|grant| !had.kv.contains(grant)) {
-        all.push((
-            format!("kv.{}", grant.name),
-            format!(
-                "keeps up to {} bytes in the bucket {}",
-                grant.bytes, grant.name
-            ),
-        ));
-    }
-    for grant in grants.env.iter().filter(|grant| !had.env.contains(grant)) {
-        all.push((
-            "env".to_owned(),
-            format!("the variable {} = {:?}", grant.name, grant.value),
-        ));
-    }
-    for grant in grants
-        .config
-        .iter()
-        .filter(|grant| !had.config.contains(grant))
-    {
-        all.push((
-            "config".to_owned(),
-            format!("the value {} = {:?}", grant.key, grant.value),
-        ));
-    }
-    if let Some(grant) = grants.log.filter(|grant| had.log != Some(*grant)) {
-        all.push((
-            "log".to_owned(),
-            format!("writes to the log from {:?} on", grant.level),
-        ));
-    }
+    let grants = spec.grants.beyond(had);
+    let grants = grants.each().map(|grant| (grant.path(), grant.asks()));
+    let mut all: Vec<(String, String)> = grants.collect();
+    // As a manifest has them: what has a section of its own, then the keys of this one.
+    all.sort_by_key(|(path, _)| !path.contains('.'));
     let usual = inherited.map_or(Limits::DEFAULT, |spec| spec.limits);
     if spec.limits != usual {
         all.push(("limits".to_owned(), "limits of its own".to_owned()));
     }
     all
-}
-
-/// What a grant adds to the one of the same name that is there already.
-fn requests(grant: &HttpGrant, known: Option<&HttpGrant>) -> Option<String> {
-    let fresh = |rule: &&Rule| known.is_none_or(|known| !known.allow.contains(rule));
-    let rules: Vec<&str> = grant
-        .allow
-        .iter()
-        .filter(fresh)
-        .map(|rule| &*rule.text)
-        .collect();
-    if known.is_some() && rules.is_empty() {
-        return None;
-    }
-    let mut what = format!("{}: {}", grant.origin, rules.join(", "));
-    if known.is_none() {
-        if !grant.private.is_empty() {
-            let networks = grant
-                .private
-                .iter()
-                .map(|net| format!("{}/{}", net.address, net.prefix));
-            what.push_str(&format!(
-                "\nreaches the private network {}",
-                networks.collect::<Vec<_>>().join(", ")
-            ));
-        }
-        if let Some(auth) = &grant.auth {
-            what.push_str(&format!("\nwith the secret `{}`", auth.secret()));
-        }
-    }
-    Some(what)
 }

@@ -5,31 +5,9 @@ use std::fmt::Write as _;
 
 use super::asks::Section;
 use super::rows::Row;
-use crate::capability;
+use crate::capability::CAPABILITIES;
 use crate::catalog::{Kind, Looked};
 use crate::terms::Wasi;
-
-/// A grant that a component could use: its kind, what it is for, and an example; `{}` is the tool.
-const EXAMPLES: [(&str, &str, &str); 6] = [
-    (
-        "http",
-        "requests",
-        "[tool.{}.http.api]\nurl = \"https://api.example.com\"\nallow = [\"GET /orders/*\"]\n",
-    ),
-    (
-        "dir",
-        "files",
-        "[tool.{}.dir.data]\nhost = \"./data\"\nguest = \"/data\"\naccess = \"read\"\n",
-    ),
-    (
-        "kv",
-        "storage that outlives a call",
-        "[tool.{}.kv.default]\nbytes = \"1MiB\"\nkeys = 1000\n",
-    ),
-    ("env", "variables", "env = { NAME = \"value\" }\n"),
-    ("config", "configuration", "config = { name = \"value\" }\n"),
-    ("log", "messages for the operator's log", "log = \"info\"\n"),
-];
 
 /// A way to call a program; `{}` is the tool.
 const COMMAND: &str = "\
@@ -52,24 +30,25 @@ pub(super) fn section(name: &str, component: &str, looked: &Looked) -> Section {
     if looked.wasi != Wasi::default() {
         let _ = writeln!(text, "wasi = \"{}\"", looked.wasi.as_str());
     }
-    let usable = EXAMPLES
+    let usable = CAPABILITIES
         .iter()
-        .filter(|(kind, ..)| capability::usable(kind, &looked.imports));
+        .filter(|capability| capability.is_usable(&looked.imports))
+        .filter_map(|capability| Some((capability.name, capability.grant.as_ref()?)));
     let mut rows = Vec::new();
     // Keys first: behind a section's header they would be that section's.
     let (keys, sections): (Vec<_>, Vec<_>) =
-        usable.partition(|(.., example)| !example.starts_with('['));
+        usable.partition(|(_, granting)| !granting.example.starts_with('['));
     if !(keys.is_empty() && sections.is_empty()) {
         text.push_str(
             "# It says nothing of what it needs. It could use, and is granted nothing of:\n",
         );
     }
-    for (kind, what, example) in keys.into_iter().chain(sections) {
-        let _ = writeln!(text, "#\n# {what}:");
-        commented(&mut text, &example.replace("{}", name));
+    for (kind, granting) in keys.into_iter().chain(sections) {
+        let _ = writeln!(text, "#\n# {}:", granting.purpose);
+        commented(&mut text, &granting.example.replace("{}", name));
         rows.push(Row {
-            owner: (*kind).to_owned(),
-            what: (*what).to_owned(),
+            owner: kind.to_owned(),
+            what: granting.purpose.to_owned(),
             why: "its imports could use it; granted is nothing".to_owned(),
         });
     }
@@ -122,7 +101,8 @@ mod tests {
     #[test]
     fn every_example_is_sound() {
         let section = section("it", "tools/it.wasm", &program());
-        assert_eq!(section.rows.len(), EXAMPLES.len());
+        let granted = CAPABILITIES.iter().filter(|one| one.grant.is_some());
+        assert_eq!(section.rows.len(), granted.count());
         let granted = |text: &str| {
             let manifest = manifest::parse_part("tool.toml", text);
             manifest.unwrap_or_else(|problems| panic!("{text}\n{problems}"))

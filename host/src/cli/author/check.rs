@@ -14,8 +14,8 @@ use super::super::start::private_folder;
 use super::super::workshop::{MOST_COMPONENT, bounded};
 use super::project::Project;
 use super::refused;
+use crate::capability::SharedServices;
 use crate::capability::service::dial::Dialer;
-use crate::capability::{World, dir, kv};
 use crate::catalog::{self, Cache, Compiler, LockedTool, Places, embedded};
 use crate::sandbox::Sandbox;
 
@@ -100,12 +100,12 @@ fn look(
     let manifest = project.tool(component.to_owned())?;
     let spec = manifest.tools.first().context("a tool")?;
     // Nothing outside: a component is asked what it is without any power.
-    let world = World {
-        dialer: Arc::new(Dialer::new()),
-        secrets: Arc::default(),
-        folders: dir::Folders::new(&project.folder),
-        kv: kv::Place::new(project.folder.join(".toolhost/kv.sqlite")),
-    };
+    let world = SharedServices::new(
+        Arc::new(Dialer::new()),
+        Arc::default(),
+        &project.folder,
+        &project.folder.join(".toolhost"),
+    );
     let places = Places {
         base: &project.folder,
         cache,

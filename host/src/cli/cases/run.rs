@@ -9,11 +9,10 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::{Map, Value};
 
 use crate::call::{Host, Request, Snapshot};
+use crate::capability::SharedServices;
 use crate::capability::http::Asked;
-use crate::capability::kv::KvGrant;
 use crate::capability::service::dial::Dialer;
 use crate::capability::service::secret::{Secret, Secrets};
-use crate::capability::{World, dir, kv};
 use crate::catalog::{self, Lock, LockedTool, Places, Trouble};
 use crate::gate::Callers;
 use crate::ledger::{self, Attempted, Filter, Header, Ledger, Mode};
@@ -119,7 +118,10 @@ impl<'a> Bench<'a> {
             agent: "local".into(),
             user: None,
         };
-        for (grant, bucket) in buckets(case, &granted) {
+        for grant in &granted.spec.grants.kv {
+            let Some(bucket) = case.kv.get(&*grant.name) else {
+                continue;
+            };
             let entries = bucket.entries.iter();
             let entries = entries.map(|(key, content)| (key.clone(), content.bytes().to_owned()));
             world
@@ -140,7 +142,10 @@ impl<'a> Bench<'a> {
         let requests = requests(case, &list, &ran.attempts, self.source);
         differences.extend(requests.differences);
         differences.extend(stage.differences()?);
-        for (grant, bucket) in buckets(case, &granted) {
+        for grant in &granted.spec.grants.kv {
+            let Some(bucket) = case.kv.get(&*grant.name) else {
+                continue;
+            };
             let there = world
                 .kv
                 .contents(grant, &caller, Instant::now() + STORE)
@@ -162,7 +167,7 @@ impl<'a> Bench<'a> {
         &self,
         case: &Case,
         granted: &Granted,
-        world: &World,
+        world: &SharedServices,
         stage: &Stage,
     ) -> anyhow::Result<Result<Ran, Vec<Trouble>>> {
         let lock = Lock {
@@ -218,7 +223,7 @@ fn arguments(case: &Case) -> Map<String, Value> {
 }
 
 /// A world of this case alone: made-up credentials, folders of its own, and a list for a network.
-fn world(stage: &Stage, manifest: &Manifest, list: Arc<List>) -> anyhow::Result<World> {
+fn world(stage: &Stage, manifest: &Manifest, list: Arc<List>) -> anyhow::Result<SharedServices> {
     let secret = |name: &Arc<str>| {
         let value = format!("the-value-of-{name}").into_bytes();
         Ok((name.clone(), Secret::new(value)?))
@@ -228,20 +233,12 @@ fn world(stage: &Stage, manifest: &Manifest, list: Arc<List>) -> anyhow::Result<
         .keys()
         .map(secret)
         .collect::<anyhow::Result<Secrets>>()?;
-    Ok(World {
-        dialer: Arc::new(Dialer::answered_by(list)),
-        secrets: Arc::new(secrets),
-        folders: dir::Folders::new(stage.path()),
-        kv: kv::Place::new(stage.path().join("kv.sqlite")),
-    })
-}
-
-fn buckets<'c>(
-    case: &'c Case,
-    granted: &'c Granted,
-) -> impl Iterator<Item = (&'c KvGrant, &'c super::file::Bucket)> {
-    let grants = granted.spec.grants.kv.iter();
-    grants.filter_map(|grant| Some((grant, case.kv.get(&*grant.name)?)))
+    Ok(SharedServices::new(
+        Arc::new(Dialer::answered_by(list)),
+        Arc::new(secrets),
+        stage.path(),
+        stage.path(),
+    ))
 }
 
 /// What came of the requests.

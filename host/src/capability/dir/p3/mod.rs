@@ -28,20 +28,22 @@ use super::open::Wish;
 use super::stream::Source;
 use super::work::{Work, fits};
 use super::write::Position;
-use crate::capability::frame::Holder;
 
 /// Links files of WASI 0.3.
 ///
 /// # Errors
 ///
 /// Only when another capability claims them too: a defect.
-pub(in crate::capability) fn link<T: Holder>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
-    preopens::add_to_linker::<T, HasDirs>(linker, |holder| holder.powers().dirs())?;
-    types::add_to_linker::<T, HasDirs>(linker, |holder| holder.powers().dirs())
+pub(in crate::capability) fn link<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    get: fn(&mut T) -> Dirs<'_>,
+) -> wasmtime::Result<()> {
+    preopens::add_to_linker::<T, HasDirs>(linker, get)?;
+    types::add_to_linker::<T, HasDirs>(linker, get)
 }
 
 /// Has a clerk do the work that is found in the guest's directories.
-async fn have<T: Holder, R: Send + 'static>(
+async fn have<T: Send + 'static, R: Send + 'static>(
     store: &Accessor<T, HasDirs>,
     find: impl FnOnce(&mut Dirs<'_>) -> FsResult<(Crew, Work<R>)>,
 ) -> FilesystemResult<R> {
@@ -69,7 +71,7 @@ fn holding<R: 'static>(
 }
 
 /// Has a clerk do one of wasmtime-wasi's operations that change nothing that is counted.
-async fn ask<T: Holder, R: Send + 'static>(
+async fn ask<T: Send + 'static, R: Send + 'static>(
     store: &Accessor<T, HasDirs>,
     fd: &Fd,
     operation: impl AsyncFnOnce(&mut Desk, Fd) -> FsResult<R> + Send + 'static,
@@ -86,7 +88,7 @@ type Done = FutureReader<Result<(), ErrorCode>>;
 type End = oneshot::Sender<Result<(), ErrorCode>>;
 
 /// What a guest waits for to learn how a stream ended. Whoever drops the sender says how first.
-fn done<T: Holder>(store: &mut Access<'_, T, HasDirs>) -> wasmtime::Result<(End, Done)> {
+fn done<T: Send + 'static>(store: &mut Access<'_, T, HasDirs>) -> wasmtime::Result<(End, Done)> {
     let (sender, receiver) = oneshot::channel();
     Ok((sender, FutureReader::new(&mut *store, receiver)?))
 }
@@ -99,7 +101,7 @@ fn refuse(end: End, error: wasmtime_wasi::p2::FsError) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn push<T: Holder>(
+fn push<T: Send + 'static>(
     mut store: Access<'_, T, HasDirs>,
     mut data: StreamReader<u8>,
     target: FsResult<Source>,
@@ -134,7 +136,7 @@ impl preopens::Host for Dirs<'_> {
     }
 }
 
-impl<T: Holder> HostDescriptorWithStore<T> for HasDirs {
+impl<T: Send + 'static> HostDescriptorWithStore<T> for HasDirs {
     fn read_via_stream(
         mut store: Access<'_, T, Self>,
         fd: Fd,
