@@ -82,13 +82,17 @@ impl AttemptLog {
     }
 
     fn scrubbed(&self, mut attempt: Attempt) -> Attempt {
-        if let Some(credentials) = &self.0.credentials {
-            let patterns = credentials.patterns();
-            if !patterns.is_empty() {
-                attempt.each_text(|text| *text = patterns.scrub(std::mem::take(text)));
-            }
-        }
+        attempt.each_text(|text| *text = self.scrub(std::mem::take(text)));
         attempt
+    }
+
+    /// A text as it may stand in the record. What is cut is cut after this: a part of a credential
+    /// would not be found.
+    pub(super) fn scrub(&self, text: String) -> String {
+        match &self.0.credentials {
+            Some(credentials) => credentials.patterns().scrub(text),
+            None => text,
+        }
     }
 
     /// How often a credential was taken out of what the call brought back.
@@ -164,10 +168,7 @@ impl OpenAttempt {
             self.log.bill(answer.sent.saturating_add(answer.received));
         }
         if let Some(number) = self.number {
-            if let Some(credentials) = &self.log.0.credentials {
-                let patterns = credentials.patterns();
-                answer.each_text(|text| *text = patterns.scrub(std::mem::take(text)));
-            }
+            answer.each_text(|text| *text = self.log.scrub(std::mem::take(text)));
             self.log.0.record.answer(number, answer);
         }
     }

@@ -196,8 +196,8 @@ impl Dirs<'_> {
 
     /// A path that the guest names from a descriptor, as it would name it from its root.
     pub(super) fn path(&self, fd: &Fd, path: &str) -> FsResult<String> {
-        let patterns = self.state.equipment.patterns();
-        Ok(within(&self.origin(fd)?.0.path, path, &patterns))
+        let clean = |path| self.state.attempts.scrub(path);
+        Ok(within(&self.origin(fd)?.0.path, path, clean))
     }
 
     /// Records a change before it is made.
