@@ -91,11 +91,19 @@ struct Sink<'a> {
 }
 
 impl Sink<'_> {
-    /// Makes room, at the most for what may come.
-    fn grow(&mut self, length: usize) -> Result<(), Stop> {
-        let (old, most) = (self.bytes.capacity(), self.most.max(length));
-        let new = length.max(old.saturating_mul(2)).clamp(128.min(most), most);
-        self.budget.hold(wide(new))?;
+    /// Makes room for so many bytes more, at the most for what may come.
+    #[cold]
+    fn grow(&mut self, more: usize) -> io::Result<()> {
+        let length = self.bytes.len().saturating_add(more);
+        if length > self.most {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let old = self.bytes.capacity();
+        let new = length
+            .max(old.saturating_mul(2))
+            .clamp(128.min(self.most), self.most);
+        let held = self.budget.hold(wide(new));
+        held.map_err(|_| io::ErrorKind::OutOfMemory)?;
         self.bytes.reserve_exact(new - self.bytes.len());
         self.budget.free(wide(old));
         Ok(())
@@ -103,16 +111,19 @@ impl Sink<'_> {
 }
 
 impl io::Write for Sink<'_> {
+    // The room never goes beyond the limit, so most pieces of a text cost one look at it.
+    #[inline]
     fn write(&mut self, more: &[u8]) -> io::Result<usize> {
-        let length = self.bytes.len() + more.len();
-        if length > self.most {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        if length > self.bytes.capacity() {
-            self.grow(length).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        if more.len() > self.bytes.capacity() - self.bytes.len() {
+            self.grow(more.len())?;
         }
         self.bytes.extend_from_slice(more);
         Ok(more.len())
+    }
+
+    #[inline]
+    fn write_all(&mut self, more: &[u8]) -> io::Result<()> {
+        self.write(more).map(drop)
     }
 
     fn flush(&mut self) -> io::Result<()> {
