@@ -98,6 +98,9 @@ pub struct Call {
     /// Attempts beyond those.
     #[serde(skip_serializing_if = "is_zero")]
     pub more_attempts: u64,
+    /// All of them, by capability.
+    #[serde(skip)]
+    pub(super) counts: BTreeMap<&'static str, Counts>,
     /// How often it used its grants: what has no event of its own is in here, too.
     pub usage: Vec<Usage>,
     /// Attempts as they were written until schema 2.
@@ -133,14 +136,6 @@ impl Attempted {
     pub const fn of(&self) -> &'static str {
         self.to.of()
     }
-
-    /// Whether it was not made: by its verdict, or because of where its name leads.
-    #[must_use]
-    pub fn is_refused(&self) -> bool {
-        let end = self.answer.as_ref().map(|answer| &answer.end);
-        matches!(self.verdict, Verdict::Refused { .. })
-            || matches!(end, Some(AnswerEnd::Refused { .. }))
-    }
 }
 
 /// How many attempts a call made, those that are counted together and those that were not kept too.
@@ -166,34 +161,34 @@ impl Call {
     #[must_use]
     pub fn tried(&self) -> Tried {
         let mut tried = former::tried(&self.former_attempts);
-        tried.add(
-            self.former_attempts_dropped
-                .saturating_add(self.more_attempts),
-            0,
-        );
-        for capability in ["http", "dir", "kv"] {
-            let (mut made, mut refused) = (0_u64, 0_u64);
-            for attempt in self.attempts.iter().filter(|one| one.of() == capability) {
-                match attempt.is_refused() {
-                    true => refused += 1,
-                    false => made += 1,
-                }
-            }
-            // Those that have no event of their own are in what the end says of each grant.
-            let usage = self.usage.iter().filter(|usage| usage.of == capability);
+        tried.add(self.former_attempts_dropped, 0);
+        for (capability, counts) in &self.counts {
+            // What has no event of its own is in what the end says of each grant.
+            let usage = self.usage.iter().filter(|usage| usage.of == *capability);
             let (mut changed, mut turned_away) = (0_u64, 0_u64);
             for usage in usage {
                 // A bucket's first write stands for all.
-                if capability == "dir" {
+                if *capability == "dir" {
                     changed = changed.saturating_add(usage.writes);
                 }
                 turned_away = turned_away.saturating_add(usage.refused);
             }
-            let refused = refused.max(turned_away);
-            tried.add(made.max(changed).saturating_add(refused), refused);
+            let refused = counts.refused.max(turned_away);
+            let refused = refused.saturating_add(counts.not_sent);
+            tried.add(counts.made.max(changed).saturating_add(refused), refused);
         }
         tried
     }
+}
+
+/// How many attempts there are in one capability's events.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counts {
+    made: u64,
+    /// By their verdict.
+    refused: u64,
+    /// Because of where their name leads: known only when they were about to be sent.
+    not_sent: u64,
 }
 
 impl Tried {
@@ -366,6 +361,7 @@ impl<'a> Reader<'a> {
             bill: None,
             attempts: Vec::new(),
             more_attempts: 0,
+            counts: BTreeMap::new(),
             usage: Vec::new(),
             former_attempts: Vec::new(),
             former_attempts_dropped: 0,
@@ -390,6 +386,7 @@ impl<'a> Reader<'a> {
             bill: None,
             attempts: Vec::new(),
             more_attempts: 0,
+            counts: BTreeMap::new(),
             usage: Vec::new(),
             former_attempts: Vec::new(),
             former_attempts_dropped: 0,
@@ -401,6 +398,11 @@ impl<'a> Reader<'a> {
         let Some((_, call)) = self.open.get_mut(&attempt.call) else {
             return;
         };
+        let counts = call.counts.entry(attempt.to.of()).or_default();
+        match attempt.verdict {
+            Verdict::Allowed(_) => counts.made += 1,
+            Verdict::Refused { .. } => counts.refused += 1,
+        }
         if call.attempts.len() >= ATTEMPTS_SHOWN {
             call.more_attempts += 1;
             return;
@@ -418,6 +420,12 @@ impl<'a> Reader<'a> {
         let Some((_, call)) = self.open.get_mut(&answered.call) else {
             return;
         };
+        if matches!(answered.answer.end, AnswerEnd::Refused { .. }) {
+            // Requests alone have answers.
+            let counts = call.counts.entry("http").or_default();
+            counts.made = counts.made.saturating_sub(1);
+            counts.not_sent += 1;
+        }
         let attempts = &mut call.attempts;
         let at = attempts.binary_search_by_key(&answered.attempt, |attempt| attempt.seq);
         if let Some(attempt) = at.ok().and_then(|at| attempts.get_mut(at)) {

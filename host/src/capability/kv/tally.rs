@@ -128,8 +128,10 @@ impl Tally {
 
     /// Records a bucket that was asked for and is not granted.
     pub(super) fn unknown(&self, bucket: &str) {
-        let mut sums = self.sums();
-        sums.unknown = sums.unknown.saturating_add(1);
+        {
+            let mut sums = self.sums();
+            sums.unknown = sums.unknown.saturating_add(1);
+        }
         let attempt = Attempt {
             to: Target::Kv(KvTarget {
                 bucket: match bucket.len() {

@@ -421,7 +421,11 @@ fn check_head(verdict: &Verdict, response: &Reply, cap: u64) -> Result<(), DialE
             Some(_) => may_dial(peer.ip(), &ANYWHERE),
             None => grant.may_dial(peer.ip()),
         };
-        judged.map_err(|class| DialError::denied(class, verdict))?;
+        // It was asked already, whatever is wrong here.
+        judged.map_err(|class| {
+            let detail = Some(format!("its address is {class}"));
+            DialError::broken(Wrong::NoAnswer, &grant.origin, detail)
+        })?;
     }
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(DialError::broken(Wrong::Switches, &grant.origin, None));

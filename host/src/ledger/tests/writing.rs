@@ -213,6 +213,34 @@ async fn n74_what_was_refused_does_not_bury_what_left() {
     assert!(only_segment(&scratch.dir()).records < 200);
 }
 
+/// However many there are, and whenever it is known that one is refused.
+#[tokio::test]
+async fn attempts_are_counted_beyond_those_that_are_shown() {
+    let scratch = Scratch::new();
+    let ledger = begin(&scratch.dir());
+    let call = ledger
+        .admit(Asked::usual().admitted(), reach(false))
+        .await
+        .unwrap();
+    for n in 0..1_010 {
+        let number = call.attempts().attempt(attempt("/a", true)).unwrap();
+        let mut came = answer();
+        if n % 101 == 0 {
+            came.end = AnswerEnd::Refused {
+                why: "loopback".to_owned(),
+            };
+        }
+        call.attempts().answer(number.unwrap(), came);
+    }
+    for _ in 0..40 {
+        call.attempts().attempt(attempt("/b", false)).unwrap();
+    }
+    call.close(&closed(Ending::Ok)).unwrap();
+    let [call] = calls(&scratch.dir()).try_into().unwrap();
+    assert_eq!((call.attempts.len(), call.more_attempts), (1_000, 42));
+    assert_eq!((call.tried().all, call.tried().refused), (1_050, 50));
+}
+
 /// What one capability is refused takes nothing of another's room, nor changes of files a bucket's.
 #[tokio::test]
 async fn n74_one_capabilitys_attempts_do_not_bury_anothers() {

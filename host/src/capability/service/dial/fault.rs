@@ -190,7 +190,12 @@ impl DialError {
             Some(Cause::Name(Unresolved::Denied(class))) => return Self::denied(*class, verdict),
             Some(Cause::Name(Unresolved::Timeout)) => DialErrorKind::Timeout,
             Some(Cause::Name(Unresolved::Unknown)) => DialErrorKind::Unreachable,
-            Some(Cause::Tls) => DialErrorKind::Tls,
+            Some(Cause::Tls) if error.connect => DialErrorKind::Tls,
+            // Behind the handshake the request may have been read already.
+            Some(Cause::Tls) => {
+                let detail = Some(chain(error.error));
+                return Self::broken(Wrong::NoAnswer, &verdict.grant().origin, detail);
+            }
             Some(Cause::Silence) => DialErrorKind::Timeout,
             Some(Cause::Wrong(_)) | None if error.connect => DialErrorKind::Unreachable,
             Some(Cause::Wrong(wrong)) => {

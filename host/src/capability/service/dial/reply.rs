@@ -50,6 +50,13 @@ pub(super) async fn ask(
     let mut flight: Option<Flight> = None;
     let response = poll_fn(|context| {
         let polled = asked.as_mut().poll(context);
+        // A connection that ended before it took the request up is exchanged for another one.
+        if let (Some(former), Some(meter)) = (&mut flight, Meter::of(&seen))
+            && !former.is_on(&meter)
+        {
+            former.whole();
+            flight = None;
+        }
         if flight.is_none() {
             flight = Flight::begin(&seen);
         }
@@ -57,13 +64,6 @@ pub(super) async fn ask(
     })
     .await
     .inspect_err(|_| sending.failed())?;
-    // A connection that was closed before anything was sent is exchanged for another one.
-    if let Some(meter) = response.extensions().get::<Meter>()
-        && let Some(former) = flight.as_mut().filter(|flight| !flight.is_on(meter))
-    {
-        former.whole();
-        flight = Flight::begin(&seen);
-    }
     Ok(response.map(|incoming| Arriving::Wire(Wire { incoming, flight })))
 }
 

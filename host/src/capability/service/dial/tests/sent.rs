@@ -1,7 +1,9 @@
 //! Whether a request left is known, also where the connection that was kept for it had ended.
 
+use tokio::io::AsyncRead;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::ways::{Authority, ca, dialer as dialer_trusting, trusting};
 use super::*;
 use crate::capability::http::testing::grant as granted;
 
@@ -33,7 +35,7 @@ async fn warm(listener: &TcpListener, dialer: &Dialer, grant: &Arc<HttpGrant>) -
 }
 
 /// The head of a request.
-async fn read(stream: &mut TcpStream) -> String {
+async fn read(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.unwrap());
@@ -129,6 +131,31 @@ async fn a_handshake_that_fails_is_nothing_of_a_request() {
     let (dialer, grant) = (Dialer::new(), Arc::new(grant));
     let (_stream, paid) = tokio::join!(upstream, pay(&dialer, &grant));
     assert_eq!(paid, (Err(DialErrorKind::Tls), false));
+}
+
+/// A record that nobody can read, behind the request: it was asked, whichever layer failed.
+#[tokio::test]
+async fn n58_a_secure_connection_that_breaks_behind_the_request_has_asked() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let authority = Authority::new();
+    let (dialer, _) = dialer_trusting(&ca(), trusting(&authority));
+    let mut grant = granted("shop", &format!("https://shop.test:{port}"), &["POST /**"]);
+    grant.private = vec![network("127.0.0.0/8")];
+    grant.way.tls = ca();
+    let tls = authority.speaking("shop.test", &[b"http/1.1"]);
+    let upstream = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = tls.accept(stream).await.unwrap();
+        let head = read(&mut stream).await;
+        let bad = [&b"\x17\x03\x03\x00\x20"[..], &[7; 32]].concat();
+        stream.get_mut().0.write_all(&bad).await.unwrap();
+        (head, stream)
+    };
+    let grant = Arc::new(grant);
+    let ((head, _stream), paid) = tokio::join!(upstream, pay(&dialer, &grant));
+    assert!(head.starts_with("POST /pay "), "{head}");
+    assert_eq!(paid, (Err(DialErrorKind::Protocol), true));
 }
 
 /// What was given up before a connection took it up never leaves, however late one would.

@@ -1,7 +1,9 @@
 //! What is kept of a grant over functions and reloads, and what is not.
 
+use super::ways::{Authority, ca, dialer as dialer_trusting, shop, trusting};
 use super::*;
 use crate::capability::http::Way;
+use crate::capability::service::resolve::ServerResolver;
 
 /// A request of the caller `a`, whose connection is kept when this is over.
 async fn ask(dialer: &Dialer, pool: &Arc<Pool>, grant: &Arc<HttpGrant>) {
@@ -90,6 +92,39 @@ async fn a_reload_drops_the_connections_of_a_grant_that_goes_another_way_and_kee
         // The former setup goes, and nothing of it rests.
         drop((before, dialer));
         assert_eq!(upstream.open(1).await, 2, "{other:?}");
+    }
+}
+
+/// What the files hold is the way, and not what they are called.
+#[test]
+fn other_certificates_are_another_way() {
+    let grant = shop(443, ca());
+    let (one, other) = (Authority::new(), Authority::new());
+    let first = dialer_trusting(&ca(), trusting(&one)).0;
+    let before = first.pool("shop", &grant, None);
+    for (authority, is_the_same) in [(&one, true), (&other, false)] {
+        let later = dialer_trusting(&ca(), trusting(authority)).0.after(&first);
+        let pool = later.pool("shop", &grant, None);
+        assert_eq!(Arc::ptr_eq(&before, &pool), is_the_same);
+    }
+    let none = Dialer::new().after(&first).pool("shop", &grant, None);
+    assert!(!Arc::ptr_eq(&before, &none));
+}
+
+#[tokio::test]
+async fn another_name_server_is_another_way() {
+    let grant = loopback_grant(80, None);
+    let asking = |last: u8| {
+        let server = ([127, 0, 0, last], 53).into();
+        Dialer::with_resolver(Arc::new(ServerResolver::new(server).unwrap()))
+    };
+    let first = asking(1);
+    let before = first.pool("shop", &grant, None);
+    let same = asking(1).after(&first).pool("shop", &grant, None);
+    assert!(Arc::ptr_eq(&before, &same));
+    for later in [asking(2), Dialer::new()] {
+        let pool = later.after(&first).pool("shop", &grant, None);
+        assert!(!Arc::ptr_eq(&before, &pool));
     }
 }
 
