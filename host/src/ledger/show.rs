@@ -345,44 +345,48 @@ impl<'a> Reader<'a> {
     }
 
     fn admitted(&self, seq: u64, time: &str, admitted: Admitted<'_>) -> Call {
+        let user = admitted.user.map(Cow::into_owned);
+        let (agent, function) = (admitted.agent.into_owned(), admitted.function.into_owned());
         Call {
-            segment: Arc::clone(&self.segment),
-            seq,
-            time: time.to_owned(),
-            agent: admitted.agent.into_owned(),
-            user: admitted.user.map(Cow::into_owned),
-            door: admitted.door,
-            function: admitted.function.into_owned(),
             writes: admitted.writes,
-            calls: 1,
-            since: None,
-            end: End::Open,
-            code: None,
-            bill: None,
-            attempts: Vec::new(),
-            more_attempts: 0,
-            counts: BTreeMap::new(),
-            usage: Vec::new(),
-            former_attempts: Vec::new(),
-            former_attempts_dropped: 0,
-            after: None,
+            ..self.call((seq, time), (agent, user), admitted.door, function)
         }
     }
 
     fn refused(&self, seq: u64, time: &str, refused: Refused<'_>) -> Call {
+        let calls = refused.calls();
+        let user = refused.user.map(Cow::into_owned);
+        let (agent, function) = (refused.agent.into_owned(), refused.function.into_owned());
+        Call {
+            calls,
+            since: refused.since.map(Cow::into_owned),
+            end: End::Refused,
+            code: Some(refused.code.into_owned()),
+            ..self.call((seq, time), (agent, user), refused.door, function)
+        }
+    }
+
+    /// What the first event of a call says of it; nothing is known of its end.
+    fn call(
+        &self,
+        (seq, time): (u64, &str),
+        (agent, user): (String, Option<String>),
+        door: Door,
+        function: String,
+    ) -> Call {
         Call {
             segment: Arc::clone(&self.segment),
             seq,
             time: time.to_owned(),
-            calls: refused.calls(),
-            agent: refused.agent.into_owned(),
-            user: refused.user.map(Cow::into_owned),
-            door: refused.door,
-            function: refused.function.into_owned(),
+            agent,
+            user,
+            door,
+            function,
             writes: false,
-            since: refused.since.map(Cow::into_owned),
-            end: End::Refused,
-            code: Some(refused.code.into_owned()),
+            calls: 1,
+            since: None,
+            end: End::Open,
+            code: None,
             bill: None,
             attempts: Vec::new(),
             more_attempts: 0,
