@@ -2,7 +2,7 @@
 //! component says that it asks for.
 
 use serde_json::json;
-use toolhost::catalog::embedded;
+use toolhost_runtime::compile::embedded;
 
 use crate::harness::{Program, Site, checkout, guest, tool};
 

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use rustix::process::Signal;
 use serde_json::json;
-use toolhost::catalog::embedded;
+use toolhost_runtime::compile::embedded;
 
 use crate::harness::{Ended, Program, Site, checkout, ended, target, tool};
 

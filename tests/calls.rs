@@ -2,10 +2,10 @@
 
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
-use toolhost::capability::AttemptLog;
-use toolhost::ledger::End;
-use toolhost::sandbox::Errand;
-use toolhost::terms::{Annotations, Code};
+use toolhost_core::terms::{Annotations, Code};
+use toolhost_ledger::End;
+use toolhost_outbound::AttemptLog;
+use toolhost_runtime::sandbox::Errand;
 
 use crate::harness::{House, Site, code, component, definition, structured, text, tool_error};
 
@@ -232,7 +232,7 @@ async fn g56_wrong_arguments_are_named_and_nothing_is_instantiated() {
         assert!(fault.say.contains(place), "{}", fault.say);
         assert!(fault.say.contains("call again"), "{}", fault.say);
         // A bill of nothing: neither fuel nor memory was ever counted.
-        assert_eq!(bill, toolhost::terms::Bill::default());
+        assert_eq!(bill, toolhost_core::terms::Bill::default());
         let record = house.last();
         assert_eq!(record.end, End::Refused);
         assert!(record.bill.is_none(), "it was never admitted");

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use arbitrary::Unstructured;
 use sha2::{Digest, Sha256};
-use toolhost::catalog::{
-    self, Cache, CompileLimits, Compiler, Lock, LockedTool, Places, inspect, open_component,
-};
-use toolhost::terms::Wasi;
+use toolhost_core::terms::Wasi;
+use toolhost_engine::catalog::{self, Lock, LockedTool, Places, open_component};
+use toolhost_runtime::compile;
+use toolhost_runtime::compile::{Cache, CompileLimits, Compiler, inspect};
 
 use crate::harness::{Site, bombs, compiler, component, definition, manifest, sandbox};
 
@@ -486,13 +486,17 @@ fn worldly(levels: usize) -> Vec<u8> {
 #[test]
 fn g31_types_within_types_are_not_given_to_the_encoder() {
     let compiler = compiler(CompileLimits::DEFAULT);
-    let fault = catalog::adapt(&worldly(3_000_000), &compiler).expect_err("it is refused");
-    assert_eq!(fault.code, toolhost::terms::Code::BadComponent, "{fault:?}");
+    let fault = compile::adapt(&worldly(3_000_000), &compiler).expect_err("it is refused");
+    assert_eq!(
+        fault.code,
+        toolhost_core::terms::Code::BadComponent,
+        "{fault:?}"
+    );
     assert!(
         fault.say.contains("levels of types within types"),
         "{fault:?}"
     );
-    let fault = catalog::adapt(&worldly(3), &compiler).expect_err("it is no world");
+    let fault = compile::adapt(&worldly(3), &compiler).expect_err("it is no world");
     assert!(
         fault.say.contains("no component can be made of it"),
         "{fault:?}"

@@ -1,7 +1,7 @@
 //! Components that are not run, and why: each says exactly the text in its fixture, with its line of
 //! the manifest.
 
-use toolhost::catalog::Trouble;
+use toolhost_engine::catalog::Trouble;
 
 use crate::harness::{Site, Words, cache_folder, checkout, component, definition, manifest};
 

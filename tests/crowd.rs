@@ -11,10 +11,10 @@ use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use toolhost::capability::AttemptLog;
-use toolhost::ledger::End;
-use toolhost::sandbox::Errand;
-use toolhost::terms::{Answer, Attempt, AttemptSink, Code, Unrecorded, Usage};
+use toolhost_core::terms::{Answer, Attempt, AttemptSink, Code, Unrecorded, Usage};
+use toolhost_ledger::End;
+use toolhost_outbound::AttemptLog;
+use toolhost_runtime::sandbox::Errand;
 
 use crate::harness::{
     House, Site, Upstream, code, component, definition, structured, text_response,

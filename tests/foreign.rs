@@ -4,8 +4,8 @@
 use arbitrary::Unstructured;
 use base64::Engine as _;
 use serde_json::{Map, Value, json};
-use toolhost::ledger;
-use toolhost::terms::{Code, Content, Outcome, ToolErrorCode};
+use toolhost_core::terms::{Code, Content, Outcome, ToolErrorCode};
+use toolhost_ledger;
 
 use crate::harness::{End, Handmade, House, Program, Site, definition, manifest};
 
@@ -208,7 +208,10 @@ fn what_cannot_be_called_is_pinned_with_its_reason() {
         ]
     );
     let text = lock.text().expect("a text");
-    assert_eq!(toolhost::catalog::Lock::parse(&text).expect("a lock"), lock);
+    assert_eq!(
+        toolhost_engine::catalog::Lock::parse(&text).expect("a lock"),
+        lock
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -486,7 +489,7 @@ async fn n98_an_answer_that_is_there_is_given_whatever_happens_behind_it() {
         let last = house.last();
         assert_eq!(
             (last.end, last.code.as_deref(), last.after.as_deref()),
-            (ledger::End::Ok, None, Some("trapped"))
+            (toolhost_ledger::End::Ok, None, Some("trapped"))
         );
     }
     // Nothing was answered, or nothing can be.

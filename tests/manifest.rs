@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use toolhost::manifest::parse;
+use toolhost_core::manifest::parse;
 
 /// What problems call every fixture.
 const NAME: &str = "toolhost.toml";
@@ -12,7 +12,7 @@ const NAME: &str = "toolhost.toml";
 /// The fixtures of one kind, with their texts, in the order of their names.
 fn fixtures(kind: &str) -> Vec<(PathBuf, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../tests/cases/manifest")
+        .join("../../tests/cases/manifest")
         .join(kind);
     let files = std::fs::read_dir(&folder).expect("the folder of fixtures");
     let files = files.map(|file| file.expect("a fixture").path());

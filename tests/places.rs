@@ -4,8 +4,8 @@
 use std::future::Future;
 
 use serde_json::json;
-use toolhost::ledger::{End, verify};
-use toolhost::terms::Code;
+use toolhost_core::terms::Code;
+use toolhost_ledger::{End, verify};
 
 use crate::harness::{House, code, structured, text};
 

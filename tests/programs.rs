@@ -9,8 +9,8 @@ use std::sync::OnceLock;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use toolhost::catalog::{CompileLimits, adapt};
-use toolhost::terms::{Code, Content, Outcome};
+use toolhost_core::terms::{Code, Content, Outcome};
+use toolhost_runtime::compile::{CompileLimits, adapt};
 
 use crate::harness::{End, House, Site, checkout, compiler, target};
 

@@ -5,8 +5,8 @@ use std::path::Path;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::net::UnixStream;
-use toolhost::ledger::{End, Filter, show, verify};
-use toolhost::terms::Target;
+use toolhost_core::terms::Target;
+use toolhost_ledger::{End, Filter, show, verify};
 
 use crate::harness::{Program, Upstream, exchange, speak};
 
@@ -26,7 +26,7 @@ fn recorded(ledger: &Path) -> usize {
         ..Filter::default()
     };
     let shown = show(ledger, &filter).expect("a ledger");
-    let well = |call: &&toolhost::ledger::Call| call.end == End::Ok;
+    let well = |call: &&toolhost_ledger::Call| call.end == End::Ok;
     shown.calls.iter().filter(well).count()
 }
 

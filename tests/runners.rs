@@ -34,7 +34,7 @@ fn the_javascript_tool_runs_code() {
 }
 
 fn builds_and_passes(name: &str) -> PathBuf {
-    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools");
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join("runners")
         .join(name);

@@ -3,7 +3,7 @@
 //! the manifest alone, or is refused with what it is and what to do.
 
 use serde_json::{Value, json};
-use toolhost::terms::{Code, Outcome, ToolErrorCode};
+use toolhost_core::terms::{Code, Outcome, ToolErrorCode};
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::{ManglingAndAbi, Resolve};
 

@@ -93,7 +93,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 fn named() -> Vec<Named> {
     let mut files = Vec::new();
     sources(&checkout().join("tests"), &mut files);
-    sources(&checkout().join("host/src"), &mut files);
+    sources(&checkout().join("host"), &mut files);
     let mut all = Vec::new();
     for path in files {
         let source = std::fs::read_to_string(&path).expect("a source");

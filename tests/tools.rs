@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, Response, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use toolhost::terms::{Content, Outcome, ToolErrorCode};
+use toolhost_core::terms::{Content, Outcome, ToolErrorCode};
 
 use crate::harness::{End, House, Seen, Site, Upstream, text_response, tool_error};
 

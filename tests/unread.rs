@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::net::UnixStream;
 use tokio::process::Child;
-use toolhost::ledger::{End, Filter, show, verify};
+use toolhost_ledger::{End, Filter, show, verify};
 
 use crate::harness::{Ended, Program, Speaker, ended, speak};
 

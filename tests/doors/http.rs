@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use toolhost::terms::Door as Through;
+use toolhost_core::terms::Door as Through;
 
 use super::{ADA, BOB, house, names, stopped};
 

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use tokio::net::UnixStream;
-use toolhost::terms::Door as Through;
-use toolhost::wire::Listener;
+use toolhost_core::terms::Door as Through;
+use toolhost_doors::Listener;
 
 use super::{ADA, house, names, stopped};
 use crate::harness::{House, Site, exchange, modern_meta, sha256, speak};

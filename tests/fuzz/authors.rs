@@ -2,11 +2,11 @@
 //! the older WASI, and cases.
 
 use serde_json::Value;
-use toolhost::catalog::embedded::{embed, embedded};
-use toolhost::catalog::{Docs, Kind, adapt_here, inspect, look};
-use toolhost::cli::{asked_section, count_cases};
-use toolhost::sandbox::Origin;
-use toolhost::terms::Wasi;
+use toolhost::{asked_section, count_cases};
+use toolhost_core::terms::Wasi;
+use toolhost_runtime::compile::embedded::{embed, embedded};
+use toolhost_runtime::compile::{Docs, Kind, adapt_here, inspect, look};
+use toolhost_runtime::sandbox::Origin;
 
 use super::engine::{Target, run};
 use crate::harness::{bombs, checkout};

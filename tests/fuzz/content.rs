@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use toolhost::capability::http::{Arguments, Ask, Asked, HttpGrant, Sent, Target as Where, decide};
+use toolhost_core::egress::{Arguments, Ask, Asked, HttpGrant, Sent, Target as Where, decide};
 use url::form_urlencoded;
 
 use super::engine::{Target, run};

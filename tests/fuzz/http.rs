@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use toolhost::capability::http::{Ask, Asked, HttpGrant, Target as Where, canonical, judge};
+use toolhost_core::egress::{Ask, Asked, HttpGrant, Target as Where, canonical, judge};
 use url::{Host, Url};
 
 use super::engine::{Target, run};

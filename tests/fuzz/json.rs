@@ -1,11 +1,12 @@
 //! What agents and guests say in JSON: lines of the protocol, results, schemas.
 
 use serde_json::{Map, Value};
-use toolhost::capability::service::secret::Patterns;
-use toolhost::capability::tools::{Blob, Content, Link, Output, ToolError};
-use toolhost::gate::{ReleasePolicy, Schema, release};
-use toolhost::terms::{Members, Outcome};
-use toolhost::wire::{Line, is_plain_call, read_line};
+use toolhost_core::gate::{ReleasePolicy, Schema, release};
+use toolhost_core::terms::{
+    Blob, Content, GuestAnswer, Link, Members, Outcome, RawError, RawOutput,
+};
+use toolhost_doors::{Line, is_plain_call, read_line};
+use toolhost_outbound::secret::Patterns;
 
 use super::engine::{Target, run};
 
@@ -118,15 +119,15 @@ fn promise() -> Schema {
 }
 
 /// A guest's answer: the first byte says which kind, the text is what it says.
-fn answer(bytes: &[u8]) -> Result<Output, ToolError> {
+fn answer(bytes: &[u8]) -> GuestAnswer {
     let (kind, text) = bytes.split_first().unwrap_or((&0, &[]));
     let text = String::from_utf8_lossy(text).into_owned();
-    let contents = |content| Output {
+    let contents = |content| RawOutput {
         structured: None,
         contents: vec![content],
     };
     match kind % 6 {
-        0 => Err(ToolError {
+        0 => Err(RawError {
             code: text.clone(),
             message: text.clone(),
             retry_after: Some(u32::MAX),
@@ -144,7 +145,7 @@ fn answer(bytes: &[u8]) -> Result<Output, ToolError> {
             description: None,
             mime_type: Some(text),
         }))),
-        _ => Ok(Output {
+        _ => Ok(RawOutput {
             structured: Some(text),
             contents: Vec::new(),
         }),
@@ -162,7 +163,7 @@ fn results() {
             denied: &[],
             schema: promised.then_some(&schema),
             most: MOST,
-            patterns: &patterns,
+            secrets: &patterns,
         };
         match release(answer(bytes), &policy, None) {
             Err(fault) => {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use toolhost::ledger::{Filter, show, verify};
+use toolhost_ledger::{Filter, show, verify};
 
 use super::engine::{Target, run};
 use crate::harness::checkout;

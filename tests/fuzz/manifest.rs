@@ -1,8 +1,8 @@
 //! The manifest's text, and the lock's.
 
-use toolhost::capability::command::Argument;
-use toolhost::catalog::Lock;
-use toolhost::manifest::{UseSpec, parse};
+use toolhost_core::grants::Argument;
+use toolhost_core::manifest::{UseSpec, parse};
+use toolhost_engine::catalog::Lock;
 
 use super::engine::{Target, run};
 use crate::harness::checkout;

@@ -1,9 +1,9 @@
 //! Components before they are compiled, and the places in a bucket's list.
 
-use toolhost::capability::kv::Cursor;
-use toolhost::capability::provides;
-use toolhost::catalog::inspect;
-use toolhost::terms::Wasi;
+use toolhost_core::grants::provides;
+use toolhost_core::terms::Wasi;
+use toolhost_runtime::capability::kv::Cursor;
+use toolhost_runtime::compile::inspect;
 
 use super::engine::{Target, run};
 use crate::harness::{component, definition};

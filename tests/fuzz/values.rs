@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use toolhost::capability::command::{CommandGrant, render};
-use toolhost::gate::Schema;
-use toolhost::sandbox::Function;
-use toolhost::terms::Code;
+use toolhost_core::gate::Schema;
+use toolhost_core::grants::CommandGrant;
+use toolhost_core::terms::Code;
+use toolhost_runtime::capability::command::render;
+use toolhost_runtime::sandbox::Function;
 
 use super::engine::{Target, run};
 use crate::harness::{Site, manifest};

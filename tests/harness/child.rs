@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::sync::mpsc;
-use toolhost::ledger::{self, Filter};
+use toolhost_ledger::{self, Filter};
 
 use super::site::manifest;
 use super::{Site, Speaker, cache_folder};
@@ -156,7 +156,7 @@ impl Program {
             ..Filter::default()
         };
         let folder = self.site.path(".toolhost/ledger");
-        while ledger::show(&folder, &filter)
+        while toolhost_ledger::show(&folder, &filter)
             .expect("a ledger")
             .calls
             .is_empty()

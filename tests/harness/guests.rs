@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
-use toolhost::catalog::{Cache, CompileLimits, Compiler, open_component};
-use toolhost::sandbox::Sandbox;
-use toolhost::terms::Wasi;
+use toolhost_core::terms::Wasi;
+use toolhost_engine::catalog::open_component;
+use toolhost_runtime::compile::{Cache, CompileLimits, Compiler};
+use toolhost_runtime::sandbox::Sandbox;
 
 const TARGET: &str = "wasm32-wasip2";
 const GUESTS: [&str; 7] = [
@@ -26,7 +27,7 @@ const TOOLS: [&str; 6] = ["fetch", "files", "github", "jq", "orders", "table"];
 
 /// The root of the checkout.
 pub(crate) fn checkout() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
 /// The folder that cargo builds into.

@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use toolhost::call::{Host, Request, Snapshot};
-use toolhost::gate::{self, Callers, Decision, Permit, RawArguments};
-use toolhost::ledger::{self, Attempted, Call, Filter, Header, Ledger, Mode};
-use toolhost::quota::Quota;
-use toolhost::sandbox::Lanes;
-use toolhost::terms::{Bill, Blame, Code, Door as Through, Progress};
-use toolhost::wire::{self, Listener};
+use toolhost_core::gate::{self, Callers, Decision, Permit, RawArguments};
+use toolhost_core::quota::Quota;
+use toolhost_core::terms::{Bill, Blame, Code, Door as Through, Progress};
+use toolhost_doors::{self, Listener};
+use toolhost_engine::call::{Host, Request, Snapshot};
+use toolhost_ledger::{self, Attempted, Call, Filter, Header, Ledger, Mode};
+use toolhost_runtime::sandbox::Lanes;
 
 use super::site::manifest;
 use super::{Agent, End, Site, sandbox};
@@ -144,7 +144,7 @@ impl House {
             limit: 10_000,
             ..Filter::default()
         };
-        let shown = ledger::show(&self.ledger(), &filter).expect("a ledger");
+        let shown = toolhost_ledger::show(&self.ledger(), &filter).expect("a ledger");
         assert_eq!(
             shown.unreadable, 0,
             "the ledger has lines that are no records"
@@ -173,7 +173,8 @@ impl House {
 
     /// Waits until a call is admitted and runs.
     pub(crate) async fn admitted(&self, function: &str) {
-        let runs = |call: &Call| call.function == function && call.end == ledger::End::Open;
+        let runs =
+            |call: &Call| call.function == function && call.end == toolhost_ledger::End::Open;
         while !self.calls().iter().any(runs) {
             tokio::task::yield_now().await;
         }
@@ -203,7 +204,7 @@ impl House {
         let stop = CancellationToken::new();
         let listeners = vec![http, unix];
         let host = self.host.clone();
-        let serving = wire::serve(host, listeners, self.message, stop.clone(), grace);
+        let serving = toolhost_doors::serve(host, listeners, self.message, stop.clone(), grace);
         Door {
             address,
             socket,
@@ -246,7 +247,7 @@ impl House {
         assert_eq!(fault.blame(), Blame::Tool);
         let record = self.last();
         assert_eq!(record.code.as_deref(), Some(code.as_str()));
-        assert_eq!(record.end, ledger::End::Fault);
+        assert_eq!(record.end, toolhost_ledger::End::Fault);
         assert_eq!(record.bill.map(|bill| bill.fuel), Some(bill.fuel));
         self.keeps_secrets(&format!("{fault:?}"));
         self.still_serves("everything_echo", json!({ "text": "still here" }))

@@ -22,7 +22,7 @@ pub(crate) use site::{Site, manifest};
 pub(crate) use upstream::{Seen, Upstream, text_response};
 pub(crate) use words::{EMPTY, Handmade, Words, component, definition};
 
-use toolhost::terms::{Code, Content, Fault, Outcome, ToolError};
+use toolhost_core::terms::{Code, Content, Fault, Outcome, ToolError};
 
 /// How a call ended.
 pub(crate) type End = Result<Outcome, Fault>;

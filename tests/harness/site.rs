@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tempfile::TempDir;
-use toolhost::capability::SharedServices;
-use toolhost::capability::http::{Secret, Secrets};
-use toolhost::capability::service::dial::Dialer;
-use toolhost::catalog::{self, Catalog, Lock, Places, Trouble};
-use toolhost::manifest::{self, Manifest};
+use toolhost_core::manifest::{self, Manifest};
+use toolhost_engine::catalog::{self, Catalog, Lock, Places, Trouble};
+use toolhost_outbound::dial::Dialer;
+use toolhost_outbound::secret::{Secret, Secrets};
+use toolhost_runtime::capability::SharedServices;
 
 use super::{cache, guest, sandbox, tool};
 

@@ -2,7 +2,7 @@
 //! by pointer. Every broken rule ends the call and nothing else.
 
 use serde_json::json;
-use toolhost::terms::Code;
+use toolhost_core::terms::Code;
 
 use super::handmade;
 use crate::harness::Handmade;

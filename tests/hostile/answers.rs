@@ -1,7 +1,7 @@
 //! Answers that must not leave: too large, too deep, of two readings, or written to be misread.
 
 use serde_json::{Value, json};
-use toolhost::terms::Code;
+use toolhost_core::terms::Code;
 
 use super::{SECRET, rogue};
 use crate::harness::{structured, tool_error};

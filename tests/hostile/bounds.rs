@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use toolhost::ledger::End;
-use toolhost::terms::Code;
+use toolhost_core::terms::Code;
+use toolhost_ledger::End;
 
 use super::{handmade, rogue};
 use crate::harness::{EMPTY, Handmade, House, Site, component, definition, manifest, text};
@@ -246,7 +246,7 @@ limits = { concurrency = 10 }
     assert_eq!((open, held.len(), busy), (10, 30, 70));
     drop(held);
     // Every place is given back, by those who ran and by those who waited.
-    let over = |calls: Vec<toolhost::ledger::Call>| {
+    let over = |calls: Vec<toolhost_ledger::Call>| {
         let of_calls: u64 = calls.iter().map(|call| call.calls).sum();
         of_calls == 100 && calls.iter().all(|call| call.end != End::Open)
     };

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use toolhost::terms::Code;
+use toolhost_core::terms::Code;
 
 use super::rogue;
 use crate::harness::{Program, Serving, Site, Speaker, v03_guest};

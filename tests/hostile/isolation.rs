@@ -2,7 +2,7 @@
 //! when it ended badly.
 
 use serde_json::{Value, json};
-use toolhost::terms::Code;
+use toolhost_core::terms::Code;
 
 use super::rogue;
 use crate::harness::{EMPTY, Handmade, House, Site, definition, structured};

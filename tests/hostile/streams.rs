@@ -1,7 +1,7 @@
 //! Streams, pollables and times, used as no honest tool would.
 
 use serde_json::json;
-use toolhost::terms::Code;
+use toolhost_core::terms::Code;
 
 use super::rogue;
 use crate::harness::{House, Program, Upstream, structured, text, tool_error};

@@ -6,7 +6,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use toolhost::capability::service::resolve::{Answer, Place, Resolve};
+use toolhost_outbound::resolve::{Answer, Place, Resolve};
 
 /// How a name is answered.
 #[derive(Debug, Clone)]

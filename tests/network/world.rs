@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use toolhost::capability::http::TlsFiles;
-use toolhost::capability::service::dial::{Dialer, Tls};
-use toolhost::capability::service::resolve::ServerResolver;
-use toolhost::terms::Outcome;
+use toolhost_core::egress::TlsFiles;
+use toolhost_core::terms::Outcome;
+use toolhost_outbound::dial::{Dialer, Tls};
+use toolhost_outbound::resolve::ServerResolver;
 
 use super::dns::Server;
 use super::names::Names;

@@ -3,7 +3,7 @@
 use axum::http::HeaderValue;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
-use toolhost::terms::ToolErrorCode;
+use toolhost_core::terms::ToolErrorCode;
 
 use crate::harness::{End, House, Seen, Upstream, structured, text_response, tool_error};
 

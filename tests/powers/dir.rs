@@ -89,7 +89,7 @@ async fn what_is_granted_is_read_and_written() {
     ] {
         let end = house.call(function, arguments).await;
         assert!(
-            end.is_ok_and(|end| matches!(end, toolhost::terms::Outcome::Output(_))),
+            end.is_ok_and(|end| matches!(end, toolhost_core::terms::Outcome::Output(_))),
             "{function}"
         );
     }

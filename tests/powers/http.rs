@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use toolhost::terms::{Code, ToolErrorCode};
+use toolhost_core::terms::{Code, ToolErrorCode};
 
 use crate::harness::{End, House, Seen, Site, Upstream, structured, text_response, tool_error};
 
@@ -431,7 +431,7 @@ async fn n53_an_upstream_that_is_not_there_is_unreachable() {
     // The server goes with its task; until the task is gone it may still answer.
     let end = loop {
         let end = house.call("rogue_get", json!({ "url": gone })).await;
-        if matches!(end, Ok(toolhost::terms::Outcome::Error(_))) {
+        if matches!(end, Ok(toolhost_core::terms::Outcome::Error(_))) {
             break end;
         }
     };

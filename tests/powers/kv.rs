@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use toolhost::ledger::End;
-use toolhost::terms::Code;
+use toolhost_core::terms::Code;
+use toolhost_ledger::End;
 
 use crate::harness::{
     House, Program, Site, code, component, definition, manifest, structured, tool_error,
@@ -72,7 +72,7 @@ async fn n72_a_bucket_is_its_tools_its_functions_and_its_callers() {
         let end = house
             .call_as(caller, function, set(bucket, "k", &format!("of {caller}")))
             .await;
-        assert!(end.is_ok_and(|end| matches!(end, toolhost::terms::Outcome::Output(_))));
+        assert!(end.is_ok_and(|end| matches!(end, toolhost_core::terms::Outcome::Output(_))));
     }
     // A bucket of the tool is all callers', unless it says otherwise.
     let seen = |caller: &'static str, function: &'static str, bucket: &'static str| {
@@ -335,7 +335,7 @@ fn every_name_of_wasi_config_is_linked() {
         (export "error" (type $error (eq 0)))
         (export "get" (func (param "key" string) (result (result (option string) (error $error)))))
         (export "get-all" (func (result (result (list (tuple string string)) (error $error))))))"#;
-    for name in toolhost::capability::config::NAMES {
+    for name in toolhost_runtime::capability::config::NAMES {
         let site = Site::empty();
         let import = format!("(import \"{name}\" {instance})");
         site.write(

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
-use toolhost::terms::{Content, Outcome};
+use toolhost_core::terms::{Content, Outcome};
 
 use crate::harness::{End, House, Program, Seen, Site, Upstream, structured, tool_error};
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use toolhost::terms::Code;
+use toolhost_core::terms::Code;
 
 use super::{house, said, site};
 use crate::harness::{House, Program, Site, code, speak};

@@ -10,7 +10,7 @@ mod web;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use toolhost::terms::Code;
+use toolhost_core::terms::Code;
 
 use crate::harness::{End, House, Program, Site, text, tool_error, v03_guest};
 

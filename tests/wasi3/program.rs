@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use toolhost::terms::Code;
+use toolhost_core::terms::Code;
 
 use super::{refused, said, site};
 use crate::harness::{House, code, structured, tool_error};

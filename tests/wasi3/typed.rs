@@ -2,7 +2,7 @@
 //! WASI has to do with the manifest.
 
 use serde_json::json;
-use toolhost::terms::Code;
+use toolhost_core::terms::Code;
 
 use super::{refused, site};
 use crate::harness::{End, House, Site, component, definition, manifest, structured};

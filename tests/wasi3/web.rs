@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use toolhost::terms::Code;
+use toolhost_core::terms::Code;
 
 use super::{TOOL, refused, said, site};
 use crate::harness::{House, Upstream, text, text_response, tool_error};

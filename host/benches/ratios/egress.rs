@@ -7,9 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use toolhost::capability::http::{
-    Arguments, Ask, Asked, HttpGrant, Sent, Target, decide, may_dial,
-};
+use toolhost_core::egress::{Arguments, Ask, Asked, HttpGrant, Sent, Target, decide, may_dial};
 use url::Url;
 
 use crate::stats::Pairs;
@@ -37,7 +35,7 @@ const BODY: &str =
     r#"{"to": "ada@example.com", "subject": "Your order", "text": "It is on its way."}"#;
 
 pub(crate) fn judge() {
-    let manifest = toolhost::manifest::parse("toolhost.toml", MANIFEST).unwrap();
+    let manifest = toolhost_core::manifest::parse("toolhost.toml", MANIFEST).unwrap();
     let grants = &manifest.tools[0].all.grants.http;
     let arguments = Arguments::new(r#"{"recipient": "ada@example.com"}"#.into());
     let headers = [("content-type".to_owned(), b"application/json".to_vec())];

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::Value;
-use toolhost::call::{Host, Request, Snapshot};
-use toolhost::capability::http::Secrets;
-use toolhost::capability::service::dial::Dialer;
-use toolhost::capability::{BoundPre, SharedServices};
-use toolhost::catalog::{self, Cache, CompileLimits, Compiler, Places};
-use toolhost::gate::Callers;
-use toolhost::ledger::{Header, Ledger, Mode};
-use toolhost::quota::Quota;
-use toolhost::sandbox::{Lanes, Sandbox};
-use toolhost::terms::{Caller, Door, Outcome, Wasi};
+use toolhost_core::gate::Callers;
+use toolhost_core::quota::Quota;
+use toolhost_core::terms::{Caller, Door, Outcome, Wasi};
+use toolhost_engine::call::{Host, Request, Snapshot};
+use toolhost_engine::catalog::{self, Places};
+use toolhost_ledger::{Header, Ledger, Mode};
+use toolhost_outbound::dial::Dialer;
+use toolhost_runtime::capability::http::Secrets;
+use toolhost_runtime::capability::{BoundPre, SharedServices};
+use toolhost_runtime::compile::{Cache, CompileLimits, Compiler};
+use toolhost_runtime::sandbox::{Lanes, Sandbox};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker, ResourceTable, ResourceType};
 use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
@@ -117,7 +118,7 @@ async fn ours(host: &Arc<Host>, subject: &Subject<'_>, calls: u32) -> f64 {
 fn host(stage: &Stage, sandbox: Arc<Sandbox>, manifest: &str) -> Arc<Host> {
     let path = stage.path(manifest);
     let manifest =
-        toolhost::manifest::parse("toolhost.toml", &std::fs::read_to_string(&path).unwrap())
+        toolhost_core::manifest::parse("toolhost.toml", &std::fs::read_to_string(&path).unwrap())
             .unwrap();
     let lock =
         catalog::Lock::parse(&std::fs::read_to_string(catalog::lock_path(&path)).unwrap()).unwrap();

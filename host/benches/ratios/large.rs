@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use toolhost::sandbox::compiling_engine;
-use toolhost::terms::Wasi;
+use toolhost_core::terms::Wasi;
+use toolhost_runtime::sandbox::compiling_engine;
 
 use crate::inside::{Subject, compare};
 use crate::stage::{Stage, TOOLHOST};
@@ -41,7 +41,10 @@ pub(crate) fn twins(stage: &Stage) {
 }
 
 fn built(language: &str) -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .unwrap();
     let project = format!("tools/orders/{language}");
     let built = Command::new(TOOLHOST)
         .current_dir(root)

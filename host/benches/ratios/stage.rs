@@ -17,7 +17,10 @@ const TOOLS: [&str; 6] = ["fetch", "files", "table", "jq", "github", "orders"];
 
 impl Stage {
     pub(crate) fn set() -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .ancestors()
+            .nth(2)
+            .unwrap();
         let target = Path::new(TOOLHOST).ancestors().nth(2).unwrap();
         let mut cargo = Command::new(env!("CARGO"));
         cargo.current_dir(root).env("CARGO_TARGET_DIR", target);

@@ -5,8 +5,8 @@
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
-use toolhost::sandbox::{Function, Sandbox, Typed};
-use toolhost::terms::Wasi;
+use toolhost_core::terms::Wasi;
+use toolhost_runtime::sandbox::{Function, Sandbox, Typed};
 use wasmtime::Engine;
 use wasmtime::component::{
     Component, ComponentExportIndex, ComponentType, InstancePre, Lift, Linker, Lower, Val,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde_json::json;
 use tokio::net::TcpStream;
-use toolhost::capability::http::{Network, may_dial};
+use toolhost_core::egress::{Network, may_dial};
 
 use crate::network::names::Say;
 use crate::network::names::ips;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use toolhost::terms::Code;
+use toolhost_core::terms::Code;
 
 use crate::harness::code;
 use crate::network::peer::Step;

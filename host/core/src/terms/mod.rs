@@ -1,0 +1,78 @@
+//! The words every room shares. No room of the host is named here, and nothing here touches the world.
+
+mod attempt;
+mod bill;
+mod definition;
+mod fault;
+mod fingerprint;
+pub mod json;
+mod limits;
+mod ordered;
+mod outcome;
+mod schema;
+mod scrub;
+mod text;
+mod wasi;
+
+pub use attempt::{
+    Answer, AnswerEnd, Attempt, AttemptSink, DirOperation, DirTarget, HttpTarget, KvTarget, Rule,
+    Target, Unrecorded, Usage, Verdict,
+};
+pub use bill::Bill;
+pub use definition::{Annotations, Definition, FunctionId, Hints, Listed};
+pub use fault::{Blame, Code, Fault};
+pub use fingerprint::Fingerprint;
+pub use limits::Limits;
+pub use ordered::{Members, Ordered};
+pub use outcome::{
+    Blob, Content, GuestAnswer, Link, Outcome, Output, Progress, RawError, RawOutput, ToolError,
+    ToolErrorCode,
+};
+pub use schema::SchemaDocument;
+pub use scrub::Scrub;
+pub use text::{acts, is_hidden, is_mark, printable, printable_lines, seen, unmarked};
+pub use wasi::Wasi;
+
+/// Who asked: an agent, and where it is known the user it acts for.
+///
+/// Made by the gate from what a door saw (a token, a peer's uid, stdin). It keys rights, slots and
+/// records; what it may do is the gate's to say.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Caller {
+    /// The agent's name in the manifest: `[caller.<agent>]`, or `local`.
+    pub agent: std::sync::Arc<str>,
+    /// The user behind the agent, where the door says so.
+    pub user: Option<std::sync::Arc<str>>,
+}
+
+/// What records leave out.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+#[must_use]
+pub const fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// How far a call can reach with its grants: what its record has to survive before it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    /// Nothing outside: it can compute.
+    Nothing,
+    /// It can look at something outside.
+    Reads,
+    /// It can change something outside.
+    Writes,
+}
+
+/// The door a call came through, as the ledger names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Door {
+    /// Standard input and output of this process.
+    Stdio,
+    /// The agents' Unix socket.
+    Unix,
+    /// HTTP on loopback.
+    Http,
+    /// The command line: `toolhost call`.
+    Cli,
+}

@@ -1,0 +1,52 @@
+//! What happened: an append-only, hash-chained record of every call and every reload, in JSON lines.
+//!
+//! Each process writes one segment at a time; a segment is chained in itself and named in the
+//! segments that begin after it. A record is in the kernel before the call it is about goes on, so
+//! a killed process loses nothing it has acknowledged; where a call can change the outside, its
+//! record is on the disk before the guest runs. An attempt to reach the outside is in the kernel before
+//! it is made; what came of it is there with the next record, and may be lost with a killed process.
+//! Of callers who are turned away again and again a number is kept instead of records, and a killed
+//! process may lose a second of that.
+//!
+//! What the chain shows by itself: damage anywhere, and a record changed, removed, added or moved in a
+//! segment that a later one names, by somebody who does not change the later ones too. What it cannot
+//! show: that the end of a segment was cut off which no other one names yet, or that somebody who owns
+//! the folder wrote all of it anew. For that a hash has to be kept elsewhere, and given to
+//! [`verify_expecting`]: what stands before it is then as it was.
+//!
+//! This room does not know what an attempt at the outside means, who may do what, or any protocol.
+
+use toolhost_core::terms;
+
+mod attempts;
+mod chain;
+mod clock;
+mod error;
+mod event;
+mod flush;
+mod folder;
+mod former;
+mod keeper;
+mod lines;
+mod links;
+mod pen;
+mod refusals;
+mod segment;
+mod show;
+mod text;
+mod verify;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use attempts::Attempts;
+pub use clock::Clock;
+pub use error::LedgerError;
+pub use event::{
+    Admitted, Answered, Attempt, Closed, Closing, Ended, Ending, Event, Header, Link, Mode, Names,
+    Open, Recorded, Refused, Reload, Seal, Tally,
+};
+pub use show::{Attempted, Call, End, Filter, Shown, Tried, show};
+pub use verify::{Expected, Flaw, Problem, Report, Segment, State, verify, verify_expecting};
+pub use writer::{CallId, Ledger, OpenCall};

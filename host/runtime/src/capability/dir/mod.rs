@@ -1,0 +1,47 @@
+//! Directories: `wasi:filesystem`. wasmtime-wasi keeps a guest inside its directories; here stands
+//! which those are, how much of them a guest may use, what in them is a file at all, and which
+//! threads touch them.
+//!
+//! It does not know who may have which directory, nor whether the operator's own are safe.
+
+mod account;
+mod changes;
+mod clerk;
+mod depth;
+mod descriptor;
+mod desk;
+mod host;
+mod measure;
+mod open;
+mod p3;
+mod place;
+mod stream;
+mod tree;
+mod wall;
+mod work;
+mod write;
+
+pub use host::{Dirs, State};
+pub(super) use p3::link as link_p3;
+pub use place::{Folders, Judge, Shelf, Unopened};
+pub use tree::Tree;
+pub use wall::landlock_is_here;
+
+use wasmtime::component::Linker;
+use wasmtime_wasi::p2::bindings::filesystem::{preopens, types};
+
+/// Links files, in the place of wasmtime-wasi's own.
+///
+/// # Errors
+///
+/// Only when another capability claims them too: a defect.
+pub(super) fn link<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    get: fn(&mut T) -> Dirs<'_>,
+) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    preopens::add_to_linker::<T, host::HasDirs>(linker, get)?;
+    types::add_to_linker::<T, host::HasDirs>(linker, get)?;
+    linker.allow_shadowing(false);
+    Ok(())
+}

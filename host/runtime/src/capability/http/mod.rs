@@ -1,0 +1,7 @@
+//! HTTP as guests see it: `wasi:http` and `toolhost:tool/http`. Both end in one exchange, which is not in here.
+
+mod held;
+mod host;
+mod wasi;
+
+pub(in crate::capability) use host::{HasHttp, State, link, link_p3};

@@ -1,0 +1,3 @@
+//! The only places where a capability touches the world.
+
+pub mod database;
