@@ -287,6 +287,44 @@ component = "everything.wasm"
     assert!(names("other").len() > 5);
 }
 
+/// However a call ends, its bill is on its caller's account once, as the ledger has it.
+#[tokio::test]
+async fn g94_every_end_of_a_call_is_on_its_callers_account() {
+    let limits = "limits = { concurrency = 1, fuel";
+    let house = House::new(&ROGUE.replace("limits = { fuel", limits));
+    structured(
+        &house
+            .call("everything_add", json!({ "a": 2, "b": 3 }))
+            .await,
+    );
+    for (function, arguments, expected) in [
+        ("rogue_spin", json!({}), Code::OutOfFuel),
+        ("rogue_hog", json!({ "mib": 64 }), Code::OutOfMemory),
+        ("rogue_crash", json!({}), Code::Trapped),
+    ] {
+        assert_eq!(code(&house.call(function, arguments).await), expected);
+    }
+    let nap = json!({ "ms": 600_000 });
+    house.cancel("rogue_nap", nap, "rogue").await;
+    // Who is not admitted uses nothing.
+    let wrong = house.call("everything_add", json!({ "a": "two" })).await;
+    assert_eq!(code(&wrong), Code::InvalidArguments);
+
+    let account = house.host.quota.settled("local");
+    let bills: Vec<_> = house.calls().iter().filter_map(|call| call.bill).collect();
+    assert_eq!((bills.len(), account.calls), (5, 5), "{account:?}");
+    assert_eq!(
+        account.given_up, 1,
+        "the place that was waited for meanwhile"
+    );
+    let fuel: u64 = bills.iter().map(|bill| bill.fuel).sum();
+    assert_eq!(account.fuel, fuel);
+    assert!(fuel > 50_000_000, "{bills:?}");
+    let wall = bills.iter().map(|bill| bill.wall.as_micros()).sum::<u128>();
+    // The ledger writes whole microseconds.
+    assert!(account.wall.as_micros().abs_diff(wall) <= 5, "{account:?}");
+}
+
 #[tokio::test]
 async fn a_permit_for_one_component_runs_no_other() {
     let house = House::new(ROGUE);

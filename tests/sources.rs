@@ -9,16 +9,22 @@ use crate::threats::tests_in;
 
 /// The crates of the host, and which of them each may name. The compiler keeps to it; this says that nobody
 /// changes it in passing.
-const CRATES: [(&str, &[&str]); 7] = [
+const CRATES: [(&str, &[&str]); 8] = [
     ("core", &[]),
     ("ledger", &["core"]),
     ("outbound", &["core"]),
-    ("runtime", &["core", "outbound"]),
-    ("engine", &["core", "ledger", "outbound", "runtime"]),
+    ("store", &["core"]),
+    ("runtime", &["core", "outbound", "store"]),
+    (
+        "engine",
+        &["core", "ledger", "outbound", "runtime", "store"],
+    ),
     ("doors", &["core", "engine", "outbound"]),
     (
         "cli",
-        &["core", "doors", "engine", "ledger", "outbound", "runtime"],
+        &[
+            "core", "doors", "engine", "ledger", "outbound", "runtime", "store",
+        ],
     ),
 ];
 
@@ -105,7 +111,7 @@ fn what_reaches_the_world_is_linked_in_one_crate() {
         ("wasmtime", &["runtime"][..]),
         ("wasmtime-wasi", &["runtime"]),
         ("wasmtime-wasi-http", &["runtime"]),
-        ("rusqlite", &["runtime"]),
+        ("rusqlite", &["store", "runtime"]),
         ("hyper-rustls", &["outbound"]),
         ("hickory-resolver", &["outbound"]),
         ("rmcp", &["doors"]),
@@ -148,18 +154,59 @@ fn only_in(places: &[&str], words: &[&str]) {
 fn what_reaches_the_world_is_named_in_one_place() {
     only_in(&["outbound/"], &["hyper_util::client"]);
     only_in(&["cli/demo/"], &["reqwest::"]);
-    only_in(
-        &[
-            "runtime/capability/service/database",
-            "runtime/capability/kv/",
-        ],
-        &["rusqlite::"],
-    );
+    only_in(&["store/", "runtime/capability/kv/"], &["rusqlite::"]);
     only_in(&["doors/mcp/"], &["rmcp::"]);
     only_in(
         &["runtime/compile/cache.rs"],
         &["unsafe {", "unsafe fn", "unsafe impl"],
     );
+}
+
+/// The sources that ask the system what time it is, and why they are not handed a clock.
+const TIMED: [(&str, &str); 7] = [
+    ("core/terms/clock.rs", "it is the clock"),
+    (
+        "runtime/sandbox/lanes.rs",
+        "it measures the processor's time",
+    ),
+    (
+        "runtime/sandbox/seat.rs",
+        "it measures the processor's time",
+    ),
+    ("runtime/compile/compile.rs", "it waits for a process"),
+    ("ledger/folder.rs", "it waits for a process"),
+    (
+        "cli/",
+        "not yet: the log's rates, and how long commands wait",
+    ),
+    ("doors/", "not yet: the doors' rates and timeouts"),
+];
+
+/// Everybody else is handed a `Clock`, which tests can set, or uses the runtime's own time for timers,
+/// which tests can pause.
+#[test]
+fn only_the_clock_asks_the_system_what_time_it_is() {
+    let mut wrong = Vec::new();
+    let mut used = BTreeSet::new();
+    for source in sources().iter().filter(|source| !is_test(&source.name)) {
+        let is_import = |line: &str| line.starts_with("use tokio::time::");
+        let mut imports = source.code.lines().filter(|line| is_import(line));
+        let instant = match imports.any(|line| line.contains("Instant")) {
+            true => "std::time::Instant",
+            false => "Instant::now",
+        };
+        let code = source.code.replace("tokio::time::Instant::now", "");
+        if !code.contains(instant) && !code.contains("SystemTime::now") {
+            continue;
+        }
+        let mut known = TIMED.iter().map(|(place, _)| *place);
+        match known.find(|place| source.name.starts_with(place)) {
+            Some(place) => drop(used.insert(place)),
+            None => wrong.push(source.name.clone()),
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_eq!(used.len(), TIMED.len(), "not all need it: {used:?}");
 }
 
 /// The sources that name a capability by its module, beside its own folder and the list, and why. A
@@ -299,8 +346,6 @@ fn core_touches_nothing() {
         "std::env",
         "std::process",
         "std::thread",
-        "Instant::now",
-        "SystemTime::now",
     ];
     let mut seen = 0;
     for source in sources() {

@@ -23,9 +23,9 @@ struct Row {
 
 /// The kinds of rows, and how many of each the threat model has.
 const KINDS: [(char, &str, usize); 3] = [
-    ('G', "Hostile guests", 86),
+    ('G', "Hostile guests", 94),
     ('N', "Hostile networks", 100),
-    ('X', "Agents, doors, supply, records, processes", 76),
+    ('X', "Agents, doors, supply, records, processes", 88),
 ];
 
 fn rows() -> BTreeMap<String, Row> {

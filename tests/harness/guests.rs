@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
-use toolhost_core::terms::Wasi;
+use toolhost_core::terms::{Clock, Wasi};
 use toolhost_engine::catalog::open_component;
 use toolhost_runtime::compile::{Cache, CompileLimits, Compiler};
 use toolhost_runtime::sandbox::Sandbox;
@@ -56,7 +56,7 @@ pub(crate) fn compiler(limits: CompileLimits) -> Compiler {
 /// The one engine of this process.
 pub(crate) fn sandbox() -> Arc<Sandbox> {
     static ONLY: OnceLock<Arc<Sandbox>> = OnceLock::new();
-    Arc::clone(ONLY.get_or_init(|| Arc::new(Sandbox::new().expect("an engine"))))
+    Arc::clone(ONLY.get_or_init(|| Arc::new(Sandbox::new(Clock::SYSTEM).expect("an engine"))))
 }
 
 /// A hostile or exemplary guest's file.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use toolhost_core::gate::{self, Callers, Decision, Permit, RawArguments};
 use toolhost_core::quota::Quota;
-use toolhost_core::terms::{Bill, Blame, Code, Door as Through, Progress};
+use toolhost_core::terms::{Bill, Blame, Clock, Code, Door as Through, Progress};
 use toolhost_doors::{self, Listener};
 use toolhost_engine::call::{Host, Request, Snapshot};
 use toolhost_ledger::{self, Attempted, Call, Filter, Header, Ledger, Mode};
@@ -45,7 +45,7 @@ impl House {
             mode: Mode::Dev,
             manifest: "test",
         };
-        let ledger = Ledger::open(&site.path("ledger"), &header, SystemTime::now);
+        let ledger = Ledger::open(&site.path("ledger"), &header, Clock::SYSTEM);
         let own = rustix::process::geteuid().as_raw();
         let callers = Callers::new(&manifest.callers, own, None);
         let host = Host::new(

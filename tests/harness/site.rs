@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tempfile::TempDir;
 use toolhost_core::manifest::{self, Manifest};
+use toolhost_core::terms::Clock;
 use toolhost_engine::catalog::{self, Catalog, Lock, Places, Trouble};
 use toolhost_outbound::dial::Dialer;
 use toolhost_outbound::secret::{Secret, Secrets};
@@ -146,7 +147,7 @@ impl Site {
             .collect();
         let dialer = self.dialer.clone().unwrap_or_default();
         let folder = self.folder.path();
-        SharedServices::new(dialer, Arc::new(secrets), folder, folder)
+        SharedServices::new(dialer, Arc::new(secrets), folder, folder, Clock::SYSTEM)
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::Value;
 use toolhost_core::gate::Callers;
 use toolhost_core::quota::Quota;
-use toolhost_core::terms::{Caller, Door, Outcome, Wasi};
+use toolhost_core::terms::{Caller, Clock, Door, Outcome, Wasi};
 use toolhost_engine::call::{Host, Request, Snapshot};
 use toolhost_engine::catalog::{self, Places};
 use toolhost_ledger::{Header, Ledger, Mode};
@@ -64,7 +64,7 @@ pub(crate) fn compare(stage: &Stage, subject: &Subject<'_>, what: &str, asked: &
         .enable_all()
         .build()
         .unwrap();
-    let sandbox = Arc::new(Sandbox::new().unwrap());
+    let sandbox = Arc::new(Sandbox::new(Clock::SYSTEM).unwrap());
     let raw = Raw::new(sandbox.engine(Wasi::default()).unwrap(), subject.component);
     let host = host(stage, sandbox, subject.manifest);
     let (mut turns, mut batches) = (Pairs::default(), Pairs::default());
@@ -129,6 +129,7 @@ fn host(stage: &Stage, sandbox: Arc<Sandbox>, manifest: &str) -> Arc<Host> {
         Arc::new(Secrets::default()),
         &stage.folder,
         &stage.folder,
+        Clock::SYSTEM,
     );
     let places = Places {
         base: &stage.folder,
@@ -141,12 +142,7 @@ fn host(stage: &Stage, sandbox: Arc<Sandbox>, manifest: &str) -> Arc<Host> {
         mode: Mode::Dev,
         manifest: "",
     };
-    let ledger = Ledger::open(
-        &stage.folder.join("inside.ledger"),
-        &header,
-        std::time::SystemTime::now,
-    )
-    .unwrap();
+    let ledger = Ledger::open(&stage.folder.join("inside.ledger"), &header, Clock::SYSTEM).unwrap();
     let lanes = Lanes::for_many().unwrap();
     Arc::new(Host::new(
         Snapshot::new(Callers::new(&[], 0, None), catalog, Mode::Dev),

@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
-use toolhost_core::terms::Wasi;
+use toolhost_core::terms::{Clock, Wasi};
 use toolhost_runtime::sandbox::{Function, Sandbox, Typed};
 use wasmtime::Engine;
 use wasmtime::component::{
@@ -33,7 +33,7 @@ pub(crate) fn functions(stage: &Stage) {
         .enable_all()
         .build()
         .unwrap();
-    let sandbox = Sandbox::new().unwrap();
+    let sandbox = Sandbox::new(Clock::SYSTEM).unwrap();
     let engine = sandbox.engine(Wasi::default()).unwrap();
     let pit = Pit::new(engine, stage);
     let points = (0..10_000).map(|x| Point {

@@ -18,6 +18,7 @@ use crate::gate::Callers;
 use crate::grants::CAPABILITIES;
 use crate::manifest::Grants;
 use crate::sandbox::Sandbox;
+use crate::terms::Clock;
 
 /// Looks at everything that a start needs. Secrets are looked at as far as they are here: where a
 /// manifest is checked they often are not, and a program is not run for it. Those are named.
@@ -64,7 +65,11 @@ async fn gathered(opened: &Opened) -> anyhow::Result<Gathered> {
     opened.look_at_certificates(&mut lacking);
     let mut notes = opened.look_at_secrets(&mut lacking).await;
     opened.look_at_directories(&mut lacking);
-    let (former, sandbox, world) = (Catalog::default(), Sandbox::new()?, opened.bare_world());
+    let (former, sandbox, world) = (
+        Catalog::default(),
+        Sandbox::new(Clock::SYSTEM)?,
+        opened.bare_world(),
+    );
     let catalog = opened.tools((&former, &sandbox, &world), &mut wrong, &mut lacking);
     notes.extend(opened.weigh(&mut wrong, lacking));
     Ok(Gathered {

@@ -14,7 +14,7 @@ use super::{Setting, out};
 use crate::catalog::{self, Catalog, Damaged, Lock, Places};
 use crate::gate::Callers;
 use crate::sandbox::Sandbox;
-use crate::terms::{Annotations, Definition, Listed};
+use crate::terms::{Annotations, Clock, Definition, Listed};
 
 /// The functions agents see.
 pub(super) async fn list(setting: &Setting, caller: Option<&str>) -> anyhow::Result<ExitCode> {
@@ -92,7 +92,7 @@ fn marks(annotations: Annotations) -> String {
 pub(super) async fn lock(setting: &Setting) -> anyhow::Result<ExitCode> {
     let opened = Opened::read(setting)?;
     opened.ground().into_result()?;
-    let sandbox = Sandbox::new()?;
+    let sandbox = Sandbox::new(Clock::SYSTEM)?;
     let (cache, world) = (opened.cache()?, opened.bare_world());
     let runtime = tokio::runtime::Handle::current();
     let bar = Bar::new("locking", opened.manifest.tools.len());

@@ -21,6 +21,7 @@ use crate::gate::Callers;
 use crate::manifest::{self, CallerSpec, Manifest, Start};
 use crate::quota::Quota;
 use crate::sandbox::{Lanes, Sandbox};
+use crate::terms::Clock;
 use toolhost_ledger::{Header, Ledger, Mode};
 use toolhost_outbound::dial::Dialer;
 use toolhost_outbound::secret::Secrets;
@@ -168,8 +169,13 @@ impl Opened {
     }
 
     fn world(&self, dialer: Arc<Dialer>, secrets: Secrets) -> SharedServices {
-        let mut services =
-            SharedServices::new(dialer, Arc::new(secrets), &self.base, &self.state());
+        let mut services = SharedServices::new(
+            dialer,
+            Arc::new(secrets),
+            &self.base,
+            &self.state(),
+            Clock::SYSTEM,
+        );
         services.folders = services.folders.judged(self.judge());
         services
     }
@@ -178,12 +184,13 @@ impl Opened {
     /// they offer.
     pub(super) fn bare_world(&self) -> SharedServices {
         self.world(Arc::new(Dialer::new()), Secrets::default())
+            .looking()
     }
 
     /// The tools, checked against the lock: what can be looked at without running.
     pub(super) fn catalog(&self) -> anyhow::Result<Catalog> {
         let (mut wrong, mut lacking) = (Diagnostics::of(self), Diagnostics::of(self));
-        let sandbox = Sandbox::new()?;
+        let sandbox = Sandbox::new(Clock::SYSTEM)?;
         let former = Catalog::default();
         let found = self.tools(
             (&former, &sandbox, &self.bare_world()),
@@ -235,7 +242,7 @@ impl Opened {
 
     /// Notes the granted directories that cannot be opened.
     pub(super) fn look_at_directories(&self, lacking: &mut Diagnostics) {
-        let folders = capability::dir::Folders::new(&self.base);
+        let folders = capability::dir::Folders::new(&self.base, Clock::SYSTEM);
         for tool in &self.manifest.tools {
             let sections = std::iter::once(&tool.all).chain(tool.functions.values());
             for grant in sections.flat_map(|section| &section.grants.dir) {
@@ -326,7 +333,7 @@ impl Opened {
         ground: Diagnostics,
         lanes: Lanes,
     ) -> anyhow::Result<(Arc<Host>, SharedServices)> {
-        let sandbox = Arc::new(Sandbox::new()?);
+        let sandbox = Arc::new(Sandbox::new(Clock::SYSTEM)?);
         let (world, snapshot) = self.load(ground, &sandbox, None).await?;
         let quota = Quota::new(&self.manifest);
         let host = Host::new(snapshot, quota, (sandbox, lanes), self.ledger()?);
@@ -345,7 +352,7 @@ impl Opened {
             manifest: &self.digest,
         };
         let folder = self.state().join("ledger");
-        Ledger::open(&folder, &header, std::time::SystemTime::now)
+        Ledger::open(&folder, &header, Clock::SYSTEM)
             .with_context(|| format!("cannot open the ledger in {}", folder.display()))
     }
 }

@@ -16,6 +16,7 @@ use crate::catalog::{self, Lock, Places};
 use crate::compile::{Cache, Compiler, bounded};
 use crate::manifest::Manifest;
 use crate::sandbox::Sandbox;
+use crate::terms::Clock;
 use toolhost_outbound::dial::Dialer;
 use toolhost_outbound::secret::Secrets;
 
@@ -33,13 +34,14 @@ impl Workshop {
         private_folder(&folder)?;
         let cache = Cache::open(folder.join("compiled"), Compiler::this_program());
         Ok(Self {
-            sandbox: Arc::new(Sandbox::new()?),
+            sandbox: Arc::new(Sandbox::new(Clock::SYSTEM)?),
             cache: cache.context("cannot open the folder of compiled components")?,
             world: SharedServices::new(
                 Arc::new(Dialer::new()),
                 Arc::new(Secrets::default()),
                 &folder,
                 &folder,
+                Clock::SYSTEM,
             ),
             folder,
         })

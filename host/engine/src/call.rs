@@ -103,7 +103,7 @@ impl Host {
         mut request: Request,
         cancel: &CancellationToken,
     ) -> (Result<Release, Fault>, Bill) {
-        let asked = Instant::now();
+        let asked = self.sandbox.clock().now();
         let found = self.find(&request);
         let raw = RawArguments::new(std::mem::take(&mut request.arguments), SHORT_TEXT);
         if raw.are_long() {
@@ -134,19 +134,19 @@ impl Host {
                     id: record.id().0,
                 };
                 // Pinned here: what is as large as this is better not moved.
-                let running = pin!(self.run_admitted(request, found, &permit, record, cancel));
+                let running = pin!(self.run_admitted(request, found, permit, record, cancel));
                 current.scope(running).await
             }
             Err(fault) => (Err(fault), Bill::default()),
         }
     }
 
-    /// Runs a call whose record is begun, and ends its record.
+    /// Runs a call whose record is begun, ends its record, and settles its place.
     async fn run_admitted(
         &self,
         mut request: Request,
         found: Found,
-        permit: &Permit,
+        permit: Permit,
         mut record: OpenCall,
         cancel: &CancellationToken,
     ) -> (Result<Release, Fault>, Bill) {
@@ -162,32 +162,37 @@ impl Host {
             attempts,
             cancel,
         };
-        let running = pin!(async {
-            let Ran {
-                answer,
-                bill,
-                after,
-            } = self
-                .sandbox
-                .run(&function.tool.prepared, permit, errand)
-                .await;
-            let released = match answer {
-                Ok(answer) => {
-                    let caller = &request.caller.agent;
-                    let deadline = permit.deadline();
-                    let time = Time { deadline, cancel };
-                    self.release(caller, &function, answer, &notes, time).await
-                }
-                Err(fault) => {
-                    let patterns = function.ready.grants().patterns();
-                    Err(gate::explain(fault, &notes.untold(), &patterns))
-                }
-            };
-            (released, bill, after)
-        });
-        let (released, bill, after) = record.drive(running).await;
+        // What runs has the permit until it is over.
+        let (released, bill, after) = {
+            let running = pin!(async {
+                let Ran {
+                    answer,
+                    bill,
+                    after,
+                } = self
+                    .sandbox
+                    .run(&function.tool.prepared, &permit, errand)
+                    .await;
+                permit.used(bill);
+                let released = match answer {
+                    Ok(answer) => {
+                        let caller = &request.caller.agent;
+                        let deadline = permit.deadline();
+                        let time = Time { deadline, cancel };
+                        self.release(caller, &function, answer, &notes, time).await
+                    }
+                    Err(fault) => {
+                        let patterns = function.ready.grants().patterns();
+                        Err(gate::explain(fault, &notes.untold(), &patterns))
+                    }
+                };
+                (released, bill, after)
+            });
+            record.drive(running).await
+        };
         let closed = closed(&released, bill, after);
         let recorded = record.close(&closed).map_err(unrecorded);
+        permit.settle(bill);
         (recorded.and(released), bill)
     }
 
@@ -229,7 +234,7 @@ impl Host {
             let arguments = cleared.into_arguments()?;
             cleared = self.clear(&found, allowed, arguments, time).await?;
         }
-        let permit = gate::admit(cleared, reservation, Instant::now())?;
+        let permit = gate::admit(cleared, reservation, self.sandbox.clock().now())?;
         Ok((found, permit))
     }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::clock::Clock;
 use super::refusals::SECOND;
 use super::writer::Inner;
 
@@ -42,14 +43,14 @@ impl Bell {
 ///
 /// # Errors
 /// There is no thread to be had.
-pub(super) fn keep(ledger: Weak<Inner>, bell: Arc<Bell>) -> std::io::Result<()> {
+pub(super) fn keep(ledger: Weak<Inner>, bell: Arc<Bell>, clock: Clock) -> std::io::Result<()> {
     let keep = move || {
-        let mut pace = Pace::new();
+        let mut pace = Pace::new(clock.now());
         while !bell.wait(SECOND) {
             let Some(ledger) = ledger.upgrade() else {
                 return;
             };
-            tend(&ledger, &mut pace);
+            tend(&ledger, &mut pace, clock.now());
         }
     };
     let thread = thread::Builder::new().name("ledger-keep".to_owned());
@@ -64,8 +65,7 @@ struct Pace {
 }
 
 impl Pace {
-    fn new() -> Self {
-        let now = Instant::now();
+    const fn new(now: Instant) -> Self {
         Self {
             next: now,
             wait: SECOND,
@@ -91,10 +91,9 @@ impl Pace {
     }
 }
 
-fn tend(ledger: &Inner, pace: &mut Pace) {
+fn tend(ledger: &Inner, pace: &mut Pace, now: Instant) {
     ledger.look_at_the_disk();
     ledger.look_for_the_segment();
-    let now = Instant::now();
     if !ledger.has_failed() {
         pace.holds(now);
     } else if pace.is_due(now) && ledger.begin_anew() {
@@ -115,7 +114,7 @@ mod tests {
 
     #[test]
     fn tries_come_ever_later_until_a_segment_has_held() {
-        let mut pace = Pace::new();
+        let mut pace = Pace::new(Instant::now());
         let began = pace.began;
         let expected = [0, 1, 3, 7, 15, 31, 61, 91, 121, 151, 181];
         // However long ago the last segment was begun.

@@ -132,7 +132,7 @@ impl Pen {
             self.lines,
             r#"{{"seq":{},"time":"{}","#,
             self.next,
-            stamp((self.clock)())
+            stamp(self.clock.wall())
         )?;
         self.lines
             .extend_from_slice(draft.members.get(1..).unwrap_or_default());

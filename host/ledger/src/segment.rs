@@ -29,7 +29,7 @@ pub(super) struct Segment {
     pen: Mutex<Pen>,
     pub(super) health: Health,
     pub(super) flusher: Flusher,
-    clock: Clock,
+    pub(super) clock: Clock,
 }
 
 impl Segment {
@@ -45,7 +45,7 @@ impl Segment {
         let _turn = folder.turn(TURN);
         let mut past = links::past(folder)?;
         past.unnamed.extend_from_slice(lost);
-        let (name, file) = folder.create(clock())?;
+        let (name, file) = folder.create(clock.wall())?;
         let begun = Self::write_begin(folder, header, &past, (&name, file), clock);
         if begun.is_err() {
             // Nobody has seen it: a disk that is full is not filled with beginnings.
@@ -127,7 +127,7 @@ impl Segment {
 
     /// Now, as records say it.
     pub(super) fn now(&self) -> String {
-        stamp((self.clock)())
+        stamp(self.clock.wall())
     }
 
     /// Whether the file that is written is the one that is found under its name.

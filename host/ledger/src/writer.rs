@@ -15,7 +15,6 @@ use std::io;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Instant;
 
 use super::attempts::Attempts;
 use super::clock::Clock;
@@ -88,7 +87,7 @@ impl Ledger {
         };
         let ledger = Self::with(segment, Some(site));
         ledger.0.look_at_the_disk();
-        keep(Arc::downgrade(&ledger.0), Arc::clone(&ledger.0.bell))
+        keep(Arc::downgrade(&ledger.0), Arc::clone(&ledger.0.bell), clock)
             .map_err(LedgerError::file("start the thread that looks after", dir))?;
         Ok(ledger)
     }
@@ -167,7 +166,7 @@ impl Ledger {
         match self
             .0
             .refusals
-            .take(&call, Instant::now(), || segment.now())
+            .take(&call, segment.clock.now(), || segment.now())
         {
             Place::Record => {
                 let seq = segment.append(&Event::Refused(call))?;

@@ -18,4 +18,4 @@ use toolhost_core::{egress, shares, terms};
 pub use attempts::{AttemptLog, OpenAttempt};
 #[cfg(any(test, feature = "testing"))]
 pub use attempts::{Noted, Unrecordable};
-pub use current_call::CurrentCall;
+pub use current_call::{Carried, CurrentCall};

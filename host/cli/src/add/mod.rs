@@ -30,7 +30,7 @@ use crate::compile;
 use crate::compile::{Cache, Compiler, Kind, Looked, bounded, embedded};
 use crate::manifest::{self, Manifest};
 use crate::sandbox::Sandbox;
-use crate::terms::printable;
+use crate::terms::{Clock, printable};
 
 /// What was typed behind `add`.
 #[derive(clap::Args)]
@@ -372,7 +372,7 @@ fn lock(
     for tool in &mut manifest.tools {
         Arc::make_mut(tool).component = file.clone();
     }
-    let sandbox = Sandbox::new()?;
+    let sandbox = Sandbox::new(Clock::SYSTEM)?;
     let cache = match passing {
         true => Cache::open(aside.path().join("compiled"), Compiler::this_program())
             .context("cannot open a folder of compiled components")?,

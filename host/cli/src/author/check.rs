@@ -19,6 +19,7 @@ use crate::catalog::{self, LockedTool, Places};
 use crate::compile;
 use crate::compile::{Cache, Compiler, embedded};
 use crate::sandbox::Sandbox;
+use crate::terms::Clock;
 use toolhost_outbound::dial::Dialer;
 
 /// What a build came to.
@@ -107,13 +108,14 @@ fn look(
         Arc::default(),
         &project.folder,
         &project.folder.join(".toolhost"),
+        Clock::SYSTEM,
     );
     let places = Places {
         base: &project.folder,
         cache,
         world: &world,
     };
-    let sandbox = Sandbox::new()?;
+    let sandbox = Sandbox::new(Clock::SYSTEM)?;
     let mut lock = catalog::lock_tools(&sandbox, &manifest, places, runtime, &|_| ())
         .map_err(|troubles| refused(told(&troubles)))?;
     let tool = lock.tools.remove(&*spec.name).context("the tool")?;

@@ -4,19 +4,19 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
 use crate::call::{Host, Request, Snapshot};
-use crate::capability::SharedServices;
+use crate::capability::{SharedServices, kv};
 use crate::catalog::{self, Lock, LockedTool, Places, Trouble};
 use crate::egress::Asked;
 use crate::gate::Callers;
 use crate::manifest::Manifest;
 use crate::quota::Quota;
 use crate::sandbox::Lanes;
-use crate::terms::{Bill, Caller, Door, Fault, HttpTarget, Outcome, Target, Verdict};
+use crate::terms::{Bill, Caller, Clock, Door, Fault, HttpTarget, Outcome, Target, Verdict};
 use toolhost_ledger::{self, Attempted, Filter, Header, Ledger, Mode};
 use toolhost_outbound::dial::Dialer;
 use toolhost_outbound::secret::{Secret, Secrets};
@@ -124,10 +124,8 @@ impl<'a> Bench<'a> {
             };
             let entries = bucket.entries.iter();
             let entries = entries.map(|(key, content)| (key.clone(), content.bytes().to_owned()));
-            world
-                .kv
-                .fill(grant, &caller, entries.collect(), Instant::now() + STORE)
-                .await?;
+            let end = Instant::now() + STORE;
+            kv::fill(&world.store, grant, &caller, entries.collect(), end).await?;
         }
         let ran = match self.call(case, &granted, &world, &stage).await? {
             Ok(ran) => ran,
@@ -146,10 +144,8 @@ impl<'a> Bench<'a> {
             let Some(bucket) = case.kv.get(&*grant.name) else {
                 continue;
             };
-            let there = world
-                .kv
-                .contents(grant, &caller, Instant::now() + STORE)
-                .await?;
+            let end = Instant::now() + STORE;
+            let there = kv::contents(&world.store, grant, &caller, end).await?;
             let wanted = stage::expected(&bucket.entries, &bucket.after, &bucket.gone);
             let name = |key: &str| format!("kv {}[{key:?}]", grant.name);
             differences.extend(stage::compare(&wanted, &there, name));
@@ -191,7 +187,7 @@ impl<'a> Bench<'a> {
             manifest: "",
         };
         let folder = stage.path().join("ledger");
-        let ledger = Ledger::open(&folder, &header, SystemTime::now)?;
+        let ledger = Ledger::open(&folder, &header, Clock::SYSTEM)?;
         let lanes = (self.workshop.sandbox.clone(), Lanes::for_one()?);
         let snapshot = Snapshot::new(callers, catalog, Mode::Dev);
         let host = Arc::new(Host::new(snapshot, Quota::new(manifest), lanes, ledger));
@@ -238,6 +234,7 @@ fn world(stage: &Stage, manifest: &Manifest, list: Arc<List>) -> anyhow::Result<
         Arc::new(secrets),
         stage.path(),
         stage.path(),
+        Clock::SYSTEM,
     ))
 }
 

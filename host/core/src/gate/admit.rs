@@ -14,7 +14,7 @@ use std::time::Instant;
 use super::{Callers, CanonicalArguments, FunctionPolicy};
 use crate::manifest::FunctionSpec;
 use crate::quota::Reservation;
-use crate::terms::{Caller, Code, Fault, Fingerprint, FunctionId};
+use crate::terms::{Bill, Caller, Code, Fault, Fingerprint, FunctionId};
 
 /// Proof that this caller may use this function. Only [`Callers::allow`] makes one.
 ///
@@ -289,7 +289,7 @@ impl Cleared {
 pub struct Permit {
     checked: CheckedArguments,
     deadline: Instant,
-    _reservation: Reservation,
+    reservation: Reservation,
 }
 
 /// Admits a call: the last step before it runs. Its deadline begins `now`.
@@ -305,7 +305,7 @@ pub fn admit(cleared: Cleared, reservation: Reservation, now: Instant) -> Result
     Ok(Permit {
         deadline: now + cleared.checked.allowed.function.spec().limits.deadline,
         checked: cleared.checked,
-        _reservation: reservation,
+        reservation,
     })
 }
 
@@ -361,6 +361,16 @@ impl Permit {
     #[must_use]
     pub const fn deadline(&self) -> Instant {
         self.deadline
+    }
+
+    /// Notes what the call has used by now: what counts if it does not come to its end.
+    pub fn used(&self, bill: Bill) {
+        self.reservation.used(bill);
+    }
+
+    /// The call is over: its place is given back, with its bill.
+    pub fn settle(self, bill: Bill) {
+        self.reservation.settle(bill);
     }
 }
 

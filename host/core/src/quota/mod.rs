@@ -2,8 +2,9 @@
 //! it a call hears "busy" at once instead of waiting for ever.
 //!
 //! Who is next is decided in `book`, which is pure; here calls wait, are woken, and give up. How much
-//! room there is may change meanwhile.
+//! room there is may change meanwhile. A place is given back with the bill of its call (`account`).
 
+mod account;
 mod book;
 mod numbers;
 mod wait;
@@ -13,7 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use crate::manifest::Manifest;
-use crate::terms::{Code, Fault};
+use crate::terms::{Bill, Code, Fault};
+use account::Accounts;
+pub use account::Settled;
 use book::{Book, Bounds, Heard, Seat, Share, Ticket};
 use numbers::Numbers;
 use wait::Turn;
@@ -29,9 +32,13 @@ pub struct Quota {
     desk: Arc<Desk>,
 }
 
-/// Where places are given and taken back. The lock is held for some bookkeeping, never while
-/// anybody waits or is woken.
-struct Desk(Mutex<Opened>);
+/// Where places are given and taken back.
+#[derive(Default)]
+struct Desk {
+    /// Held for some bookkeeping, never while anybody waits or is woken.
+    opened: Mutex<Opened>,
+    accounts: Accounts,
+}
 
 #[derive(Default)]
 struct Opened {
@@ -45,12 +52,32 @@ struct Opened {
     closed: bool,
 }
 
-/// Proof that a place is held for a call of this caller and tool: it is given back when this is dropped.
-/// Only [`Quota::reserve`] makes one.
+/// Proof that a place is held for a call of this caller and tool. Only [`Quota::reserve`] makes one.
+///
+/// It is given back once: settled with the call's bill, or dropped where there is none, which counts what
+/// is known until then. Once it is settled there is nothing to settle:
+///
+/// ```no_run
+/// # use toolhost::{quota::Reservation, terms::Bill};
+/// fn end(place: Reservation, bill: Bill) {
+///     place.settle(bill);
+/// }
+/// ```
+///
+/// ```compile_fail,E0382
+/// # use toolhost::{quota::Reservation, terms::Bill};
+/// fn end(place: Reservation, bill: Bill) {
+///     place.settle(bill);
+///     place.settle(bill);
+/// }
+/// ```
+#[must_use = "a place that is dropped is given back"]
 pub struct Reservation {
     caller: Arc<str>,
     tool: Arc<str>,
-    _held: HeldSlot,
+    used: Mutex<Bill>,
+    is_settled: bool,
+    held: HeldSlot,
 }
 
 impl Reservation {
@@ -64,6 +91,25 @@ impl Reservation {
     #[must_use]
     pub const fn tool(&self) -> &Arc<str> {
         &self.tool
+    }
+
+    /// Notes what the call has used by now: what counts if it does not come to its end.
+    pub fn used(&self, bill: Bill) {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = bill;
+    }
+
+    /// Gives the place back with the call's bill.
+    pub fn settle(mut self, bill: Bill) {
+        self.used(bill);
+        self.is_settled = true;
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let used = self.used.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let accounts = &self.held.desk.accounts;
+        accounts.settle(&self.caller, used, self.is_settled);
     }
 }
 
@@ -82,7 +128,7 @@ impl Quota {
     #[must_use]
     pub fn new(manifest: &Manifest) -> Self {
         let quota = Self {
-            desk: Arc::new(Desk(Mutex::default())),
+            desk: Arc::default(),
         };
         quota.change(manifest);
         quota
@@ -98,6 +144,16 @@ impl Quota {
         let wakers = opened.call(served);
         drop(opened);
         wakers.into_iter().for_each(Waker::wake);
+        let callers = &manifest.callers;
+        let is_named = |name: &str| callers.iter().any(|caller| *caller.name == *name);
+        let accounts = &self.desk.accounts;
+        accounts.keep(|name| is_named(name) || (callers.is_empty() && name == LOCAL));
+    }
+
+    /// What a caller of the manifest has used since the host started, of all calls that are over.
+    #[must_use]
+    pub fn settled(&self, caller: &str) -> Settled {
+        self.desk.accounts.of(caller)
     }
 
     /// Takes a place for a call of this caller and tool, waiting for one if there is room to wait.
@@ -121,7 +177,9 @@ impl Quota {
         Ok(Reservation {
             caller: caller.clone(),
             tool: tool.clone(),
-            _held: held,
+            used: Mutex::default(),
+            is_settled: false,
+            held,
         })
     }
 
@@ -190,7 +248,7 @@ impl Opened {
 impl Desk {
     /// Nothing panics while it is held; if something did, the book is whole between its methods.
     fn lock(&self) -> MutexGuard<'_, Opened> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn ask(&self, caller: &str, tool: &str) -> Result<(Heard, Seat), Fault> {

@@ -5,6 +5,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake};
+use std::time::Duration;
 
 use futures_executor::block_on;
 use futures_util::future::join_all;
@@ -280,6 +281,63 @@ fn places_that_are_taken_count_after_a_change_and_who_waits_is_called() {
         // A reload has just taken them away: whoever asked meanwhile may ask again.
         assert_eq!(code(&reserve(&quota, "a", "x").await), Some(Code::Busy));
         assert!(reserve(&quota, "c", "z").await.is_ok());
+    });
+}
+
+/// A place is given back with a bill, or with what is known, and to its caller's account alone.
+#[test]
+fn g93_what_a_call_used_is_counted_however_it_ends() {
+    block_on(async {
+        let quota = quota(TWO);
+        let bill = |fuel| Bill {
+            fuel,
+            wall: Duration::from_millis(fuel),
+            egress_requests: 1,
+            egress_bytes: 10,
+            ..Bill::default()
+        };
+        let place = async |caller| {
+            let place = reserve(&quota, caller, "x").await;
+            place.unwrap_or_else(|fault| panic!("{fault:?}"))
+        };
+        place("a").await.settle(bill(5));
+        // Not admitted.
+        drop(place("a").await);
+        // Ended by a panic after its guest was done.
+        let ended = place("a").await;
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+            ended.used(bill(7));
+            panic!("on purpose");
+        }));
+        assert!(panicked.is_err());
+        // What is settled is what counts, once.
+        let last = place("a").await;
+        last.used(bill(100));
+        last.settle(bill(101));
+        let expected = Settled {
+            calls: 2,
+            given_up: 2,
+            fuel: 113,
+            wall: Duration::from_millis(113),
+            egress_requests: 3,
+            egress_bytes: 30,
+        };
+        assert_eq!(quota.settled("a"), expected);
+        assert_eq!(quota.settled("b"), Settled::default());
+        empty(&quota);
+
+        // Who waited and gave up had no place.
+        let held = place("b").await;
+        drop(Asked::new(&quota, "b", "x").poll());
+        held.settle(bill(u64::MAX));
+        place("b").await.settle(bill(1));
+        let own = quota.settled("b");
+        assert_eq!((own.calls, own.given_up, own.fuel), (2, 0, u64::MAX));
+
+        // A reload keeps the accounts of those it names.
+        quota.change(&other(2));
+        assert_eq!(quota.settled("b"), own);
+        assert_eq!(quota.settled("a"), Settled::default());
     });
 }
 

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod bill;
+mod clock;
 mod definition;
 mod fault;
 mod fingerprint;
@@ -19,6 +20,7 @@ pub use attempt::{
     Target, Unrecorded, Usage, Verdict,
 };
 pub use bill::Bill;
+pub use clock::{Clock, ManualClock, file_stamp, stamp};
 pub use definition::{Annotations, Definition, FunctionId, Hints, Listed};
 pub use fault::{Blame, Code, Fault};
 pub use fingerprint::Fingerprint;

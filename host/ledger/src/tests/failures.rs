@@ -63,7 +63,7 @@ fn on(disk: &SmallDisk, sync: impl FnMut() -> io::Result<()> + Send + 'static) -
         Box::new(disk.clone()),
         sync,
         "test".to_owned(),
-        SystemTime::now,
+        Clock::SYSTEM,
     )
     .unwrap()
 }

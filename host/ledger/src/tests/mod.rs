@@ -16,7 +16,7 @@ use super::*;
 use crate::terms::Fingerprint;
 use crate::terms::{
     Answer, AnswerEnd, Attempt, AttemptSink as _, Bill, Caller, Code, Door, FunctionId, HttpTarget,
-    Reach, Rule, Target, Verdict,
+    ManualClock, Reach, Rule, Target, Verdict,
 };
 
 /// A folder of a test's own, which goes with the test.
@@ -53,7 +53,7 @@ pub(super) const HEADER: Header<'_> = Header {
 };
 
 pub(super) fn begin(dir: &Path) -> Ledger {
-    Ledger::open(dir, &HEADER, SystemTime::now).unwrap()
+    Ledger::open(dir, &HEADER, Clock::SYSTEM).unwrap()
 }
 
 /// A caller and what it calls.

@@ -30,13 +30,14 @@ fn missing(dir: &Path, name: &str) {
 async fn x41_after_a_clock_that_was_ahead_segments_name_each_other() {
     let scratch = Scratch::new();
     let dir = scratch.dir();
+    let ahead = SystemTime::now() + Duration::from_secs(10 * 365 * 86_400);
+    let ahead = ManualClock::at(ahead);
     for _ in 0..70 {
-        let ahead = || SystemTime::now() + Duration::from_secs(10 * 365 * 86_400);
-        one(&dir, ahead).await;
+        one(&dir, ahead.clock()).await;
     }
     let mut now = Vec::new();
     for _ in 0..3 {
-        now.push(one(&dir, SystemTime::now).await);
+        now.push(one(&dir, Clock::SYSTEM).await);
     }
     let report = verify(&dir).unwrap();
     assert!(report.intact(), "{:?}", report.problems);
@@ -68,12 +69,12 @@ fn order_without(report: &Report, name: &str) -> Vec<String> {
 async fn x41_files_that_are_no_segments_hide_none() {
     let scratch = Scratch::new();
     let dir = scratch.dir();
-    let before = one(&dir, SystemTime::now).await;
+    let before = one(&dir, Clock::SYSTEM).await;
     for n in 0..200 {
         let name = format!("99991231T235959.{n:03}Z-1-{n:016x}.jsonl");
         fs::write(dir.join(name), ["", "{\"seq\":0}\n"][n % 2]).unwrap();
     }
-    let after = one(&dir, SystemTime::now).await;
+    let after = one(&dir, Clock::SYSTEM).await;
     for n in 0..200 {
         let name = format!("99991231T235959.{n:03}Z-1-{n:016x}.jsonl");
         fs::remove_file(dir.join(name)).unwrap();
@@ -90,15 +91,15 @@ async fn x41_files_that_are_no_segments_hide_none() {
 async fn x41_however_many_are_unnamed_all_are_named() {
     let scratch = Scratch::new();
     let dir = scratch.dir();
-    let mut names = vec![one(&dir, SystemTime::now).await];
+    let mut names = vec![one(&dir, Clock::SYSTEM).await];
     for _ in 0..2 * links::IN_A_LINE {
         // None of these knows of another one.
         let elsewhere = Scratch::new();
-        let name = one(&elsewhere.dir(), SystemTime::now).await;
+        let name = one(&elsewhere.dir(), Clock::SYSTEM).await;
         fs::rename(elsewhere.dir().join(&name), dir.join(&name)).unwrap();
         names.push(name);
     }
-    let last = one(&dir, SystemTime::now).await;
+    let last = one(&dir, Clock::SYSTEM).await;
     let begun = links::read_beginning(&fs::read(dir.join(&last)).unwrap()[..]);
     let named: Vec<&String> = begun.earlier.iter().map(|link| &link.segment).collect();
     assert_eq!(named.len(), names.len());
@@ -106,7 +107,7 @@ async fn x41_however_many_are_unnamed_all_are_named() {
     let report = verify(&dir).unwrap();
     assert!(report.intact(), "{:?}", report.problems);
     // And the one after it names that one only.
-    let next = one(&dir, SystemTime::now).await;
+    let next = one(&dir, Clock::SYSTEM).await;
     let begun = links::read_beginning(&fs::read(dir.join(&next)).unwrap()[..]);
     let named: Vec<String> = begun.earlier.into_iter().map(|link| link.segment).collect();
     assert_eq!(named, [last]);
@@ -131,8 +132,8 @@ fn forge(path: &Path, change: impl Fn(&str) -> String) -> String {
 async fn x42_a_record_that_is_forged_as_a_whole_has_not_the_hash_that_was_kept() {
     let scratch = Scratch::new();
     let dir = scratch.dir();
-    let first = dir.join(one(&dir, SystemTime::now).await);
-    let second = dir.join(one(&dir, SystemTime::now).await);
+    let first = dir.join(one(&dir, Clock::SYSTEM).await);
+    let second = dir.join(one(&dir, Clock::SYSTEM).await);
     let report = verify(&dir).unwrap();
     let [kept, old] = [report.head.unwrap(), report.segments[0].hash.clone()];
     let holds = |hash: &str| {
@@ -142,7 +143,7 @@ async fn x42_a_record_that_is_forged_as_a_whole_has_not_the_hash_that_was_kept()
     };
     assert!(holds(&kept).0 && holds(&old).0);
     // It goes on, and what was kept still holds.
-    one(&dir, SystemTime::now).await;
+    one(&dir, Clock::SYSTEM).await;
     let name = second.file_name().unwrap().to_str().unwrap();
     assert_eq!(holds(&kept), (true, Some(format!("record 3 of {name}"))));
 
@@ -170,12 +171,12 @@ async fn x42_a_record_that_is_forged_as_a_whole_has_not_the_hash_that_was_kept()
 async fn x43_a_segment_without_a_number_is_read_and_named() {
     let scratch = Scratch::new();
     let dir = scratch.dir();
-    let first = one(&dir, SystemTime::now).await;
+    let first = one(&dir, Clock::SYSTEM).await;
     forge(&dir.join(&first), |line| {
         line.replace("\"schema\":2", "\"schema\":1")
             .replace("\"number\":1,", "")
     });
-    let second = one(&dir, SystemTime::now).await;
+    let second = one(&dir, Clock::SYSTEM).await;
     let report = verify(&dir).unwrap();
     assert!(report.intact(), "{:?}", report.problems);
     let numbers: Vec<(u64, &str)> = report

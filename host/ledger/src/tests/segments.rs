@@ -4,8 +4,6 @@ use std::fs;
 
 use super::*;
 
-const DAYS: [Clock; 3] = [|| day(1), || day(2), || day(3)];
-
 fn day(n: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(n * 86_400)
 }
@@ -14,7 +12,8 @@ fn day(n: u64) -> SystemTime {
 async fn three() -> (Scratch, [PathBuf; 3]) {
     let scratch = Scratch::new();
     let mut paths = Vec::new();
-    for clock in DAYS {
+    for number in 1..=3 {
+        let clock = ManualClock::at(day(number)).clock();
         let ledger = Ledger::open(&scratch.dir(), &HEADER, clock).unwrap();
         one_call(&ledger).await;
         ledger.seal().await.unwrap();
@@ -128,7 +127,12 @@ async fn x13_a_segment_written_anew_is_found() {
 #[tokio::test]
 async fn a_running_segment_is_named_again_as_it_grows() {
     let scratch = Scratch::new();
-    let long = Ledger::open(&scratch.dir(), &HEADER, || SystemTime::UNIX_EPOCH).unwrap();
+    let long = Ledger::open(
+        &scratch.dir(),
+        &HEADER,
+        ManualClock::at(SystemTime::UNIX_EPOCH).clock(),
+    )
+    .unwrap();
     // More than are looked at by their age alone.
     for _ in 0..70 {
         begin(&scratch.dir()).seal().await.unwrap();

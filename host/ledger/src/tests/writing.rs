@@ -73,7 +73,12 @@ async fn a_day_of_a_ledger() {
 #[tokio::test]
 async fn a_record_looks_like_this() {
     let scratch = Scratch::new();
-    let ledger = Ledger::open(&scratch.dir(), &HEADER, || SystemTime::UNIX_EPOCH).unwrap();
+    let ledger = Ledger::open(
+        &scratch.dir(),
+        &HEADER,
+        ManualClock::at(SystemTime::UNIX_EPOCH).clock(),
+    )
+    .unwrap();
     let call = ledger
         .admit(Asked::usual().admitted(), reach(false))
         .await
@@ -445,15 +450,12 @@ async fn nothing_follows_a_seal() {
 
 #[tokio::test]
 async fn x17_records_are_ordered_by_number_whatever_the_clock_does() {
-    static NOW: AtomicU64 = AtomicU64::new(1_800_000_000);
     let scratch = Scratch::new();
-    let clock = || SystemTime::UNIX_EPOCH + Duration::from_secs(NOW.load(Ordering::Relaxed));
-    let ledger = Ledger::open(&scratch.dir(), &HEADER, clock).unwrap();
+    let clock = ManualClock::at(SystemTime::UNIX_EPOCH);
+    let ledger = Ledger::open(&scratch.dir(), &HEADER, clock.clock()).unwrap();
     for year_seconds in [0_i64, 31_536_000, -31_536_000, -31_536_000] {
-        NOW.store(
-            1_800_000_000_u64.saturating_add_signed(year_seconds),
-            Ordering::Relaxed,
-        );
+        let seconds = 1_800_000_000_u64.saturating_add_signed(year_seconds);
+        clock.set_wall(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
         ledger.refuse(Asked::usual().refused("a.b")).unwrap();
     }
     assert!(verify(&scratch.dir()).unwrap().intact());
@@ -470,7 +472,7 @@ async fn only_this_user_reads_and_writes() {
     assert_eq!(mode(&scratch.dir().join(ledger.segment())), 0o600);
 
     std::fs::set_permissions(scratch.dir(), PermissionsExt::from_mode(0o770)).unwrap();
-    let refused = Ledger::open(&scratch.dir(), &HEADER, SystemTime::now);
+    let refused = Ledger::open(&scratch.dir(), &HEADER, Clock::SYSTEM);
     assert!(matches!(refused, Err(LedgerError::Unsafe { .. })));
 }
 
@@ -479,7 +481,7 @@ fn a_link_is_no_folder_for_a_ledger() {
     let scratch = Scratch::new();
     let elsewhere = Scratch::new();
     std::os::unix::fs::symlink(&elsewhere.0, scratch.dir()).unwrap();
-    let refused = Ledger::open(&scratch.dir(), &HEADER, SystemTime::now);
+    let refused = Ledger::open(&scratch.dir(), &HEADER, Clock::SYSTEM);
     assert!(matches!(refused, Err(LedgerError::File { .. })));
 }
 

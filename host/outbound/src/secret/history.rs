@@ -21,6 +21,7 @@ use super::search::MOST_FORMS;
 use super::value::{LONG_ENOUGH, Secret};
 use super::watch::{Seeking, Sought, Watch};
 use crate::dial::basic;
+use crate::terms::Clock;
 
 /// How long a value that nobody holds any more is still taken out: as long as the longest call may
 /// last.
@@ -40,6 +41,7 @@ const LEAST_GUARDED: usize = LONG_ENOUGH;
 /// What secrets were and are, and who uses them.
 #[derive(Debug, Default)]
 pub struct History {
+    clock: Clock,
     /// Grows with every value, and with every use.
     changes: AtomicU64,
     values: RwLock<Values>,
@@ -72,9 +74,23 @@ impl Known {
 }
 
 impl History {
+    /// An empty one by this clock.
+    #[must_use]
+    pub fn timed_by(clock: Clock) -> Self {
+        Self {
+            clock,
+            ..Self::default()
+        }
+    }
+
+    /// By which values and uses age.
+    pub(super) const fn clock(&self) -> Clock {
+        self.clock
+    }
+
     /// Notes a value of a place, before anybody can send it, and gives it as this history holds it.
     pub(super) fn note(&self, place: &Arc<str>, value: Secret) -> Secret {
-        let now = Instant::now();
+        let now = self.clock.now();
         let mut values = self.values_mut();
         let known = values.entry(Arc::clone(place)).or_default();
         let noted = match known.iter_mut().find(|known| known.value == value) {
@@ -102,7 +118,7 @@ impl History {
         let mut values = self.values_mut();
         let known = values.get_mut(place).into_iter().flatten();
         for known in known.filter(|known| known.value == *value) {
-            known.since = Instant::now();
+            known.since = self.clock.now();
         }
     }
 
@@ -121,10 +137,11 @@ impl History {
                 .functions
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            functions.retain(|_, seeking| Arc::strong_count(seeking) > 1 || seeking.is_of_use());
+            let now = self.clock.now();
+            functions.retain(|_, seeking| Arc::strong_count(seeking) > 1 || seeking.is_of_use(now));
             Arc::clone(functions.entry(function.into()).or_default())
         };
-        let own = seeking.uses(sought);
+        let own = seeking.uses(sought, self.clock.now());
         self.changed();
         let watch = Watch::new(Arc::clone(self), seeking, own);
         self.prepare(watch.seeking())?;
@@ -152,11 +169,12 @@ impl History {
     fn prepare(&self, seeking: &Seeking) -> Result<Patterns, PatternsError> {
         // Before the values: they may be newer than this says, never older.
         let changes = self.changes();
-        let sought = seeking.sought();
+        let now = self.clock.now();
+        let sought = seeking.sought(now);
         let values = self.values.read().unwrap_or_else(PoisonError::into_inner);
         let texts = match std::ptr::eq(seeking, &self.guarded) {
-            true => texts(all(&values), LEAST_GUARDED),
-            false => texts(of(&values, &sought), 0),
+            true => texts(all(&values), LEAST_GUARDED, now),
+            false => texts(of(&values, &sought), 0, now),
         };
         drop(values);
         seeking.make(changes, &texts)
@@ -209,8 +227,7 @@ fn all(values: &Values) -> Vec<Found<'_>> {
 
 /// What is searched for: all that somebody holds, and of the rest the newest; with each value its core,
 /// where that has as many bytes as `least`. Nothing is cloned before it is chosen: a clone would hold it.
-fn texts(found: Vec<Found<'_>>, least: usize) -> Vec<Zeroizing<Vec<u8>>> {
-    let now = Instant::now();
+fn texts(found: Vec<Found<'_>>, least: usize, now: Instant) -> Vec<Zeroizing<Vec<u8>>> {
     let counting = found.into_iter().filter(|(known, _)| known.counts(now));
     let mut found: Vec<_> = counting.map(|one| (one.0.is_held(), one)).collect();
     found.sort_by_key(|(is_held, (known, _))| std::cmp::Reverse((*is_held, known.since)));

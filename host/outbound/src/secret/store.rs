@@ -178,7 +178,7 @@ impl Slot {
         source: Option<Box<dyn SecretSource>>,
         history: &Arc<History>,
     ) -> Self {
-        let asked = Instant::now();
+        let asked = history.clock().now();
         let place = source.as_ref().map(|source| source.place());
         let place: Arc<str> = place.unwrap_or_else(|| format!("value {name}")).into();
         let holds = source.as_ref().and_then(|source| source.holds());
@@ -208,7 +208,9 @@ impl Slot {
     /// Whether it is worth asking the source; and if so, whether it failed last time.
     fn is_due(&self) -> Option<bool> {
         let held = self.held();
-        let due = held.due.is_some_and(|due| due <= Instant::now());
+        let due = held
+            .due
+            .is_some_and(|due| due <= self.history.clock().now());
         due.then_some(held.failing)
     }
 
@@ -255,7 +257,7 @@ impl Slot {
 
     /// Notes what the source answered; whether that is another value.
     fn take(&self, value: Option<Secret>, failing: bool, holds: Option<Duration>) -> bool {
-        let now = Instant::now();
+        let now = self.history.clock().now();
         let mut held = self.change();
         held.asked = now;
         held.due = holds.map(|holds| now + wait(holds, failing));

@@ -67,26 +67,26 @@ impl Sought {
 }
 
 impl Use {
-    fn counts(&self) -> bool {
-        Arc::strong_count(&self.sought) > 1 || self.since.elapsed() < REMEMBERED
+    fn counts(&self, now: Instant) -> bool {
+        let age = now.saturating_duration_since(self.since);
+        Arc::strong_count(&self.sought) > 1 || age < REMEMBERED
     }
 }
 
 impl Seeking {
     /// Notes that these are used from now on, and gives what the user has to hold.
-    pub(super) fn uses(&self, sought: Vec<Sought>) -> Vec<Arc<Sought>> {
+    pub(super) fn uses(&self, sought: Vec<Sought>, now: Instant) -> Vec<Arc<Sought>> {
         let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
-        uses.retain(Use::counts);
-        let since = Instant::now();
+        uses.retain(|known| known.counts(now));
         let each = sought.into_iter().map(|sought| {
             if let Some(known) = uses.iter_mut().find(|known| *known.sought == sought) {
-                known.since = since;
+                known.since = now;
                 return Arc::clone(&known.sought);
             }
             let sought = Arc::new(sought);
             uses.push(Use {
                 sought: Arc::clone(&sought),
-                since,
+                since: now,
             });
             sought
         });
@@ -94,24 +94,24 @@ impl Seeking {
     }
 
     /// Notes that whoever held these ends.
-    fn ends(&self, own: &[Arc<Sought>]) {
+    fn ends(&self, own: &[Arc<Sought>], now: Instant) {
         let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
         let ends = |known: &&mut Use| own.iter().any(|own| Arc::ptr_eq(own, &known.sought));
         for known in uses.iter_mut().filter(ends) {
-            known.since = Instant::now();
+            known.since = now;
         }
     }
 
     /// Whether anything is still to be sought.
-    pub(super) fn is_of_use(&self) -> bool {
+    pub(super) fn is_of_use(&self, now: Instant) -> bool {
         let uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
-        uses.iter().any(Use::counts)
+        uses.iter().any(|known| known.counts(now))
     }
 
     /// All that is used, or was a while ago.
-    pub(super) fn sought(&self) -> Vec<Arc<Sought>> {
+    pub(super) fn sought(&self, now: Instant) -> Vec<Arc<Sought>> {
         let uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
-        let each = uses.iter().filter(|known| known.counts());
+        let each = uses.iter().filter(|known| known.counts(now));
         each.map(|known| Arc::clone(&known.sought)).collect()
     }
 
@@ -168,6 +168,6 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.seeking.ends(&self.own);
+        self.seeking.ends(&self.own, self.history.clock().now());
     }
 }

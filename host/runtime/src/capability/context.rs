@@ -9,7 +9,7 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 
 use crate::shares::Account;
-use crate::terms::{Caller, Limits, Progress};
+use crate::terms::{Caller, Clock, Limits, Progress};
 use toolhost_outbound::AttemptLog;
 use toolhost_outbound::secret::Watch;
 
@@ -23,6 +23,8 @@ pub struct CallContext<'a> {
     pub arguments: &'a Arc<str>,
     /// When everything has to be over.
     pub deadline: Instant,
+    /// What time it is.
+    pub clock: Clock,
     /// Who asked; nobody, where a component is asked what it is.
     pub caller: Option<&'a Caller>,
     /// Where progress goes, when the agent asked for it.

@@ -19,7 +19,6 @@ pub mod kv;
 pub mod log;
 pub mod progress;
 pub mod random;
-pub mod service;
 
 pub use bindings::exports::toolhost::tool::tools;
 pub use bindings::{Bound, BoundPre, answer_in_terms};

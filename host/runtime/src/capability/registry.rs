@@ -13,14 +13,14 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use super::context::CallContext;
-use super::service::database::OpenError;
 use super::{clock, command, config, dir, env, http, kv, log, progress, random};
 use crate::grants::Grants;
 use crate::shares::{Account, Holding};
-use crate::terms::{Code, Fault, GuestAnswer, Wasi};
+use crate::terms::{Clock, Code, Fault, GuestAnswer, Wasi};
 use toolhost_outbound::dial::Dialer;
 use toolhost_outbound::http::Outlet;
 use toolhost_outbound::secret::{Patterns, PatternsError, Secrets, Watch};
+use toolhost_store::{OpenError, Store};
 
 /// What all calls of the process share.
 #[derive(Clone)]
@@ -32,26 +32,39 @@ pub struct SharedServices {
     /// Where the `dir` grants' folders are.
     pub folders: dir::Folders,
     /// Where the `kv` grants' buckets are.
-    pub kv: kv::Place,
+    pub store: Store,
 }
 
 impl SharedServices {
-    /// With these ways out. Directories are relative to `base`; `store` is the folder of the buckets'
-    /// file, which is opened when the first grant needs it.
+    /// With these ways out. Directories are relative to `base`; the store is in the folder `state`, and
+    /// is opened when the first grant needs it.
     #[must_use]
-    pub fn new(dialer: Arc<Dialer>, secrets: Arc<Secrets>, base: &Path, store: &Path) -> Self {
+    pub fn new(
+        dialer: Arc<Dialer>,
+        secrets: Arc<Secrets>,
+        base: &Path,
+        state: &Path,
+        clock: Clock,
+    ) -> Self {
         Self {
             dialer,
             secrets,
-            folders: dir::Folders::new(base),
-            kv: kv::Place::new(store.join("kv.sqlite")),
+            folders: dir::Folders::new(base, clock),
+            store: Store::new(state, clock),
         }
     }
 
-    /// Goes on with what counts over all calls: the accounts of directories and the buckets' file.
+    /// For a process that only looks: whoever owns the state folder may be at work in it.
+    #[must_use]
+    pub fn looking(mut self) -> Self {
+        self.store = self.store.looked_at();
+        self
+    }
+
+    /// Goes on with what counts over all calls: the accounts of directories and the store.
     pub fn go_on_from(&mut self, former: &Self) {
         self.folders = self.folders.sharing(&former.folders);
-        self.kv = former.kv.clone();
+        self.store = former.store.clone();
     }
 
     /// What a tool of this name has kept beyond its calls, in words, if there is anything.
@@ -64,7 +77,7 @@ impl SharedServices {
         tool: &str,
         deadline: Instant,
     ) -> Result<Option<String>, kv::ContentsError> {
-        let left = self.kv.left_by(tool, deadline).await?;
+        let left = kv::left_by(&self.store, tool, deadline).await?;
         Ok(left.map(|left| left.to_string()))
     }
 }
@@ -112,7 +125,7 @@ impl PreparedGrants {
             grants: grants.clone(),
             outlet: Arc::new(outlet),
             shelf: Arc::new(dir::Shelf::new(&grants.dir, &services.folders)),
-            kv: Arc::new(kv::Buckets::new(&grants.kv, &services.kv)?),
+            kv: Arc::new(kv::Buckets::new(&grants.kv, &services.store)?),
         })
     }
 
@@ -156,6 +169,7 @@ pub struct GuestState {
     log: log::State,
     progress: progress::State,
     command: Option<command::State>,
+    clock: Clock,
 }
 
 impl GuestState {
@@ -174,7 +188,7 @@ impl GuestState {
         let granted = &grants.grants;
         let log = log::State::new(granted.log, context);
         let mut wasi = WasiCtx::builder();
-        clock::grant(&mut wasi);
+        clock::grant(&mut wasi, context.clock);
         random::grant(&mut wasi);
         env::grant(&mut wasi, &granted.env);
         log.grant_stdio(&mut wasi);
@@ -197,6 +211,7 @@ impl GuestState {
             log,
             progress: progress::State::new(context),
             command,
+            clock: context.clock,
         })
     }
 }
@@ -278,6 +293,12 @@ impl GuestState {
     #[must_use]
     pub const fn account(&self) -> &Account {
         &self.account
+    }
+
+    /// What time it is for this call.
+    #[must_use]
+    pub const fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// What wasmtime-wasi works on.

@@ -17,7 +17,7 @@ use super::state::Running;
 use super::typed::Typed;
 use crate::capability;
 use crate::shares::{Lease, Shares};
-use crate::terms::{Code, Fault, Wasi};
+use crate::terms::{Clock, Code, Fault, Wasi};
 
 /// One tick of the epoch, the unit in which a guest's deadline is checked in its own code.
 pub(super) const TICK: Duration = Duration::from_millis(10);
@@ -46,6 +46,7 @@ const STACKS_PER_V03_CALL: u32 = INSTANCES_PER_CALL;
 
 /// The sandbox: everything that is built once and shared by all calls.
 pub struct Sandbox {
+    clock: Clock,
     usual: Profile,
     v03: Arc<OnceLock<Result<Profile, Fault>>>,
     _ticker: Ticker,
@@ -123,12 +124,12 @@ impl Prepared {
 }
 
 impl Sandbox {
-    /// Builds the usual engine and links the capabilities.
+    /// Builds the usual engine and links the capabilities. Calls are timed by this clock, and see it.
     ///
     /// # Errors
     ///
     /// When the machine cannot reserve the address space, or is not supported by Cranelift.
-    pub fn new() -> Result<Self, Fault> {
+    pub fn new(clock: Clock) -> Result<Self, Fault> {
         let usual = Profile::new(Wasi::V02)?;
         let v03 = Arc::default();
         let ticker = Ticker::start(usual.engine.clone(), Arc::clone(&v03))
@@ -136,8 +137,15 @@ impl Sandbox {
         Ok(Self {
             usual,
             v03,
+            clock,
             _ticker: ticker,
         })
+    }
+
+    /// By which calls are timed.
+    #[must_use]
+    pub const fn clock(&self) -> Clock {
+        self.clock
     }
 
     fn profile(&self, wasi: Wasi) -> Result<&Profile, Fault> {
@@ -339,7 +347,7 @@ mod tests {
 
     #[tokio::test]
     async fn g74_a_component_of_many_memories_leaves_room_for_others() {
-        let sandbox = Sandbox::new().unwrap();
+        let sandbox = Sandbox::new(Clock::SYSTEM).unwrap();
         let engine = sandbox.engine(Wasi::V02).unwrap();
         let prepared = |memories| {
             let bytes = wat::parse_str(component(memories)).unwrap();
@@ -361,7 +369,7 @@ mod tests {
 
     #[tokio::test]
     async fn g85_one_callers_calls_of_wasi_0_3_leave_slots_for_others() {
-        let sandbox = Sandbox::new().unwrap();
+        let sandbox = Sandbox::new(Clock::SYSTEM).unwrap();
         let engine = sandbox.engine(Wasi::V03).unwrap();
         let bytes = wat::parse_str(component(1)).unwrap();
         let component = Component::new(engine, bytes).unwrap();

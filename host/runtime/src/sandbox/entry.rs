@@ -131,11 +131,13 @@ impl Foreign {
         };
         let (limits, deadline) = (&permit.spec().limits, permit.deadline());
         let account = store.data().guest.account().clone();
+        let clock = store.data().guest.clock();
+        let end = (deadline, clock);
         let text = permit.arguments();
         if text.len() > LONG_TEXT {
             step_aside(Duration::ZERO).await;
         }
-        let given = Budget::new(store.get_fuel()?, deadline, &account);
+        let given = Budget::new(store.get_fuel()?, end, &account);
         let arguments = function.read(text, &given);
         store.set_fuel(given.left())?;
         if let Some(why) = given.stopped() {
@@ -168,7 +170,7 @@ impl Foreign {
 
         let fuel = store.get_fuel()?;
         let write = |pause: u64| {
-            let budget = Budget::new(fuel, deadline, &account).pausing(pause);
+            let budget = Budget::new(fuel, end, &account).pausing(pause);
             let answer = function.write(&results, limits.output, &budget);
             (answer, budget.stopped(), budget.left())
         };

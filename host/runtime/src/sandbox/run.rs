@@ -4,7 +4,7 @@
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
@@ -75,7 +75,7 @@ impl Sandbox {
     /// Runs the permitted call in a fresh instance of the component that the permit names, with the
     /// grants that it was judged by.
     pub async fn run(&self, prepared: &Prepared, permit: &Permit, errand: Errand<'_>) -> Ran {
-        let start = Instant::now();
+        let start = self.clock().now();
         let attempts = errand.attempts;
         if permit.digest() != prepared.digest() {
             return Ran::not(Fault::internal(
@@ -108,6 +108,7 @@ impl Sandbox {
             limits,
             arguments: permit.arguments(),
             deadline,
+            clock: self.clock(),
             caller: Some(permit.caller()),
             progress: errand.progress,
             attempts: &attempts,
@@ -137,7 +138,7 @@ impl Sandbox {
         attempts.settled().await;
         Ran {
             answer,
-            bill: used.bill(start, &attempts),
+            bill: used.bill(self.clock().since(start), &attempts),
             after,
         }
     }
@@ -163,7 +164,8 @@ impl Sandbox {
             function: nothing.function(),
             limits: &limits,
             arguments: &Arc::default(),
-            deadline: Instant::now() + limits.deadline,
+            deadline: self.clock().now() + limits.deadline,
+            clock: self.clock(),
             caller: None,
             progress: None,
             attempts: &AttemptLog::nowhere(),
@@ -231,12 +233,12 @@ impl Used {
         }
     }
 
-    fn bill(self, start: Instant, attempts: &AttemptLog) -> Bill {
+    fn bill(self, wall: Duration, attempts: &AttemptLog) -> Bill {
         let (egress_requests, egress_bytes) = attempts.egress();
         Bill {
             fuel: self.fuel,
             peak_memory: self.peak_memory,
-            wall: start.elapsed(),
+            wall,
             egress_requests,
             egress_bytes,
         }

@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::time::UNIX_EPOCH;
+
 use super::*;
 use crate::secret::testing::Scripted;
 use crate::secret::{Sought, Watch};
+use crate::terms::ManualClock;
 
 async fn value(secrets: &Secrets) -> String {
     let secret = secrets.current("key").await.unwrap();
@@ -85,6 +88,40 @@ async fn the_value_before_is_still_taken_out() {
     // After the longest call there can be, nobody can have it any more.
     secrets.history().age();
     assert_eq!(scrub(both), "<the-former-value> <[redacted]>");
+}
+
+#[tokio::test]
+async fn values_age_and_are_forgotten_to_the_second() {
+    let manual = ManualClock::at(UNIX_EPOCH);
+    let history = Arc::new(History::timed_by(manual.clock()));
+    let source = Scripted::new(Duration::from_secs(600));
+    let secrets = source.named("key", history).await;
+    let watch = watch(&secrets);
+    let scrub = |text: &str| watch.patterns().scrub_text(text).into_owned();
+    source.say(Some("the-second-value"));
+    manual.advance(Duration::from_secs(599));
+    assert_eq!(value(&secrets).await, "the-former-value");
+    manual.advance(Duration::from_secs(1));
+    assert_eq!(value(&secrets).await, "the-second-value");
+    let all = "<the-former-value> <the-second-value> <the-very-third-value>";
+    for (passed, said, expected) in [
+        (
+            3_599,
+            "the-very-third-value",
+            "<[redacted]> <[redacted]> <[redacted]>",
+        ),
+        (
+            600,
+            "the-fourth-value",
+            "<the-former-value> <[redacted]> <[redacted]>",
+        ),
+    ] {
+        source.say(Some(said));
+        manual.advance(Duration::from_secs(passed));
+        assert_eq!(value(&secrets).await, said);
+        assert_eq!(scrub(all), expected, "{said}");
+    }
+    assert_eq!(source.asked(), 4);
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 use super::measure::{Usage, measure};
 use crate::grants::Quota;
 use crate::shares::{Lease, Shares};
+use crate::terms::Clock;
 use toolhost_outbound::descriptors::Descriptors;
 
 /// Device and inode.
@@ -36,6 +37,7 @@ const FRESH_ENOUGH_TO_REFUSE: Duration = Duration::from_millis(250);
 /// The account of one directory, shared by all that is granted it.
 #[derive(Debug)]
 pub(super) struct Account {
+    clock: Clock,
     books: Mutex<Option<Counted>>,
     /// Files that are open. Never locked while the disk is waited for.
     open: Mutex<HashMap<Identity, Open>>,
@@ -119,8 +121,9 @@ impl Drop for OpenFile {
 }
 
 impl Account {
-    pub(super) fn new(everywhere: Files) -> Self {
+    pub(super) fn new(everywhere: Files, clock: Clock) -> Self {
         Self {
+            clock,
             books: Mutex::new(None),
             open: Mutex::default(),
             freed: AtomicU64::new(0),
@@ -239,11 +242,12 @@ impl Change<'_> {
     /// counting takes.
     fn usage(&mut self, age: Duration, times: u32) -> Result<Usage, ErrorCode> {
         if let Some(counted) = &*self.books
-            && counted.at.elapsed() <= age.max(counted.took.saturating_mul(times))
+            && self.account.clock.since(counted.at) <= age.max(counted.took.saturating_mul(times))
         {
             return Ok(counted.usage);
         }
-        let start = Instant::now();
+        let clock = self.account.clock;
+        let start = clock.now();
         // One beyond the quota is as full as any number beyond it.
         let counted = measure(self.root, self.quota.files.saturating_add(1));
         let mut usage = counted.map_err(|error| {
@@ -253,8 +257,8 @@ impl Change<'_> {
         usage.bytes = usage.bytes.saturating_add(self.account.nameless());
         *self.books = Some(Counted {
             usage,
-            at: Instant::now(),
-            took: start.elapsed(),
+            at: clock.now(),
+            took: clock.since(start),
         });
         Ok(usage)
     }
@@ -302,7 +306,7 @@ mod tests {
     #[test]
     fn g45_g73_open_files_are_bounded_for_a_caller_and_in_all() {
         let everywhere = Files::new(6);
-        let account = || Arc::new(Account::new(everywhere.clone()));
+        let account = || Arc::new(Account::new(everywhere.clone(), Clock::SYSTEM));
         let (one, other) = (account(), account());
         let [ada, bob]: [Arc<str>; 2] = ["ada".into(), "bob".into()];
         let quota = Quota {

@@ -22,7 +22,7 @@ use super::account::{Account, Files, Hold, Identity, files, identity};
 use super::clerk::Clerks;
 use super::tree::Tree;
 use crate::grants::{Access, DirGrant};
-use crate::terms::{Code, Fault};
+use crate::terms::{Clock, Code, Fault};
 
 /// Says of a directory that was opened at a path why no guest may have it.
 pub type Judge = Arc<dyn Fn(&Path, &File) -> io::Result<()> + Send + Sync>;
@@ -42,11 +42,12 @@ struct Shared {
     accounts: Mutex<HashMap<Identity, Weak<Account>>>,
     clerks: Mutex<HashMap<Reach, Weak<Clerks>>>,
     files: Files,
+    clock: Clock,
 }
 
 impl Folders {
-    /// Grants are relative to this folder.
-    pub fn new(base: impl Into<PathBuf>) -> Self {
+    /// Grants are relative to this folder. By the clock it is known when a directory was measured last.
+    pub fn new(base: impl Into<PathBuf>, clock: Clock) -> Self {
         Self {
             base: base.into(),
             judge: None,
@@ -54,6 +55,7 @@ impl Folders {
                 accounts: Mutex::default(),
                 clerks: Mutex::default(),
                 files: files(),
+                clock,
             }),
         }
     }
@@ -91,7 +93,12 @@ impl Folders {
     }
 
     fn account(&self, of: Identity) -> Arc<Account> {
-        let make = || Ok::<_, std::convert::Infallible>(Account::new(self.shared.files.clone()));
+        let make = || {
+            Ok::<_, std::convert::Infallible>(Account::new(
+                self.shared.files.clone(),
+                self.shared.clock,
+            ))
+        };
         let Ok(account) = shared(&self.shared.accounts, of, make);
         account
     }

@@ -1,8 +1,8 @@
 //! Why a guest's wish was not fulfilled, as the guest hears it. What the operator has to know beside
 //! it goes to the log.
 
-use crate::capability::service::database::JobError;
 use crate::shares::Exceeded;
+use toolhost_store::JobError;
 
 /// Why a guest's wish was not fulfilled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,13 +2,15 @@
 //! holds whoever writes at once; what is in them outlives the call. Buckets of other tools, of other
 //! functions' sections, and of other callers where they are apart, do not exist for it.
 //!
-//! `store` is the whole of it, whichever draft the guest speaks; `space` is the SQL.
+//! `store` is the whole of it, whichever draft the guest speaks; `jobs` is what it asks of the host's store,
+//! `space` the SQL.
 
 mod contents;
 mod draft;
 mod draft2;
 mod entries;
 mod error;
+mod jobs;
 mod rules;
 mod space;
 mod state;
@@ -17,11 +19,10 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-pub use contents::{ContentsError, LeftBuckets};
+pub use contents::{ContentsError, LeftBuckets, contents, fill, left_by};
 pub use error::KvError;
 pub use rules::{Cursor, MOST_ANSWER, MOST_BATCH, MOST_KEY, MOST_VALUE, PAGE};
 pub(in crate::capability) use state::{Buckets, State, View};
-pub use store::Place;
 pub use tally::{MOST_CARRIED, MOST_WISHES};
 
 use wasmtime::Engine;

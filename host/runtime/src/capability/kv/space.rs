@@ -1,43 +1,10 @@
-//! The tables, and what is done in them: each function here is one step of one transaction, and keeps
+//! What is done in the tables (`store/migrations/1-kv.sql`): each function here is one step of one transaction, and keeps
 //! a bucket's sums equal to what is in it. It knows nothing of guests, callers and versions of WASI.
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::error::KvError;
 use super::rules::{Cursor, MOST_ANSWER, PAGE, Range, increased};
-use crate::capability::service::database::Layout;
-
-/// The store's file: one row for each bucket with its sums, one for each key.
-///
-/// `clock` numbers a bucket's writes. `born` is the number at which a key was made (its place in
-/// lists), `version` the one at which its value was last written (what compare-and-swap compares).
-/// Neither is ever used twice, and both count within the bucket alone: they tell nothing of others.
-pub(super) const LAYOUT: Layout = Layout {
-    application_id: 0x7468_6b76, // "thkv"
-    version: 1,
-    tables: "
-        CREATE TABLE space (
-            id INTEGER PRIMARY KEY,
-            owner TEXT NOT NULL,
-            name TEXT NOT NULL,
-            caller TEXT NOT NULL,
-            bytes INTEGER NOT NULL DEFAULT 0,
-            keys INTEGER NOT NULL DEFAULT 0,
-            clock INTEGER NOT NULL DEFAULT 0,
-            UNIQUE (owner, name, caller)
-        ) STRICT;
-        CREATE TABLE entry (
-            id INTEGER PRIMARY KEY,
-            space INTEGER NOT NULL,
-            born INTEGER NOT NULL,
-            version INTEGER NOT NULL,
-            key TEXT NOT NULL,
-            value BLOB NOT NULL,
-            UNIQUE (space, key),
-            UNIQUE (space, born)
-        ) STRICT;
-    ",
-};
 
 /// Which bucket: the columns that name a row of `space`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,14 +8,14 @@ use wasmtime::component::{HasData, Resource, ResourceTable, ResourceTableError};
 
 use super::error::KvError;
 use super::space::{Name, Quota};
-use super::store::{Bucket, Place, Seen};
+use super::store::{Bucket, Seen};
 use super::tally::Tally;
 use crate::capability::context::CallContext;
-use crate::capability::service::database::{Database, OpenError, Owner};
 use crate::grants::KvGrant;
 use crate::shares::Account;
 use crate::terms::Caller;
 use toolhost_outbound::AttemptLog;
+use toolhost_store::{Database, OpenError, Owner, Store};
 
 /// The name of a bucket that guests open without naming one.
 const DEFAULT: &str = "default";
@@ -33,10 +33,10 @@ impl Buckets {
     /// # Errors
     ///
     /// The file cannot be used.
-    pub(in crate::capability) fn new(grants: &[KvGrant], place: &Place) -> Result<Self, OpenError> {
+    pub(in crate::capability) fn new(grants: &[KvGrant], store: &Store) -> Result<Self, OpenError> {
         let database = match grants {
             [] => None,
-            _ => Some(place.database()?),
+            _ => Some(store.database()?),
         };
         Ok(Self {
             grants: grants.to_vec(),

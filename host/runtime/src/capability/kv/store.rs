@@ -1,56 +1,22 @@
 //! The buckets, as the host functions use them: each wish is checked, becomes one transaction on the
 //! store's thread, and is counted for the call's record. It does not know which draft the guest speaks.
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::error::KvError;
+use super::jobs::{
+    DeleteMany, Get, GetCurrent, GetMany, GetVersion, Increase, ListPage, Read, ReadJob, SetMany,
+    Swap, Write, WriteJob,
+};
 use super::rules::{
     Cursor, MOST_ANSWER, MOST_KEY, MOST_VALUE, PAGE, Range, check_batch, check_key, check_value,
 };
-use super::space::{Change, LAYOUT, Look, Name, Quota, Version};
+use super::space::{Name, Quota, Version};
 use super::tally::{Kind, Tally};
-use crate::capability::service::database::{Access, Database, OpenError, Owner};
 use crate::shares::{Account, Holding};
-
-/// Where the store's file is. It is opened when the first grant needs it, and shared then. Clones share
-/// it too.
-#[derive(Clone)]
-pub struct Place {
-    path: PathBuf,
-    open: Arc<Mutex<Option<Arc<Database>>>>,
-}
-
-impl Place {
-    /// The file of this name, whose folder is there by the time it is opened.
-    pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self {
-            path: path.into(),
-            open: Arc::default(),
-        }
-    }
-
-    /// Whether there is a file.
-    pub(super) fn is_there(&self) -> bool {
-        self.path.exists()
-    }
-
-    /// Opens the file, unless it is open. This blocks.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with it and what its operator can do.
-    pub(in crate::capability) fn database(&self) -> Result<Arc<Database>, OpenError> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(database) = &*open {
-            return Ok(database.clone());
-        }
-        let database = Arc::new(Database::open(&self.path, &LAYOUT)?);
-        *open = Some(database.clone());
-        Ok(database)
-    }
-}
+use toolhost_outbound::CurrentCall;
+use toolhost_store::{Database, Owner};
 
 /// What a key or a value under way costs beyond its bytes, and a job beyond what it carries.
 const EACH: usize = 128;
@@ -100,25 +66,15 @@ impl Bucket {
     pub(super) async fn get(&self, key: String) -> Result<Option<Vec<u8>>, KvError> {
         check_key(&key)?;
         let held = self.hold(MOST_VALUE + key.len())?;
-        self.look(
-            1,
-            held,
-            move |look| look.value(&key),
-            |value| value.as_ref().map_or(0, Vec::len),
-        )
-        .await
+        let size = |value: &Option<Vec<u8>>| value.as_ref().map_or(0, Vec::len);
+        self.look(1, held, Get(key), size).await
     }
 
     pub(super) async fn exists(&self, key: String) -> Result<bool, KvError> {
         check_key(&key)?;
         let held = self.hold(key.len())?;
-        self.look(
-            1,
-            held,
-            move |look| Ok(look.version(&key)?.is_some()),
-            |_| 0,
-        )
-        .await
+        let version = self.look(1, held, GetVersion(key.into()), |_| 0).await?;
+        Ok(version.is_some())
     }
 
     pub(super) async fn set(&self, key: String, value: Vec<u8>) -> Result<(), KvError> {
@@ -135,7 +91,7 @@ impl Bucket {
     ) -> Result<(Vec<String>, Option<Cursor>), KvError> {
         let size = |(keys, _): &(Vec<String>, _)| keys.iter().map(String::len).sum();
         let held = self.hold(PAGE * MOST_KEY)?;
-        self.look(1, held, move |look| look.page(from), size).await
+        self.look(1, held, ListPage(from), size).await
     }
 
     pub(super) async fn get_many(
@@ -146,17 +102,13 @@ impl Bucket {
         keys.iter().try_for_each(|key| check_key(key))?;
         let count = keys.len();
         let held = self.hold(MOST_ANSWER + texts(&keys))?;
-        let work = move |look: &Look<'_>| {
-            let values = look.values(&keys)?;
-            Ok(keys.into_iter().zip(values).collect::<Vec<_>>())
-        };
         let size = |pairs: &Vec<(String, Option<Vec<u8>>)>| {
             let sizes = pairs
                 .iter()
                 .map(|(_, value)| value.as_ref().map_or(0, Vec::len));
             sizes.sum()
         };
-        self.look(count, held, work, size).await
+        self.look(count, held, GetMany(keys), size).await
     }
 
     /// All of them or none.
@@ -169,11 +121,7 @@ impl Bucket {
         let sizes = pairs.iter().map(|(key, value)| key.len() + value.len());
         let cost = (pairs.len(), sizes.sum());
         let held = self.hold(cost.1 + pairs.len() * EACH)?;
-        let work = move |change: &mut Change<'_>| {
-            let mut pairs = pairs.iter();
-            pairs.try_for_each(|(key, value)| change.set(key, value))
-        };
-        self.change(cost, held, work).await
+        self.change(cost, held, SetMany(pairs)).await
     }
 
     /// All of them or none.
@@ -182,11 +130,7 @@ impl Bucket {
         keys.iter().try_for_each(|key| check_key(key))?;
         let cost = (keys.len(), 0);
         let held = self.hold(texts(&keys))?;
-        let work = move |change: &mut Change<'_>| {
-            let mut keys = keys.iter();
-            keys.try_for_each(|key| change.delete(key))
-        };
-        self.change(cost, held, work).await
+        self.change(cost, held, DeleteMany(keys)).await
     }
 
     pub(super) async fn increase(
@@ -197,8 +141,8 @@ impl Bucket {
     ) -> Result<i128, KvError> {
         check_key(&key)?;
         let held = self.hold(key.len())?;
-        let work = move |change: &mut Change<'_>| change.increase(&key, delta, range);
-        self.change((1, 0), held, work).await
+        let increase = Increase { key, delta, range };
+        self.change((1, 0), held, increase).await
     }
 
     /// The key as it is now, for a swap.
@@ -207,10 +151,7 @@ impl Bucket {
         let kept = Arc::new(self.hold(key.len())?);
         let held = self.hold(0)?;
         let key: Arc<str> = key.into();
-        let looked = key.clone();
-        let version = self
-            .look(1, held, move |look| look.version(&looked), |_| 0)
-            .await?;
+        let version = self.look(1, held, GetVersion(key.clone()), |_| 0).await?;
         Ok(Seen {
             bucket: self.clone(),
             key,
@@ -225,22 +166,21 @@ impl Bucket {
         Ok(self.account.hold(bytes)?)
     }
 
-    async fn look<T: Send + 'static>(
+    async fn look<R: Read>(
         &self,
         keys: usize,
         held: Holding,
-        work: impl FnOnce(&Look<'_>) -> Result<T, KvError> + Send + 'static,
-        size: impl FnOnce(&T) -> usize,
-    ) -> Result<T, KvError> {
+        read: R,
+        size: impl FnOnce(&R::Output) -> usize,
+    ) -> Result<R::Output, KvError> {
         self.tally.begin(self.grant, Kind::Read, (keys, 0))?;
-        let name = self.name.clone();
-        let answer = self
-            .database
-            .run(&self.owner, Access::Read, self.deadline, move |tx| {
-                let answer = work(&Look::new(tx, &name)?)?;
-                Ok((answer, held))
-            })
-            .await;
+        let job = ReadJob {
+            name: self.name.clone(),
+            read,
+            held,
+            call: CurrentCall::carried(),
+        };
+        let answer = self.database.run(&self.owner, self.deadline, job).await;
         let answer = answer.map(|(answer, _held)| answer);
         // What does not fit an answer was read all the same.
         let carried = answer.as_ref().map_or(MOST_ANSWER, size);
@@ -248,36 +188,33 @@ impl Bucket {
         answer
     }
 
-    async fn change<T: Send + 'static>(
+    async fn change<W: Write>(
         &self,
         cost: (usize, usize),
         held: Holding,
-        work: impl FnOnce(&mut Change<'_>) -> Result<T, KvError> + Send + 'static,
-    ) -> Result<T, KvError> {
+        write: W,
+    ) -> Result<W::Output, KvError> {
         self.tally.begin(self.grant, Kind::Write, cost)?;
-        let (name, quota) = (self.name.clone(), self.quota);
-        // Kept until the transaction is over: the call's record waits for it.
-        let (tally, grant) = (self.tally.clone(), self.grant);
-        let job = move |tx: &rusqlite::Transaction<'_>| {
-            let _held = &held;
-            let mut change = Change::new(tx, &name, quota)?;
-            let done = work(&mut change).inspect_err(|_| tally.refused(grant))?;
-            change.close()?;
-            Ok(done)
+        let job = WriteJob {
+            name: self.name.clone(),
+            quota: self.quota,
+            write,
+            _held: held,
+            call: CurrentCall::carried(),
+            tally: self.tally.clone(),
+            grant: self.grant,
         };
-        let (owner, access) = (&self.owner, Access::Write);
-        self.database.run(owner, access, self.deadline, job).await
+        self.database.run(&self.owner, self.deadline, job).await
     }
 }
 
 impl Seen {
     /// The value, and from here on the swap is for this one.
     pub(super) async fn current(&mut self) -> Result<Option<Vec<u8>>, KvError> {
-        let key = self.key.clone();
-        let work = move |look: &Look<'_>| Ok((look.version(&key)?, look.value(&key)?));
+        let read = GetCurrent(self.key.clone());
         let size = |(_, value): &(Version, Option<Vec<u8>>)| value.as_ref().map_or(0, Vec::len);
         let held = self.bucket.hold(MOST_VALUE)?;
-        let (version, value) = self.bucket.look(1, held, work, size).await?;
+        let (version, value) = self.bucket.look(1, held, read, size).await?;
         self.version = version;
         Ok(value)
     }
@@ -285,11 +222,14 @@ impl Seen {
     /// Writes the value if the key is still as it was seen.
     pub(super) async fn swap(self, value: Vec<u8>) -> Result<Swapped, KvError> {
         check_value(&value)?;
-        let (key, seen) = (self.key.clone(), self.version);
-        let size = key.len() + value.len();
+        let size = self.key.len() + value.len();
         let held = self.bucket.hold(size)?;
-        let work = move |change: &mut Change<'_>| change.swap(&key, seen, &value);
-        Ok(match self.bucket.change((1, size), held, work).await? {
+        let swap = Swap {
+            key: self.key.clone(),
+            seen: self.version,
+            value,
+        };
+        Ok(match self.bucket.change((1, size), held, swap).await? {
             Ok(()) => Swapped::Done,
             Err(version) => Swapped::Lost(Self { version, ..self }),
         })

@@ -1,5 +1,5 @@
-//! The buckets by their functions, without Wasm: quotas, isolation, order, and what several writers
-//! do to each other.
+//! The buckets by their functions, without Wasm: quotas, isolation, order, and what calls at once do to
+//! each other.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,32 +12,24 @@ use super::space::{Name, Quota};
 use super::store::{Bucket, Swapped};
 use super::tally::Tally;
 use super::*;
-use crate::capability::service::database::Owner;
 use crate::grants::KvGrant;
 use crate::shares::Account;
-use crate::terms::{AttemptSink, Target, Usage};
+use crate::terms::{AttemptSink, Clock, Target, Usage};
 use toolhost_outbound::{AttemptLog, Noted, Unrecordable};
+use toolhost_store::{Owner, Store};
 
 struct House {
     _folder: tempfile::TempDir,
-    place: Place,
+    store: Store,
 }
 
 impl House {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let place = Place::new(folder.path().join("kv.sqlite"));
+        let store = Store::new(folder.path(), Clock::SYSTEM);
         Self {
             _folder: folder,
-            place,
-        }
-    }
-
-    /// The same file as another process has it: through a connection of its own.
-    fn neighbour(&self) -> Self {
-        Self {
-            _folder: tempfile::tempdir().expect("a folder"),
-            place: Place::new(self._folder.path().join("kv.sqlite")),
+            store,
         }
     }
 
@@ -79,7 +71,7 @@ impl House {
             per_caller: false,
         };
         Bucket {
-            database: self.place.database().expect("a database"),
+            database: self.store.database().expect("a database"),
             name: Arc::new(Name {
                 owner: owner.into(),
                 name: name.into(),
@@ -287,14 +279,12 @@ async fn a_swap_wins_only_over_what_was_seen() {
     ));
 }
 
-/// Two connections, many tasks: the sum is exact, and so is the quota.
+/// Many tasks: the sum is exact, and so is the quota.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_writers_lose_nothing_and_pass_no_quota() {
-    let houses = [House::new()];
-    let second = houses[0].neighbour();
+    let house = House::new();
     let mut tasks = JoinSet::new();
     for n in 0..8 {
-        let house = if n % 2 == 0 { &houses[0] } else { &second };
         let bucket = house.limited("t", "b", "", (1 << 20, 50));
         tasks.spawn(async move {
             let mut taken = 0;
@@ -307,7 +297,7 @@ async fn many_writers_lose_nothing_and_pass_no_quota() {
         });
     }
     let taken: usize = tasks.join_all().await.into_iter().sum();
-    let bucket = houses[0].bucket("t", "b", "");
+    let bucket = house.bucket("t", "b", "");
     assert_eq!(at(&bucket, "sum").await.as_deref(), Some("160"));
     assert_eq!(taken, 49, "beside the sum");
     assert_eq!(keys(&bucket).await.len(), 50);

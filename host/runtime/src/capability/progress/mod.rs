@@ -9,7 +9,7 @@ use wasmtime::component::{HasData, Linker};
 
 use super::bindings::toolhost::tool::progress;
 use super::context::CallContext;
-use crate::terms::{Progress, is_hidden};
+use crate::terms::{Clock, Progress, is_hidden};
 use toolhost_outbound::secret::{Redactions, Watch};
 
 /// Reports closer together than this are dropped: nobody reads more than ten a second. The first
@@ -24,6 +24,7 @@ pub(crate) struct State {
     credentials: Arc<Watch>,
     redactions: Redactions,
     agent: Option<mpsc::Sender<Progress>>,
+    clock: Clock,
     last: Option<(Instant, f64)>,
 }
 
@@ -33,6 +34,7 @@ impl State {
             credentials: context.credentials.clone(),
             redactions: context.attempts.redactions().clone(),
             agent: context.progress.clone(),
+            clock: context.clock,
             last: None,
         }
     }
@@ -40,12 +42,15 @@ impl State {
     fn report(&mut self, done: f64, total: Option<f64>, message: Option<String>) {
         let Some(agent) = &self.agent else { return };
         let grows = done.is_finite() && self.last.is_none_or(|(_, before)| done > before);
-        let apart = self.last.is_none_or(|(at, _)| at.elapsed() >= APART);
+        let now = self.clock.now();
+        let apart = self
+            .last
+            .is_none_or(|(at, _)| now.saturating_duration_since(at) >= APART);
         let ends = total.is_some_and(|total| done >= total);
         if !grows || !(apart || ends) {
             return;
         }
-        self.last = Some((Instant::now(), done));
+        self.last = Some((now, done));
         let total = total.filter(|total| total.is_finite());
         // A full queue means that the agent does not read: dropping is the point.
         let _ = agent.try_send(Progress {

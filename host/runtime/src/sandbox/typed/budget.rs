@@ -6,6 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Instant;
 
 use crate::shares::{Account, Holding};
+use crate::terms::Clock;
 
 /// Fuel for one value, read or written: as much as a guest burns in the time that it takes, about.
 const VALUE: u64 = 100;
@@ -38,6 +39,7 @@ pub(in crate::sandbox) struct Budget {
     spent: Cell<u64>,
     looks: Cell<u64>,
     deadline: Option<Instant>,
+    clock: Clock,
     /// Where bytes are held; none counts them only.
     held: Option<RefCell<Holding>>,
     bytes: Cell<u64>,
@@ -45,11 +47,16 @@ pub(in crate::sandbox) struct Budget {
 }
 
 impl Budget {
-    /// So much fuel, until then, with what the account has left.
-    pub(in crate::sandbox) fn new(fuel: u64, deadline: Instant, account: &Account) -> Self {
+    /// So much fuel, until then by this clock, with what the account has left.
+    pub(in crate::sandbox) fn new(
+        fuel: u64,
+        (deadline, clock): (Instant, Clock),
+        account: &Account,
+    ) -> Self {
         Self {
             fuel,
             deadline: Some(deadline),
+            clock,
             held: Some(RefCell::new(account.nothing())),
             ..Self::endless()
         }
@@ -63,6 +70,7 @@ impl Budget {
             spent: Cell::new(0),
             looks: Cell::new(0),
             deadline: None,
+            clock: Clock::SYSTEM,
             held: None,
             bytes: Cell::new(0),
             stopped: Cell::new(None),
@@ -89,7 +97,7 @@ impl Budget {
     pub(super) fn value(&self) -> Result<(), Stop> {
         let looks = self.looks.get() + 1;
         self.looks.set(looks);
-        if looks.is_multiple_of(LOOK) && self.deadline.is_some_and(|end| Instant::now() >= end) {
+        if looks.is_multiple_of(LOOK) && self.deadline.is_some_and(|end| self.clock.now() >= end) {
             return Err(self.stop(Stop::Late));
         }
         self.spend(VALUE)

@@ -1,3 +1,0 @@
-//! The only places where a capability touches the world.
-
-pub mod database;
