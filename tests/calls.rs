@@ -271,13 +271,7 @@ component = "everything.wasm"
     assert!(other.is_ok(), "{other:?}");
 
     let names = |caller: &str| -> Vec<String> {
-        let caller = house
-            .host
-            .snapshot()
-            .callers
-            .named(caller)
-            .expect("a caller");
-        let listing = house.host.listing(&caller);
+        let listing = house.host.listing(&house.caller(caller));
         listing
             .iter()
             .map(|listed| listed.agent_name.clone())

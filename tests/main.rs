@@ -23,6 +23,7 @@ mod hostile_caller;
 mod inspect;
 mod manifest;
 mod network;
+mod owner;
 mod places;
 mod powers;
 mod programs;

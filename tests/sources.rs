@@ -19,7 +19,7 @@ const CRATES: [(&str, &[&str]); 8] = [
         "engine",
         &["core", "ledger", "outbound", "runtime", "store"],
     ),
-    ("doors", &["core", "engine", "outbound"]),
+    ("doors", &["core", "engine", "ledger", "outbound"]),
     (
         "cli",
         &[
@@ -207,6 +207,37 @@ fn only_the_clock_asks_the_system_what_time_it_is() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert_eq!(used.len(), TIMED.len(), "not all need it: {used:?}");
+}
+
+/// Agents and operators come through doors of their own, and no door makes one of the other.
+#[test]
+fn callers_and_operators_are_made_in_one_place_each() {
+    // A case plays one before there is a host.
+    only_in(
+        &[
+            "core/gate/callers.rs",
+            "core/terms/mod.rs",
+            "cli/cases/run.rs",
+        ],
+        &["Caller {\n"],
+    );
+    only_in(&["doors/admin/"], &["Operator::at_socket", "Door::Admin"]);
+    only_in(&["cli/one_call.rs", "cli/cases/run.rs"], &["Operator::of"]);
+    only_in(
+        &[
+            "doors/identify.rs",
+            "doors/serve.rs",
+            "doors/front.rs",
+            "doors/stdio.rs",
+            "core/gate/callers.rs",
+            "cli/serve.rs",
+            "cli/check.rs",
+        ],
+        &["Credential::"],
+    );
+    only_in(&["ledger/state.rs"], &["StateOwner for"]);
+    // What writes in a state folder begins with owning it.
+    only_in(&["cli/owner.rs", "cli/cases/run.rs"], &["StateLock::take"]);
 }
 
 /// The sources that name a capability by its module, beside its own folder and the list, and why. A

@@ -137,7 +137,7 @@ fn the_rows_are_those_of_the_threat_model() {
             .collect();
         assert_eq!(found, expected);
     }
-    assert_eq!(rows.len(), 262);
+    assert_eq!(rows.len(), 271);
     for (id, row) in rows {
         for text in [Some(&row.attack), Some(&row.promise), row.later.as_ref()] {
             let text = text.map_or("-", String::as_str);

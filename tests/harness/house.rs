@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use toolhost_core::gate::{self, Callers, Decision, Permit, RawArguments};
+use toolhost_core::gate::{self, Callers, Decision, Operator, Permit, RawArguments};
 use toolhost_core::quota::Quota;
-use toolhost_core::terms::{Bill, Blame, Clock, Code, Door as Through, Progress};
+use toolhost_core::terms::{Bill, Blame, Caller, Clock, Code, Door as Through, Progress};
 use toolhost_doors::{self, Listener};
 use toolhost_engine::call::{Host, Request, Snapshot};
+use toolhost_ledger::state::{Role, StateLock};
 use toolhost_ledger::{self, Attempted, Call, Filter, Header, Ledger, Mode};
 use toolhost_runtime::sandbox::Lanes;
 
@@ -45,7 +46,8 @@ impl House {
             mode: Mode::Dev,
             manifest: "test",
         };
-        let ledger = Ledger::open(&site.path("ledger"), &header, Clock::SYSTEM);
+        let state = StateLock::take(&site.path(""), Role::Call).expect("a state folder");
+        let ledger = Ledger::open(state, &header, Clock::SYSTEM);
         let own = rustix::process::geteuid().as_raw();
         let callers = Callers::new(&manifest.callers, own, None);
         let host = Host::new(
@@ -102,17 +104,20 @@ impl House {
             panic!("arguments are an object")
         };
         Request {
-            caller: self
-                .host
-                .snapshot()
-                .callers
-                .named(caller)
-                .expect("a caller"),
+            caller: self.caller(caller),
             door: Through::Cli,
             function: function.to_owned(),
             arguments,
             progress: None,
         }
+    }
+
+    /// The caller of this name.
+    pub(crate) fn caller(&self, name: &str) -> Caller {
+        let state = self.host.ledger.state().expect("a state folder");
+        let snapshot = self.host.snapshot();
+        let caller = snapshot.callers.named(&Operator::of(state), name);
+        caller.expect("a caller")
     }
 
     /// Permits a call by `local`, with all that is looked at before.

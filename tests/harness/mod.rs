@@ -12,7 +12,7 @@ mod site;
 mod upstream;
 mod words;
 
-pub(crate) use agent::{Agent, Speaker, exchange, modern_meta, speak};
+pub(crate) use agent::{Agent, Reply, Speaker, exchange, modern_meta, speak};
 pub(crate) use child::{Ended, Program, Serving, ended};
 pub(crate) use guests::{
     BUILT, cache, cache_folder, checkout, compiler, guest, sandbox, target, tool, v03_guest,

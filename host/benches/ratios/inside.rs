@@ -10,6 +10,7 @@ use toolhost_core::quota::Quota;
 use toolhost_core::terms::{Caller, Clock, Door, Outcome, Wasi};
 use toolhost_engine::call::{Host, Request, Snapshot};
 use toolhost_engine::catalog::{self, Places};
+use toolhost_ledger::state::{Role, StateLock};
 use toolhost_ledger::{Header, Ledger, Mode};
 use toolhost_outbound::dial::Dialer;
 use toolhost_runtime::capability::http::Secrets;
@@ -142,7 +143,8 @@ fn host(stage: &Stage, sandbox: Arc<Sandbox>, manifest: &str) -> Arc<Host> {
         mode: Mode::Dev,
         manifest: "",
     };
-    let ledger = Ledger::open(&stage.folder.join("inside.ledger"), &header, Clock::SYSTEM).unwrap();
+    let state = StateLock::take(&stage.folder.join("inside"), Role::Call).unwrap();
+    let ledger = Ledger::open(state, &header, Clock::SYSTEM).unwrap();
     let lanes = Lanes::for_many().unwrap();
     Arc::new(Host::new(
         Snapshot::new(Callers::new(&[], 0, None), catalog, Mode::Dev),

@@ -110,6 +110,9 @@ pub(super) fn for_programs(error: &anyhow::Error) -> Value {
     if let Some(wrong) = error.downcast_ref::<Diagnostics>() {
         return json!(wrong.list);
     }
+    if let Some(told) = error.downcast_ref::<toolhost_doors::Problems>() {
+        return told.problems.clone();
+    }
     match error.downcast_ref::<Problems>() {
         Some(problems) => json!(problems.iter().collect::<Vec<&Problem>>()),
         None => json!([{ "message": format!("{error:#}") }]),

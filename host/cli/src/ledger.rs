@@ -1,15 +1,16 @@
 //! `ledger verify` and `ledger show`: is the record whole, and what does it say.
 
 use std::process::ExitCode;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
+use serde::Serialize;
 
 use super::start::Opened;
 use super::table::{Table, green, grouped, numbers, red, short, size, table};
 use super::{Setting, out};
 use crate::terms::{AnswerEnd, Target, Usage, Verdict, printable};
-use toolhost_ledger::{self, Attempted, Call, End, Filter, Report, State};
+use toolhost_ledger::{Attempted, Call, End, Filter, Head, Report, State};
 
 #[derive(clap::Subcommand)]
 pub(super) enum LedgerCommand {
@@ -46,18 +47,33 @@ pub(super) enum LedgerCommand {
     },
 }
 
-pub(super) fn ledger(setting: &Setting, command: LedgerCommand) -> anyhow::Result<ExitCode> {
-    let folder = Opened::read(setting)?.state().join("ledger");
+pub(super) async fn ledger(setting: &Setting, command: LedgerCommand) -> anyhow::Result<ExitCode> {
+    let opened = Opened::read(setting)?;
+    let folder = opened.state().join("ledger");
     match command {
         LedgerCommand::Verify { expect } => {
-            let report = toolhost_ledger::verify_expecting(&folder, &expect)
+            let head = written_last(&opened).await;
+            let hashes = expect.into_iter().chain(head.clone().map(|head| head.hash));
+            let hashes: Vec<String> = hashes.collect();
+            let mut report = toolhost_ledger::verify_expecting(&folder, &hashes)
                 .with_context(|| format!("cannot verify {}", folder.display()))?;
+            let is_whole = report.intact();
+            // What the owner said was nobody's to type.
+            let found = head.map(|head| (head, report.expected.pop()));
+            let owner = found.map(|(head, found)| Owned {
+                is_found: found.is_some_and(|found| found.found.is_some()),
+                head,
+            });
             if setting.json {
-                out::json(&report)?;
+                out::json(&Verified {
+                    report: &report,
+                    owner: owner.as_ref(),
+                })?;
             } else {
                 show_report(&report);
+                show_owned(owner.as_ref());
             }
-            Ok(if report.intact() {
+            Ok(if is_whole {
                 ExitCode::SUCCESS
             } else {
                 ExitCode::FAILURE
@@ -107,6 +123,58 @@ pub(super) fn ledger(setting: &Setting, command: LedgerCommand) -> anyhow::Resul
             }
             Ok(ExitCode::SUCCESS)
         }
+    }
+}
+
+/// What verifying found, and what the host that writes the ledger says of its end.
+#[derive(Serialize)]
+struct Verified<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<&'a Owned>,
+}
+
+/// The last record that a host says it wrote.
+#[derive(Serialize)]
+struct Owned {
+    #[serde(flatten)]
+    head: Head,
+    #[serde(rename = "found")]
+    is_found: bool,
+}
+
+/// The last record of the host that runs, as it knows it: the files cannot show that their end was cut
+/// off. Asked before they are read, so that they have to have it.
+async fn written_last(opened: &Opened) -> Option<Head> {
+    let head = async {
+        match opened.owner(Duration::ZERO).await? {
+            Some(owner) => owner.ledger_head().await.map(Some),
+            None => Ok(None),
+        }
+    };
+    head.await.unwrap_or_else(|error: anyhow::Error| {
+        tell!("the end of the record is not held against what its host knows: {error:#}");
+        None
+    })
+}
+
+fn show_owned(owner: Option<&Owned>) {
+    let Some(Owned { head, is_found }) = owner else {
+        return;
+    };
+    let Head { segment, seq, .. } = head;
+    let segment = printable(segment);
+    match is_found {
+        true => say!(
+            "{} the host that runs wrote record {seq} of {segment}, and it is there",
+            green("ok")
+        ),
+        false => say!(
+            "{} the host that runs wrote record {seq} of {segment}, and it is not there: the end was cut \
+             off, or the record was written anew",
+            red("broken")
+        ),
     }
 }
 

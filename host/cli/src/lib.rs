@@ -26,6 +26,7 @@ mod log;
 mod look;
 mod one_call;
 mod outside;
+mod owner;
 mod reload;
 mod secrets;
 mod serve;
@@ -97,7 +98,7 @@ enum Command {
         #[arg(long, value_name = "NAME")]
         caller: Option<String>,
     },
-    /// Call one function as an agent would.
+    /// Call one function as an agent would. Where a host runs, it makes the call.
     Call {
         /// The function: `tool.function`.
         function: String,
@@ -111,6 +112,10 @@ enum Command {
         #[arg(long, default_value = "local", value_name = "NAME")]
         caller: String,
     },
+    /// Have the host that runs load its manifest anew: what changed, or all that is wrong with it.
+    Reload,
+    /// Say whether the host that runs can run calls.
+    Health,
     /// Say what a tool is granted, and which rule allows or denies a request.
     Explain {
         /// The tool, or `tool.function`.
@@ -305,9 +310,11 @@ async fn dispatch(setting: &Setting, command: Command) -> anyhow::Result<ExitCod
             bill,
             caller,
         } => one_call::call(setting, &function, &arguments, bill, &caller).await,
+        Command::Reload => owner::reload(setting).await,
+        Command::Health => owner::health(setting).await,
         Command::Explain { tool, typed } => explain::explain(setting, &tool, &typed),
         Command::Lock => look::lock(setting).await,
-        Command::Ledger { command } => ledger::ledger(setting, command),
+        Command::Ledger { command } => ledger::ledger(setting, command).await,
         Command::Connect { client, http } => connect::connect(setting, client, http),
         Command::New { name, lang } => author::new(setting, &name, lang),
         Command::Build { folder, watch } => author::build(setting, &folder, watch).await,

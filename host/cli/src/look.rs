@@ -68,7 +68,8 @@ fn listed(
         return Ok(every.collect());
     };
     let caller = callers
-        .named(name)
+        .all()
+        .find(|caller| *caller.agent == *name)
         .with_context(|| format!("the manifest has no [caller.{name}]"))?;
     Ok(every.filter(|one| callers.may(&caller, &one.id)).collect())
 }

@@ -1,16 +1,18 @@
-//! `call`: one function, called as an agent would.
+//! `call`: one function, called as an agent would, here or by the host that runs on the state folder.
 
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::owner::Claim;
 use super::start::Opened;
 use super::table::{Table, grouped, numbers, red, short, size, table};
 use super::{Setting, out};
-use crate::call::Request;
-use crate::gate::denial;
-use crate::terms::{Bill, Content, Door, Fault, Outcome, ToolError, json};
+use crate::gate::{Operator, denial};
+use crate::terms::{Bill, Door, json};
+use toolhost_doors::{CallAnswer, CallRequest, Piece, perform};
+use toolhost_ledger::state::Role;
 
 pub(super) async fn call(
     setting: &Setting,
@@ -31,116 +33,97 @@ pub(super) async fn call(
     let (tool, name) = function.split_once('.').with_context(|| {
         format!("`{function}` names no function; write tool.function, see `toolhost list`")
     })?;
-    let host = Opened::read(setting)?.host().await?;
-    let caller = host.snapshot().callers.named(caller).with_context(|| {
-        format!("the manifest has no [caller.{caller}]; choose one with --caller")
-    })?;
-    let request = Request {
-        caller,
-        door: Door::Cli,
-        function: format!("{tool}_{name}"),
+    let asked = CallRequest {
+        caller: caller.to_owned(),
+        tool: tool.to_owned(),
+        function: name.to_owned(),
         arguments,
-        progress: None,
     };
-    let (released, used) = host.call_with_bill(request).await;
-    host.stop().await?;
-    let outcome = released.map(|release| release.into_outcome());
+    let answer = made(&Opened::read(setting)?, asked).await?;
     if setting.json {
-        print_json(&outcome, used)?;
+        out::json(&serde_json::to_value(&answer)?)?;
     } else {
-        print_for_people(&outcome)?;
+        print_for_people(&answer)?;
         if bill {
-            tell!("{}", bill_table(&used));
+            tell!("{}", bill_table(answer.bill()));
         }
     }
-    Ok(if matches!(outcome, Ok(Outcome::Output(_))) {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    Ok(match answer {
+        CallAnswer::Ok { .. } => ExitCode::SUCCESS,
+        CallAnswer::ToolError { .. } | CallAnswer::Fault { .. } => ExitCode::FAILURE,
     })
 }
 
-fn print_json(outcome: &Result<Outcome, Fault>, bill: Bill) -> anyhow::Result<()> {
-    let value = match outcome {
-        Ok(Outcome::Output(output)) => json!({
-            "outcome": "ok",
-            "structured": output.structured,
-            "contents": output.contents.iter().map(content_json).collect::<Vec<_>>(),
-            "denied": output.denied,
-        }),
-        Ok(Outcome::Error(error)) => json!({
-            "outcome": "tool-error",
-            "code": error.code,
-            "message": error.message,
-            "retry_after": error.retry_after,
-            "data": error.data,
-            "denied": error.denied,
-        }),
-        Err(fault) => json!({
-            "outcome": "fault",
-            "code": fault.code,
-            "blame": fault.blame(),
-            "message": fault.say,
-            "detail": fault.detail,
-            "retry_after": fault.retry_after,
-        }),
+/// Makes the call here, where nobody owns the state folder; else its owner makes it.
+async fn made(opened: &Opened, asked: CallRequest) -> anyhow::Result<CallAnswer> {
+    let state = match opened.claim(Role::Call).await? {
+        Claim::Mine(state) => state,
+        Claim::Theirs(owner) => return owner.call(&asked).await,
     };
-    let mut value = value;
-    value["bill"] = serde_json::to_value(bill)?;
-    out::json(&value)?;
-    Ok(())
+    let operator = Operator::of(&state);
+    let host = opened.host(state).await?;
+    let answer = perform(&host, &operator, Door::Cli, asked).await;
+    host.stop().await?;
+    Ok(answer?)
 }
 
-fn content_json(content: &Content) -> Value {
-    use base64::Engine as _;
-    match content {
-        Content::Text(text) => json!({ "text": text }),
-        Content::Blob(blob) => json!({
-            "mime_type": blob.mime_type,
-            "uri": blob.uri,
-            "base64": base64::engine::general_purpose::STANDARD.encode(&blob.data),
-        }),
-        Content::Link(link) => json!({ "link": link.uri, "name": link.name }),
-    }
-}
-
-fn print_for_people(outcome: &Result<Outcome, Fault>) -> anyhow::Result<()> {
-    match outcome {
-        Ok(Outcome::Output(output)) => {
-            if let Some(structured) = &output.structured {
+fn print_for_people(answer: &CallAnswer) -> anyhow::Result<()> {
+    let denied = match answer {
+        CallAnswer::Ok {
+            structured,
+            contents,
+            denied,
+            ..
+        } => {
+            if let Some(structured) = structured {
                 out::json(structured)?;
             }
-            for content in &output.contents {
-                match content {
-                    Content::Text(text) => say!("{text}"),
-                    Content::Blob(blob) => tell!(
-                        "({}, {}; --json prints it)",
-                        blob.mime_type,
-                        size(blob.data.len() as u64)
-                    ),
-                    Content::Link(link) => say!("{} {}", link.name, link.uri),
-                }
+            for piece in contents {
+                print_piece(piece);
             }
+            &denied[..]
         }
-        Ok(Outcome::Error(ToolError { code, message, .. })) => {
+        CallAnswer::ToolError {
+            code,
+            message,
+            denied,
+            ..
+        } => {
             tell!("{} {code}: {message}", red("tool error"));
+            denied
         }
-        Err(fault) => {
-            tell!("{} {}: {}", red("refused"), fault.code.as_str(), fault.say);
-            if let Some(detail) = &fault.detail {
+        CallAnswer::Fault {
+            code,
+            message,
+            detail,
+            ..
+        } => {
+            tell!("{} {code}: {message}", red("refused"));
+            if let Some(detail) = detail {
                 tell!("  {detail}");
             }
+            &[]
         }
-    }
-    let denied = match outcome {
-        Ok(Outcome::Output(output)) => &output.denied[..],
-        Ok(Outcome::Error(error)) => &error.denied[..],
-        Err(_) => &[],
     };
     for say in denied {
         tell!("{}", denial(say));
     }
     Ok(())
+}
+
+fn print_piece(piece: &Piece) {
+    match piece {
+        Piece::Text { text } => say!("{text}"),
+        Piece::Blob {
+            mime_type, base64, ..
+        } => {
+            // Four digits are three bytes, but for what fills up the last of them.
+            let bytes =
+                base64.len() / 4 * 3 - base64.bytes().filter(|digit| *digit == b'=').count();
+            tell!("({mime_type}, {}; --json prints it)", size(bytes as u64));
+        }
+        Piece::Link { link, name } => say!("{name} {link}"),
+    }
 }
 
 /// A bill as a table of one row.

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, bail};
 use tokio::runtime::Handle;
 use tokio::signal::unix::Signal;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::start::Opened;
@@ -18,7 +18,8 @@ use super::watch::Watch;
 use super::{Setting, diagnostics};
 use crate::call::{Host, Snapshot};
 use crate::capability::SharedServices;
-use toolhost_doors::Audience;
+use crate::catalog::{Catalog, Function};
+use toolhost_doors::{Audience, Problems, ReloadRequest, Reloaded};
 use toolhost_ledger::Reload;
 
 /// The priority of whoever loads, and of the compilers that it starts: calls come first.
@@ -41,12 +42,14 @@ pub(super) struct Reloads {
     pub(super) opened: Opened,
     /// What it reaches now.
     pub(super) world: SharedServices,
-    /// Whether the manifest's doors are open in this process.
-    pub(super) doors: bool,
+    /// Whether the manifest's HTTP door is open in this process.
+    pub(super) http: bool,
     /// The files, where they are watched.
     pub(super) watch: Option<Watch>,
     /// Loads that were given up.
     pub(super) left: Left,
+    /// What operators ask for.
+    pub(super) asked: mpsc::Receiver<ReloadRequest>,
 }
 
 impl Reloads {
@@ -59,21 +62,28 @@ impl Reloads {
                     None => std::future::pending().await,
                 }
             };
-            tokio::select! {
-                _ = hangup.recv() => {}
-                () = changed => {}
+            let asked = tokio::select! {
+                _ = hangup.recv() => None,
+                () = changed => None,
+                Some(asked) = self.asked.recv() => Some(asked),
+            };
+            let reloaded = self.reload().await;
+            if let Some(asked) = asked {
+                asked.answer(reloaded);
             }
-            self.reload().await;
         }
     }
 
-    async fn reload(&mut self) {
+    async fn reload(&mut self) -> Result<Reloaded, Problems> {
+        let before = self.host.snapshot();
         match self.load().await {
             Ok(()) => {
-                let functions = self.host.snapshot().catalog.functions().count();
+                let reloaded = changes(&before.catalog, &self.host.snapshot().catalog);
                 tracing::info!(
-                    "reloaded: {functions} functions; calls that run finish on what they began with"
+                    "reloaded: {} functions; calls that run finish on what they began with",
+                    reloaded.functions
                 );
+                Ok(reloaded)
             }
             Err(error) => {
                 self.host.not_reloaded(SystemTime::now());
@@ -82,6 +92,10 @@ impl Reloads {
                 for why in diagnostics::each(&error) {
                     tracing::error!("cannot be loaded: {why}");
                 }
+                Err(Problems {
+                    error: format!("not reloaded, everything stays as it was:\n\n{error:#}"),
+                    problems: diagnostics::for_programs(&error),
+                })
             }
         }
     }
@@ -129,11 +143,14 @@ impl Reloads {
         let mut fixed = Vec::new();
         if old.state() != new.state() {
             fixed.push("`state` of `[host]`: ledger and buckets are open there".to_owned());
-        } else if self.doors {
+        } else {
             if old.socket() != new.socket() {
                 fixed.push("`agents` of `[host]`: another Unix socket is listened on".to_owned());
             }
-            if old.manifest.host.http != new.manifest.host.http {
+            if old.admin_socket() != new.admin_socket() {
+                fixed.push("`admin` of `[host]`: another socket is listened on".to_owned());
+            }
+            if self.http && old.manifest.host.http != new.manifest.host.http {
                 fixed.push("`agents` of `[host]`: another HTTP address is listened on".to_owned());
             }
             if let Some(caller) = new.foreign_caller()
@@ -158,6 +175,30 @@ impl Reloads {
             said.join("\n")
         )
     }
+}
+
+/// What another catalog has that this one has not, and the other way round.
+fn changes(before: &Catalog, after: &Catalog) -> Reloaded {
+    let name = |function: &Function| function.listed.id.dotted();
+    let same = |one: &Function, other: &Function| {
+        one.listed == other.listed
+            && one.tool.digest == other.tool.digest
+            && one.ready.policy().spec() == other.ready.policy().spec()
+    };
+    let mut reloaded = Reloaded::default();
+    for now in after.functions() {
+        reloaded.functions += 1;
+        match before.find(&now.listed.id.agent_name()) {
+            None => reloaded.added.push(name(now)),
+            Some(old) if !same(old, now) => reloaded.changed.push(name(now)),
+            Some(_) => {}
+        }
+    }
+    let is_gone =
+        |old: &&std::sync::Arc<Function>| after.find(&old.listed.id.agent_name()).is_none();
+    let gone = before.functions().filter(is_gone);
+    reloaded.removed = gone.map(|old| name(old)).collect();
+    reloaded
 }
 
 /// Everything that a start loads, for a host that runs.

@@ -1,16 +1,19 @@
 //! `serve`: the doors are opened, and stay open until somebody says stop.
 
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Setting;
+use super::owner::{Claim, PATIENCE};
 use super::reload::{Left, Reloads};
 use super::start::Opened;
 use super::stop::stop_on_signal;
@@ -18,8 +21,12 @@ use super::watch::Watch;
 use crate::call::{Credential, Host};
 use crate::capability::dir;
 use crate::sandbox::Lanes;
-use toolhost_doors::{self, Listener};
+use toolhost_doors::{Listener, ReloadRequest};
+use toolhost_ledger::state::{Role, StateLock};
 use toolhost_outbound::descriptors;
+
+/// How long to wait before a host that did not take this process in is looked for again.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// How long calls that run may go on after a stop. Longer than most deadlines, shorter than what
 /// service managers wait before they kill.
@@ -42,64 +49,111 @@ pub(super) async fn serve(setting: &Setting, stdio: bool, watch: bool) -> anyhow
     if let Some(watch) = &mut watch {
         watch.keep(opened.files());
     }
-    // Also before a bridge: what answers on the socket has to be the operator's.
-    let ground = opened.ground();
-    if stdio && ground.is_empty() && bridged(&opened).await? {
-        return Ok(ExitCode::SUCCESS);
-    }
-    let (host, world) = opened.house(ground, Lanes::for_many()?).await?;
+    let state = match stdio {
+        false => opened.own(Role::Serve).await?,
+        true => match owned_or_bridged(&opened).await? {
+            Some(state) => state,
+            None => return Ok(ExitCode::SUCCESS),
+        },
+    };
+    let (host, world) = opened
+        .house(state, opened.ground(), Lanes::for_many()?)
+        .await?;
+    let (asking, asked) = mpsc::channel(1);
     let reloads = Reloads {
         setting: setting.clone(),
         host: host.clone(),
         opened,
         world,
-        doors: !stdio,
+        http: !stdio,
         watch,
         left: Left::new(),
+        asked,
     };
-    if stdio {
-        on_stdio(&host, reloads, hangup).await?;
-    } else {
-        on_doors(&host, reloads, hangup).await?;
-    }
+    on_doors(&host, reloads, asking, hangup).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn on_stdio(host: &Arc<Host>, reloads: Reloads, hangup: Signal) -> anyhow::Result<()> {
-    if host.identify(Credential::Stdio).is_none() {
+/// The state folder, where it is nobody's. Else this process is a bridge to the host that has it, until
+/// the agent on standard input ends.
+async fn owned_or_bridged(opened: &Opened) -> anyhow::Result<Option<StateLock>> {
+    let began = Instant::now();
+    loop {
+        let owner = match opened.claim(Role::Stdio).await? {
+            Claim::Mine(state) => return Ok(Some(state)),
+            Claim::Theirs(owner) => owner,
+        };
+        let Some(socket) = opened.socket() else {
+            bail!(
+                "{owner}, and opens no Unix socket, through which this agent could come to it: add \"unix:<path>\" to [host] `agents`"
+            );
+        };
+        let bridged =
+            toolhost_doors::bridge(&socket, opened.audience(), opened.manifest.host.message).await;
+        if bridged.context("this bridge to a running host ends")? {
+            return Ok(None);
+        }
+        // It may just be ending, and takes nobody in any more.
+        if began.elapsed() > PATIENCE {
+            bail!(
+                "{owner}, but takes no agents in on {}: its manifest may have named another socket when it started",
+                socket.display()
+            );
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Opens the doors until somebody says stop. Without HTTP the agent on standard input is served too, and
+/// the host stops when that one and all others have left.
+async fn on_doors(
+    host: &Arc<Host>,
+    reloads: Reloads,
+    asking: mpsc::Sender<ReloadRequest>,
+    hangup: Signal,
+) -> anyhow::Result<()> {
+    let stdio = !reloads.http;
+    if stdio && host.identify(Credential::Stdio).is_none() {
         bail!(
             "no caller of the manifest may use standard input; add `stdio = true` to one of its [caller.*]"
         );
     }
-    let stop = stop_on_signal(GRACE)?;
-    let message = reloads.opened.manifest.host.message;
-    let reloading = AbortOnDropHandle::new(tokio::spawn(reloads.run(hangup)));
-    let asked = asked(&stop);
-    let served = toolhost_doors::serve_stdio(host.clone(), message, stop.clone(), GRACE).await;
-    drop(reloading);
-    host.stop_within(left(&stop, asked).await).await?;
-    Ok(served?)
-}
-
-async fn on_doors(host: &Arc<Host>, reloads: Reloads, hangup: Signal) -> anyhow::Result<()> {
-    let listeners = listeners(&reloads.opened).await?;
-    if listeners.is_empty() {
-        bail!("the manifest opens no door; give [host] `agents`, or serve with --stdio");
-    }
-    for listener in &listeners {
+    let Doors { agents, admin } = doors(&reloads.opened, stdio).await?;
+    for listener in &agents {
         tracing::info!("agents' door: {}", listener.place());
     }
     // Before anybody is told that it runs: a stop must be in order from then on.
     let stop = stop_on_signal(GRACE)?;
-    announce(&reloads.opened, host);
+    announce(&reloads.opened, host, stdio);
     let message = reloads.opened.manifest.host.message;
     let reloading = AbortOnDropHandle::new(tokio::spawn(reloads.run(hangup)));
     let asked = asked(&stop);
-    toolhost_doors::serve(host.clone(), listeners, message, stop.clone(), GRACE).await;
+    let ends = (stop.clone(), GRACE);
+    let operators = async {
+        if let Some(admin) = admin {
+            toolhost_doors::serve_admin(host.clone(), admin, message, asking, ends.clone()).await;
+        }
+    };
+    let left = CancellationToken::new();
+    let own = async {
+        let served = match stdio {
+            true => toolhost_doors::serve_stdio(host.clone(), message, stop.clone(), GRACE).await,
+            false => return Ok(()),
+        };
+        tracing::info!(
+            "the agent on standard input has left; the host stays until the others have left"
+        );
+        left.cancel();
+        served
+    };
+    let left = left.cancelled();
+    let others =
+        toolhost_doors::serve_while_needed(host.clone(), agents, message, ends.clone(), left);
+    let (served, (), ()) = tokio::join!(own, others, operators);
     drop(reloading);
-    host.stop_within(left(&stop, asked).await).await?;
+    host.stop_within(left_of(&stop, asked).await).await?;
     tracing::info!("stopped; every call that began is in the ledger");
-    Ok(())
+    Ok(served?)
 }
 
 /// When the host was asked to stop, once it was.
@@ -112,40 +166,60 @@ fn asked(stop: &CancellationToken) -> JoinHandle<Instant> {
 }
 
 /// What is left of the time that a stop may take.
-async fn left(stop: &CancellationToken, asked: JoinHandle<Instant>) -> Duration {
+async fn left_of(stop: &CancellationToken, asked: JoinHandle<Instant>) -> Duration {
     // Where the doors closed by themselves it begins here.
     stop.cancel();
     let since = asked.await.map_or(Duration::ZERO, |at| at.elapsed());
     (GRACE + BOOKS).saturating_sub(since)
 }
 
-/// Whether there was a host on this state folder, and this process a bridge to it.
-async fn bridged(opened: &Opened) -> anyhow::Result<bool> {
-    let Some(socket) = opened.socket() else {
-        return Ok(false);
-    };
-    let message = opened.manifest.host.message;
-    toolhost_doors::bridge(&socket, opened.audience(), message)
-        .await
-        .context("this bridge to a running host ends")
+/// The sockets of a host.
+struct Doors {
+    agents: Vec<Listener>,
+    admin: Option<Listener>,
 }
 
-async fn listeners(opened: &Opened) -> anyhow::Result<Vec<Listener>> {
-    let mut listeners = Vec::new();
-    if let Some(path) = opened.socket() {
-        listeners.push(Listener::unix_for(&path, opened.audience())?);
-    }
-    if let Some(address) = opened.manifest.host.http {
+/// Binds the sockets. A host that an agent started on its standard input has no HTTP, and serves that
+/// agent also where others cannot come to it.
+async fn doors(opened: &Opened, stdio: bool) -> anyhow::Result<Doors> {
+    let mut agents = Vec::new();
+    let unix = opened.socket();
+    let unix = unix.map(|path| Listener::unix_for(&path, opened.audience()));
+    agents.extend(
+        unix.and_then(|bound| needed(bound, stdio).transpose())
+            .transpose()?,
+    );
+    if let Some(address) = opened.manifest.host.http.filter(|_| !stdio) {
         let listener = Listener::http(address).await?;
         if let Some(address) = listener.address() {
             opened.dialer()?.keep_off(address);
         }
-        listeners.push(listener);
+        agents.push(listener);
     }
-    Ok(listeners)
+    if agents.is_empty() && !stdio {
+        bail!("the manifest opens no door; give [host] `agents`, or serve with --stdio");
+    }
+    // The last: who finds it finds the others.
+    let admin = needed(Listener::unix(&opened.admin_socket()), stdio)?;
+    Ok(Doors { agents, admin })
 }
 
-fn announce(opened: &Opened, host: &Arc<Host>) {
+/// A socket, without which a host that somebody started for himself can be.
+fn needed(bound: io::Result<Listener>, stdio: bool) -> io::Result<Option<Listener>> {
+    match bound {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) if stdio => {
+            tracing::warn!("others cannot come to this host: {error}");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn announce(opened: &Opened, host: &Arc<Host>, stdio: bool) {
+    if stdio {
+        return;
+    }
     let token = opened.token_file();
     if opened.manifest.host.http.is_some() && token.exists() {
         tracing::info!("the bearer token for HTTP is in {}", token.display());

@@ -22,6 +22,7 @@ use crate::manifest::{self, CallerSpec, Manifest, Start};
 use crate::quota::Quota;
 use crate::sandbox::{Lanes, Sandbox};
 use crate::terms::Clock;
+use toolhost_ledger::state::StateLock;
 use toolhost_ledger::{Header, Ledger, Mode};
 use toolhost_outbound::dial::Dialer;
 use toolhost_outbound::secret::Secrets;
@@ -83,6 +84,11 @@ impl Opened {
             .unix
             .as_ref()
             .map(|path| self.base.join(path))
+    }
+
+    /// The operators' Unix socket.
+    pub(super) fn admin_socket(&self) -> PathBuf {
+        self.base.join(&self.manifest.host.admin)
     }
 
     /// The token made for the caller `local`.
@@ -330,30 +336,30 @@ impl Opened {
     /// Puts a host together that runs calls on these lanes, and what its tools reach.
     pub(super) async fn house(
         &self,
+        state: StateLock,
         ground: Diagnostics,
         lanes: Lanes,
     ) -> anyhow::Result<(Arc<Host>, SharedServices)> {
         let sandbox = Arc::new(Sandbox::new(Clock::SYSTEM)?);
         let (world, snapshot) = self.load(ground, &sandbox, None).await?;
         let quota = Quota::new(&self.manifest);
-        let host = Host::new(snapshot, quota, (sandbox, lanes), self.ledger()?);
+        let host = Host::new(snapshot, quota, (sandbox, lanes), self.ledger(state)?);
         Ok((Arc::new(host), world))
     }
 
     /// Puts a host together for a command that makes its calls itself.
-    pub(super) async fn host(&self) -> anyhow::Result<Arc<Host>> {
-        Ok(self.house(self.ground(), Lanes::for_one()?).await?.0)
+    pub(super) async fn host(&self, state: StateLock) -> anyhow::Result<Arc<Host>> {
+        Ok(self.house(state, self.ground(), Lanes::for_one()?).await?.0)
     }
 
-    fn ledger(&self) -> anyhow::Result<Ledger> {
+    fn ledger(&self, state: StateLock) -> anyhow::Result<Ledger> {
         let header = Header {
             host_version: env!("CARGO_PKG_VERSION"),
             mode: self.mode(),
             manifest: &self.digest,
         };
-        let folder = self.state().join("ledger");
-        Ledger::open(&folder, &header, Clock::SYSTEM)
-            .with_context(|| format!("cannot open the ledger in {}", folder.display()))
+        Ledger::open(state, &header, Clock::SYSTEM)
+            .with_context(|| format!("cannot open the ledger in {}", self.state().display()))
     }
 }
 

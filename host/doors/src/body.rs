@@ -20,10 +20,10 @@ use tokio::time::timeout_at;
 use super::breaks;
 use super::budget::{Allowance, FREE, Held};
 use super::denial::Denial;
+use super::drain::Begun;
 use super::frame::{INVALID_REQUEST, Refusal};
 use super::mcp::LARGE;
 use super::seats::Seat;
-use super::serve::Begun;
 use super::skim::Skim;
 
 /// The body of an answer.

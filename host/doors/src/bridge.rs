@@ -71,7 +71,7 @@ async fn find(socket: &Path, audience: Audience) -> io::Result<Option<UnixStream
     }
     let stream = match UnixStream::connect(socket).await {
         Ok(stream) => stream,
-        Err(error) if is_nobody(error.kind()) => return Ok(None),
+        Err(error) if unix::is_nobody(error.kind()) => return Ok(None),
         Err(error) => {
             let say = format!("cannot use the socket {}: {error}", socket.display());
             return Err(io::Error::new(error.kind(), say));
@@ -88,13 +88,6 @@ async fn find(socket: &Path, audience: Audience) -> io::Result<Option<UnixStream
         ));
     }
     Ok(Some(stream))
-}
-
-fn is_nobody(kind: io::ErrorKind) -> bool {
-    matches!(
-        kind,
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
-    )
 }
 
 /// The bridge's ends at a host.

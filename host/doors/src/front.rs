@@ -1,6 +1,6 @@
-//! The front door: one thread with a runtime of its own, which takes connections in, finds each a
-//! place, and sees by its first bytes what it speaks. `/health` is answered here; everything else is
-//! handed to the workers. So whatever they do, and whoever says nothing, somebody answers the door.
+//! The agents' front door: each connection finds a place, and its first bytes say what it speaks.
+//! `/health` is answered here, on the listeners' thread; everything else is handed to the workers. So
+//! whatever they do, and whoever says nothing, somebody answers the door.
 //!
 //! It does not know the protocol.
 
@@ -8,7 +8,6 @@ use std::convert::Infallible;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use ::http::Request;
@@ -18,42 +17,26 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::net::{RecvFlags, recv};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, Interest};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::runtime::Builder;
-use tokio::sync::oneshot;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
-use super::door::{Kind, Listener};
+use super::drain::Ends;
 use super::frame::{BUSY, Framing, REFUSED, Refusal};
 use super::http::{self, PATIENCE};
 use super::identify::stranger;
+use super::listen::{Service, Stream};
 use super::seats::{Owner, Seat};
 use super::serve::Reception;
 use crate::call::Credential;
 use crate::terms::Caller;
 
-/// How long to wait before taking connections in again when the system refuses, for example for
-/// want of file descriptors.
-const BREATHER: Duration = Duration::from_millis(100);
-
 /// How long a connection waits before it asks again for a place.
 const MOMENT: Duration = Duration::from_millis(5);
-
-/// How often such refusals are told of.
-const QUIET: Duration = Duration::from_secs(30);
 
 /// How long `/health` and short refusals may take from the first byte to the last.
 const BRIEF: Duration = Duration::from_secs(5);
 
 /// Headers of a question for `/health`, in bytes.
 const SMALL_HEAD: usize = 8 << 10;
-
-/// A connection that is not looked at yet.
-pub(super) enum Stream {
-    Unix(UnixStream, u32),
-    Tcp(TcpStream),
-}
 
 /// A connection on its way to the workers, in no runtime.
 pub(super) enum Handed {
@@ -70,111 +53,8 @@ pub(super) enum First {
     Message(Framing),
 }
 
-/// Opens the front door. What is returned is over when it is closed, which a stop brings about.
-///
-/// # Errors
-///
-/// When the system gives no thread, or the listeners cannot be used on it.
-pub(super) fn open(
-    listeners: Vec<Listener>,
-    reception: Arc<Reception>,
-) -> io::Result<oneshot::Receiver<Infallible>> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let (closed, is_closed) = oneshot::channel();
-    let serve = move || {
-        runtime.block_on(async move {
-            let mut doors = JoinSet::new();
-            for listener in listeners {
-                doors.spawn(keep(listener, Arc::clone(&reception)));
-            }
-            while doors.join_next().await.is_some() {}
-        });
-        drop(closed);
-    };
-    thread::Builder::new()
-        .name("front-door".into())
-        .spawn(serve)?;
-    Ok(is_closed)
-}
-
-enum Accepting {
-    Unix(UnixListener),
-    Tcp(TcpListener),
-}
-
-impl Accepting {
-    fn new(kind: &Kind) -> io::Result<Self> {
-        Ok(match kind {
-            Kind::Unix(door) => Self::Unix(UnixListener::from_std(door.listener()?)?),
-            Kind::Http(listener, _) => Self::Tcp(TcpListener::from_std(listener.try_clone()?)?),
-        })
-    }
-
-    async fn next(&self) -> io::Result<Stream> {
-        match self {
-            Self::Unix(listener) => {
-                let (stream, _) = listener.accept().await?;
-                let uid = stream.peer_cred()?.uid();
-                Ok(Stream::Unix(stream, uid))
-            }
-            Self::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
-                // A small answer must not wait for the acknowledgement of the one before: 40 ms.
-                stream.set_nodelay(true)?;
-                Ok(Stream::Tcp(stream))
-            }
-        }
-    }
-}
-
-/// Keeps one listener until the host stops. Whoever has said nothing by then is not waited for.
-async fn keep(listener: Listener, reception: Arc<Reception>) {
-    let accepting = match Accepting::new(&listener.kind) {
-        Ok(accepting) => accepting,
-        Err(error) => {
-            tracing::error!(%error, door = listener.place(), "the door cannot be kept");
-            return;
-        }
-    };
-    let take_in = async {
-        let mut lobby = JoinSet::new();
-        let mut told: Option<Instant> = None;
-        let mut untold = 0_u64;
-        loop {
-            match accepting.next().await {
-                Ok(stream) => {
-                    // The next ones wait in the system's own queue.
-                    if let Some(arrived) = reception.seat(stream).await {
-                        lobby.spawn(meet(arrived, Arc::clone(&reception)));
-                    }
-                    while lobby.try_join_next().is_some() {}
-                }
-                Err(error) => {
-                    untold += 1;
-                    if told.is_none_or(|at| at.elapsed() >= QUIET) {
-                        tracing::warn!(%error, times = untold, "a connection could not be taken in");
-                        (told, untold) = (Some(Instant::now()), 0);
-                    }
-                    tokio::time::sleep(BREATHER).await;
-                }
-            }
-        }
-    };
-    tokio::select! {
-        () = take_in => {}
-        () = reception.signals.stop.cancelled() => {}
-        () = reception.closed.cancelled() => {}
-    }
-}
-
-async fn meet(arrived: Arrived, reception: Arc<Reception>) {
-    if let Err(error) = reception.receive(arrived).await {
-        tracing::debug!(%error, "a connection ended badly");
-    }
-}
-
 /// A connection that has a place.
-struct Arrived {
+pub(super) struct Arrived {
     stream: Stream,
     seat: Seat,
     /// Whom it is known to be, by its user.
@@ -183,9 +63,15 @@ struct Arrived {
     is_full: bool,
 }
 
-impl Reception {
-    /// Finds a place for a connection. On TCP one that is too early waits for a moment: among those who
-    /// have just come may be honest ones.
+impl Service for Reception {
+    type Arrived = Arrived;
+
+    fn ends(&self) -> &Ends {
+        &self.ends
+    }
+
+    /// On TCP a connection that is too early waits for a moment: among those who have just come may be
+    /// honest ones.
     async fn seat(&self, stream: Stream) -> Option<Arrived> {
         let uid = stream.uid();
         let caller = uid.and_then(|uid| self.host.identify(Credential::Uid(uid)));
@@ -210,8 +96,17 @@ impl Reception {
         })
     }
 
-    /// Hands a connection on as soon as it says something.
+    /// Whoever has said nothing when the host stops is not waited for.
     async fn receive(self: Arc<Self>, arrived: Arrived) -> io::Result<()> {
+        let stop = self.ends.signals.stop.clone();
+        let met = stop.run_until_cancelled(self.meet(arrived));
+        met.await.unwrap_or(Ok(()))
+    }
+}
+
+impl Reception {
+    /// Hands a connection on as soon as it says something.
+    async fn meet(self: Arc<Self>, arrived: Arrived) -> io::Result<()> {
         let Arrived {
             stream,
             seat,
@@ -256,7 +151,7 @@ impl Reception {
         };
         seat.is_handed_on();
         let workers = self.workers.clone();
-        let connections = self.connections.clone();
+        let connections = self.ends.connections.clone();
         connections.spawn_on(self.serve(stream, framing, Arc::new(seat)), &workers);
         Ok(())
     }
@@ -307,14 +202,6 @@ async fn refuse(stream: Stream, why: Refusal) -> io::Result<()> {
 }
 
 impl Stream {
-    /// The user at its other end, where that can be known.
-    const fn uid(&self) -> Option<u32> {
-        match self {
-            Self::Unix(_, uid) => Some(*uid),
-            Self::Tcp(_) => None,
-        }
-    }
-
     /// What it says first, without taking it; `None` when it says nothing and ends.
     async fn first(&self) -> io::Result<Option<First>> {
         const INTEREST: Interest = Interest::READABLE;
@@ -365,6 +252,8 @@ fn look(stream: impl AsFd, framing: impl Fn(u8) -> Framing) -> io::Result<Option
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use tokio::net::UnixStream;
 
     use super::*;
 

@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::shares::{Lease, Shares, Short};
 
@@ -48,6 +50,7 @@ pub(super) struct Seats {
     callers: Shares<Owner>,
     strangers: Shares<Owner>,
     taken: Mutex<BTreeMap<u64, Taken>>,
+    present: TaskTracker,
     next: AtomicU64,
     began: Instant,
 }
@@ -77,6 +80,7 @@ pub(super) struct Seat {
     seats: Arc<Seats>,
     number: u64,
     state: Arc<State>,
+    _present: TaskTrackerToken,
 }
 
 impl Seats {
@@ -88,6 +92,7 @@ impl Seats {
             callers: Shares::new(units(most - most / STRANGERS)),
             strangers: Shares::new(units(most / STRANGERS)),
             taken: Mutex::default(),
+            present: TaskTracker::new(),
             next: AtomicU64::new(0),
             began: Instant::now(),
         }
@@ -112,6 +117,7 @@ impl Seats {
             seats: Arc::clone(self),
             number,
             state: Arc::clone(&state),
+            _present: self.present.token(),
         };
         let entry = Taken {
             owner,
@@ -120,6 +126,12 @@ impl Seats {
         };
         taken.insert(number, entry);
         Ok(seat)
+    }
+
+    /// Waits until nobody is there.
+    pub(super) async fn are_empty(&self) {
+        self.present.close();
+        self.present.wait().await;
     }
 
     fn lease(

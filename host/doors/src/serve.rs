@@ -1,50 +1,28 @@
-//! All doors of a host: what their connections share, and how they end in good order.
+//! The agents' doors of a host: what their connections share.
 //!
 //! It does not know the protocol, nor how connections are taken in.
 
-use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::budget::Budget;
 use super::door::Listener;
+use super::drain::{Drain, Ends};
 use super::frame::Framing;
-use super::front::{self, Handed};
+use super::front::Handed;
 use super::health::Health;
 use super::http::Web;
-use super::mcp::{Known, Signals, speak};
+use super::mcp::{Known, speak};
 use super::peeking::Peeking;
 use super::seats::{Seat, Seats};
 use crate::call::{Credential, Host};
 use crate::terms::Door;
 use toolhost_outbound::descriptors::Descriptors;
-
-/// How long connections may take to close once nothing runs any more.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-
-/// Counts what has to end before a stopping host may go.
-#[derive(Debug, Clone)]
-pub(super) struct Work(mpsc::WeakSender<Infallible>);
-
-impl Work {
-    /// Counts one piece of work; `None` when the host is stopping and nothing runs any more.
-    pub(super) fn begin(&self) -> Option<Begun> {
-        self.0.upgrade().map(Begun)
-    }
-}
-
-/// One piece of work, until it is dropped.
-#[derive(Debug)]
-pub(super) struct Begun(
-    #[expect(dead_code, reason = "it counts by being there")] mpsc::Sender<Infallible>,
-);
 
 /// Serves agents at the listeners until `stop`. Then no connection and no request is taken in any
 /// more, what runs may end within `grace`, and what is left after it is cut off. A message of an
@@ -56,44 +34,35 @@ pub async fn serve(
     stop: CancellationToken,
     grace: Duration,
 ) {
-    let signals = Signals {
-        stop,
-        cut: CancellationToken::new(),
-    };
-    let _cut_when_given_up = signals.cut.clone().drop_guard();
-    let closed = CancellationToken::new();
-    let _closed_when_given_up = closed.clone().drop_guard();
-    let (working, mut all_done) = mpsc::channel(1);
-    let work = Work(working.downgrade());
+    serve_while_needed(
+        host,
+        listeners,
+        message,
+        (stop, grace),
+        std::future::pending(),
+    )
+    .await;
+}
+
+/// The same, and where nobody is connected any more once `alone` is over, it stops by itself.
+pub async fn serve_while_needed(
+    host: Arc<Host>,
+    listeners: Vec<Listener>,
+    message: usize,
+    (stop, grace): (CancellationToken, Duration),
+    alone: impl Future<Output = ()>,
+) {
+    let drain = Drain::new(stop.clone());
     let budget = Arc::new(Budget::new(message));
-    let ends = (signals.clone(), closed.clone());
-    let reception = Arc::new(Reception::new(host, budget, ends, work));
-    let connections = reception.connections.clone();
-    let front = match front::open(listeners, reception) {
-        Ok(front) => front,
-        Err(error) => {
-            tracing::error!(%error, "the doors cannot be opened");
-            return;
-        }
+    let reception = Arc::new(Reception::new(host, budget, drain.ends()));
+    let seats = Arc::clone(&reception.seats);
+    let left = async {
+        alone.await;
+        seats.are_empty().await;
+        stop.cancel();
     };
-    signals.stop.cancelled().await;
-    drop(working);
-    if tokio::time::timeout(grace, all_done.recv()).await.is_err() {
-        tracing::warn!(
-            ?grace,
-            "calls still ran at the end of the grace period and were cut off"
-        );
-    }
-    signals.cut.cancel();
-    let over = async {
-        // It says nothing: it is over when its other end is dropped.
-        let _ = front.await;
-        connections.close();
-        connections.wait().await;
-    };
-    if tokio::time::timeout(LAST_WORDS, over).await.is_err() {
-        tracing::debug!("connections were still open and were dropped");
-    }
+    let served = drain.serve("front-door", listeners, reception, grace);
+    tokio::join!(served, stop.run_until_cancelled(left));
 }
 
 /// What every connection needs.
@@ -101,25 +70,16 @@ pub(super) struct Reception {
     pub(super) host: Arc<Host>,
     pub(super) seats: Arc<Seats>,
     pub(super) health: Arc<Health>,
-    pub(super) signals: Signals,
+    pub(super) ends: Ends,
     /// Where connections are served.
     pub(super) workers: Handle,
-    pub(super) connections: TaskTracker,
-    /// Nothing is open any longer.
-    pub(super) closed: CancellationToken,
     budget: Arc<Budget>,
     on_unix: Arc<Web>,
     on_tcp: Arc<Web>,
-    work: Work,
 }
 
 impl Reception {
-    fn new(
-        host: Arc<Host>,
-        budget: Arc<Budget>,
-        (signals, closed): (Signals, CancellationToken),
-        work: Work,
-    ) -> Self {
+    fn new(host: Arc<Host>, budget: Arc<Budget>, ends: Ends) -> Self {
         let workers = Handle::current();
         let health = Arc::new(Health::new(Arc::clone(&host), workers.clone()));
         let web = |door| {
@@ -128,8 +88,8 @@ impl Reception {
                 Arc::clone(&host),
                 door,
                 shared,
-                signals.clone(),
-                work.clone(),
+                ends.signals.clone(),
+                ends.work.clone(),
             );
             Arc::new(web)
         };
@@ -137,20 +97,17 @@ impl Reception {
             on_unix: web(Door::Unix),
             on_tcp: web(Door::Http),
             seats: Arc::new(Seats::new(Descriptors::now().doors)),
-            connections: TaskTracker::new(),
             host,
             health,
-            signals,
+            ends,
             workers,
-            closed,
             budget,
-            work,
         }
     }
 
     /// Serves one connection to its end.
     pub(super) async fn serve(self: Arc<Self>, stream: Handed, framing: Framing, seat: Arc<Seat>) {
-        let closed = self.closed.clone();
+        let closed = self.ends.closed.clone();
         let served = async {
             let end = match stream {
                 Handed::Tcp(stream) => self.serve_tcp(stream, seat).await,
@@ -184,7 +141,7 @@ impl Reception {
         }
         // Who it is was seen at the front door; a reload may have come between.
         let caller = self.host.identify(Credential::Uid(uid));
-        let (Some(caller), Some(_working)) = (caller, self.work.begin()) else {
+        let (Some(caller), Some(_working)) = (caller, self.ends.work.begin()) else {
             return Ok(());
         };
         let (reader, writer) = stream.into_split();
@@ -196,7 +153,13 @@ impl Reception {
             door: Door::Unix,
             seat: Some(seat),
         };
-        speak(Arc::clone(&self.host), known, halves, self.signals.clone()).await;
+        speak(
+            Arc::clone(&self.host),
+            known,
+            halves,
+            self.ends.signals.clone(),
+        )
+        .await;
         Ok(())
     }
 }

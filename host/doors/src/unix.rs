@@ -212,6 +212,14 @@ pub(super) fn is_trusted(user: u32) -> bool {
     user == 0 || user == rustix::process::geteuid().as_raw()
 }
 
+/// Whether this is how connecting fails where nobody listens.
+pub(super) fn is_nobody(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+    )
+}
+
 /// Whether there is something at a path that a host may have bound: a socket, and no link to one, in a
 /// folder where nobody else could have put it. False where there is nothing, or can be none.
 pub(super) fn may_be_a_hosts(path: &Path, audience: Audience) -> io::Result<bool> {

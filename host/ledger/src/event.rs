@@ -15,8 +15,9 @@ use crate::terms::{
 };
 
 /// The version of these shapes; the first event of each segment says it. 1 had no numbers of segments
-/// and no counted refusals, 2 had the attempts of a call within its end.
-pub(super) const SCHEMA: u32 = 3;
+/// and no counted refusals, 2 had the attempts of a call within its end, 3 had segments that several
+/// processes wrote at once, and no calls through the operators' socket.
+pub(super) const SCHEMA: u32 = 4;
 
 macro_rules! events {
     ($($(#[$doc:meta])* $kind:ident($event:ty),)*) => {
@@ -175,7 +176,8 @@ pub struct Link {
     pub seq: u64,
     /// The hash of that.
     pub hash: String,
-    /// Its process was still writing.
+    /// Its process was still writing: until schema 3, when several could.
+    #[serde(default, skip_serializing_if = "is_false")]
     pub running: bool,
 }
 
@@ -500,6 +502,11 @@ impl Tally {
 /// Writes a text with no more bytes than a text may have.
 fn short<S: Serializer>(text: &str, json: S) -> Result<S::Ok, S::Error> {
     json.serialize_str(&capped(text))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 fn short_if<S: Serializer>(text: &Option<Cow<'_, str>>, json: S) -> Result<S::Ok, S::Error> {

@@ -6,9 +6,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 
 use super::LedgerError;
 use super::clock::file_stamp;
@@ -32,18 +32,6 @@ impl Identity {
 pub(super) struct Room {
     pub free: u64,
     pub total: u64,
-}
-
-/// Held by whoever begins a segment; dropped, it is another one's turn.
-pub(super) struct Turn<'a>(Option<&'a OwnedFd>);
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        if let Some(dir) = self.0 {
-            // It goes with the process anyway.
-            let _ = rustix::fs::flock(dir, FlockOperation::Unlock);
-        }
-    }
 }
 
 /// The folder, held open: a segment is reached through it and not by its path.
@@ -95,7 +83,7 @@ impl Folder {
         })
     }
 
-    /// Makes a segment that was not there before (0600) and marks it as being written.
+    /// Makes a segment that was not there before (0600).
     pub(super) fn create(&self, now: SystemTime) -> Result<(String, File), LedgerError> {
         loop {
             let name = segment_name(now);
@@ -106,35 +94,12 @@ impl Folder {
                 | OFlags::NOFOLLOW
                 | OFlags::CLOEXEC;
             match rustix::fs::openat(&self.dir, &name, flags, Mode::RUSR | Mode::WUSR) {
-                Ok(fd) => {
-                    // Held as long as the process lives, so that readers can tell a segment that
-                    // is being written from one whose process was killed.
-                    rustix::fs::flock(&fd, FlockOperation::LockExclusive)
-                        .map_err(io::Error::from)
-                        .map_err(LedgerError::file("lock", self.path.join(&name)))?;
-                    return Ok((name, fd.into()));
-                }
+                Ok(fd) => return Ok((name, fd.into())),
                 Err(rustix::io::Errno::EXIST) => {}
                 Err(error) => {
                     let path = self.path.join(name);
                     return Err(LedgerError::file("make", path)(error.into()));
                 }
-            }
-        }
-    }
-
-    /// Waits for the turn to begin a segment, but not for ever: a process that was stopped in its turn,
-    /// or a file system that knows no locks, keeps nobody from starting.
-    pub(super) fn turn(&self, most: Duration) -> Turn<'_> {
-        const STEP: Duration = Duration::from_millis(2);
-        let until = Instant::now() + most;
-        loop {
-            match rustix::fs::flock(&self.dir, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Turn(Some(&self.dir)),
-                Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => {
-                    std::thread::sleep(STEP);
-                }
-                Err(_) => return Turn(None),
             }
         }
     }
@@ -207,18 +172,8 @@ impl Folder {
     }
 }
 
-/// A process still writes this segment.
-pub(super) fn is_running(segment: &File) -> bool {
-    let free = rustix::fs::flock(segment, FlockOperation::NonBlockingLockShared).is_ok();
-    if free {
-        // It goes with the file anyway; sooner is kinder.
-        let _ = rustix::fs::flock(segment, FlockOperation::Unlock);
-    }
-    !free
-}
-
-/// Names say when their segments began, for people. The random part is for processes of one number in
-/// different containers over one folder.
+/// Names say when their segments began and by which process, for people. The random part is for a clock
+/// that was set back, and for processes of one number in different containers.
 fn segment_name(now: SystemTime) -> String {
     let random = RandomState::new().build_hasher().finish();
     format!(

@@ -1,7 +1,7 @@
 //! What happened: an append-only, hash-chained record of every call and every reload, in JSON lines.
 //!
-//! Each process writes one segment at a time; a segment is chained in itself and named in the
-//! segments that begin after it. A record is in the kernel before the call it is about goes on, so
+//! The owner of the state folder writes it, one segment at a time; a segment is chained in itself and
+//! named in the one that begins after it. A record is in the kernel before the call it is about goes on, so
 //! a killed process loses nothing it has acknowledged; where a call can change the outside, its
 //! record is on the disk before the guest runs. An attempt to reach the outside is in the kernel before
 //! it is made; what came of it is there with the next record, and may be lost with a killed process.
@@ -33,6 +33,7 @@ mod pen;
 mod refusals;
 mod segment;
 mod show;
+pub mod state;
 mod text;
 mod verify;
 mod writer;
@@ -49,4 +50,4 @@ pub use event::{
 };
 pub use show::{Attempted, Call, End, Filter, Shown, Tried, show};
 pub use verify::{Expected, Flaw, Problem, Report, Segment, State, verify, verify_expecting};
-pub use writer::{CallId, Ledger, OpenCall};
+pub use writer::{CallId, Head, Ledger, OpenCall};

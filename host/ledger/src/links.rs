@@ -3,7 +3,7 @@
 //!
 //! Neither a name nor a clock decides anything here. Each segment says its number, which is one more
 //! than any other's when it begins; and it names every segment that no other one has named, however
-//! many there are.
+//! many there are: the one before it, and those that came to the folder in other ways.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -12,7 +12,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use super::LedgerError;
 use super::chain::{self, Hash, LINE_MAX};
 use super::event::{Event, Link, Recorded};
-use super::folder::{Folder, is_running};
+use super::folder::Folder;
 use super::lines::{Found, Lines};
 
 /// So many ends are named in one record; more of them take more records. A file's name has at most 255
@@ -24,7 +24,7 @@ pub(super) const IN_A_LINE: usize = 128;
 pub(super) struct Past {
     /// Its own number.
     pub next: u64,
-    /// The ends of segments that no segment names yet, and of all that are being written.
+    /// The ends of segments that no segment names yet, or that have grown since they were named.
     pub unnamed: Vec<Link>,
 }
 
@@ -34,8 +34,6 @@ pub(super) struct Beginning {
     /// Its number; 0 of a segment from before there were numbers, none where it does not begin as a
     /// segment does.
     pub number: Option<u64>,
-    /// When it began, by the clock of then.
-    pub time: String,
     /// The ends it names.
     pub earlier: Vec<Link>,
 }
@@ -48,7 +46,8 @@ pub(super) fn past(folder: &Folder) -> Result<Past, LedgerError> {
         ..Past::default()
     };
     let mut named: BTreeMap<String, u64> = BTreeMap::new();
-    let mut running = BTreeSet::new();
+    // Until schema 3 several processes wrote at once, and a segment could grow after it was named.
+    let mut grew = BTreeSet::new();
     for name in &names {
         let begun = beginning(folder, name);
         past.next = past.next.max(begun.number.unwrap_or(0).saturating_add(1));
@@ -56,18 +55,17 @@ pub(super) fn past(folder: &Folder) -> Result<Past, LedgerError> {
             let known = named.entry(link.segment.clone()).or_default();
             *known = link.seq.max(*known);
             if link.running {
-                running.insert(link.segment);
+                grew.insert(link.segment);
             }
         }
     }
     for name in names {
         let known = named.get(&name).copied();
-        if known.is_some() && !running.contains(&name) {
+        if known.is_some() && !grew.contains(&name) {
             continue;
         }
-        // What was written when it was named may have grown since.
         match end(folder, &name) {
-            Ok(Some(link)) if link.running || known.is_none_or(|known| known < link.seq) => {
+            Ok(Some(link)) if known.is_none_or(|known| known < link.seq) => {
                 past.unnamed.push(link);
             }
             Ok(_) => {}
@@ -80,57 +78,25 @@ pub(super) fn past(folder: &Folder) -> Result<Past, LedgerError> {
     Ok(past)
 }
 
-/// The segments in the order in which they were begun, each with a time before which it ended, where
-/// that is known: when one with a higher number began that does not name it as being written. By its own
-/// clock it may be later.
-pub(super) fn in_order(folder: &Folder) -> Result<Vec<(String, Option<String>)>, LedgerError> {
-    let names = folder.segments()?.into_iter();
-    let mut begun: Vec<(String, Beginning)> = names
-        .map(|name| {
-            let begun = beginning(folder, &name);
-            (name, begun)
-        })
+/// The segments in the order in which they were begun.
+pub(super) fn in_order(folder: &Folder) -> Result<Vec<String>, LedgerError> {
+    let numbered = folder.segments()?.into_iter();
+    let mut numbered: Vec<(Option<u64>, String)> = numbered
+        .map(|name| (beginning(folder, &name).number, name))
         .collect();
-    begun.sort_by(|(a, one), (b, other)| (one.number, a).cmp(&(other.number, b)));
-    let mut running_in: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
-    for (at, (_, begun)) in begun.iter().enumerate() {
-        for link in begun.earlier.iter().filter(|link| link.running) {
-            running_in.entry(&link.segment).or_default().insert(at);
-        }
-    }
-    // For each segment, newest first: when it began at the latest, and the first of that and all
-    // later ones.
-    let mut began: Vec<Option<String>> = vec![None; begun.len()];
-    let mut first: Vec<Option<String>> = vec![None; begun.len() + 1];
-    let mut ends: Vec<Option<String>> = vec![None; begun.len()];
-    for (at, (name, own)) in begun.iter().enumerate().rev() {
-        let later = begun.partition_point(|(_, other)| other.number <= own.number);
-        ends[at] = match running_in.get(&**name) {
-            None => first[later].clone(),
-            Some(saw) => {
-                let after = (later..begun.len()).filter(|other| !saw.contains(other));
-                after.filter_map(|other| began[other].clone()).min()
-            }
-        };
-        // What is no segment says nothing of others.
-        let own = own.number.map(|_| &own.time);
-        began[at] = own.map(|time| ends[at].as_ref().unwrap_or(time).min(time).clone());
-        first[at] = began[at].iter().chain(&first[at + 1]).min().cloned();
-    }
-    let names = begun.into_iter().map(|(name, _)| name);
-    Ok(names.zip(ends).collect())
+    numbered.sort_unstable();
+    Ok(numbered.into_iter().map(|(_, name)| name).collect())
 }
 
 /// Where a segment ends, if it has a record.
 fn end(folder: &Folder, name: &str) -> Result<Option<Link>, LedgerError> {
     let mut file = folder.read(name)?;
-    let running = is_running(&file);
     let last = last_line(&mut file).map_err(LedgerError::file("read", folder.path().join(name)))?;
     Ok(last.map(|(seq, hash)| Link {
         segment: name.to_owned(),
         seq,
         hash: hash.as_str().to_owned(),
-        running,
+        running: false,
     }))
 }
 
@@ -169,7 +135,6 @@ pub(super) fn read_beginning(segment: impl io::BufRead) -> Beginning {
         let earlier = match (recorded.event, begun.number) {
             (Event::Open(open), None) => {
                 begun.number = Some(open.number);
-                begun.time = recorded.time.into_owned();
                 open.earlier
             }
             (Event::Names(names), Some(_)) => names.earlier,

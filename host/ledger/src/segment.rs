@@ -7,7 +7,6 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
 
 use super::chain::Hash;
 use super::clock::{Clock, stamp};
@@ -17,9 +16,6 @@ use super::flush::Flusher;
 use super::folder::{Folder, Identity};
 use super::links;
 use super::pen::{Draft, Health, Paper, Pen};
-
-/// How long the start of a segment waits until others that start have named what there is.
-const TURN: Duration = Duration::from_secs(2);
 
 /// One segment of this process.
 pub(super) struct Segment {
@@ -41,8 +37,6 @@ impl Segment {
         lost: &[Link],
         clock: Clock,
     ) -> Result<Self, LedgerError> {
-        // Two that begin at once would take the same number, and not name each other.
-        let _turn = folder.turn(TURN);
         let mut past = links::past(folder)?;
         past.unnamed.extend_from_slice(lost);
         let (name, file) = folder.create(clock.wall())?;

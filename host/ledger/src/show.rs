@@ -216,8 +216,8 @@ pub enum End {
 
 /// The newest calls that pass the filter, each joined with its end.
 ///
-/// Within a segment they are in the order of their records; segments that were written at the same time
-/// are interleaved by time, others are in the order in which they were begun.
+/// They are in the order of their records, and segments in the order in which they were begun. No clock
+/// decides.
 ///
 /// # Errors
 /// The folder or a segment cannot be read.
@@ -226,41 +226,31 @@ pub fn show(dir: &Path, filter: &Filter) -> Result<Shown, LedgerError> {
     let since = filter.since.map(stamp);
     let mut newest = Vec::new();
     let (mut reloads, mut unreadable) = (0, 0);
-    for (name, end) in in_order(&folder)? {
+    for name in in_order(&folder)? {
         let lines = Lines::new(BufReader::with_capacity(1 << 17, folder.read(&name)?));
         let mut reader = Reader::new(&name, filter, since.as_deref());
-        reader.end = end.map(Into::into);
         reader
             .read(lines)
             .map_err(LedgerError::file("read", folder.path().join(&name)))?;
         unreadable += reader.unreadable;
         reloads += reader.reloads;
         newest.extend(reader.into_calls());
-        // Stable, and within a segment the key never falls: a clock that was set back cannot turn
-        // the order of records around.
-        newest.sort_by(|(a, _), (b, _)| a.cmp(b));
         newest.drain(..newest.len().saturating_sub(filter.limit));
     }
     Ok(Shown {
-        calls: newest.into_iter().map(|(_, call)| call).collect(),
+        calls: newest,
         reloads,
         unreadable,
     })
 }
-
-/// The latest time up to a record: what calls of different segments are ordered by.
-type Latest = Arc<str>;
 
 /// One segment being read.
 struct Reader<'a> {
     segment: Arc<str>,
     filter: &'a Filter,
     since: Option<&'a str>,
-    latest: Latest,
-    /// It ended before this, whatever its own clock said.
-    end: Option<Latest>,
-    open: BTreeMap<u64, (Latest, Call)>,
-    newest: BTreeMap<u64, (Latest, Call)>,
+    open: BTreeMap<u64, Call>,
+    newest: BTreeMap<u64, Call>,
     reloads: u64,
     unreadable: u64,
 }
@@ -271,8 +261,6 @@ impl<'a> Reader<'a> {
             segment: segment.into(),
             filter,
             since,
-            latest: Arc::default(),
-            end: None,
             open: BTreeMap::new(),
             newest: BTreeMap::new(),
             reloads: 0,
@@ -303,18 +291,18 @@ impl<'a> Reader<'a> {
         match event {
             Event::Open(_) | Event::Names(_) | Event::Seal(_) => {}
             Event::Admitted(admitted) => {
-                let begun = self.begin(&time, &admitted.agent, &admitted.function);
-                if let Some(begun) = begun.filter(|_| !self.filter.refused_only) {
+                let may_pass = self.may_pass(&time, &admitted.agent, &admitted.function);
+                if may_pass && !self.filter.refused_only {
                     let call = self.admitted(seq, &time, admitted);
-                    self.open.insert(seq, (begun, call));
+                    self.open.insert(seq, call);
                 }
             }
             Event::Attempt(attempt) => self.attempt(seq, &time, attempt),
             Event::Answer(answered) => self.answer(answered),
             Event::Closed(closed) => self.end(closed),
             Event::Refused(refused) => {
-                if let Some(begun) = self.begin(&time, &refused.agent, &refused.function) {
-                    self.keep((begun, self.refused(seq, &time, refused)));
+                if self.may_pass(&time, &refused.agent, &refused.function) {
+                    self.keep(self.refused(seq, &time, refused));
                 }
             }
             Event::Reload(_) if self.since.is_none_or(|since| *time >= *since) => self.reloads += 1,
@@ -322,12 +310,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Notes when a call came, and gives what it is ordered by, if its first event lets it pass: no more
-    /// is kept than is shown.
-    fn begin(&mut self, time: &str, agent: &str, function: &str) -> Option<Latest> {
-        if *self.latest < *time {
-            self.latest = time.into();
-        }
+    /// Whether the first event of a call lets it pass: no more is kept than is shown.
+    fn may_pass(&self, time: &str, agent: &str, function: &str) -> bool {
         let Filter {
             caller,
             function: wanted,
@@ -337,11 +321,9 @@ impl<'a> Reader<'a> {
             let tool = function.split_once('.').map(|(tool, _)| tool);
             function == wanted || tool.is_some_and(|tool| tool == wanted)
         };
-        let may_pass = caller.as_ref().is_none_or(|wanted| agent == wanted)
+        caller.as_ref().is_none_or(|wanted| agent == wanted)
             && wanted.as_ref().is_none_or(fits)
-            && self.since.is_none_or(|since| time >= since);
-        let ended = self.end.as_ref().filter(|end| **end < self.latest);
-        may_pass.then(|| Arc::clone(ended.unwrap_or(&self.latest)))
+            && self.since.is_none_or(|since| time >= since)
     }
 
     fn admitted(&self, seq: u64, time: &str, admitted: Admitted<'_>) -> Call {
@@ -399,7 +381,7 @@ impl<'a> Reader<'a> {
     }
 
     fn attempt(&mut self, seq: u64, time: &str, attempt: Attempt) {
-        let Some((_, call)) = self.open.get_mut(&attempt.call) else {
+        let Some(call) = self.open.get_mut(&attempt.call) else {
             return;
         };
         let counts = call.counts.entry(attempt.to.of()).or_default();
@@ -421,7 +403,7 @@ impl<'a> Reader<'a> {
     }
 
     fn answer(&mut self, answered: Answered) {
-        let Some((_, call)) = self.open.get_mut(&answered.call) else {
+        let Some(call) = self.open.get_mut(&answered.call) else {
             return;
         };
         if matches!(answered.answer.end, AnswerEnd::Refused { .. }) {
@@ -438,7 +420,7 @@ impl<'a> Reader<'a> {
     }
 
     fn end(&mut self, closed: Closed<'_>) {
-        let Some((latest, mut call)) = self.open.remove(&closed.call) else {
+        let Some(mut call) = self.open.remove(&closed.call) else {
             return;
         };
         call.end = match closed.outcome {
@@ -452,20 +434,20 @@ impl<'a> Reader<'a> {
         call.former_attempts = closed.attempts.into_iter().map(ToOwned::to_owned).collect();
         call.former_attempts_dropped = closed.attempts_dropped;
         call.after = closed.after.map(Cow::into_owned);
-        self.keep((latest, call));
+        self.keep(call);
     }
 
-    fn keep(&mut self, (latest, call): (Latest, Call)) {
+    fn keep(&mut self, call: Call) {
         if self.filter.code.is_some() && self.filter.code != call.code {
             return;
         }
-        self.newest.insert(call.seq, (latest, call));
+        self.newest.insert(call.seq, call);
         if self.newest.len() > self.filter.limit {
             self.newest.pop_first();
         }
     }
 
-    fn into_calls(mut self) -> impl Iterator<Item = (Latest, Call)> {
+    fn into_calls(mut self) -> impl Iterator<Item = Call> {
         for (_, call) in std::mem::take(&mut self.open) {
             self.keep(call);
         }

@@ -9,9 +9,10 @@ use serde::Serialize;
 use super::chain::{self, Hash};
 use super::error::LedgerError;
 use super::event::{Event, Open, Recorded, SCHEMA, Tally};
-use super::folder::{Folder, is_running};
+use super::folder::Folder;
 use super::lines::{Found, Lines};
 use super::links::{Beginning, beginning};
+use crate::state;
 use crate::terms::{Target, Verdict};
 
 /// Calls without an end that a report names one by one, in each segment.
@@ -26,7 +27,7 @@ pub struct Report {
     pub problems: Vec<Problem>,
     /// The last hash of the newest segment that has a record. Kept elsewhere, it shows later whether what
     /// is here now is still there, unchanged: all of that segment, and of what it and those before it
-    /// name. Of other segments that were being written it shows what was there when it began.
+    /// name.
     pub head: Option<String>,
     /// The hashes that were asked for.
     pub expected: Vec<Expected>,
@@ -47,6 +48,16 @@ impl Report {
     #[must_use]
     pub fn intact(&self) -> bool {
         self.problems.is_empty() && self.expected.iter().all(|hash| hash.found.is_some())
+    }
+
+    /// The newest segment has no end because it is being written.
+    fn newest_is_running(&mut self) {
+        let numbered = self.segments.iter_mut().filter(|one| one.number > 0);
+        if let Some(newest) = numbered.max_by_key(|one| one.number)
+            && matches!(newest.state, State::Unsealed | State::Torn { .. })
+        {
+            newest.state = State::Running;
+        }
     }
 }
 
@@ -76,7 +87,7 @@ pub struct Segment {
 pub enum State {
     /// With its last record, in order.
     Sealed,
-    /// It does not: its process is writing.
+    /// It does not: it is the newest, and the owner of the state folder is writing it.
     Running,
     /// Without a last record: its process was killed, or its end was cut off.
     Unsealed,
@@ -174,7 +185,7 @@ pub enum Flaw {
 /// say of each other.
 ///
 /// It reads all of them, whatever their size, in bounded memory (calls without an end apart), and
-/// changes nothing. Segments that are being written are checked as far as they are.
+/// changes nothing. The segment that is being written is checked as far as it is.
 ///
 /// # Errors
 /// The folder cannot be read. A segment that cannot be is a problem in the report.
@@ -188,6 +199,7 @@ pub fn verify(dir: &Path) -> Result<Report, LedgerError> {
 /// As for [`verify`].
 pub fn verify_expecting(dir: &Path, hashes: &[String]) -> Result<Report, LedgerError> {
     let folder = Folder::open(dir)?;
+    let was_owned = is_owned(dir);
     let mut beginnings = BTreeMap::new();
     for name in folder.segments()? {
         let begun = beginning(&folder, &name);
@@ -230,7 +242,17 @@ pub fn verify_expecting(dir: &Path, hashes: &[String]) -> Result<Report, LedgerE
         report.problems.extend(problem);
     }
     report.problems.extend(seen.into_iter().filter_map(missing));
+    // Whether before or after it was read: an owner may have come or gone meanwhile.
+    if was_owned || is_owned(dir) {
+        report.newest_is_running();
+    }
     Ok(report)
+}
+
+/// Whether somebody owns the state folder that a ledger is in, and so writes its newest segment.
+fn is_owned(ledger: &Path) -> bool {
+    let owner = ledger.parent().map(state::owner);
+    matches!(owner, Some(Ok(Some(_))))
 }
 
 /// What other segments say of one: by the record's number, which hashes, and who says so. Somebody
@@ -261,16 +283,11 @@ fn missing((segment, sightings): (String, Sightings)) -> Option<Problem> {
 }
 
 fn examine(folder: &Folder, check: &mut Check<'_>) -> (Segment, Option<Problem>) {
-    let mut running = false;
     let end = folder
         .read(check.name)
         .map_err(|error| Flaw::Unreadable(error.to_string()))
-        .and_then(|file| {
-            running = is_running(&file);
-            check.run(BufReader::with_capacity(1 << 17, file))
-        });
+        .and_then(|file| check.run(BufReader::with_capacity(1 << 17, file)));
     let (state, flaw) = match end {
-        Ok(State::Unsealed | State::Torn { .. }) if running => (State::Running, None),
         Ok(state) => (state, None),
         Err(flaw) => (State::Broken, Some(flaw)),
     };

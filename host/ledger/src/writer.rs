@@ -12,7 +12,6 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
-use std::path::Path;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -24,6 +23,7 @@ use super::folder::Folder;
 use super::keeper::{Bell, keep};
 use super::refusals::{Place, Refusals};
 use super::segment::Segment;
+use crate::state::StateLock;
 use crate::terms::{Code, Reach};
 
 /// The number of a call's "admitted" record in its segment: it names the call.
@@ -34,6 +34,17 @@ impl fmt::Display for CallId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
+}
+
+/// The last record of a ledger.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Head {
+    /// The file name of its segment.
+    pub segment: String,
+    /// Its number there.
+    pub seq: u64,
+    /// Its hash, in hex.
+    pub hash: String,
 }
 
 /// This process's record. Clones write the same segment.
@@ -55,12 +66,17 @@ pub(super) struct Inner {
 /// Where new segments are begun, and what they say of this process.
 #[derive(Debug)]
 struct Site {
+    /// While this is held nobody else writes there.
+    state: StateLock,
     folder: Folder,
     clock: Clock,
     host_version: String,
     /// They change with a reload.
     goes_by: Mutex<(Mode, String)>,
 }
+
+/// The ledger's folder in a state folder.
+const FOLDER: &str = "ledger";
 
 /// What of the disk is not spent on refusals, in bytes, where the disk is large.
 const RESERVE: u64 = 64 << 20;
@@ -69,17 +85,20 @@ const RESERVE: u64 = 64 << 20;
 const LEAST: u64 = 256 << 10;
 
 impl Ledger {
-    /// Begins a segment in a folder, which is made if it is missing, and names the ends of the
-    /// segments before it.
+    /// Begins a segment in the folder `ledger` of a state folder, which is made if it is missing, and
+    /// names the end of the segment before it. The state folder stays owned as long as the ledger is
+    /// there: so it has one writer.
     ///
     /// It uses the disk and is for the start of a process, not for an async function.
     ///
     /// # Errors
     /// The folder cannot be made, is not this user's alone, or cannot be written.
-    pub fn open(dir: &Path, header: &Header<'_>, clock: Clock) -> Result<Self, LedgerError> {
-        let folder = Folder::make(dir)?;
+    pub fn open(state: StateLock, header: &Header<'_>, clock: Clock) -> Result<Self, LedgerError> {
+        let dir = state.folder().join(FOLDER);
+        let folder = Folder::make(&dir)?;
         let segment = Segment::begin(&folder, header, &[], clock)?;
         let site = Site {
+            state,
             folder,
             clock,
             host_version: header.host_version.to_owned(),
@@ -200,10 +219,25 @@ impl Ledger {
         !self.0.has_failed() && self.0.lost().is_empty()
     }
 
+    /// The proof that this process owns the state folder, where the ledger is in one.
+    #[must_use]
+    pub fn state(&self) -> Option<&StateLock> {
+        self.0.site.as_ref().map(|site| &site.state)
+    }
+
     /// The file name of the segment that is written.
     #[must_use]
     pub fn segment(&self) -> String {
         self.0.current().name.clone()
+    }
+
+    /// Its last record that the kernel has: what its files have to show, too.
+    #[must_use]
+    pub fn head(&self) -> Option<Head> {
+        let Link {
+            segment, seq, hash, ..
+        } = self.0.current().end()?;
+        Some(Head { segment, seq, hash })
     }
 
     /// Ends the segment with its counts and brings it onto the disk. Calls that are still open after

@@ -12,11 +12,12 @@ use crate::call::{Host, Request, Snapshot};
 use crate::capability::{SharedServices, kv};
 use crate::catalog::{self, Lock, LockedTool, Places, Trouble};
 use crate::egress::Asked;
-use crate::gate::Callers;
+use crate::gate::{Callers, Operator};
 use crate::manifest::Manifest;
 use crate::quota::Quota;
 use crate::sandbox::Lanes;
 use crate::terms::{Bill, Caller, Clock, Door, Fault, HttpTarget, Outcome, Target, Verdict};
+use toolhost_ledger::state::{Role, StateLock};
 use toolhost_ledger::{self, Attempted, Filter, Header, Ledger, Mode};
 use toolhost_outbound::dial::Dialer;
 use toolhost_outbound::secret::{Secret, Secrets};
@@ -186,16 +187,16 @@ impl<'a> Bench<'a> {
             mode: Mode::Dev,
             manifest: "",
         };
+        let state = StateLock::take(stage.path(), Role::Call)?;
+        let caller = callers.named(&Operator::of(&state), "local");
+        let caller = caller.ok_or_else(|| anyhow::anyhow!("there is no caller `local`"))?;
+        let ledger = Ledger::open(state, &header, Clock::SYSTEM)?;
         let folder = stage.path().join("ledger");
-        let ledger = Ledger::open(&folder, &header, Clock::SYSTEM)?;
         let lanes = (self.workshop.sandbox.clone(), Lanes::for_one()?);
         let snapshot = Snapshot::new(callers, catalog, Mode::Dev);
         let host = Arc::new(Host::new(snapshot, Quota::new(manifest), lanes, ledger));
         let request = Request {
-            caller: Caller {
-                agent: "local".into(),
-                user: None,
-            },
+            caller,
             door: Door::Cli,
             function: format!("{}_{}", granted.tool.name, case.function),
             arguments: arguments(case),

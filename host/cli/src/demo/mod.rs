@@ -23,7 +23,8 @@ use super::look;
 use super::start::Opened;
 use super::table::{bold, green, red};
 use agent::Agent;
-use toolhost_doors::{self, Listener};
+use toolhost_doors::Listener;
+use toolhost_ledger::state::Role;
 
 /// The tokens of the two agents. They are worth nothing outside this demonstration.
 const SUPPORT: &str = "demo-support-token";
@@ -39,7 +40,8 @@ pub(super) async fn demo(setting: &Setting) -> anyhow::Result<ExitCode> {
     look::lock(&stage.setting()).await?;
 
     let opened = Opened::read(&stage.setting())?;
-    let host = opened.host().await?;
+    let state = opened.own(Role::Call).await?;
+    let host = opened.host(state).await?;
     let listener = Listener::http(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     let address = listener
         .address()

@@ -99,6 +99,10 @@ impl Opened {
             Kept::private("the token", self.token_file()),
             Kept::private("the state folder", state),
         ];
+        if let Some(folder) = self.admin_socket().parent() {
+            let what = "the folder of the operators' socket";
+            kept.push(Kept::private(what, folder.to_owned()));
+        }
         if let Some(folder) = self.socket().as_deref().and_then(Path::parent) {
             kept.push(Kept::unchanged("the socket's folder", folder.to_owned()));
         }

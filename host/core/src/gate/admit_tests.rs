@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::gate::RawArguments;
+use crate::gate::{Operator, RawArguments};
 use crate::manifest::{self, Manifest};
 use crate::quota::Quota;
 use crate::terms::Definition;
@@ -63,7 +63,8 @@ impl Scene {
     }
 
     fn allow(&self, caller: &str, tool: &str) -> Option<Allowed> {
-        let caller = self.callers.named(caller).expect("a caller");
+        let operator = Operator::at_socket(0, 0).expect("an operator");
+        let caller = self.callers.named(&operator, caller).expect("a caller");
         self.callers.allow(&caller, &self.function(tool))
     }
 

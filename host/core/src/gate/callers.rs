@@ -10,6 +10,9 @@ use subtle::ConstantTimeEq;
 use crate::manifest::{CallerSpec, Right};
 use crate::terms::{Caller, FunctionId};
 
+/// Proof that this process owns a state folder: whoever started it is its operator.
+pub trait StateOwner {}
+
 /// What a door saw of a caller.
 #[derive(Debug, Clone, Copy)]
 pub enum Credential<'a> {
@@ -19,6 +22,41 @@ pub enum Credential<'a> {
     Uid(u32),
     /// It started this process and speaks through its standard input.
     Stdio,
+}
+
+/// Proof that somebody operates this host: it runs under his own user. An operator may be any caller
+/// that he names; an agent is whom its credential says, so no agents' door can make a call as another:
+///
+/// ```no_run
+/// # use toolhost::gate::{Callers, Operator};
+/// # use toolhost::terms::Caller;
+/// fn named(callers: &Callers, operator: &Operator) -> Option<Caller> {
+///     callers.named(operator, "support")
+/// }
+/// ```
+///
+/// ```compile_fail,E0308
+/// # use toolhost::gate::{Callers, Credential};
+/// # use toolhost::terms::Caller;
+/// fn named(callers: &Callers, agent: Credential<'_>) -> Option<Caller> {
+///     callers.named(&agent, "support")
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Operator(());
+
+impl Operator {
+    /// Whoever is at the other end of the operators' socket, if that is the host's own user.
+    #[must_use]
+    pub fn at_socket(peer_uid: u32, own_uid: u32) -> Option<Self> {
+        (peer_uid == own_uid).then_some(Self(()))
+    }
+
+    /// Whoever started the process that owns a state folder.
+    #[must_use]
+    pub const fn of(_: &impl StateOwner) -> Self {
+        Self(())
+    }
 }
 
 /// All callers of a manifest.
@@ -116,9 +154,9 @@ impl Callers {
         })
     }
 
-    /// The caller of this name, for the command line.
+    /// The caller of this name, for an operator who calls as that one.
     #[must_use]
-    pub fn named(&self, name: &str) -> Option<Caller> {
+    pub fn named(&self, _: &Operator, name: &str) -> Option<Caller> {
         let spec = self.known.get(name)?;
         Some(Caller {
             agent: spec.name.clone(),
@@ -227,5 +265,13 @@ mod tests {
             Some("local")
         );
         assert_eq!(agent(callers.identify(Credential::Uid(8))), None);
+    }
+
+    #[test]
+    fn x78_only_the_hosts_own_user_is_an_operator() {
+        assert!(Operator::at_socket(7, 7).is_some());
+        for uid in [0, 6, 8, u32::MAX] {
+            assert!(Operator::at_socket(uid, 7).is_none(), "{uid}");
+        }
     }
 }

@@ -14,7 +14,7 @@ pub use admit::{
     unknown,
 };
 pub use arguments::{CanonicalArguments, RawArguments};
-pub use callers::{Callers, Credential};
+pub use callers::{Callers, Credential, Operator, StateOwner};
 pub use policy::FunctionPolicy;
 pub use release::{Release, ReleasePolicy, Results, denial, explain, release, size};
 pub use schema::{BadSchema, Schema};

@@ -1,7 +1,7 @@
 //! `[host]`: what concerns the process.
 
 use core::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::egress::{self, Egress};
 use super::page::{At, Finding, Page};
@@ -25,11 +25,18 @@ pub(super) fn read(table: Option<Table<'_>>) -> (HostSpec, Egress) {
     let state = table.text("state");
     let state = state.and_then(|state| path::host(table.page, &state));
     let mut host = with_defaults(state.unwrap_or_else(|| PathBuf::from(STATE)));
-    if let Some(agents) = table.take("agents") {
+    let (agents, admin) = (table.take("agents"), table.take("admin"));
+    if let Some(agents) = &agents {
         host.agents_line = Some(table.page.line(&agents.key.span));
         if let Some(agents) = agents.list() {
             (host.unix, host.http) = doors(&agents);
         }
+    }
+    if let Some(admin) = &admin {
+        host.admin = admin_socket(admin).unwrap_or(host.admin);
+    }
+    if let Some(entry) = admin.or(agents) {
+        report_shared(&entry, &host);
     }
     let start = table.take("start").and_then(|entry| entry.text());
     host.start = start
@@ -58,6 +65,7 @@ pub(super) fn read(table: Option<Table<'_>>) -> (HostSpec, Egress) {
 fn with_defaults(state: PathBuf) -> HostSpec {
     HostSpec {
         unix: Some(state.join("agents/agent.sock")),
+        admin: state.join("admin/admin.sock"),
         http: Some(HTTP),
         agents_line: None,
         start: Start::default(),
@@ -110,6 +118,34 @@ fn doors(agents: &[Entry<'_>]) -> (Option<PathBuf>, Option<SocketAddr>) {
         }
     }
     (unix, http)
+}
+
+fn admin_socket(entry: &Entry<'_>) -> Option<PathBuf> {
+    let text = entry.text()?;
+    let Some(path) = text.value.strip_prefix("unix:") else {
+        let message = format!("{} is no door for operators", quoted(text.value));
+        let finding = Finding::at(&text.span, message);
+        entry
+            .page
+            .report(finding.hint("write \"unix:<path>\": a socket of the host's own user"));
+        return None;
+    };
+    let span = text.span.clone();
+    socket(entry.page, &At { value: path, span })
+}
+
+/// Reports an operators' socket that is not in a folder of its own: whoever may come to the agents' one
+/// could come to it.
+fn report_shared(entry: &Entry<'_>, host: &HostSpec) {
+    let folder = |socket: &Path| socket.parent().map(path::normal);
+    let agents = host.unix.as_deref().and_then(folder);
+    if agents.is_some() && agents == folder(&host.admin) {
+        let message = "the operators' socket would be in the folder of the agents' socket";
+        let finding = Finding::at(&entry.span, message);
+        entry
+            .page
+            .report(finding.hint("give it a folder of its own"));
+    }
 }
 
 fn unknown_door(text: &At<&str>) -> Finding {

@@ -81,6 +81,12 @@ fn kept(host: &HostSpec, secrets: &Secrets, tools: &[Arc<ToolSpec>]) -> Vec<Kept
         readable: false,
         deep: true,
     };
+    let admin = host.admin.parent().map(|folder| Kept {
+        path: path::normal(folder),
+        what: "the operators' socket".to_owned(),
+        readable: false,
+        deep: true,
+    });
     let secret = |(name, file): (&Arc<str>, &PathBuf)| Kept {
         path: path::normal(file),
         what: format!("the secret {}", quoted(name)),
@@ -119,6 +125,7 @@ fn kept(host: &HostSpec, secrets: &Secrets, tools: &[Arc<ToolSpec>]) -> Vec<Kept
     let secrets = secrets.files().map(secret).chain(keys);
     let tools = tools.iter().map(component);
     std::iter::once(state)
+        .chain(admin)
         .chain(secrets)
         .chain(programs)
         .chain(std::iter::once(manifest))

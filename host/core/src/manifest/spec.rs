@@ -33,6 +33,8 @@ pub struct HostSpec {
     pub unix: Option<PathBuf>,
     /// The agents' HTTP address, always loopback, where one is wanted. By default `127.0.0.1:7420`.
     pub http: Option<SocketAddr>,
+    /// The operators' Unix socket. By default `<state>/admin/admin.sock`.
+    pub admin: PathBuf,
     /// Line of `agents`, from 1, where it is written.
     pub agents_line: Option<u32>,
     /// What is to be there for a start.

@@ -64,6 +64,19 @@ pub enum Blame {
     Host,
 }
 
+impl Blame {
+    /// As operators read it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Tool => "tool",
+            Self::Guard => "guard",
+            Self::Host => "host",
+        }
+    }
+}
+
 impl Code {
     /// Every code, for tests and documentation.
     pub const ALL: [Self; 19] = [

@@ -75,6 +75,8 @@ pub enum Door {
     Unix,
     /// HTTP on loopback.
     Http,
-    /// The command line: `toolhost call`.
+    /// The command line of the process that owns the state folder: an operator, as a caller that he names.
     Cli,
+    /// The operators' socket: the same of another process.
+    Admin,
 }

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::*;
+use crate::state::{Role, StateLock};
 use crate::terms::Fingerprint;
 use crate::terms::{
     Answer, AnswerEnd, Attempt, AttemptSink as _, Bill, Caller, Code, Door, FunctionId, HttpTarget,
@@ -53,7 +54,17 @@ pub(super) const HEADER: Header<'_> = Header {
 };
 
 pub(super) fn begin(dir: &Path) -> Ledger {
-    Ledger::open(dir, &HEADER, Clock::SYSTEM).unwrap()
+    begin_at(dir, Clock::SYSTEM)
+}
+
+pub(super) fn begin_at(dir: &Path, clock: Clock) -> Ledger {
+    try_begin(dir, clock).unwrap()
+}
+
+/// As the owner of the folder around it.
+pub(super) fn try_begin(dir: &Path, clock: Clock) -> Result<Ledger, LedgerError> {
+    let state = StateLock::take(dir.parent().unwrap(), Role::Call);
+    Ledger::open(state.unwrap(), &HEADER, clock)
 }
 
 /// A caller and what it calls.

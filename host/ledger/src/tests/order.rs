@@ -1,12 +1,13 @@
 //! Segments in the order in which they were begun, whatever their names and the clock say, and each
 //! named by another.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use super::*;
 
 async fn one(dir: &Path, clock: Clock) -> String {
-    let ledger = Ledger::open(dir, &HEADER, clock).unwrap();
+    let ledger = begin_at(dir, clock);
     let call = ledger
         .admit(Asked::usual().admitted(), reach(false))
         .await
@@ -187,4 +188,44 @@ async fn x43_a_segment_without_a_number_is_read_and_named() {
     assert_eq!(numbers, [(0, &*first), (1, &*second)]);
     assert_eq!(calls(&dir).len(), 2);
     missing(&dir, &first);
+}
+
+/// Until schema 3 several processes wrote at once, and named what others were still writing. Such a folder
+/// is read, gone on with, and held together as before.
+#[tokio::test]
+async fn x43_a_folder_that_several_processes_wrote_at_once_is_read_and_gone_on_with() {
+    let scratch = Scratch::new();
+    let dir = scratch.dir();
+    let first = one(&dir, Clock::SYSTEM).await;
+    let second = one(&dir, Clock::SYSTEM).await;
+    let lines = fs::read_to_string(dir.join(&first)).unwrap();
+    let hash = |line: &str| chain::claimed(line.as_bytes()).unwrap().as_str().to_owned();
+    let ends: Vec<String> = lines.lines().map(hash).collect();
+    // The second began when the first had two records, and was writing.
+    let known = format!(r#""seq":3,"hash":"{}""#, ends[3]);
+    let then = format!(r#""seq":1,"hash":"{}","running":true"#, ends[1]);
+    forge(&dir.join(&second), |line| {
+        line.replace("\"schema\":4", "\"schema\":3")
+            .replace(&known, &then)
+    });
+    let text = fs::read_to_string(dir.join(&second)).unwrap();
+    assert!(text.contains(&then), "{text}");
+    assert!(verify(&dir).unwrap().intact());
+    assert_eq!(calls(&dir).len(), 2);
+
+    let third = one(&dir, Clock::SYSTEM).await;
+    let begun = links::read_beginning(&fs::read(dir.join(&third)).unwrap()[..]);
+    let named: BTreeSet<(String, u64)> = begun
+        .earlier
+        .into_iter()
+        .map(|link| (link.segment, link.seq))
+        .collect();
+    let both = [(first.clone(), 3), (second, 3)];
+    assert_eq!(named, BTreeSet::from(both), "what grew is named anew");
+    let report = verify(&dir).unwrap();
+    assert!(report.intact(), "{:?}", report.problems);
+    let cut: String = lines.split_inclusive('\n').take(3).collect();
+    fs::write(dir.join(&first), cut).unwrap();
+    let problems = verify(&dir).unwrap().problems;
+    assert!(matches!(problems[0].flaw, Flaw::CutOff(_)), "{problems:?}");
 }

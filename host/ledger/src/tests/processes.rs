@@ -1,5 +1,4 @@
-//! Several processes over one folder, and processes that are killed. Each test starts itself anew
-//! as the other process.
+//! Processes that are killed. The test starts itself anew as the other process.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
@@ -84,27 +83,4 @@ async fn x14_a_killed_process_loses_nothing_it_has_acknowledged() {
         assert!(acknowledged.is_subset(&fresh));
         known.extend(report.segments.into_iter().map(|s| s.name.into()));
     }
-}
-
-#[tokio::test]
-async fn two_processes_share_a_folder() {
-    if let Some(dir) = role() {
-        return write_calls(&dir, 200).await;
-    }
-    let scratch = Scratch::new();
-    let mut both = [0, 1].map(|_| child("two_processes_share_a_folder", &scratch.dir()));
-    for child in &mut both {
-        assert_eq!(acknowledged(child, usize::MAX).len(), 200);
-        assert!(child.wait().unwrap().success());
-    }
-    let report = verify(&scratch.dir()).unwrap();
-    assert!(report.intact(), "{:?}", report.problems);
-    assert_eq!(report.segments.len(), 2);
-    assert!(
-        report
-            .segments
-            .iter()
-            .all(|s| s.state == State::Sealed && s.records == 402)
-    );
-    assert_eq!(calls(&scratch.dir()).len(), 400);
 }

@@ -73,12 +73,10 @@ async fn a_day_of_a_ledger() {
 #[tokio::test]
 async fn a_record_looks_like_this() {
     let scratch = Scratch::new();
-    let ledger = Ledger::open(
+    let ledger = begin_at(
         &scratch.dir(),
-        &HEADER,
         ManualClock::at(SystemTime::UNIX_EPOCH).clock(),
-    )
-    .unwrap();
+    );
     let call = ledger
         .admit(Asked::usual().admitted(), reach(false))
         .await
@@ -452,7 +450,7 @@ async fn nothing_follows_a_seal() {
 async fn x17_records_are_ordered_by_number_whatever_the_clock_does() {
     let scratch = Scratch::new();
     let clock = ManualClock::at(SystemTime::UNIX_EPOCH);
-    let ledger = Ledger::open(&scratch.dir(), &HEADER, clock.clock()).unwrap();
+    let ledger = begin_at(&scratch.dir(), clock.clock());
     for year_seconds in [0_i64, 31_536_000, -31_536_000, -31_536_000] {
         let seconds = 1_800_000_000_u64.saturating_add_signed(year_seconds);
         clock.set_wall(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
@@ -471,8 +469,9 @@ async fn only_this_user_reads_and_writes() {
     assert_eq!(mode(&scratch.dir()), 0o700);
     assert_eq!(mode(&scratch.dir().join(ledger.segment())), 0o600);
 
+    drop(ledger);
     std::fs::set_permissions(scratch.dir(), PermissionsExt::from_mode(0o770)).unwrap();
-    let refused = Ledger::open(&scratch.dir(), &HEADER, Clock::SYSTEM);
+    let refused = try_begin(&scratch.dir(), Clock::SYSTEM);
     assert!(matches!(refused, Err(LedgerError::Unsafe { .. })));
 }
 
@@ -481,7 +480,7 @@ fn a_link_is_no_folder_for_a_ledger() {
     let scratch = Scratch::new();
     let elsewhere = Scratch::new();
     std::os::unix::fs::symlink(&elsewhere.0, scratch.dir()).unwrap();
-    let refused = Ledger::open(&scratch.dir(), &HEADER, Clock::SYSTEM);
+    let refused = try_begin(&scratch.dir(), Clock::SYSTEM);
     assert!(matches!(refused, Err(LedgerError::File { .. })));
 }
 
