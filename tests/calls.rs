@@ -283,7 +283,7 @@ component = "everything.wasm"
 
 /// However a call ends, its bill is on its caller's account once, as the ledger has it.
 #[tokio::test]
-async fn g94_every_end_of_a_call_is_on_its_callers_account() {
+async fn g93_every_end_of_a_call_is_on_its_callers_account() {
     let limits = "limits = { concurrency = 1, fuel";
     let house = House::new(&ROGUE.replace("limits = { fuel", limits));
     structured(

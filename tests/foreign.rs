@@ -5,7 +5,6 @@ use arbitrary::Unstructured;
 use base64::Engine as _;
 use serde_json::{Map, Value, json};
 use toolhost_core::terms::{Code, Content, Outcome, ToolErrorCode};
-use toolhost_ledger;
 
 use crate::harness::{End, Handmade, House, Program, Site, definition, manifest};
 

@@ -27,6 +27,7 @@ mod owner;
 mod places;
 mod powers;
 mod programs;
+mod recorder;
 mod records;
 mod reload;
 mod runners;

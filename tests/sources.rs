@@ -173,8 +173,8 @@ const TIMED: [(&str, &str); 7] = [
         "runtime/sandbox/seat.rs",
         "it measures the processor's time",
     ),
-    ("runtime/compile/compile.rs", "it waits for a process"),
-    ("ledger/folder.rs", "it waits for a process"),
+    ("runtime/compile/compiler.rs", "it waits for a process"),
+    ("ledger/state.rs", "it waits for a process"),
     (
         "cli/",
         "not yet: the log's rates, and how long commands wait",
@@ -219,7 +219,7 @@ fn callers_and_operators_are_made_in_one_place_each() {
             "core/terms/mod.rs",
             "cli/cases/run.rs",
         ],
-        &["Caller {\n"],
+        &[" Caller {\n", "(Caller {\n"],
     );
     only_in(&["doors/admin/"], &["Operator::at_socket", "Door::Admin"]);
     only_in(&["cli/one_call.rs", "cli/cases/run.rs"], &["Operator::of"]);
@@ -242,17 +242,24 @@ fn callers_and_operators_are_made_in_one_place_each() {
 
 /// The sources that name a capability by its module, beside its own folder and the list, and why. A
 /// capability that is not here is named nowhere else.
-const NAMED: [(&str, &[&str], &str); 1] = [(
-    "dir",
-    &[
-        "cli/check.rs",
-        "cli/ground.rs",
-        "cli/ground/",
-        "cli/serve.rs",
-        "cli/start.rs",
-    ],
-    "no guest may have the host's own files; what Landlock can do here",
-)];
+const NAMED: [(&str, &[&str], &str); 2] = [
+    (
+        "kv",
+        &["cli/cases/run.rs"],
+        "a case has entries in buckets before and after",
+    ),
+    (
+        "dir",
+        &[
+            "cli/check.rs",
+            "cli/ground.rs",
+            "cli/ground/",
+            "cli/serve.rs",
+            "cli/start.rs",
+        ],
+        "no guest may have the host's own files; what Landlock can do here",
+    ),
+];
 
 /// The first names of a path, or of each path in `{...}`.
 fn heads(rest: &str) -> Vec<String> {
@@ -306,8 +313,7 @@ fn a_capability_is_named_in_the_list_and_where_it_is_said_why() {
             capabilities.insert(folder);
         }
     }
-    // What capabilities reach the world through is none.
-    assert!(capabilities.remove("service") && capabilities.len() > 8);
+    assert!(capabilities.len() > 8, "{capabilities:?}");
     let mut wrong = Vec::new();
     let mut used = BTreeSet::new();
     for source in sources.iter().filter(|source| !is_test(&source.name)) {

@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-cargo test --package toolhost --no-fail-fast 2>&1 | tee "$log" | grep --line-buffered -E '^(error|warning: unused|     Running)' >&2
+cargo test --workspace --no-fail-fast 2>&1 | tee "$log" | grep --line-buffered -E '^(error|warning: unused|     Running)' >&2
 suite=${PIPESTATUS[0]}
 
 awk -v wanted="$*" -v suite="$suite" '

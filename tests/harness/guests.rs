@@ -11,9 +11,10 @@ use toolhost_runtime::compile::{Cache, CompileLimits, Compiler};
 use toolhost_runtime::sandbox::Sandbox;
 
 const TARGET: &str = "wasm32-wasip2";
-const GUESTS: [&str; 7] = [
+const GUESTS: [&str; 8] = [
     "everything",
     "hello",
+    "imports",
     "json",
     "program",
     "rogue",

@@ -16,6 +16,7 @@ use toolhost_doors::{self, Listener};
 use toolhost_engine::call::{Host, Request, Snapshot};
 use toolhost_ledger::state::{Role, StateLock};
 use toolhost_ledger::{self, Attempted, Call, Filter, Header, Ledger, Mode};
+use toolhost_outbound::Recorder;
 use toolhost_runtime::sandbox::Lanes;
 
 use super::site::manifest;
@@ -73,6 +74,18 @@ impl House {
     pub(crate) async fn billed(&self, function: &str, arguments: Value) -> (End, Bill) {
         let request = self.request("local", function, arguments);
         let (released, bill) = self.host.call_with_bill(request).await;
+        (released.map(|release| release.into_outcome()), bill)
+    }
+
+    /// A call by `local` whose answers from outside are recorded, or taken from a recording.
+    pub(crate) async fn with_recorder(
+        &self,
+        function: &str,
+        arguments: Value,
+        recorder: &Recorder,
+    ) -> (End, Bill) {
+        let request = self.request("local", function, arguments);
+        let (released, bill) = self.host.call_recorded(request, recorder.clone()).await;
         (released.map(|release| release.into_outcome()), bill)
     }
 

@@ -29,6 +29,7 @@ impl Site {
         for name in [
             "everything.wasm",
             "hello.wasm",
+            "imports.wasm",
             "json.wasm",
             "program.wasm",
             "rogue.wasm",

@@ -13,7 +13,7 @@ use toolhost_engine::catalog::{self, Places};
 use toolhost_ledger::state::{Role, StateLock};
 use toolhost_ledger::{Header, Ledger, Mode};
 use toolhost_outbound::dial::Dialer;
-use toolhost_runtime::capability::http::Secrets;
+use toolhost_outbound::secret::Secrets;
 use toolhost_runtime::capability::{BoundPre, SharedServices};
 use toolhost_runtime::compile::{Cache, CompileLimits, Compiler};
 use toolhost_runtime::sandbox::{Lanes, Sandbox};

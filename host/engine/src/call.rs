@@ -25,7 +25,7 @@ use crate::ledger::{Admitted, Closing, Ending, Ledger, LedgerError, OpenCall, Re
 use crate::quota::{Quota, Reservation};
 use crate::sandbox::{Errand, Lanes, Ran, Sandbox, ends_by, step_aside};
 use crate::terms::{Bill, Caller, Code, Door, Fault, Fingerprint, Outcome, Progress};
-use toolhost_outbound::{AttemptLog, CurrentCall};
+use toolhost_outbound::{AttemptLog, CurrentCall, Recorder};
 
 /// When a call that found no place within its deadline may come again, in seconds: others have
 /// waited as long.
@@ -85,12 +85,21 @@ impl Host {
         self: &Arc<Self>,
         request: Request,
     ) -> (Result<Release, Fault>, Bill) {
+        self.call_recorded(request, Recorder::off()).await
+    }
+
+    /// Runs one call whose answers from outside are recorded, or taken from a recording. What the
+    /// recorder has is whole when this is done.
+    pub async fn call_recorded(
+        self: &Arc<Self>,
+        request: Request,
+        recorder: Recorder,
+    ) -> (Result<Release, Fault>, Bill) {
         let host = self.clone();
         let caller = request.caller.agent.clone();
-        let driven = self.lanes.drive(
-            &caller,
-            |cancel| async move { host.run(request, &cancel).await },
-        );
+        let driven = self.lanes.drive(&caller, |cancel| async move {
+            host.run(request, recorder, &cancel).await
+        });
         driven.await.unwrap_or_else(|fault| {
             let (code, detail) = (fault.code.as_str(), &fault.detail);
             tracing::error!(%caller, code, detail, "a call was given up");
@@ -101,6 +110,7 @@ impl Host {
     async fn run(
         &self,
         mut request: Request,
+        recorder: Recorder,
         cancel: &CancellationToken,
     ) -> (Result<Release, Fault>, Bill) {
         let asked = self.sandbox.clock().now();
@@ -134,7 +144,13 @@ impl Host {
                     id: record.id().0,
                 };
                 // Pinned here: what is as large as this is better not moved.
-                let running = pin!(self.run_admitted(request, found, permit, record, cancel));
+                let attempts = AttemptLog::recorded(
+                    record.attempts().clone(),
+                    Some(found.function.ready.grants().credentials().clone()),
+                    recorder,
+                );
+                let running = self.run_admitted(request, found, permit, (record, attempts), cancel);
+                let running = pin!(running);
                 current.scope(running).await
             }
             Err(fault) => (Err(fault), Bill::default()),
@@ -147,14 +163,10 @@ impl Host {
         mut request: Request,
         found: Found,
         permit: Permit,
-        mut record: OpenCall,
+        (mut record, attempts): (OpenCall, AttemptLog),
         cancel: &CancellationToken,
     ) -> (Result<Release, Fault>, Bill) {
         let function = found.function;
-        let attempts = AttemptLog::new(
-            record.attempts().clone(),
-            Some(function.ready.grants().credentials().clone()),
-        );
         let notes = attempts.clone();
         let errand = Errand {
             function: &function.ready,

@@ -26,7 +26,6 @@ fn play_the_owner() -> bool {
     eprintln!("owned");
     // Until its input ends, which is when the test is over.
     let mut line = String::new();
-    #[expect(clippy::disallowed_methods)]
     let _ = std::io::stdin().read_line(&mut line);
     true
 }

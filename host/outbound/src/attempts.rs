@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use crate::recorder::Recorder;
 use crate::secret::{Redactions, Watch};
 use crate::terms::{Answer, Attempt, AttemptSink, Unrecorded, Usage};
 
@@ -25,6 +26,7 @@ struct Writing {
     open: TaskTracker,
     redactions: Redactions,
     denials: Mutex<Vec<String>>,
+    recorder: Recorder,
 }
 
 /// Denials whose reason is kept for the agent, and the longest reason, in bytes: what comes after the
@@ -36,7 +38,18 @@ impl AttemptLog {
     /// The attempts of a call whose grants use these credentials, in its record.
     #[must_use]
     pub fn new(record: Arc<dyn AttemptSink>, credentials: Option<Arc<Watch>>) -> Self {
+        Self::recorded(record, credentials, Recorder::off())
+    }
+
+    /// The same of a call that is recorded, or run again.
+    #[must_use]
+    pub fn recorded(
+        record: Arc<dyn AttemptSink>,
+        credentials: Option<Arc<Watch>>,
+        recorder: Recorder,
+    ) -> Self {
         Self(Arc::new(Writing {
+            recorder,
             record,
             credentials,
             requests: AtomicU32::new(0),
@@ -59,10 +72,13 @@ impl AttemptLog {
     /// It cannot be recorded, so it must not be made.
     pub fn begin(&self, attempt: Attempt) -> Result<OpenAttempt, Unrecorded> {
         let hold = self.hold();
-        let number = self.0.record.attempt(self.scrubbed(attempt))?;
+        let attempt = self.scrubbed(attempt);
+        let place = self.0.recorder.began(&attempt);
+        let number = self.0.record.attempt(attempt)?;
         Ok(OpenAttempt {
             log: self.clone(),
             number,
+            place,
             is_answered: false,
             _hold: hold,
         })
@@ -73,11 +89,33 @@ impl AttemptLog {
     /// # Errors
     /// It cannot be recorded, so it must not be made.
     pub fn note(&self, attempt: Attempt) -> Result<(), Unrecorded> {
-        self.0.record.attempt(self.scrubbed(attempt)).map(drop)
+        let attempt = self.scrubbed(attempt);
+        self.0.recorder.began(&attempt);
+        self.0.record.attempt(attempt).map(drop)
+    }
+
+    /// Records what was tried when the call was recorded, and what came of it then.
+    pub fn repeat(&self, attempt: Attempt, answer: Option<Answer>) {
+        // What cannot be recorded ends the call with its record, as it does live.
+        match answer {
+            Some(answer) => {
+                if let Ok(open) = self.begin(attempt) {
+                    open.answer(answer);
+                }
+            }
+            None => drop(self.note(attempt)),
+        }
+    }
+
+    /// Whether the call is recorded, or run again.
+    #[must_use]
+    pub fn recorder(&self) -> &Recorder {
+        &self.0.recorder
     }
 
     /// Adds to how often a grant was used.
     pub fn used(&self, usage: Usage) {
+        self.0.recorder.used(&usage);
         self.0.record.usage(usage);
     }
 
@@ -108,6 +146,7 @@ impl AttemptLog {
         let mut denials = self.denials();
         if denials.len() < DENIALS && !denials.iter().any(|known| known == say) {
             denials.push(say.to_owned());
+            self.0.recorder.denied(say);
         }
     }
 
@@ -156,6 +195,8 @@ impl AttemptLog {
 pub struct OpenAttempt {
     log: AttemptLog,
     number: Option<u64>,
+    /// Its place in the call's recording.
+    place: Option<usize>,
     is_answered: bool,
     _hold: TaskTrackerToken,
 }
@@ -167,8 +208,11 @@ impl OpenAttempt {
         if answer.left {
             self.log.bill(answer.sent.saturating_add(answer.received));
         }
-        if let Some(number) = self.number {
+        if self.number.is_some() || self.place.is_some() {
             answer.each_text(|text| *text = self.log.scrub(std::mem::take(text)));
+            self.log.0.recorder.answered(self.place, &answer);
+        }
+        if let Some(number) = self.number {
             self.log.0.record.answer(number, answer);
         }
     }

@@ -8,6 +8,7 @@ mod current_call;
 pub mod descriptors;
 pub mod dial;
 pub mod http;
+mod recorder;
 pub mod resolve;
 pub mod secret;
 #[cfg(any(test, feature = "testing"))]
@@ -19,3 +20,4 @@ pub use attempts::{AttemptLog, OpenAttempt};
 #[cfg(any(test, feature = "testing"))]
 pub use attempts::{Noted, Unrecordable};
 pub use current_call::{Carried, CurrentCall};
+pub use recorder::{NoRecording, Recorder, Step};

@@ -74,7 +74,7 @@ async fn a_migration_keeps_what_there_is_and_leaves_a_backup() {
     let backup = place
         .path
         .with_file_name("notes.sqlite.v1-20260711T090501.000Z.backup");
-    assert_eq!(backups(&place.path), [backup.clone()]);
+    assert_eq!(backups(&place.path), std::slice::from_ref(&backup));
     let mode = backup.metadata().expect("its mode").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     // It is a store of the version that it is a backup of.
@@ -114,7 +114,9 @@ async fn who_looks_migrates_nothing() {
         open(&place.path, &with(AUTHOR)).expect("a store"),
         &place.path,
     );
-    let newer = file::look(&place.path, NOTES).err().expect("an error");
+    let newer = file::look(&place.path, NOTES)
+        .map(drop)
+        .expect_err("an error");
     assert!(matches!(newer, OpenError::Newer { .. }), "{newer}");
 }
 
@@ -194,7 +196,7 @@ async fn x86_a_step_that_fails_changes_nothing_and_can_be_tried_again() {
         for _ in 0..2 {
             manual.advance(Duration::from_secs(1));
             let failed = file::open(&place.path, &with(step), manual.clock());
-            let failed = failed.err().expect("an error");
+            let failed = failed.map(drop).expect_err("an error");
             let said = failed.to_string();
             assert!(matches!(failed, OpenError::Migration { .. }), "{said}");
             assert!(said.contains(why) && said.contains(step.name), "{said}");
@@ -218,10 +220,12 @@ async fn x87_a_migration_that_is_tried_for_ever_does_not_fill_the_disk_with_back
     for _ in 0..10 {
         manual.advance(Duration::from_secs(1));
         let failed = file::open(&place.path, &with(LARGE), manual.clock());
-        failed.err().expect("an error");
+        failed.map(drop).expect_err("an error");
     }
     assert_eq!(backups(&place.path).len(), backup::MOST);
-    let last = open(&place.path, &with(AUTHOR)).err().expect("an error");
+    let last = open(&place.path, &with(AUTHOR))
+        .map(drop)
+        .expect_err("an error");
     assert!(matches!(last, OpenError::Backup { .. }), "{last}");
     assert!(last.to_string().contains("move them away"), "{last}");
     assert_eq!(version(&place.path), 1);
@@ -296,7 +300,7 @@ async fn a_file_of_the_first_release_opens_unchanged() {
     let place = place();
     let first = concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/../tests/cases/store/v1.sqlite"
+        "/../../tests/cases/store/v1.sqlite"
     );
     std::fs::copy(first, &place.path).expect("a copy");
     let rows = |connection: &Connection| {

@@ -7,6 +7,7 @@
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -36,6 +37,7 @@ pub struct Database {
     places: Shares<Arc<str>>,
     queue: Arc<Queue>,
     clock: Clock,
+    thread: Option<JoinHandle<()>>,
 }
 
 /// What waits for the thread.
@@ -62,6 +64,13 @@ impl Drop for Database {
     fn drop(&mut self) {
         self.queue.waiting().closed = true;
         self.queue.more.notify_one();
+        // A process that ended before the file is closed would leave its write-ahead log behind.
+        if let Some(thread) = self.thread.take()
+            && thread.thread().id() != std::thread::current().id()
+        {
+            // It says itself where a job panicked.
+            let _ = thread.join();
+        }
     }
 }
 
@@ -76,8 +85,9 @@ impl Database {
         let queue = Arc::<Queue>::default();
         let thread = std::thread::Builder::new().name("store".to_owned());
         let own = Arc::clone(&queue);
-        thread.spawn(move || work(connection, &own, clock))?;
+        let thread = thread.spawn(move || work(connection, &own, clock))?;
         Ok(Self {
+            thread: Some(thread),
             own: Shares::with_most(u64::MAX, OWN),
             places: Shares::new(QUEUE),
             queue,

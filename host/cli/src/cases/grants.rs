@@ -21,7 +21,7 @@ use super::judge::Difference;
 /// Where the grants of all cases come from.
 pub(super) enum Source {
     /// From a `tool.toml`.
-    Written(Manifest),
+    Written(Box<Manifest>),
     /// From the cases themselves.
     Derived { name: String, wasi: Wasi },
 }
@@ -55,7 +55,7 @@ impl Source {
             return Ok(Self::Derived { name, wasi });
         };
         match manifest::parse_part(&asks.place, &asks.text) {
-            Ok(manifest) if manifest.tools.len() == 1 => Ok(Self::Written(manifest)),
+            Ok(manifest) if manifest.tools.len() == 1 => Ok(Self::Written(Box::new(manifest))),
             Ok(manifest) => bail!(
                 "{} has {} tools; it is to have one section [tool.<name>]",
                 asks.place,
@@ -68,7 +68,7 @@ impl Source {
     /// The tool as it is asked what it is: before there is a case.
     pub(super) fn bare(&self) -> anyhow::Result<Manifest> {
         match self {
-            Self::Written(manifest) => Ok(manifest.clone()),
+            Self::Written(manifest) => Ok(Manifest::clone(manifest)),
             Self::Derived { name, wasi } => parsed(&section(name, *wasi, &[])),
         }
     }
@@ -80,7 +80,7 @@ impl Source {
         component: &std::path::Path,
     ) -> anyhow::Result<Result<Granted, Vec<Difference>>> {
         let mut manifest = match self {
-            Self::Written(manifest) => manifest.clone(),
+            Self::Written(manifest) => Manifest::clone(manifest),
             Self::Derived { name, wasi } => parsed(&section(name, *wasi, &[case]))?,
         };
         let [tool] = manifest.tools.as_slice() else {

@@ -229,63 +229,6 @@ impl Cleared {
 /// Proof that a call was judged: who may run which function of which component, with which
 /// arguments, grants and limits, on a place that is held for it. It is the only thing the sandbox
 /// accepts, and only [`admit`] makes one.
-///
-/// What was admitted runs,
-///
-/// ```no_run
-/// # use std::time::Instant;
-/// # use toolhost_core::gate::{Cleared, admit};
-/// # use toolhost_core::quota::Reservation;
-/// # use toolhost_core::sandbox::{Errand, Prepared, Ran, Sandbox};
-/// # use toolhost_core::terms::Fault;
-/// # type Guest<'a> = (&'a Sandbox, &'a Prepared, Errand<'a>);
-/// async fn run(
-///     (sandbox, component, errand): Guest<'_>,
-///     cleared: Cleared,
-///     place: Reservation,
-/// ) -> Result<Ran, Fault> {
-///     let permit = admit(cleared, place, Instant::now())?;
-///     Ok(sandbox.run(component, &permit, errand).await)
-/// }
-/// ```
-///
-/// and nothing that was not,
-///
-/// ```compile_fail,E0308
-/// # use std::time::Instant;
-/// # use toolhost_core::gate::{Cleared, admit};
-/// # use toolhost_core::quota::Reservation;
-/// # use toolhost_core::sandbox::{Errand, Prepared, Ran, Sandbox};
-/// # use toolhost_core::terms::Fault;
-/// # type Guest<'a> = (&'a Sandbox, &'a Prepared, Errand<'a>);
-/// async fn run(
-///     (sandbox, component, errand): Guest<'_>,
-///     cleared: Cleared,
-///     place: Reservation,
-/// ) -> Result<Ran, Fault> {
-///     let permit = cleared;
-///     Ok(sandbox.run(component, &permit, errand).await)
-/// }
-/// ```
-///
-/// and nothing is admitted for which no place is held:
-///
-/// ```compile_fail,E0308
-/// # use std::time::Instant;
-/// # use toolhost_core::gate::{Cleared, admit};
-/// # use toolhost_core::quota::Reservation;
-/// # use toolhost_core::sandbox::{Errand, Prepared, Ran, Sandbox};
-/// # use toolhost_core::terms::Fault;
-/// # type Guest<'a> = (&'a Sandbox, &'a Prepared, Errand<'a>);
-/// async fn run(
-///     (sandbox, component, errand): Guest<'_>,
-///     cleared: Cleared,
-///     place: (),
-/// ) -> Result<Ran, Fault> {
-///     let permit = admit(cleared, place, Instant::now())?;
-///     Ok(sandbox.run(component, &permit, errand).await)
-/// }
-/// ```
 pub struct Permit {
     checked: CheckedArguments,
     deadline: Instant,

@@ -28,16 +28,16 @@ pub enum Credential<'a> {
 /// that he names; an agent is whom its credential says, so no agents' door can make a call as another:
 ///
 /// ```no_run
-/// # use toolhost::gate::{Callers, Operator};
-/// # use toolhost::terms::Caller;
+/// # use toolhost_core::gate::{Callers, Operator};
+/// # use toolhost_core::terms::Caller;
 /// fn named(callers: &Callers, operator: &Operator) -> Option<Caller> {
 ///     callers.named(operator, "support")
 /// }
 /// ```
 ///
 /// ```compile_fail,E0308
-/// # use toolhost::gate::{Callers, Credential};
-/// # use toolhost::terms::Caller;
+/// # use toolhost_core::gate::{Callers, Credential};
+/// # use toolhost_core::terms::Caller;
 /// fn named(callers: &Callers, agent: Credential<'_>) -> Option<Caller> {
 ///     callers.named(&agent, "support")
 /// }

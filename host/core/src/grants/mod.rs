@@ -23,4 +23,4 @@ pub use env::EnvGrant;
 pub use kv::KvGrant;
 pub use list::{CAPABILITIES, Grants};
 pub use log::{Level, LogGrant};
-pub use provided::{nearest, power, provided_by, provides};
+pub use provided::{nearest, power, provided, provided_by, provides};

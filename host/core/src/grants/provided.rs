@@ -55,6 +55,12 @@ fn linked() -> impl Iterator<Item = &'static Linked> {
         .chain(capabilities.flat_map(|capability| capability.provides))
 }
 
+/// Every interface that is linked for every tool, each with a series of versions: no version, a draft, or
+/// as `0.2` all of its releases.
+pub fn provided() -> impl Iterator<Item = (&'static str, &'static str)> {
+    linked().copied()
+}
+
 /// What is linked besides for a tool of WASI 0.3.
 fn linked_v03() -> impl Iterator<Item = &'static Linked> {
     let capabilities = CAPABILITIES.iter();

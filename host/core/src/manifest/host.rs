@@ -15,7 +15,8 @@ const CONCURRENCY: u32 = 64;
 const QUEUE: u32 = 256;
 const MESSAGE: usize = 4 << 20;
 const STATE: &str = ".toolhost";
-const HTTP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7420);
+const HTTP: SocketAddr =
+    SocketAddr::new(core::net::IpAddr::V4(core::net::Ipv4Addr::LOCALHOST), 7420);
 
 /// Reads `[host]`; none is one that says nothing.
 pub(super) fn read(table: Option<Table<'_>>) -> (HostSpec, Egress) {

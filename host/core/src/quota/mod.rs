@@ -58,14 +58,14 @@ struct Opened {
 /// is known until then. Once it is settled there is nothing to settle:
 ///
 /// ```no_run
-/// # use toolhost::{quota::Reservation, terms::Bill};
+/// # use toolhost_core::{quota::Reservation, terms::Bill};
 /// fn end(place: Reservation, bill: Bill) {
 ///     place.settle(bill);
 /// }
 /// ```
 ///
 /// ```compile_fail,E0382
-/// # use toolhost::{quota::Reservation, terms::Bill};
+/// # use toolhost_core::{quota::Reservation, terms::Bill};
 /// fn end(place: Reservation, bill: Bill) {
 ///     place.settle(bill);
 ///     place.settle(bill);

@@ -286,7 +286,7 @@ fn places_that_are_taken_count_after_a_change_and_who_waits_is_called() {
 
 /// A place is given back with a bill, or with what is known, and to its caller's account alone.
 #[test]
-fn g93_what_a_call_used_is_counted_however_it_ends() {
+fn g92_what_a_call_used_is_counted_however_it_ends() {
     block_on(async {
         let quota = quota(TWO);
         let bill = |fuel| Bill {

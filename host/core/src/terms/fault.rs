@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 /// Why a call ended badly. A closed set, grouped by who has to change something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Code {
     /// No such function, or none that this caller may use: the two look alike.

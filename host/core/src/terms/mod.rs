@@ -10,6 +10,7 @@ pub mod json;
 mod limits;
 mod ordered;
 mod outcome;
+mod recording;
 mod schema;
 mod scrub;
 mod text;
@@ -30,6 +31,11 @@ pub use outcome::{
     Blob, Content, GuestAnswer, Link, Outcome, Output, Progress, RawError, RawOutput, ToolError,
     ToolErrorCode,
 };
+pub use recording::{
+    Asked, ClockAnswer, ConfigAnswer, DirAnswer, Divergence, Entry, EnvAnswer, FileStatus,
+    HostAnswer, HttpAnswer, HttpCode, KvAnswer, Moment, Pair, PollAnswer, RandomAnswer, Recording,
+    Stopped, StreamAnswer,
+};
 pub use schema::SchemaDocument;
 pub use scrub::Scrub;
 pub use text::{acts, is_hidden, is_mark, printable, printable_lines, seen, unmarked};
@@ -48,7 +54,6 @@ pub struct Caller {
 }
 
 /// What records leave out.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 #[must_use]
 pub const fn is_zero(n: &u64) -> bool {
     *n == 0

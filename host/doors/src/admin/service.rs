@@ -7,7 +7,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
@@ -117,19 +117,9 @@ impl Service for Admin {
             operator,
             place: _place,
         } = arrived;
-        // A stopping host waits for what was asked, until its answer is sent.
-        let working = OnceLock::new();
         let service = service_fn(|request| {
-            let (admin, operator, working) = (&self, &operator, &working);
-            async move {
-                let Some(begun) = admin.ends.work.begin() else {
-                    let stopping = refusal(StatusCode::SERVICE_UNAVAILABLE, "the host is stopping");
-                    return Ok(stopping);
-                };
-                // There is one request.
-                let _ = working.set(begun);
-                Ok::<_, Infallible>(admin.respond(operator, request).await)
-            }
+            let (admin, operator) = (&self, &operator);
+            async move { Ok::<_, Infallible>(admin.answer(operator, request).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -138,11 +128,16 @@ impl Service for Admin {
             .max_buf_size(HEAD)
             .keep_alive(false)
             .serve_connection(TokioIo::new(Deadlined::new(stream)), service);
-        let connection = pin!(connection);
-        tokio::select! {
-            end = connection => end.map_err(io::Error::other),
-            () = self.ends.signals.cut.cancelled() => Ok(()),
-        }
+        let mut connection = pin!(connection);
+        let end = tokio::select! {
+            biased;
+            end = connection.as_mut() => end,
+            () = self.ends.signals.stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        end.map_err(io::Error::other)
     }
 }
 
@@ -168,6 +163,17 @@ impl Admin {
             connections: Arc::new(Semaphore::new(CONNECTIONS)),
             calls: Semaphore::new(CALLS),
         }
+    }
+
+    /// A stopping host waits for the answer to be made, and a moment for it to be read.
+    async fn answer(&self, operator: &Operator, request: Request<Incoming>) -> Response<Body> {
+        let stopping = || refusal(StatusCode::SERVICE_UNAVAILABLE, "the host is stopping");
+        let Some(_begun) = self.ends.work.begin() else {
+            return stopping();
+        };
+        let respond = self.respond(operator, request);
+        let answer = self.ends.signals.cut.run_until_cancelled(respond).await;
+        answer.unwrap_or_else(stopping)
     }
 
     async fn respond(&self, operator: &Operator, request: Request<Incoming>) -> Response<Body> {
@@ -201,6 +207,7 @@ impl Admin {
         json(status, state.to_string().into_bytes())
     }
 
+    #[expect(clippy::result_large_err, reason = "an answer is one either way")]
     fn head(&self) -> Answer {
         let head = self.host.ledger.head().ok_or_else(|| {
             refusal(
@@ -273,6 +280,7 @@ impl Admin {
     }
 }
 
+#[expect(clippy::result_large_err, reason = "an answer is one either way")]
 fn said(status: StatusCode, answer: &impl Serialize) -> Answer {
     match serde_json::to_vec(answer) {
         Ok(text) => Ok(json(status, text)),

@@ -151,7 +151,7 @@ async fn x84_the_end_of_a_running_segment_is_known_to_its_owner() {
     one_call(&ledger).await;
     let head = ledger.head().unwrap();
     assert_eq!((&head.segment, head.seq), (&ledger.segment(), 2));
-    let holds = || verify_expecting(&scratch.dir(), &[head.hash.clone()]).unwrap();
+    let holds = || verify_expecting(&scratch.dir(), std::slice::from_ref(&head.hash)).unwrap();
     assert!(holds().intact());
     keep_lines(&scratch.dir().join(ledger.segment()), 2);
     let cut = holds();

@@ -155,7 +155,7 @@ fn a_well_chained_segment_has_to_make_sense_too() {
         (&[OPEN, OPEN], 1, Flaw::WrongBegin),
         (&[&OPEN.replace(r#""me""#, r#""you""#)], 0, Flaw::WrongBegin),
         (
-            &[&OPEN.replace(r#""schema":1"#, r#""schema":4"#)],
+            &[&OPEN.replace(r#""schema":1"#, r#""schema":5"#)],
             0,
             Flaw::WrongBegin,
         ),

@@ -7,7 +7,9 @@
 mod bindings;
 mod context;
 mod registry;
+mod seam;
 mod sink;
+mod streams;
 
 pub mod clock;
 pub mod command;

@@ -9,11 +9,14 @@ use std::time::Instant;
 
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime_wasi::cli::WasiCliCtxView;
+use wasmtime_wasi::clocks::WasiClocksCtxView;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 use super::context::CallContext;
-use super::{clock, command, config, dir, env, http, kv, log, progress, random};
+use super::seam::{Behind, Seam};
+use super::{clock, command, config, dir, env, http, kv, log, progress, random, streams};
 use crate::grants::Grants;
 use crate::shares::{Account, Holding};
 use crate::terms::{Clock, Code, Fault, GuestAnswer, Wasi};
@@ -157,6 +160,8 @@ impl PreparedGrants {
 
 /// The powers of one guest: the data of its store.
 pub struct GuestState {
+    /// What every answer to it from outside passes.
+    seam: Seam,
     account: Account,
     /// For the tables of its resources and handles, however many there are.
     _tables: Holding,
@@ -188,6 +193,8 @@ impl GuestState {
         let granted = &grants.grants;
         let log = log::State::new(granted.log, context);
         let mut wasi = WasiCtx::builder();
+        // Sockets are refused before the system makes one: what it would say of it no recording could.
+        wasi.allow_tcp(false).allow_udp(false);
         clock::grant(&mut wasi, context.clock);
         random::grant(&mut wasi);
         env::grant(&mut wasi, &granted.env);
@@ -200,6 +207,7 @@ impl GuestState {
         let mut table = ResourceTable::new();
         table.set_max_capacity(usize::try_from(context.limits.resources).unwrap_or(usize::MAX));
         Ok(Self {
+            seam: Seam::new(context),
             account: context.account.clone(),
             _tables: tables,
             table,
@@ -223,9 +231,9 @@ pub trait HasGuestState: Send + 'static {
 }
 
 impl<T: HasGuestState + WasiHttpView> http::HasHttp for T {
-    fn state(&mut self) -> (&mut http::State, &mut ResourceTable) {
+    fn parts(&mut self) -> (&Seam, &mut http::State, &mut ResourceTable) {
         let guest = self.guest_state();
-        (&mut guest.http, &mut guest.table)
+        (&guest.seam, &mut guest.http, &mut guest.table)
     }
 }
 
@@ -240,7 +248,13 @@ pub fn link<T: HasGuestState + WasiView + WasiHttpView>(
     wasi: Wasi,
 ) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
-    dir::link(linker, dirs)?;
+    linker.allow_shadowing(true);
+    clock::link(linker, clocks)?;
+    random::link(linker, randomness)?;
+    env::link(linker, environment)?;
+    streams::link(linker, io)?;
+    linker.allow_shadowing(false);
+    dir::link(linker, files)?;
     http::link(linker)?;
     if wasi == Wasi::V03 {
         wasmtime_wasi::p3::cli::add_to_linker(linker)?;
@@ -251,9 +265,9 @@ pub fn link<T: HasGuestState + WasiView + WasiHttpView>(
         http::link_p3(linker)?;
     }
     kv::link(linker, buckets)?;
-    config::link(linker, |data| &data.guest_state().grants.grants.config)?;
-    log::link(linker, |data| &mut data.guest_state().log)?;
-    progress::link(linker, |data| &mut data.guest_state().progress)
+    config::link(linker, configuration)?;
+    log::link(linker, messages)?;
+    progress::link(linker, reports)
 }
 
 /// The linker for a component that has another form of an interface in mind than others that name it:
@@ -270,6 +284,52 @@ pub fn variation<T: HasGuestState>(
     kv::variation(linker, engine, component, buckets)
 }
 
+fn clocks<T: HasGuestState>(data: &mut T) -> clock::Clocks<'_> {
+    let guest = data.guest_state();
+    Behind {
+        seam: &guest.seam,
+        live: WasiClocksCtxView {
+            ctx: guest.wasi.clocks(),
+            table: &mut guest.table,
+        },
+    }
+}
+
+fn randomness<T: HasGuestState>(data: &mut T) -> random::Random<'_> {
+    let guest = data.guest_state();
+    Behind {
+        seam: &guest.seam,
+        live: guest.wasi.random(),
+    }
+}
+
+fn io<T: HasGuestState>(data: &mut T) -> streams::Streams<'_> {
+    let guest = data.guest_state();
+    Behind {
+        seam: &guest.seam,
+        live: &mut guest.table,
+    }
+}
+
+fn environment<T: HasGuestState>(data: &mut T) -> env::Environment<'_> {
+    let guest = data.guest_state();
+    Behind {
+        seam: &guest.seam,
+        live: WasiCliCtxView {
+            ctx: guest.wasi.cli(),
+            table: &mut guest.table,
+        },
+    }
+}
+
+fn configuration<T: HasGuestState>(data: &mut T) -> config::Values<'_> {
+    let guest = data.guest_state();
+    Behind {
+        seam: &guest.seam,
+        live: &guest.grants.grants.config,
+    }
+}
+
 fn dirs<T: HasGuestState>(data: &mut T) -> dir::Dirs<'_> {
     let guest = data.guest_state();
     dir::Dirs {
@@ -278,9 +338,37 @@ fn dirs<T: HasGuestState>(data: &mut T) -> dir::Dirs<'_> {
     }
 }
 
+fn messages<T: HasGuestState>(data: &mut T) -> log::Messages<'_> {
+    let guest = data.guest_state();
+    Behind {
+        seam: &guest.seam,
+        live: &mut guest.log,
+    }
+}
+
+fn reports<T: HasGuestState>(data: &mut T) -> progress::Reports<'_> {
+    let guest = data.guest_state();
+    Behind {
+        seam: &guest.seam,
+        live: &mut guest.progress,
+    }
+}
+
+fn files<T: HasGuestState>(data: &mut T) -> dir::Files<'_> {
+    let guest = data.guest_state();
+    Behind {
+        seam: &guest.seam,
+        live: dir::Dirs {
+            state: &mut guest.dir,
+            table: &mut guest.table,
+        },
+    }
+}
+
 fn buckets<T: HasGuestState>(data: &mut T) -> kv::View<'_> {
     let guest = data.guest_state();
     kv::View {
+        seam: &guest.seam,
         state: &mut guest.kv,
         table: &mut guest.table,
     }

@@ -16,7 +16,7 @@ use wasmparser::{Parser, Payload};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
-use super::compile::{Compiler, Task};
+use super::compiler::{Compiler, Task};
 use super::inspect::{MOST_BYTES, bad};
 use super::kind::{Kind, Looked, PREVIEW_1, is_preview1, look, offered};
 use super::relocate::relocated;

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::compile::{Compiler, NotCompiled, Task};
+use super::compiler::{Compiler, NotCompiled, Task};
 use super::inspect;
 use super::seal::Seal;
 use crate::terms::{Code, Fault, Wasi};

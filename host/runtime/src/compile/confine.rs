@@ -205,7 +205,7 @@ mod tests {
             again
                 .args([
                     "--exact",
-                    "catalog::confine::tests::behind_the_walls_nothing_is_reached",
+                    "compile::confine::tests::behind_the_walls_nothing_is_reached",
                 ])
                 .args(["--nocapture", "--test-threads=1"])
                 .env(INSIDE, "1");

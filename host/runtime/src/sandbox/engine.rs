@@ -89,6 +89,7 @@ impl Profile {
 pub struct Prepared {
     pub(super) entry: Entry,
     digest: [u8; 32],
+    wasi: Wasi,
     /// What a call takes of what callers share of the pool, and how much of it.
     shared: Vec<(Shares<Arc<str>>, u64)>,
 }
@@ -98,6 +99,11 @@ impl Prepared {
     #[must_use]
     pub const fn digest(&self) -> &[u8; 32] {
         &self.digest
+    }
+
+    /// The generation of WASI that it is linked with.
+    pub(super) const fn wasi(&self) -> Wasi {
+        self.wasi
     }
 
     /// Takes what the component needs of the pool beyond what there is for each call.
@@ -199,6 +205,7 @@ impl Sandbox {
         Ok(Prepared {
             entry,
             digest,
+            wasi,
             shared: slot.chain(more).collect(),
         })
     }

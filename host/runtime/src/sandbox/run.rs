@@ -22,9 +22,9 @@ use super::typed::Stop;
 use crate::capability::{CallContext, GuestState, PreparedGrants, tools};
 use crate::gate::Permit;
 use crate::shares::{Account, Exceeded};
-use crate::terms::{Bill, Code, Fault, GuestAnswer, Limits, Progress};
-use toolhost_outbound::AttemptLog;
+use crate::terms::{Bill, Code, Fault, GuestAnswer, Limits, Progress, Wasi};
 use toolhost_outbound::secret::MOST_REDACTIONS;
+use toolhost_outbound::{AttemptLog, Recorder};
 
 /// A guest gives the thread back after this much fuel, some 30 to 100 microseconds of a core.
 /// Yielding by the epoch instead made an honest call wait for half a second behind two loops.
@@ -74,6 +74,63 @@ impl Ran {
 impl Sandbox {
     /// Runs the permitted call in a fresh instance of the component that the permit names, with the
     /// grants that it was judged by.
+    ///
+    /// What was admitted runs,
+    ///
+    /// ```no_run
+    /// # use std::time::Instant;
+    /// # use toolhost_core::gate::{Cleared, admit};
+    /// # use toolhost_core::quota::Reservation;
+    /// # use toolhost_runtime::sandbox::{Errand, Prepared, Ran, Sandbox};
+    /// # use toolhost_core::terms::Fault;
+    /// # type Guest<'a> = (&'a Sandbox, &'a Prepared, Errand<'a>);
+    /// async fn run(
+    ///     (sandbox, component, errand): Guest<'_>,
+    ///     cleared: Cleared,
+    ///     place: Reservation,
+    /// ) -> Result<Ran, Fault> {
+    ///     let permit = admit(cleared, place, Instant::now())?;
+    ///     Ok(sandbox.run(component, &permit, errand).await)
+    /// }
+    /// ```
+    ///
+    /// and nothing that was not,
+    ///
+    /// ```compile_fail,E0308
+    /// # use std::time::Instant;
+    /// # use toolhost_core::gate::{Cleared, admit};
+    /// # use toolhost_core::quota::Reservation;
+    /// # use toolhost_runtime::sandbox::{Errand, Prepared, Ran, Sandbox};
+    /// # use toolhost_core::terms::Fault;
+    /// # type Guest<'a> = (&'a Sandbox, &'a Prepared, Errand<'a>);
+    /// async fn run(
+    ///     (sandbox, component, errand): Guest<'_>,
+    ///     cleared: Cleared,
+    ///     place: Reservation,
+    /// ) -> Result<Ran, Fault> {
+    ///     let permit = cleared;
+    ///     Ok(sandbox.run(component, &permit, errand).await)
+    /// }
+    /// ```
+    ///
+    /// and nothing is admitted for which no place is held:
+    ///
+    /// ```compile_fail,E0308
+    /// # use std::time::Instant;
+    /// # use toolhost_core::gate::{Cleared, admit};
+    /// # use toolhost_core::quota::Reservation;
+    /// # use toolhost_runtime::sandbox::{Errand, Prepared, Ran, Sandbox};
+    /// # use toolhost_core::terms::Fault;
+    /// # type Guest<'a> = (&'a Sandbox, &'a Prepared, Errand<'a>);
+    /// async fn run(
+    ///     (sandbox, component, errand): Guest<'_>,
+    ///     cleared: Cleared,
+    ///     place: (),
+    /// ) -> Result<Ran, Fault> {
+    ///     let permit = admit(cleared, place, Instant::now())?;
+    ///     Ok(sandbox.run(component, &permit, errand).await)
+    /// }
+    /// ```
     pub async fn run(&self, prepared: &Prepared, permit: &Permit, errand: Errand<'_>) -> Ran {
         let start = self.clock().now();
         let attempts = errand.attempts;
@@ -85,6 +142,12 @@ impl Sandbox {
         if !permit.is_by(errand.function.policy()) {
             return Ran::not(Fault::internal(
                 "a permit came to the sandbox with the grants of another function",
+            ));
+        }
+        if attempts.recorder().is_on() && prepared.wasi() == Wasi::V03 {
+            return Ran::not(Fault::new(
+                Code::BadComponent,
+                "The call cannot be recorded: its component is of WASI 0.3, and only calls of WASI 0.2 are.",
             ));
         }
         let grants = errand.function.grants();
@@ -112,6 +175,7 @@ impl Sandbox {
             caller: Some(permit.caller()),
             progress: errand.progress,
             attempts: &attempts,
+            recorder: attempts.recorder(),
             account: &Account::new(limits.host_memory),
             credentials: grants.credentials(),
         };
@@ -135,6 +199,7 @@ impl Sandbox {
         if let Err(panic) = gone {
             tracing::error!(panic = panic_words(&*panic), "dropping a guest panicked");
         }
+        let answer = replayed(answer, &attempts);
         attempts.settled().await;
         Ran {
             answer,
@@ -169,6 +234,7 @@ impl Sandbox {
             caller: None,
             progress: None,
             attempts: &AttemptLog::nowhere(),
+            recorder: &Recorder::off(),
             account: &Account::new(limits.host_memory),
             credentials: nothing.credentials(),
         };
@@ -183,6 +249,15 @@ impl Sandbox {
             () = tokio::time::sleep(limits.deadline) => Ended::Late,
         };
         ended.judge(&mut store, &limits)
+    }
+}
+
+/// The answer of a guest that ran, live or from a recording: of one that left its recording there is none.
+fn replayed<T>(answer: Result<T, Fault>, attempts: &AttemptLog) -> Result<T, Fault> {
+    match attempts.recorder().ended(attempts) {
+        Ok(()) => answer,
+        // A limit that ended it earlier than it was recorded says more.
+        Err(divergence) => answer.and_then(|_| Err(Fault::internal(divergence))),
     }
 }
 

@@ -1,6 +1,10 @@
 //! Clocks: `wasi:clocks`. Every guest has them, in steps of a millisecond: enough for timestamps
 //! and timeouts, too coarse to measure what shares the processor with it.
 
+mod seam;
+
+pub(super) use seam::{Clocks, link};
+
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtxBuilder};

@@ -3,7 +3,10 @@
 
 use crate::grants::ConfigGrant;
 use wasmtime::StoreContextMut;
-use wasmtime::component::{ComponentType, Lift, Linker, Lower};
+use wasmtime::component::{ComponentType, Lift, Linker, Lower, ResourceTable};
+
+use super::seam::{Behind, Told, Unfit, pass};
+use crate::terms::ConfigAnswer;
 
 /// The interface under each name that guests import it by: all have the same two functions, and the
 /// first draft called it `runtime`.
@@ -26,23 +29,26 @@ enum Error {
 
 type Answer<T> = wasmtime::Result<(Result<T, Error>,)>;
 
+/// What is granted, behind the seam.
+pub(super) type Values<'a> = Behind<'a, &'a [ConfigGrant]>;
+
 pub(super) fn link<T: 'static>(
     linker: &mut Linker<T>,
-    granted: fn(&mut T) -> &[ConfigGrant],
+    granted: fn(&mut T) -> Values<'_>,
 ) -> wasmtime::Result<()> {
     for name in NAMES {
         let mut interface = linker.instance(name)?;
         interface.func_wrap(
             "get",
             move |mut store: StoreContextMut<'_, T>, (key,): (String,)| {
-                let found = get(granted(store.data_mut()), &key);
+                let found = granted(store.data_mut()).get(&key)?;
                 Answer::Ok((Ok(found),))
             },
         )?;
         interface.func_wrap(
             "get-all",
             move |mut store: StoreContextMut<'_, T>, (): ()| {
-                let all = get_all(granted(store.data_mut()));
+                let all = granted(store.data_mut()).get_all()?;
                 Answer::Ok((Ok(all),))
             },
         )?;
@@ -50,14 +56,61 @@ pub(super) fn link<T: 'static>(
     Ok(())
 }
 
-fn get(grants: &[ConfigGrant], key: &str) -> Option<String> {
-    let found = grants.iter().find(|grant| grant.key == key);
-    found.map(|grant| grant.value.clone())
+/// One function of whichever name, through the seam. Its answers are nothing to hold.
+macro_rules! through {
+    ($seam:expr, $name:literal, $arguments:expr, $live:expr) => {
+        pass!(
+            $seam,
+            &mut ResourceTable::new(),
+            $name,
+            $arguments,
+            ConfigAnswer,
+            $live
+        )
+    };
 }
 
-fn get_all(grants: &[ConfigGrant]) -> Vec<(String, String)> {
-    let pairs = grants
-        .iter()
-        .map(|grant| (grant.key.clone(), grant.value.clone()));
-    pairs.collect()
+impl Values<'_> {
+    fn get(&self, key: &str) -> wasmtime::Result<Option<String>> {
+        let get = || {
+            let found = self.live.iter().find(|grant| grant.key == key);
+            Ok(found.map(|grant| grant.value.clone()))
+        };
+        through!(self.seam, "wasi:config/store.get", key, get())
+    }
+
+    fn get_all(&self) -> wasmtime::Result<Vec<(String, String)>> {
+        let get_all = || {
+            let grants = self.live.iter();
+            let pairs = grants.map(|grant| (grant.key.clone(), grant.value.clone()));
+            Ok(pairs.collect())
+        };
+        through!(self.seam, "wasi:config/store.get-all", (), get_all())
+    }
+}
+
+impl Told<ConfigAnswer> for Option<String> {
+    fn tell(&self) -> ConfigAnswer {
+        ConfigAnswer::Value(self.clone())
+    }
+
+    fn told(answer: ConfigAnswer, _: &mut ResourceTable) -> Result<Self, Unfit> {
+        match answer {
+            ConfigAnswer::Value(value) => Ok(value),
+            ConfigAnswer::All(_) => Err(Unfit::Kind),
+        }
+    }
+}
+
+impl Told<ConfigAnswer> for Vec<(String, String)> {
+    fn tell(&self) -> ConfigAnswer {
+        ConfigAnswer::All(self.clone())
+    }
+
+    fn told(answer: ConfigAnswer, _: &mut ResourceTable) -> Result<Self, Unfit> {
+        match answer {
+            ConfigAnswer::All(all) => Ok(all),
+            ConfigAnswer::Value(_) => Err(Unfit::Kind),
+        }
+    }
 }

@@ -15,33 +15,17 @@ mod measure;
 mod open;
 mod p3;
 mod place;
+mod seam;
 mod stream;
 mod tree;
 mod wall;
+mod words;
 mod work;
 mod write;
 
 pub use host::{Dirs, State};
 pub(super) use p3::link as link_p3;
 pub use place::{Folders, Judge, Shelf, Unopened};
+pub(super) use seam::{Files, link};
 pub use tree::Tree;
 pub use wall::landlock_is_here;
-
-use wasmtime::component::Linker;
-use wasmtime_wasi::p2::bindings::filesystem::{preopens, types};
-
-/// Links files, in the place of wasmtime-wasi's own.
-///
-/// # Errors
-///
-/// Only when another capability claims them too: a defect.
-pub(super) fn link<T: Send + 'static>(
-    linker: &mut Linker<T>,
-    get: fn(&mut T) -> Dirs<'_>,
-) -> wasmtime::Result<()> {
-    linker.allow_shadowing(true);
-    preopens::add_to_linker::<T, host::HasDirs>(linker, get)?;
-    types::add_to_linker::<T, host::HasDirs>(linker, get)?;
-    linker.allow_shadowing(false);
-    Ok(())
-}

@@ -9,7 +9,6 @@ use http::HeaderMap;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource, ResourceTable};
 use wasmtime_wasi_http::p2::bindings::http::types as p2_types;
-use wasmtime_wasi_http::p2::body::HostOutgoingBody;
 use wasmtime_wasi_http::p2::types as p2;
 use wasmtime_wasi_http::p3::bindings::http::types as p3_types;
 use wasmtime_wasi_http::{FieldMap, p3};
@@ -304,22 +303,6 @@ pub(super) fn link<T: HasHttp>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
             add(&mut store, BODY)?;
             let view = &mut store.data_mut().http();
             Ok((p2_types::HostOutgoingResponse::body(view, of)?,))
-        },
-    )?;
-    interface.func_wrap(
-        "[static]outgoing-body.finish",
-        |mut store: StoreContextMut<'_, T>,
-         (of, trailers): (Resource<HostOutgoingBody>, Option<Resource<FieldMap>>)| {
-            let mut view = store.data_mut().http();
-            // Trailers are not sent, and would be kept with the body until it is.
-            if let Some(trailers) = trailers {
-                view.table.delete(trailers)?;
-            }
-            use p2_types::{Host as _, HostOutgoingBody as _};
-            Ok((match view.finish(of, None) {
-                Ok(()) => Ok(()),
-                Err(error) => Err(view.convert_error_code(error)?),
-            },))
         },
     )?;
     linker.allow_shadowing(false);

@@ -8,9 +8,11 @@ use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::held::{self, EXCHANGE, FIELDS, Kept, Pieces};
+use super::seam::{self, Whole};
 use super::wasi::Hooks;
 use crate::capability::bindings::toolhost::tool::http as guest;
 use crate::capability::context::CallContext;
+use crate::capability::seam::Seam;
 use crate::egress::Arguments;
 use crate::shares::{Account, Exceeded};
 use toolhost_outbound::http::{HttpContext, HttpError, Outlet, Request, RequestTarget, exchange};
@@ -79,19 +81,29 @@ impl State {
 pub(in crate::capability) trait HasHttp:
     WasiHttpView + Send + 'static
 {
-    fn state(&mut self) -> (&mut State, &mut ResourceTable);
+    /// The seam, too.
+    fn parts(&mut self) -> (&Seam, &mut State, &mut ResourceTable);
+
+    fn state(&mut self) -> (&mut State, &mut ResourceTable) {
+        let (_, state, table) = self.parts();
+        (state, table)
+    }
 }
 
 struct Buffered;
 
 impl HasData for Buffered {
-    type Data<'a> = &'a mut State;
+    type Data<'a> = Whole<'a>;
 }
 
 pub(in crate::capability) fn link<T: HasHttp>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
     held::link(linker)?;
-    guest::add_to_linker::<T, Buffered>(linker, |data| data.state().0)
+    seam::link(linker)?;
+    guest::add_to_linker::<T, Buffered>(linker, |data| {
+        let (seam, live, _) = data.parts();
+        Whole { seam, live }
+    })
 }
 
 /// Links `wasi:http` 0.3: the same hooks, so the same policy, dialer, caps and records.
@@ -100,8 +112,9 @@ pub(in crate::capability) fn link_p3<T: HasHttp>(linker: &mut Linker<T>) -> wasm
     held::link_p3(linker)
 }
 
-impl guest::Host for State {
-    async fn send(
+impl State {
+    /// Sends a whole request and reads the whole response.
+    pub(super) async fn send(
         &mut self,
         request: guest::Request,
     ) -> wasmtime::Result<Result<guest::Response, guest::Error>> {

@@ -53,7 +53,7 @@ impl From<KvError> for store::Error {
 
 impl store::Host for View<'_> {
     async fn open(&mut self, identifier: String) -> Result<Resource<Bucket>, Stop> {
-        Self::open(self, &identifier)
+        Self::open(self, &identifier).await
     }
 
     fn convert_error(&mut self, stop: Stop) -> wasmtime::Result<store::Error> {
@@ -70,7 +70,7 @@ impl store::HostBucket for View<'_> {
         bucket: Resource<Bucket>,
         key: String,
     ) -> Result<Option<Vec<u8>>, Stop> {
-        Ok(self.bucket(&bucket)?.get(key).await?)
+        Self::get(self, &bucket, key).await
     }
 
     async fn set(
@@ -79,15 +79,15 @@ impl store::HostBucket for View<'_> {
         key: String,
         value: Vec<u8>,
     ) -> Result<(), Stop> {
-        Ok(self.bucket(&bucket)?.set(key, value).await?)
+        Self::set(self, &bucket, key, value).await
     }
 
     async fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Result<(), Stop> {
-        Ok(self.bucket(&bucket)?.delete(key).await?)
+        Self::delete(self, &bucket, key).await
     }
 
     async fn exists(&mut self, bucket: Resource<Bucket>, key: String) -> Result<bool, Stop> {
-        Ok(self.bucket(&bucket)?.exists(key).await?)
+        Self::exists(self, &bucket, key).await
     }
 
     async fn list_keys(
@@ -96,7 +96,7 @@ impl store::HostBucket for View<'_> {
         cursor: Option<u64>,
     ) -> Result<store::KeyResponse, Stop> {
         let from = cursor.map(Cursor::from_number).unwrap_or_default();
-        let (keys, next) = self.bucket(&bucket)?.page(from).await?;
+        let (keys, next) = self.page(&bucket, from).await?;
         let cursor = next.map(Cursor::number);
         Ok(store::KeyResponse { keys, cursor })
     }
@@ -113,8 +113,9 @@ impl atomics::Host for View<'_> {
         key: String,
         delta: u64,
     ) -> Result<u64, Stop> {
-        let bucket = self.bucket(&bucket)?;
-        let sum = bucket.increase(key, delta.into(), Range::U64).await?;
+        let sum = self
+            .increase(&bucket, key, delta.into(), Range::U64)
+            .await?;
         // Within the range that was asked for.
         Ok(u64::try_from(sum).unwrap_or(u64::MAX))
     }
@@ -126,7 +127,7 @@ impl batch::Host for View<'_> {
         bucket: Resource<Bucket>,
         keys: Vec<String>,
     ) -> Result<Vec<Option<(String, Vec<u8>)>>, Stop> {
-        let pairs = self.bucket(&bucket)?.get_many(keys).await?;
+        let pairs = Self::get_many(self, &bucket, keys).await?;
         let pairs = pairs.into_iter().map(|(key, value)| Some((key, value?)));
         Ok(pairs.collect())
     }
@@ -136,7 +137,7 @@ impl batch::Host for View<'_> {
         bucket: Resource<Bucket>,
         pairs: Vec<(String, Vec<u8>)>,
     ) -> Result<(), Stop> {
-        Ok(self.bucket(&bucket)?.set_many(pairs).await?)
+        Self::set_many(self, &bucket, pairs).await
     }
 
     async fn delete_many(
@@ -144,6 +145,6 @@ impl batch::Host for View<'_> {
         bucket: Resource<Bucket>,
         keys: Vec<String>,
     ) -> Result<(), Stop> {
-        Ok(self.bucket(&bucket)?.delete_many(keys).await?)
+        Self::delete_many(self, &bucket, keys).await
     }
 }

@@ -7,8 +7,9 @@ pub(super) use self::bindings::wasi::keyvalue0_2_0_draft2::store;
 use self::bindings::wasi::keyvalue0_2_0_draft2::{atomics, batch};
 use super::error::KvError;
 use super::rules::{Cursor, Range};
+use super::seam::Swap;
 use super::state::{Keyed, Stop, View};
-use super::store::{Bucket, Seen, Swapped};
+use super::store::{Bucket, Seen};
 
 mod bindings {
     #![allow(
@@ -57,7 +58,7 @@ impl From<KvError> for store::Error {
 
 impl store::Host for View<'_> {
     async fn open(&mut self, identifier: String) -> Result<Resource<Bucket>, Stop> {
-        Self::open(self, &identifier)
+        Self::open(self, &identifier).await
     }
 
     fn convert_error(&mut self, stop: Stop) -> wasmtime::Result<store::Error> {
@@ -74,7 +75,7 @@ impl store::HostBucket for View<'_> {
         bucket: Resource<Bucket>,
         key: String,
     ) -> Result<Option<Vec<u8>>, Stop> {
-        Ok(self.bucket(&bucket)?.get(key).await?)
+        Self::get(self, &bucket, key).await
     }
 
     async fn set(
@@ -83,15 +84,15 @@ impl store::HostBucket for View<'_> {
         key: String,
         value: Vec<u8>,
     ) -> Result<(), Stop> {
-        Ok(self.bucket(&bucket)?.set(key, value).await?)
+        Self::set(self, &bucket, key, value).await
     }
 
     async fn delete(&mut self, bucket: Resource<Bucket>, key: String) -> Result<(), Stop> {
-        Ok(self.bucket(&bucket)?.delete(key).await?)
+        Self::delete(self, &bucket, key).await
     }
 
     async fn exists(&mut self, bucket: Resource<Bucket>, key: String) -> Result<bool, Stop> {
-        Ok(self.bucket(&bucket)?.exists(key).await?)
+        Self::exists(self, &bucket, key).await
     }
 
     async fn list_keys(
@@ -100,7 +101,7 @@ impl store::HostBucket for View<'_> {
         cursor: Option<String>,
     ) -> Result<store::KeyResponse, Stop> {
         let from = cursor.map_or(Ok(Cursor::default()), |text| Cursor::parse(&text))?;
-        let (keys, next) = self.bucket(&bucket)?.page(from).await?;
+        let (keys, next) = self.page(&bucket, from).await?;
         let cursor = next.map(|next| next.to_string());
         Ok(store::KeyResponse { keys, cursor })
     }
@@ -117,8 +118,9 @@ impl atomics::Host for View<'_> {
         key: String,
         delta: i64,
     ) -> Result<i64, Stop> {
-        let bucket = self.bucket(&bucket)?;
-        let sum = bucket.increase(key, delta.into(), Range::S64).await?;
+        let sum = self
+            .increase(&bucket, key, delta.into(), Range::S64)
+            .await?;
         // Within the range that was asked for.
         Ok(i64::try_from(sum).unwrap_or(i64::MAX))
     }
@@ -128,31 +130,26 @@ impl atomics::Host for View<'_> {
         cas: Resource<Seen>,
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<(), atomics::CasError>> {
-        let seen = self.release(cas)?;
-        Ok(match seen.swap(value).await {
-            Ok(Swapped::Done) => Ok(()),
-            Ok(Swapped::Lost(now)) => Err(atomics::CasError::CasFailed(self.hold(now)?)),
-            Err(KvError::Full(exceeded)) => return Err(exceeded.into()),
-            Err(error) => Err(atomics::CasError::StoreError(error.into())),
+        Ok(match Self::swap(self, cas, value).await {
+            Ok(Swap::Done) => Ok(()),
+            Ok(Swap::Lost(now)) => Err(atomics::CasError::CasFailed(now)),
+            Err(Stop::Trap(error)) => return Err(error),
+            Err(Stop::Error(error)) => Err(atomics::CasError::StoreError(error.into())),
         })
     }
 }
 
 impl atomics::HostCas for View<'_> {
     async fn new(&mut self, bucket: Resource<Bucket>, key: String) -> Result<Resource<Seen>, Stop> {
-        let seen = self.bucket(&bucket)?.seen(key).await?;
-        self.hold(seen).map_err(Stop::Trap)
+        self.see(&bucket, key).await
     }
 
     async fn current(&mut self, cas: Resource<Seen>) -> Result<Option<Vec<u8>>, Stop> {
-        let mut seen = self.seen(&cas)?;
-        let value = seen.current().await?;
-        self.renew(&cas, seen)?;
-        Ok(value)
+        Self::current(self, &cas).await
     }
 
     async fn drop(&mut self, cas: Resource<Seen>) -> wasmtime::Result<()> {
-        self.release(cas).map(drop)
+        self.close(cas)
     }
 }
 
@@ -162,7 +159,7 @@ impl batch::Host for View<'_> {
         bucket: Resource<Bucket>,
         keys: Vec<String>,
     ) -> Result<Vec<Option<(String, Vec<u8>)>>, Stop> {
-        let pairs = self.bucket(&bucket)?.get_many(keys).await?;
+        let pairs = Self::get_many(self, &bucket, keys).await?;
         let pairs = pairs.into_iter().map(|(key, value)| Some((key, value?)));
         Ok(pairs.collect())
     }
@@ -172,7 +169,7 @@ impl batch::Host for View<'_> {
         bucket: Resource<Bucket>,
         pairs: Vec<(String, Vec<u8>)>,
     ) -> Result<(), Stop> {
-        Ok(self.bucket(&bucket)?.set_many(pairs).await?)
+        Self::set_many(self, &bucket, pairs).await
     }
 
     async fn delete_many(
@@ -180,6 +177,6 @@ impl batch::Host for View<'_> {
         bucket: Resource<Bucket>,
         keys: Vec<String>,
     ) -> Result<(), Stop> {
-        Ok(self.bucket(&bucket)?.delete_many(keys).await?)
+        Self::delete_many(self, &bucket, keys).await
     }
 }

@@ -7,7 +7,6 @@ use wasmtime::component::{Component, Linker, Resource};
 use wasmtime::{Engine, StoreContextMut};
 
 use super::draft2::store::Error;
-use super::error::KvError;
 use super::state::{Stop, View};
 use super::store::Bucket;
 
@@ -47,26 +46,21 @@ pub(super) fn link<T: Send + 'static>(
         GET_MANY,
         move |mut store: StoreContextMut<'_, T>,
               (bucket, keys): (Resource<Bucket>, Vec<String>)| {
-            let bucket = get(store.data_mut()).bucket(&bucket);
-            Box::new(async move { Ok((get_many(bucket, keys).await?,)) })
+            Box::new(async move {
+                let found = get(store.data_mut()).get_many(&bucket, keys).await;
+                Ok((entries(found)?,))
+            })
         },
     )?;
     linker.allow_shadowing(false);
     Ok(())
 }
 
-async fn get_many(
-    bucket: Result<Bucket, Stop>,
-    keys: Vec<String>,
-) -> wasmtime::Result<Result<Entries, Error>> {
-    let bucket = match bucket {
-        Ok(bucket) => bucket,
-        Err(Stop::Error(error)) => return Ok(Err(error.into())),
-        Err(Stop::Trap(error)) => return Err(error),
-    };
-    match bucket.get_many(keys).await {
+/// As the guest is told.
+fn entries(found: Result<Entries, Stop>) -> wasmtime::Result<Result<Entries, Error>> {
+    match found {
         Ok(entries) => Ok(Ok(entries)),
-        Err(KvError::Full(exceeded)) => Err(exceeded.into()),
-        Err(error) => Ok(Err(error.into())),
+        Err(Stop::Error(error)) => Ok(Err(error.into())),
+        Err(Stop::Trap(error)) => Err(error),
     }
 }

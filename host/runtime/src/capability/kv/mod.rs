@@ -12,6 +12,7 @@ mod entries;
 mod error;
 mod jobs;
 mod rules;
+mod seam;
 mod space;
 mod state;
 mod store;

@@ -8,9 +8,10 @@ use wasmtime::component::{HasData, Resource, ResourceTable, ResourceTableError};
 
 use super::error::KvError;
 use super::space::{Name, Quota};
-use super::store::{Bucket, Seen};
+use super::store::Bucket;
 use super::tally::Tally;
 use crate::capability::context::CallContext;
+use crate::capability::seam::Seam;
 use crate::grants::KvGrant;
 use crate::shares::Account;
 use crate::terms::Caller;
@@ -58,6 +59,7 @@ pub(crate) struct State {
 
 /// A call's buckets and the table that holds them.
 pub(crate) struct View<'a> {
+    pub(in crate::capability) seam: &'a Seam,
     pub(in crate::capability) state: &'a mut State,
     pub(in crate::capability) table: &'a mut ResourceTable,
 }
@@ -105,7 +107,7 @@ impl State {
     }
 
     /// The bucket that a guest names, if it is granted.
-    fn bucket(&mut self, identifier: &str) -> Result<Bucket, KvError> {
+    pub(super) fn bucket(&mut self, identifier: &str) -> Result<Bucket, KvError> {
         let Buckets { grants, database } = &*self.buckets;
         let tally = self
             .tally
@@ -169,34 +171,7 @@ pub(super) fn quota(grant: &KvGrant) -> Quota {
 }
 
 impl View<'_> {
-    pub(super) fn open(&mut self, identifier: &str) -> Result<Resource<Bucket>, Stop> {
-        let bucket = self.state.bucket(identifier)?;
-        Ok(self.table.push(bucket)?)
-    }
-
-    pub(super) fn bucket(&self, held: &Resource<Bucket>) -> Result<Bucket, Stop> {
+    pub(super) fn bucket(&mut self, held: &Resource<Bucket>) -> Result<Bucket, Stop> {
         Ok(self.table.get(held)?.clone())
-    }
-
-    pub(super) fn close(&mut self, held: Resource<Bucket>) -> wasmtime::Result<()> {
-        self.table.delete(held)?;
-        Ok(())
-    }
-
-    pub(super) fn hold(&mut self, seen: Seen) -> wasmtime::Result<Resource<Seen>> {
-        Ok(self.table.push(seen)?)
-    }
-
-    pub(super) fn seen(&self, held: &Resource<Seen>) -> Result<Seen, Stop> {
-        Ok(self.table.get(held)?.clone())
-    }
-
-    pub(super) fn renew(&mut self, held: &Resource<Seen>, seen: Seen) -> Result<(), Stop> {
-        *self.table.get_mut(held)? = seen;
-        Ok(())
-    }
-
-    pub(super) fn release(&mut self, held: Resource<Seen>) -> wasmtime::Result<Seen> {
-        Ok(self.table.delete(held)?)
     }
 }

@@ -10,6 +10,7 @@ use wasmtime_wasi::WasiCtxBuilder;
 
 use super::bindings::wasi::logging::logging;
 use super::context::CallContext;
+use super::seam::Behind;
 use super::sink::{End, Sink};
 use crate::grants::{Level, LogGrant};
 use crate::terms::is_hidden;
@@ -136,15 +137,18 @@ fn visible(text: &str, most: usize) -> String {
     out
 }
 
+/// The log of a call, behind the seam.
+pub(super) type Messages<'a> = Behind<'a, &'a mut State>;
+
 struct Logging;
 
 impl HasData for Logging {
-    type Data<'a> = &'a mut State;
+    type Data<'a> = Messages<'a>;
 }
 
 pub(super) fn link<T: Send + 'static>(
     linker: &mut Linker<T>,
-    get: fn(&mut T) -> &mut State,
+    get: fn(&mut T) -> Messages<'_>,
 ) -> wasmtime::Result<()> {
     logging::add_to_linker::<T, Logging>(linker, get)?;
     alias(linker, get)
@@ -152,29 +156,32 @@ pub(super) fn link<T: Send + 'static>(
 
 fn alias<T: Send + 'static>(
     linker: &mut Linker<T>,
-    get: fn(&mut T) -> &mut State,
+    get: fn(&mut T) -> Messages<'_>,
 ) -> wasmtime::Result<()> {
     for name in NAMES {
         linker.instance(name)?.func_wrap(
             "log",
             move |mut store: wasmtime::StoreContextMut<'_, T>,
                   (level, context, message): (logging::Level, String, String)| {
-                get(store.data_mut()).log(level.into(), &context, &message);
-                Ok(())
+                logging::Host::log(&mut get(store.data_mut()), level, context, message)
             },
         )?;
     }
     Ok(())
 }
 
-impl logging::Host for State {
+impl logging::Host for Messages<'_> {
     fn log(
         &mut self,
         level: logging::Level,
         context: String,
         message: String,
     ) -> wasmtime::Result<()> {
-        Self::log(self, level.into(), &context, &message);
+        let level = Level::from(level);
+        let asked = (level, &context, &message);
+        if self.seam.hear("wasi:logging/logging.log", &asked)? {
+            self.live.log(level, &context, &message);
+        }
         Ok(())
     }
 }

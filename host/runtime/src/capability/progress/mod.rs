@@ -9,6 +9,7 @@ use wasmtime::component::{HasData, Linker};
 
 use super::bindings::toolhost::tool::progress;
 use super::context::CallContext;
+use super::seam::Behind;
 use crate::terms::{Clock, Progress, is_hidden};
 use toolhost_outbound::secret::{Redactions, Watch};
 
@@ -77,27 +78,33 @@ fn shorten(message: String) -> String {
         .collect()
 }
 
+/// The progress of a call, behind the seam.
+pub(super) type Reports<'a> = Behind<'a, &'a mut State>;
+
 struct Reporting;
 
 impl HasData for Reporting {
-    type Data<'a> = &'a mut State;
+    type Data<'a> = Reports<'a>;
 }
 
 pub(super) fn link<T: Send + 'static>(
     linker: &mut Linker<T>,
-    get: fn(&mut T) -> &mut State,
+    get: fn(&mut T) -> Reports<'_>,
 ) -> wasmtime::Result<()> {
     progress::add_to_linker::<T, Reporting>(linker, get)
 }
 
-impl progress::Host for State {
+impl progress::Host for Reports<'_> {
     fn report(
         &mut self,
         done: f64,
         total: Option<f64>,
         message: Option<String>,
     ) -> wasmtime::Result<()> {
-        Self::report(self, done, total, message);
+        let asked = (done.to_bits(), total.map(f64::to_bits), &message);
+        if self.seam.hear("toolhost:tool/progress.report", &asked)? {
+            self.live.report(done, total, message);
+        }
         Ok(())
     }
 }

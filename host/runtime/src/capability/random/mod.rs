@@ -1,6 +1,10 @@
 //! Randomness: `wasi:random`. Every guest has it, from the host's generator, freshly seeded per
 //! call and in bounded pieces.
 
+mod seam;
+
+pub(super) use seam::{Random, link};
+
 use wasmtime_wasi::WasiCtxBuilder;
 
 /// The most bytes of one request; asking for more ends the call. The default would let a guest make

@@ -1,0 +1,317 @@
+//! Whether what one call is answered from outside is live, kept as it is given, or taken from a recording.
+//!
+//! It knows no capability, nor how an answer gets to a guest. A guest that runs again from a recording and
+//! asks something else is stopped: nothing is ever asked live in its place.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::vec::IntoIter;
+
+use crate::attempts::AttemptLog;
+use crate::terms::{Answer, Asked, Attempt, Divergence, Entry, HostAnswer, Recording, Usage};
+
+/// About what an entry of a recording takes beyond its answer's own weight, in bytes; an attempt's too.
+const EACH: u64 = 256;
+
+/// Whether what a call is answered is recorded, or taken from a recording. Clones are of one call.
+#[derive(Clone, Default)]
+pub struct Recorder(Option<Arc<Mutex<Tape>>>);
+
+enum Tape {
+    Recording(Writing),
+    Replaying(Reading),
+}
+
+struct Writing {
+    recording: Recording,
+    /// Bytes that it may still take; none where it was more than it may.
+    left: Option<u64>,
+}
+
+struct Reading {
+    entries: IntoIter<Entry>,
+    /// Answers given so far.
+    given: usize,
+    /// Attempts noted so far, and denials.
+    tried: usize,
+    denied: usize,
+    attempts: IntoIter<(Attempt, Option<Answer>)>,
+    denials: IntoIter<String>,
+    usage: Vec<Usage>,
+    divergence: Option<Divergence>,
+}
+
+/// Why there is no recording of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoRecording {
+    /// It was not recorded.
+    #[error("the call was not recorded")]
+    Off,
+    /// It would have been larger than it may.
+    #[error(
+        "the call was answered more than its recording may hold; allow it more, or ask for less in one call"
+    )]
+    TooLarge,
+}
+
+/// How an answer is found.
+pub enum Step {
+    /// Live.
+    Live,
+    /// Live, and it is kept.
+    Kept(Asked),
+    /// From the recording.
+    Given(HostAnswer),
+}
+
+impl Recorder {
+    /// Nothing is recorded: what production does.
+    #[must_use]
+    pub const fn off() -> Self {
+        Self(None)
+    }
+
+    /// Records what a call is answered, up to about so many bytes. A call that is answered more goes on,
+    /// and has no recording.
+    #[must_use]
+    pub fn recording(most: u64) -> Self {
+        Self(Some(Arc::new(Mutex::new(Tape::Recording(Writing {
+            recording: Recording::default(),
+            left: Some(most),
+        })))))
+    }
+
+    /// Answers a call from a recording, and nothing live.
+    #[must_use]
+    pub fn replaying(recording: Recording) -> Self {
+        Self(Some(Arc::new(Mutex::new(Tape::Replaying(Reading {
+            entries: recording.entries.into_iter(),
+            given: 0,
+            tried: 0,
+            denied: 0,
+            attempts: recording.attempts.into_iter(),
+            denials: recording.denials.into_iter(),
+            usage: recording.usage,
+            divergence: None,
+        })))))
+    }
+
+    /// Whether it records or replays.
+    #[must_use]
+    pub const fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// What was recorded, once the call is over.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    pub fn finish(&self) -> Result<Recording, NoRecording> {
+        match self.tape().as_deref_mut() {
+            Some(Tape::Recording(writing)) => match writing.left {
+                Some(_) => Ok(std::mem::take(&mut writing.recording)),
+                None => Err(NoRecording::TooLarge),
+            },
+            _ => Err(NoRecording::Off),
+        }
+    }
+
+    /// Where a call that was run again left its recording, if it did.
+    #[must_use]
+    pub fn divergence(&self) -> Option<Divergence> {
+        match self.tape().as_deref() {
+            Some(Tape::Replaying(reading)) => reading.divergence.clone(),
+            _ => None,
+        }
+    }
+
+    /// Says that the guest has ended by itself. What it tried last, and how often it used its grants, is
+    /// noted as it was when it was recorded.
+    ///
+    /// # Errors
+    ///
+    /// It runs again, and has not asked all that is recorded.
+    pub fn ended(&self, attempts: &AttemptLog) -> Result<(), Divergence> {
+        let tried = match self.tape().as_deref_mut() {
+            Some(Tape::Replaying(reading)) => {
+                if let Some(divergence) = &reading.divergence {
+                    return Err(divergence.clone());
+                }
+                if !reading.entries.as_slice().is_empty() {
+                    return Err(reading.diverge(None));
+                }
+                Tried {
+                    attempts: reading.attempts.by_ref().collect(),
+                    denials: reading.denials.by_ref().collect(),
+                    usage: std::mem::take(&mut reading.usage),
+                }
+            }
+            _ => return Ok(()),
+        };
+        tried.note(attempts);
+        Ok(())
+    }
+
+    /// Whether the call runs again from a recording.
+    #[must_use]
+    pub fn is_replaying(&self) -> bool {
+        matches!(self.tape().as_deref(), Some(Tape::Replaying(_)))
+    }
+
+    /// How the answer to what a guest asks is found. What was tried for a recorded one is noted again.
+    ///
+    /// # Errors
+    ///
+    /// It runs again, and its recording has something else here.
+    pub fn step(
+        &self,
+        asked: impl FnOnce() -> Asked,
+        attempts: &AttemptLog,
+    ) -> Result<Step, Divergence> {
+        let Some(mut tape) = self.tape() else {
+            return Ok(Step::Live);
+        };
+        let asked = asked();
+        let next = match &mut *tape {
+            Tape::Recording(_) => return Ok(Step::Kept(asked)),
+            Tape::Replaying(reading) => reading.next(&asked),
+        };
+        drop(tape);
+        let (answer, tried) = next?;
+        tried.note(attempts);
+        Ok(Step::Given(answer))
+    }
+
+    /// Keeps a live answer.
+    pub fn keep(&self, asked: Asked, answer: HostAnswer) {
+        let weight = u64::try_from(answer.weight()).unwrap_or(u64::MAX);
+        self.write(weight.saturating_add(EACH), |recording| {
+            recording.entries.push(Entry {
+                asked,
+                answer,
+                attempts: recording.attempts.len(),
+                denials: recording.denials.len(),
+            });
+        });
+    }
+
+    /// Keeps an attempt that is begun; its place among all.
+    pub(crate) fn began(&self, attempt: &Attempt) -> Option<usize> {
+        self.write(EACH, |recording| {
+            recording.attempts.push((attempt.clone(), None));
+            recording.attempts.len() - 1
+        })
+    }
+
+    /// Keeps what came of an attempt.
+    pub(crate) fn answered(&self, place: Option<usize>, answer: &Answer) {
+        self.write(0, |recording| {
+            if let Some((_, kept)) = place.and_then(|place| recording.attempts.get_mut(place)) {
+                *kept = Some(answer.clone());
+            }
+        });
+    }
+
+    /// Keeps a denial that the guest was not told in words.
+    pub(crate) fn denied(&self, say: &str) {
+        self.write(EACH, |recording| recording.denials.push(say.to_owned()));
+    }
+
+    /// Keeps how often a grant was used.
+    pub(crate) fn used(&self, usage: &Usage) {
+        self.write(EACH, |recording| recording.usage.push(usage.clone()));
+    }
+
+    fn write<T>(&self, weight: u64, write: impl FnOnce(&mut Recording) -> T) -> Option<T> {
+        match self.tape().as_deref_mut() {
+            Some(Tape::Recording(writing)) => writing.write(weight, write),
+            _ => None,
+        }
+    }
+
+    fn tape(&self) -> Option<MutexGuard<'_, Tape>> {
+        let tape = self.0.as_ref()?;
+        Some(tape.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Writing {
+    fn write<T>(&mut self, weight: u64, write: impl FnOnce(&mut Recording) -> T) -> Option<T> {
+        self.left = self.left.and_then(|left| left.checked_sub(weight));
+        match self.left {
+            Some(_) => Some(write(&mut self.recording)),
+            None => {
+                self.recording = Recording::default();
+                None
+            }
+        }
+    }
+}
+
+impl Reading {
+    /// The next answer, if it is one to this, and what was tried for it.
+    fn next(&mut self, asked: &Asked) -> Result<(HostAnswer, Tried), Divergence> {
+        if let Some(divergence) = &self.divergence {
+            return Err(divergence.clone());
+        }
+        let next = self.entries.as_slice().first();
+        if next.is_none_or(|entry| entry.asked != *asked) {
+            return Err(self.diverge(Some(asked)));
+        }
+        let Some(entry) = self.entries.next() else {
+            return Err(self.diverge(Some(asked)));
+        };
+        self.given += 1;
+        let attempts = entry.attempts.saturating_sub(self.tried);
+        let denials = entry.denials.saturating_sub(self.denied);
+        self.tried = entry.attempts;
+        self.denied = entry.denials;
+        let tried = Tried {
+            attempts: self.attempts.by_ref().take(attempts).collect(),
+            denials: self.denials.by_ref().take(denials).collect(),
+            usage: Vec::new(),
+        };
+        Ok((entry.answer, tried))
+    }
+
+    /// Notes that the guest asks something else, or no more.
+    fn diverge(&mut self, asked: Option<&Asked>) -> Divergence {
+        let next = self.entries.as_slice().first();
+        let recorded = next.map(|entry| &entry.asked);
+        let differently = match (recorded, asked) {
+            (Some(recorded), Some(asked)) if recorded.function == asked.function => {
+                " with other arguments"
+            }
+            _ => "",
+        };
+        let divergence = Divergence {
+            number: self.given + 1,
+            recorded: recorded.map(|asked| asked.function.to_string()),
+            asked: asked.map(|asked| format!("{}{differently}", asked.function)),
+        };
+        self.divergence = Some(divergence.clone());
+        divergence
+    }
+}
+
+/// What a call tried when it was recorded, to be noted again.
+#[derive(Default)]
+struct Tried {
+    attempts: Vec<(Attempt, Option<Answer>)>,
+    denials: Vec<String>,
+    usage: Vec<Usage>,
+}
+
+impl Tried {
+    fn note(self, log: &AttemptLog) {
+        for (attempt, answer) in self.attempts {
+            log.repeat(attempt, answer);
+        }
+        for denial in self.denials {
+            log.denied(&denial);
+        }
+        for usage in self.usage {
+            log.used(usage);
+        }
+    }
+}
