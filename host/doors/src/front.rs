@@ -122,14 +122,10 @@ impl Reception {
                 false => stream.first().await,
             }
         };
-        let waits = async {
-            seat.waits_for_its_peer();
-            seat.gives_way().await;
-        };
         let first = tokio::select! {
             biased;
             first = first => first?,
-            () = waits => return Ok(()),
+            () = seat.gives_way_once_heard() => return Ok(()),
         };
         match (first, uid) {
             (None, _) => Ok(()),
@@ -165,8 +161,9 @@ impl Reception {
             }
         };
         tokio::select! {
+            biased;
             end = timeout(BRIEF, answer) => end?,
-            () = seat.gives_way() => Ok(()),
+            () = seat.gives_way_once_heard() => Ok(()),
         }
     }
 

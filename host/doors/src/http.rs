@@ -32,7 +32,7 @@ use super::frame::{INTERNAL_ERROR, Refusal};
 use super::health::Health;
 use super::identify::{Shown, identify};
 use super::mcp::{Asked, Endpoint, PlainCall, Signals, in_answer, read_aside, session};
-use super::seats::{Owner, Seat};
+use super::seats::{Owner, Seat, Unseated};
 use super::{body, guard, pages};
 use crate::call::Host;
 use crate::terms::{Caller, Door};
@@ -48,6 +48,9 @@ const MAX_HEAD: usize = 64 << 10;
 
 /// What a caller hears whose connections are as many as they may be.
 pub(super) const NO_ROOM: &str = "This caller has as many connections open as the others leave it, and none of them is silent. Close one, and connect again.";
+
+/// What is heard on a connection whose place was given away meanwhile.
+const TOO_LATE: &str = "The place of this connection was given to another one, since no request came on it at once. Connect again.";
 
 /// HTTP at one door.
 pub(super) struct Web {
@@ -124,11 +127,6 @@ impl Web {
             .max_buf_size(MAX_HEAD)
             .serve_connection(TokioIo::new(Deadlined::new(stream)), service);
         let mut connection = pin!(connection);
-        // Polled first: a request that was there already has shown by then whose it is.
-        let gives_way = async {
-            seat.waits_for_its_peer();
-            seat.gives_way().await;
-        };
         let end = tokio::select! {
             biased;
             end = connection.as_mut() => end,
@@ -137,7 +135,7 @@ impl Web {
                 connection.await
             }
             // Its place is another one's by now, and so is its descriptor.
-            () = gives_way => return,
+            () = seat.gives_way_once_heard() => return,
         };
         if let Err(error) = end {
             tracing::debug!(%error, "an HTTP connection ended badly");
@@ -205,7 +203,12 @@ impl Web {
         let load = self.host.load();
         let (caller, shown) = identify(&self.host, &head.headers, uid)?;
         seat.belongs_to(Owner::Caller(Arc::clone(&caller.agent)))
-            .map_err(|_| Denial::busy(NO_ROOM))?;
+            .map_err(|why| {
+                Denial::busy(match why {
+                    Unseated::Gone => TOO_LATE,
+                    Unseated::Short => NO_ROOM,
+                })
+            })?;
         // The protocol has no use for it, and what is not there cannot be printed.
         head.headers.remove(AUTHORIZATION);
         let accept = Accept::of(&head.headers);

@@ -24,7 +24,7 @@ const STRANGERS: usize = 4;
 /// A caller's connection that has been silent for so long may be ended for another one.
 const SILENT: Duration = Duration::from_secs(1);
 
-/// How long a stranger is left to show who it is, once it was heard, whoever comes after it.
+/// How long a stranger is left to show who it is, whoever comes after it.
 const FRESH: Duration = Duration::from_millis(50);
 
 /// Whose a connection is.
@@ -66,13 +66,22 @@ struct Taken {
 struct State {
     /// Since when nothing happens, in milliseconds after `began`; [`BUSY`] while something does.
     silent_since: AtomicU64,
-    /// Since when all that came was looked at and more is waited for, likewise; [`BUSY`] until then.
-    /// Whoever comes while the host is at other things has not had his say.
-    waits_since: AtomicU64,
+    /// Since when it was looked at whether a stranger had shown in time who it is, likewise; [`BUSY`]
+    /// until then. Whoever spoke while the host was at other things has not had his say.
+    heard_since: AtomicU64,
     gives_way: CancellationToken,
 }
 
 const BUSY: u64 = u64::MAX;
+
+/// Why a connection has no place any more, or none of the one whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unseated {
+    /// It showed too late whose it is: its place is another one's.
+    Gone,
+    /// That one has as many as it may.
+    Short,
+}
 
 /// One connection's place. Given back when it is dropped.
 #[derive(Debug)]
@@ -109,7 +118,7 @@ impl Seats {
         let lease = self.lease(&mut taken, &owner)?;
         let state = Arc::new(State {
             silent_since: AtomicU64::new(self.now()),
-            waits_since: AtomicU64::new(BUSY),
+            heard_since: AtomicU64::new(BUSY),
             gives_way: CancellationToken::new(),
         });
         let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -149,19 +158,16 @@ impl Seats {
             Err(short) => short,
         };
         let now = self.now();
-        let is_over = |since: u64, time: Duration| {
-            since != BUSY && u128::from(now.saturating_sub(since)) >= time.as_millis()
-        };
         // Since when it may go, if it may: a stranger whatever it does once it was heard, an honest one
         // shows at once who it is.
         let may_go = |entry: &Taken| {
             let (since, time) = match entry.owner {
-                Owner::Caller(_) => (entry.state.silent_since.load(Ordering::Relaxed), SILENT),
-                Owner::User(_) | Owner::Somebody => {
-                    (entry.state.waits_since.load(Ordering::Relaxed), FRESH)
-                }
+                Owner::Caller(_) => (&entry.state.silent_since, SILENT),
+                Owner::User(_) | Owner::Somebody => (&entry.state.heard_since, Duration::ZERO),
             };
-            is_over(since, time).then_some(since)
+            let since = since.load(Ordering::Relaxed);
+            let is_over = u128::from(now.saturating_sub(since)) >= time.as_millis();
+            (since != BUSY && is_over).then_some(since)
         };
         // What can be had from nobody else is had from whoever has most.
         let whose = match short {
@@ -205,16 +211,16 @@ impl Seat {
     ///
     /// # Errors
     ///
-    /// [`Short`] where that one has as many as it may.
-    pub(super) fn belongs_to(&self, owner: Owner) -> Result<(), Short> {
+    /// [`Unseated`] where that one has as many as it may, or where this place is another one's already.
+    pub(super) fn belongs_to(&self, owner: Owner) -> Result<(), Unseated> {
         let mut taken = self.seats.taken();
-        let mut entry = taken.remove(&self.number).ok_or(Short::All)?;
+        let mut entry = taken.remove(&self.number).ok_or(Unseated::Gone)?;
         if entry.owner != owner {
             match self.seats.lease(&mut taken, &owner) {
                 Ok(lease) => (entry.owner, entry.lease) = (owner, lease),
-                Err(short) => {
+                Err(_) => {
                     taken.insert(self.number, entry);
-                    return Err(short);
+                    return Err(Unseated::Short);
                 }
             }
         }
@@ -233,15 +239,22 @@ impl Seat {
         self.state.silent_since.store(since, Ordering::Relaxed);
     }
 
-    /// All that came of it was looked at; more is waited for from now on.
-    pub(super) fn waits_for_its_peer(&self) {
-        let now = self.seats.now();
-        self.state.waits_since.store(now, Ordering::Relaxed);
-    }
-
     /// Somebody else is to look at what came of it.
     pub(super) fn is_handed_on(&self) {
-        self.state.waits_since.store(BUSY, Ordering::Relaxed);
+        self.state.heard_since.store(BUSY, Ordering::Relaxed);
+    }
+
+    /// Waits until another one takes this place, which a stranger's keeps for a moment. What looks at
+    /// its socket is to be polled first: a runtime that was late has seen by then what came meanwhile.
+    pub(super) async fn gives_way_once_heard(&self) {
+        tokio::time::sleep(FRESH).await;
+        self.is_heard();
+        self.gives_way().await;
+    }
+
+    fn is_heard(&self) {
+        let now = self.seats.now();
+        self.state.heard_since.store(now, Ordering::Relaxed);
     }
 
     /// Waits until another one takes this place.
@@ -329,23 +342,55 @@ mod tests {
         // Nobody has heard yet what they say, or just now.
         own[0].is_silent(seats.began);
         assert!(seats.take(Owner::Somebody).is_err());
-        own[0].waits_for_its_peer();
-        assert!(seats.take(Owner::Somebody).is_err());
         let others = seats.take(Owner::User(7)).expect("a place for others");
         // Whoever does something all the time and never says who it is gives way as well.
         own[0].is_busy();
         for (since, seat) in (0..).zip(&own) {
-            seat.state.waits_since.store(since, Ordering::Relaxed);
+            seat.state.heard_since.store(since, Ordering::Relaxed);
         }
         let next = seats.take(Owner::Somebody).expect("the oldest goes");
         assert!(own[0].giving_way().is_cancelled());
         assert!(!own[1].giving_way().is_cancelled());
-        assert!(own[0].belongs_to(ada()).is_err(), "it is gone");
+        assert_eq!(own[0].belongs_to(ada()), Err(Unseated::Gone));
         // Who shows who it is leaves them, and gives a place back to them.
         own[1].belongs_to(ada()).unwrap();
         assert_eq!(seats.callers.held(&ada()), 1);
         drop((own, others, next));
         assert_eq!((seats.callers.free(), seats.strangers.free()), (48, 16));
+    }
+
+    /// A runtime that was late looks at what came meanwhile before a place is given away.
+    #[tokio::test]
+    async fn x27_a_stranger_who_spoke_in_time_is_heard_however_late_the_host_is() {
+        use tokio::io::AsyncReadExt as _;
+
+        let seats = seats(64);
+        let mut own = all(&seats, &Owner::Somebody);
+        let (mut host, peer) = tokio::net::UnixStream::pair().unwrap();
+        let mut heard = [0; 5];
+        let looks = async {
+            tokio::select! {
+                biased;
+                read = host.read_exact(&mut heard) => read.is_ok(),
+                () = own[0].gives_way_once_heard() => false,
+            }
+        };
+        let others = async {
+            // It speaks, and the host is at other things until its time is long over.
+            assert_eq!(peer.try_write(b"hello").unwrap(), 5);
+            std::thread::sleep(FRESH * 2);
+            assert!(seats.take(Owner::Somebody).is_err(), "nobody was heard yet");
+        };
+        let (is_heard, ()) = tokio::join!(looks, others);
+        assert!(is_heard);
+        // One that says nothing in its time goes.
+        let seat = own.pop().unwrap();
+        let silent = tokio::spawn(async move { seat.gives_way_once_heard().await });
+        assert!(seats.take(Owner::Somebody).is_err(), "it has its time");
+        while seats.take(Owner::Somebody).is_err() {
+            tokio::task::yield_now().await;
+        }
+        silent.await.unwrap();
     }
 
     #[test]
