@@ -1,4 +1,4 @@
-//! All integration tests, in one binary: each promise of the host, through the library, a real
+//! The integration tests, in one binary: each promise of the host, through the library, a real
 //! socket, or the program itself.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -19,7 +19,6 @@ mod foreign;
 mod fuzz;
 mod ground;
 mod hostile;
-mod hostile_caller;
 mod inspect;
 mod manifest;
 mod network;
