@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use toolhost_ledger::{self, Filter, State};
 
-use crate::harness::{Ended, House, Program, Reply, Serving, Site, exchange, manifest, speak};
+use crate::harness::{Ended, House, Program, Reply, Serving, Site, exchange, speak};
 
 const TOOLS: &str = r#"
 [tool.everything]
@@ -368,8 +368,12 @@ async fn x80_a_stopped_owner_is_named_by_every_command_and_none_hangs() {
     // The record is the operator's own: it needs no host.
     assert_eq!(program.run(&["ledger", "show"]).code, 0);
     let verified = program.run(&["ledger", "verify"]);
-    assert_eq!(verified.code, 0, "{verified:?}");
-    assert!(verified.err.contains("is not held against"), "{verified:?}");
+    // Whether its end is there only that host knows.
+    assert_eq!(verified.code, 1, "{verified:?}");
+    assert!(verified.out.contains("is not held against"), "{verified:?}");
+    let json = program.run(&["ledger", "verify", "--json"]).json();
+    let silent = json["owner"]["silent"].as_str().expect("why");
+    assert!(silent.contains("within 5 s"), "{json}");
     host.signal(Signal::CONT);
     assert_eq!(program.run(&["health"]).code, 0);
     stopped(host).await;
@@ -537,31 +541,91 @@ async fn x82_a_slow_reader_at_the_operators_socket_holds_up_nobody() {
     let call = json!({
         "caller": "local", "tool": "everything", "function": "echo", "arguments": { "text": text },
     });
-    let mut slow = Vec::new();
-    for _ in 0..8 {
+    let asked = async || {
         let mut stream = UnixStream::connect(admin(&program))
             .await
             .expect("a connection");
         let bytes = request("POST", "/call", &call.to_string());
         stream.write_all(&bytes).await.expect("sent");
-        slow.push(stream);
+        stream
+    };
+    let mut slow = Vec::new();
+    for _ in 0..20 {
+        slow.push(asked().await);
     }
-    while program.calls().len() < 8 {
+    while program.calls().len() < 16 {
         tokio::task::yield_now().await;
     }
+    // They have all places for calls, and no more than those.
     assert_eq!(health(&program).await.status, 200);
-    assert_eq!(
-        program
-            .run(&["call", "everything.add", "{\"a\":1,\"b\":2}"])
-            .code,
-        0
+    let other = program.run(&["call", "everything.add", "{\"a\":1,\"b\":2}"]);
+    assert!(
+        other.err.contains("16 calls of operators run already"),
+        "{other:?}"
     );
     // Whoever reads after all gets all of it.
-    let mut whole = Vec::new();
-    let mut first = slow.remove(0);
-    first.read_to_end(&mut whole).await.expect("an answer");
-    assert!(whole.len() > text.len());
+    let mut answered = 0;
+    for mut stream in slow {
+        let mut whole = Vec::new();
+        stream.read_to_end(&mut whole).await.expect("an answer");
+        answered += usize::from(whole.len() > text.len());
+    }
+    assert_eq!(answered, 16);
+    let add = || program.run(&["call", "everything.add", "{\"a\":1,\"b\":2}"]);
+    assert_eq!(add().code, 0);
     // And a stop does not wait for those who do not.
+    let _slow = (asked().await, asked().await);
+    while program.calls().len() < 19 {
+        tokio::task::yield_now().await;
+    }
+    stopped(host).await;
+}
+
+/// A body is bounded by what it becomes in memory, too.
+#[tokio::test]
+async fn x91_a_call_of_an_operator_that_becomes_large_when_it_is_read_is_not_read() {
+    let program = program();
+    let host = program.serve().await;
+    let values = "{\"\":0},".repeat(400_000);
+    let body = format!(
+        r#"{{"caller":"local","tool":"everything","function":"echo","arguments":{{"text":[{values}0]}}}}"#
+    );
+    let reply = ask(&admin(&program), "POST", "/call", &body).await;
+    assert_eq!(reply.status, 503, "{reply:?}");
+    assert!(reply.body.contains("hold all that they may"), "{reply:?}");
+    let add = program.run(&["call", "everything.add", "{\"a\":1,\"b\":2}"]);
+    assert_eq!(add.code, 0, "{add:?}");
+    assert_eq!(program.calls().len(), 1, "it did not come to be a call");
+    stopped(host).await;
+}
+
+/// What one reader of a request takes for another call than the host does.
+#[tokio::test]
+async fn g94_an_operators_call_has_one_meaning() {
+    let program = program();
+    let host = program.serve().await;
+    let call = |tool: &str, function: &str, arguments: &str| {
+        format!(
+            r#"{{"caller":"local","tool":"{tool}","function":"{function}","arguments":{arguments}}}"#
+        )
+    };
+    for (body, words) in [
+        (
+            call("everything", "add", r#"{"a":1,"b":2,"\u0061":40}"#),
+            "twice",
+        ),
+        (
+            call("everything_simple", "text", "{}"),
+            "there is everything.simple_text",
+        ),
+    ] {
+        let reply = ask(&admin(&program), "POST", "/call", &body).await;
+        assert_eq!(reply.status, 400, "{reply:?}");
+        assert!(reply.body.contains(words), "{reply:?}");
+    }
+    let ended = program.run(&["call", "everything_simple.text", "{}"]);
+    assert!(ended.err.contains("everything.simple_text"), "{ended:?}");
+    assert!(program.calls().is_empty());
     stopped(host).await;
 }
 
@@ -695,7 +759,6 @@ fn g87_nor_does_a_link_to_them() {
     let ended = program.run(&["serve"]);
     assert_eq!(ended.code, 2, "{ended:?}");
     assert!(ended.err.contains("operators' socket"), "{ended:?}");
-    let _ = manifest(text);
 }
 
 /// In one process too: a ledger is opened by who owns its folder, and by nobody else meanwhile.

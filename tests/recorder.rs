@@ -246,6 +246,29 @@ async fn g88_a_recording_is_bounded_and_the_call_goes_on() {
     let (end, _) = house.with_recorder("rogue_now", readings, &recorder).await;
     assert!(end.is_ok(), "{end:?}");
     assert_eq!(recorder.finish(), Err(NoRecording::TooLarge));
+    // What it tried counts by its texts.
+    let up = upstream().await;
+    let authority = up.address.to_string();
+    let house = self::house(&authority, "live");
+    let arguments = json!({ "authority": authority });
+    let (_, _, whole) = record(&house, "imports_ask", &arguments).await;
+    let answers: usize = whole
+        .entries
+        .iter()
+        .map(|entry| entry.answer.weight())
+        .sum();
+    let lists = [
+        &whole.entries.len(),
+        &whole.attempts.len(),
+        &whole.denials.len(),
+        &whole.usage.len(),
+    ];
+    let each = 256 * lists.into_iter().sum::<usize>();
+    let recorder = Recorder::recording(u64::try_from(answers + each).expect("a number"));
+    let _ = house
+        .with_recorder("imports_ask", arguments, &recorder)
+        .await;
+    assert_eq!(recorder.finish().err(), Some(NoRecording::TooLarge));
     assert_eq!(Recorder::off().finish(), Err(NoRecording::Off));
 }
 
@@ -341,6 +364,9 @@ async fn g91_a_recording_that_was_changed_ends_its_call_alone() {
             Err(fault) => matches!(fault.code, Code::Internal | Code::Trapped),
         };
         assert!(is_known, "{changed}: {end:?}");
+        let detail = end.as_ref().err().and_then(|fault| fault.detail.as_deref());
+        let is_a_panic = detail.is_some_and(|why| why.contains("panicked"));
+        assert!(!is_a_panic, "{changed}: {end:?}");
     }
     assert!(!other.site.path("data/new").exists());
     let (end, _) = other

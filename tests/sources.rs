@@ -15,16 +15,11 @@ const CRATES: [(&str, &[&str]); 8] = [
     ("outbound", &["core"]),
     ("store", &["core"]),
     ("runtime", &["core", "outbound", "store"]),
-    (
-        "engine",
-        &["core", "ledger", "outbound", "runtime", "store"],
-    ),
+    ("engine", &["core", "ledger", "outbound", "runtime"]),
     ("doors", &["core", "engine", "ledger", "outbound"]),
     (
         "cli",
-        &[
-            "core", "doors", "engine", "ledger", "outbound", "runtime", "store",
-        ],
+        &["core", "doors", "engine", "ledger", "outbound", "runtime"],
     ),
 ];
 
@@ -86,11 +81,51 @@ fn is_test(name: &str) -> bool {
 
 /// The names under `[dependencies]` of a crate of the host.
 fn dependencies(room: &str) -> BTreeSet<String> {
+    named_under("dependencies", room)
+}
+
+fn named_under(heading: &str, room: &str) -> BTreeSet<String> {
     let text = page(&format!("host/{room}/Cargo.toml"));
     let table: toml::Table = text.parse().expect("a manifest");
-    let dependencies = table.get("dependencies").and_then(|found| found.as_table());
+    let dependencies = table.get(heading).and_then(|found| found.as_table());
     let dependencies = dependencies.into_iter().flat_map(|table| table.keys());
     dependencies.cloned().collect()
+}
+
+/// What nobody names is compiled for nothing.
+#[test]
+fn every_dependency_is_named_by_the_crate_that_has_it() {
+    let read = |folder: &str| {
+        let mut found = Vec::new();
+        files(&checkout().join(folder), &mut found);
+        let texts = found.iter().map(|path| std::fs::read_to_string(path));
+        texts
+            .map(|text| text.expect("a source"))
+            .collect::<String>()
+    };
+    let beside = read("tests") + &read("host/benches");
+    for (room, _) in CRATES {
+        let own = read(&format!("host/{room}/src"));
+        let is_named = |text: &str, name: &str| {
+            let word = name.replace('-', "_");
+            let mut uses = text.match_indices(&word);
+            let ends = ["::", ";", " as "];
+            uses.any(|(at, _)| {
+                let rest = &text[at + word.len()..];
+                ends.iter().any(|end| rest.starts_with(end))
+            })
+        };
+        for name in dependencies(room) {
+            assert!(is_named(&own, &name), "{room} does not name {name}");
+        }
+        for name in named_under("dev-dependencies", room) {
+            let is_tested = room == "cli" && is_named(&beside, &name);
+            assert!(
+                is_named(&own, &name) || is_tested,
+                "{room} does not name {name}"
+            );
+        }
+    }
 }
 
 #[test]

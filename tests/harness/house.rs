@@ -227,7 +227,7 @@ impl House {
             address,
             socket,
             stop,
-            served: tokio::spawn(serving),
+            served: tokio::spawn(async move { serving.await.expect("the doors open") }),
         }
     }
 

@@ -153,6 +153,11 @@ fn look_at_doors(opened: &Opened, wrong: &mut Diagnostics) {
     {
         wrong.add(host.agents_line, error.to_string());
     }
+    if let Err(error) =
+        toolhost_doors::bindable(&opened.admin_socket(), toolhost_doors::Audience::Own)
+    {
+        wrong.add(host.agents_line, error.to_string());
+    }
     let own = rustix::process::geteuid().as_raw();
     let callers = Callers::new(&opened.manifest.callers, own, None);
     if socket.is_none() && host.http.is_none() && callers.identify(Credential::Stdio).is_none() {

@@ -1,11 +1,12 @@
 //! `ledger verify` and `ledger show`: is the record whole, and what does it say.
 
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use anyhow::Context;
 use serde::Serialize;
 
+use super::owner::PATIENCE;
 use super::start::Opened;
 use super::table::{Table, green, grouped, numbers, red, short, size, table};
 use super::{Setting, out};
@@ -53,17 +54,26 @@ pub(super) async fn ledger(setting: &Setting, command: LedgerCommand) -> anyhow:
     match command {
         LedgerCommand::Verify { expect } => {
             let head = written_last(&opened).await;
-            let hashes = expect.into_iter().chain(head.clone().map(|head| head.hash));
+            let known = head.as_ref().ok().and_then(Option::as_ref);
+            let hashes = expect
+                .into_iter()
+                .chain(known.map(|head| head.hash.clone()));
             let hashes: Vec<String> = hashes.collect();
             let mut report = toolhost_ledger::verify_expecting(&folder, &hashes)
                 .with_context(|| format!("cannot verify {}", folder.display()))?;
-            let is_whole = report.intact();
-            // What the owner said was nobody's to type.
-            let found = head.map(|head| (head, report.expected.pop()));
-            let owner = found.map(|(head, found)| Owned {
-                is_found: found.is_some_and(|found| found.found.is_some()),
-                head,
-            });
+            let is_whole = report.intact() && head.is_ok();
+            let owner = match head {
+                Ok(None) => None,
+                Ok(Some(head)) => {
+                    // What the owner said was nobody's to type.
+                    let found = report.expected.pop();
+                    let is_found = found.is_some_and(|found| found.found.is_some());
+                    Some(Owned::Asked { head, is_found })
+                }
+                Err(error) => Some(Owned::Silent {
+                    silent: format!("{error:#}"),
+                }),
+            };
             if setting.json {
                 out::json(&Verified {
                     report: &report,
@@ -135,33 +145,41 @@ struct Verified<'a> {
     owner: Option<&'a Owned>,
 }
 
-/// The last record that a host says it wrote.
+/// What the host that runs says of the end of its record.
 #[derive(Serialize)]
-struct Owned {
-    #[serde(flatten)]
-    head: Head,
-    #[serde(rename = "found")]
-    is_found: bool,
+#[serde(untagged)]
+enum Owned {
+    /// The last record that it wrote.
+    Asked {
+        #[serde(flatten)]
+        head: Head,
+        #[serde(rename = "found")]
+        is_found: bool,
+    },
+    /// It does not answer: whether the end is there is not known.
+    Silent { silent: String },
 }
 
 /// The last record of the host that runs, as it knows it: the files cannot show that their end was cut
 /// off. Asked before they are read, so that they have to have it.
-async fn written_last(opened: &Opened) -> Option<Head> {
-    let head = async {
-        match opened.owner(Duration::ZERO).await? {
-            Some(owner) => owner.ledger_head().await.map(Some),
-            None => Ok(None),
-        }
-    };
-    head.await.unwrap_or_else(|error: anyhow::Error| {
-        tell!("the end of the record is not held against what its host knows: {error:#}");
-        None
-    })
+async fn written_last(opened: &Opened) -> anyhow::Result<Option<Head>> {
+    match opened.owner(PATIENCE).await? {
+        Some(owner) => owner.ledger_head().await.map(Some),
+        None => Ok(None),
+    }
 }
 
 fn show_owned(owner: Option<&Owned>) {
-    let Some(Owned { head, is_found }) = owner else {
-        return;
+    let (head, is_found) = match owner {
+        None => return,
+        Some(Owned::Silent { silent }) => {
+            say!(
+                "{} the end of the record is not held against what its host knows: {silent}",
+                red("unknown")
+            );
+            return;
+        }
+        Some(Owned::Asked { head, is_found }) => (head, is_found),
     };
     let Head { segment, seq, .. } = head;
     let segment = printable(segment);

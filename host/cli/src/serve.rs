@@ -130,9 +130,15 @@ async fn on_doors(
     let asked = asked(&stop);
     let ends = (stop.clone(), GRACE);
     let operators = async {
-        if let Some(admin) = admin {
-            toolhost_doors::serve_admin(host.clone(), admin, message, asking, ends.clone()).await;
-        }
+        let Some(admin) = admin else {
+            return Ok(());
+        };
+        let served =
+            toolhost_doors::serve_admin(host.clone(), admin, message, asking, ends.clone());
+        let served = served.await;
+        // A host that nobody can ask anything stops.
+        stop.cancel();
+        served
     };
     let left = CancellationToken::new();
     let own = async {
@@ -149,11 +155,14 @@ async fn on_doors(
     let left = left.cancelled();
     let others =
         toolhost_doors::serve_while_needed(host.clone(), agents, message, ends.clone(), left);
-    let (served, (), ()) = tokio::join!(own, others, operators);
+    let (own, others, operators) = tokio::join!(own, others, operators);
     drop(reloading);
-    host.stop_within(left_of(&stop, asked).await).await?;
+    host.stop_within(left_of(asked).await).await?;
     tracing::info!("stopped; every call that began is in the ledger");
-    Ok(served?)
+    others
+        .and(operators)
+        .context("the doors cannot be opened")?;
+    Ok(own?)
 }
 
 /// When the host was asked to stop, once it was.
@@ -166,9 +175,7 @@ fn asked(stop: &CancellationToken) -> JoinHandle<Instant> {
 }
 
 /// What is left of the time that a stop may take.
-async fn left_of(stop: &CancellationToken, asked: JoinHandle<Instant>) -> Duration {
-    // Where the doors closed by themselves it begins here.
-    stop.cancel();
+async fn left_of(asked: JoinHandle<Instant>) -> Duration {
     let since = asked.await.map_or(Duration::ZERO, |at| at.elapsed());
     (GRACE + BOOKS).saturating_sub(since)
 }

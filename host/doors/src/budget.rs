@@ -80,6 +80,15 @@ impl Budget {
 }
 
 impl Allowance {
+    /// What operators may take: of a budget of their own, whatever agents hold.
+    pub(super) fn of_operators(message: usize) -> Self {
+        Self {
+            budget: Arc::new(Budget::new(message)),
+            // No caller has this name.
+            agent: "(operators)".into(),
+        }
+    }
+
     /// Whose it is.
     pub(super) fn agent(&self) -> &Arc<str> {
         &self.agent

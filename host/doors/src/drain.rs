@@ -4,6 +4,7 @@
 //! It does not know what is served.
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,26 +87,24 @@ impl Drain {
 
     /// Has connections taken in until the stop. Then what runs may end within `grace`, and what is left
     /// after it is cut off.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no thread, or no descriptors: nothing was served.
     pub(super) async fn serve<S: Service>(
         self,
         thread: &str,
         listeners: Vec<Listener>,
         service: Arc<S>,
         grace: Duration,
-    ) {
+    ) -> io::Result<()> {
         let Self {
             ends,
             working,
             mut all_done,
             _when_given_up,
         } = self;
-        let closed = match listen::open(thread, listeners, service) {
-            Ok(closed) => closed,
-            Err(error) => {
-                tracing::error!(%error, thread, "the doors cannot be opened");
-                return;
-            }
-        };
+        let closed = listen::open(thread, listeners, service)?;
         ends.signals.stop.cancelled().await;
         drop(working);
         if tokio::time::timeout(grace, all_done.recv()).await.is_err() {
@@ -124,5 +123,6 @@ impl Drain {
         if tokio::time::timeout(LAST_WORDS, over).await.is_err() {
             tracing::debug!("connections were still open and were dropped");
         }
+        Ok(())
     }
 }

@@ -27,13 +27,17 @@ use toolhost_outbound::descriptors::Descriptors;
 /// Serves agents at the listeners until `stop`. Then no connection and no request is taken in any
 /// more, what runs may end within `grace`, and what is left after it is cut off. A message of an
 /// agent, a line or a body, has at most `message` bytes.
+///
+/// # Errors
+///
+/// When the system gives no thread, or no descriptors, to take connections in with.
 pub async fn serve(
     host: Arc<Host>,
     listeners: Vec<Listener>,
     message: usize,
     stop: CancellationToken,
     grace: Duration,
-) {
+) -> io::Result<()> {
     serve_while_needed(
         host,
         listeners,
@@ -41,17 +45,21 @@ pub async fn serve(
         (stop, grace),
         std::future::pending(),
     )
-    .await;
+    .await
 }
 
 /// The same, and where nobody is connected any more once `alone` is over, it stops by itself.
+///
+/// # Errors
+///
+/// As [`serve`]'s.
 pub async fn serve_while_needed(
     host: Arc<Host>,
     listeners: Vec<Listener>,
     message: usize,
     (stop, grace): (CancellationToken, Duration),
     alone: impl Future<Output = ()>,
-) {
+) -> io::Result<()> {
     let drain = Drain::new(stop.clone());
     let budget = Arc::new(Budget::new(message));
     let reception = Arc::new(Reception::new(host, budget, drain.ends()));
@@ -61,8 +69,14 @@ pub async fn serve_while_needed(
         seats.are_empty().await;
         stop.cancel();
     };
-    let served = drain.serve("front-door", listeners, reception, grace);
-    tokio::join!(served, stop.run_until_cancelled(left));
+    let served = async {
+        let served = drain.serve("front-door", listeners, reception, grace);
+        let served = served.await;
+        // Also where the doors could not be opened: nobody is left to wait for.
+        stop.cancel();
+        served
+    };
+    tokio::join!(served, stop.run_until_cancelled(left)).0
 }
 
 /// What every connection needs.

@@ -11,7 +11,10 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, FlockOperation, Mode, OFlags};
-use rustix::net::SendFlags;
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with,
+};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 
@@ -67,9 +70,9 @@ pub(super) struct UnixDoor {
 impl UnixDoor {
     /// Binds `path`.
     pub(super) fn bind(path: &Path, audience: Audience) -> io::Result<Self> {
-        let lock = own_folder(folder_of(path)?, audience)?;
+        let folder = own_folder(folder_of(path)?, audience)?;
         // Two hosts that start at once must not take each other's new socket for a stale one.
-        rustix::fs::flock(&lock, FlockOperation::LockExclusive)?;
+        let _lock = lock(&folder, path)?;
         remove_stale(path)?;
         let listener = UnixListener::bind(path)
             .map_err(|error| refuse(path, &format!("cannot be bound: {error}.")))?;
@@ -125,7 +128,7 @@ fn folder_of(path: &Path) -> io::Result<&Path> {
     let length = path.as_os_str().len();
     if length > MAX_PATH {
         let why = format!(
-            "has {length} bytes, a socket's path at most {MAX_PATH} bytes. Name a shorter one in [host] `agents`, like \"unix:/run/toolhost/agent.sock\"; `serve --stdio` needs none."
+            "has {length} bytes, a socket's path at most {MAX_PATH} bytes. Name a shorter one with `agents` of [host], like \"unix:/run/toolhost/agent.sock\", or with `admin` where it is the operators'; `serve --stdio` needs none."
         );
         return Err(refuse(path, &why));
     }
@@ -136,6 +139,25 @@ fn folder_of(path: &Path) -> io::Result<&Path> {
             "has no folder of its own. Write a path such as \".toolhost/agents/agent.sock\".",
         )),
     }
+}
+
+/// Waits until no other host binds here. The lock is a file of this user's alone, in a folder where nobody
+/// else can put one: others could lock the folder itself, and hold up every start.
+fn lock(folder: &File, path: &Path) -> io::Result<File> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".lock");
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let own = Mode::RUSR | Mode::WUSR;
+    let lock =
+        rustix::fs::openat(folder, &name, flags | OFlags::NONBLOCK, own).map_err(|error| {
+            let why = format!(
+                "cannot be locked: {error}. Remove {} beside it.",
+                name.display()
+            );
+            refuse(path, &why)
+        })?;
+    rustix::fs::flock(&lock, FlockOperation::LockExclusive)?;
+    Ok(lock.into())
 }
 
 /// Whether this user may make a folder that is not there.
@@ -278,22 +300,28 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     if !is_ours_or_nothing(path)? {
         return Ok(());
     }
-    match std::os::unix::net::UnixStream::connect(path) {
-        Ok(_) => Err(io::Error::new(
+    match knock(path) {
+        // One that is too busy to take another connection is there as well.
+        Ok(()) | Err(Errno::AGAIN) => Err(io::Error::new(
             io::ErrorKind::AddrInUse,
             format!(
                 "another host answers on {}. Stop it, or choose another state folder.",
                 path.display()
             ),
         )),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            std::fs::remove_file(path)
-        }
+        Err(Errno::CONNREFUSED) => std::fs::remove_file(path),
         Err(error) => Err(refuse(
             path,
             &format!("is in doubt: {error}. Remove it if no host runs."),
         )),
     }
+}
+
+/// Connects to a socket, without waiting for whoever listens there.
+fn knock(path: &Path) -> rustix::io::Result<()> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    connect(&socket, &SocketAddrUnix::new(path)?)
 }
 
 impl Peer for OwnedWriteHalf {

@@ -72,6 +72,39 @@ async fn a_stale_socket_is_replaced_and_a_living_one_is_not() {
     drop(door);
 }
 
+/// Whoever can open the folder can lock it, and whoever listens need not answer.
+#[test]
+fn x90_nobody_holds_up_a_start_with_a_lock_or_a_full_queue() {
+    let scratch = Folder::new("x90");
+    let path = scratch.0.join("agents/agent.sock");
+    drop(UnixDoor::bind(&path, Audience::Others).unwrap());
+    let folder = File::open(path.parent().unwrap()).unwrap();
+    rustix::fs::flock(&folder, FlockOperation::LockExclusive).unwrap();
+    drop(UnixDoor::bind(&path, Audience::Others).unwrap());
+
+    let busy = socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    );
+    let (busy, address) = (busy.unwrap(), SocketAddrUnix::new(&path).unwrap());
+    rustix::net::bind(&busy, &address).unwrap();
+    rustix::net::listen(&busy, 0).unwrap();
+    let mut waiting = Vec::new();
+    let full = loop {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let next = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap();
+        match connect(&next, &address) {
+            Ok(()) => waiting.push(next),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(full, Errno::AGAIN);
+    let refused = UnixDoor::bind(&path, Audience::Others).unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::AddrInUse, "{refused}");
+}
+
 #[tokio::test]
 async fn what_is_not_ours_alone_is_refused() {
     let home = Folder::new("refused");

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use rustix::fs::{AtFlags, Mode, OFlags};
 
 use super::LedgerError;
-use super::clock::file_stamp;
+use crate::terms::file_stamp;
 
 const SUFFIX: &str = ".jsonl";
 

@@ -8,9 +8,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::clock::Clock;
 use super::refusals::SECOND;
 use super::writer::Inner;
+use crate::terms::Clock;
 
 /// The longest time between two tries to begin a new segment.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -20,7 +20,6 @@ use toolhost_core::terms;
 
 mod attempts;
 mod chain;
-mod clock;
 mod error;
 mod event;
 mod flush;
@@ -42,7 +41,6 @@ mod writer;
 mod tests;
 
 pub use attempts::Attempts;
-pub use clock::Clock;
 pub use error::LedgerError;
 pub use event::{
     Admitted, Answered, Attempt, Closed, Closing, Ended, Ending, Event, Header, Link, Mode, Names,

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use super::LedgerError;
 use super::chain::{self, FINISH, Hash, LINE_MAX};
-use super::clock::{Clock, stamp};
 use super::event::{Event, Tally};
+use crate::terms::{Clock, stamp};
 
 /// The file of a segment, or what a test has in its place. A write goes to its end.
 pub(super) trait Paper: Write + Send {

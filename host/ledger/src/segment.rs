@@ -9,13 +9,13 @@ use std::io;
 use std::sync::{Mutex, MutexGuard};
 
 use super::chain::Hash;
-use super::clock::{Clock, stamp};
 use super::error::LedgerError;
 use super::event::{Event, Header, Link, Names, Open, Seal};
 use super::flush::Flusher;
 use super::folder::{Folder, Identity};
 use super::links;
 use super::pen::{Draft, Health, Paper, Pen};
+use crate::terms::{Clock, stamp};
 
 /// One segment of this process.
 pub(super) struct Segment {

@@ -10,13 +10,13 @@ use std::time::SystemTime;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::clock::stamp;
 use super::error::LedgerError;
 use super::event::{Admitted, Answered, Attempt, Closed, Ended, Event, Recorded, Refused};
 use super::folder::Folder;
 use super::former;
 use super::lines::{Found, Lines};
 use super::links::in_order;
+use crate::terms::stamp;
 use crate::terms::{Answer, AnswerEnd, Bill, Door, Target, Usage, Verdict, is_zero};
 
 /// Which calls to show. What is `None` or false lets all pass.

@@ -2,15 +2,15 @@
 //! the folder takes the lock as proof that it may.
 //!
 //! Only the lock counts. What stands in its file is said to people and to other commands; once nobody
-//! holds the lock it means nothing. The file is never removed: whoever had opened it before would then
-//! lock another one than whoever comes after.
+//! holds the lock it means nothing. The folder is locked beside the file: people remove a lock that they
+//! take for a stale one, and whoever comes then would lock another file. The file is locked too, since
+//! other users may be able to open the folder, and hold its lock, but not the file.
 //!
 //! It does not know what is kept in the folder.
 
 use std::fmt;
 use std::fs::{DirBuilder, File};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -21,8 +21,12 @@ use rustix::io::Errno;
 use rustix::process::{Pid, geteuid, test_kill_process};
 use serde::{Deserialize, Serialize};
 
+use crate::terms::stamp;
+
 /// The lock's file in the state folder.
 const NAME: &str = "owner.lock";
+
+const NOT_OPENED: &str = "its owner.lock cannot be opened";
 
 /// The longest text that is read of it, in bytes.
 const LONGEST: usize = 1 << 10;
@@ -109,7 +113,7 @@ pub enum LockError {
     /// It is no folder that a host could own.
     #[error("{path} cannot be the state folder: {why}")]
     Unfit {
-        /// The folder, or the lock in it.
+        /// The folder.
         path: PathBuf,
         /// What is wrong with it, and what to do.
         why: String,
@@ -124,14 +128,14 @@ impl LockError {
         }
     }
 
-    fn io(path: &Path, doing: &str, error: io::Error) -> Self {
+    fn io(folder: &Path, what: &str, error: io::Error) -> Self {
         let next = match error.kind() {
             io::ErrorKind::ReadOnlyFilesystem => {
                 "the host writes there: name a folder on another disk with `state` of [host]"
             }
             _ => "the host needs a folder of its own that it can write",
         };
-        Self::unfit(path, format!("it cannot be {doing}: {error}; {next}"))
+        Self::unfit(folder, format!("{what}: {error}; {next}"))
     }
 }
 
@@ -139,6 +143,8 @@ impl LockError {
 /// however that ends.
 #[derive(Debug)]
 pub struct StateLock {
+    /// The folder, which is locked as well: its file can be removed while it is.
+    around: File,
     file: File,
     folder: PathBuf,
 }
@@ -156,31 +162,25 @@ impl StateLock {
     pub fn take(folder: &Path, role: Role) -> Result<Self, LockError> {
         let mut builder = DirBuilder::new();
         let made = builder.recursive(true).mode(0o700).create(folder);
-        made.map_err(|error| LockError::io(folder, "made", error))?;
-        let path = folder.join(NAME);
-        let file = open(folder, OFlags::RDWR | OFlags::CREATE)
-            .map_err(|error| LockError::io(&path, "opened", error))?;
-        is_own(folder, &path, &file)?;
-        let until = Instant::now() + MOMENT;
-        loop {
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => break,
-                Err(Errno::WOULDBLOCK) => {}
-                Err(error) => return Err(no_locks(&path, error)),
+        made.map_err(|error| LockError::io(folder, "it cannot be made", error))?;
+        let around = open_folder(folder)
+            .map_err(|error| LockError::io(folder, "it cannot be opened", error))?;
+        let file = open(&around, OFlags::RDWR | OFlags::CREATE)
+            .map_err(|error| LockError::io(folder, NOT_OPENED, error))?;
+        is_own(folder, &file)?;
+        for part in [&file, &around] {
+            let how = FlockOperation::NonBlockingLockExclusive;
+            if let Some(held) = lock(part, how, &file, folder)? {
+                return Err(LockError::Held(held));
             }
-            let owner = words(&file);
-            if owner.as_ref().is_some_and(is_alive) || Instant::now() >= until {
-                let folder = folder.to_owned();
-                return Err(LockError::Held(Held { folder, owner }));
-            }
-            thread::sleep(STEP);
         }
         let lock = Self {
+            around,
             file,
             folder: folder.to_owned(),
         };
         let said = lock.say(role);
-        said.map_err(|error| LockError::io(&path, "written", error))?;
+        said.map_err(|error| LockError::io(folder, "its owner.lock cannot be written", error))?;
         Ok(lock)
     }
 
@@ -193,7 +193,7 @@ impl StateLock {
     fn say(&self, role: Role) -> io::Result<()> {
         let owner = Owner {
             pid: std::process::id(),
-            since: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            since: stamp(SystemTime::now()),
             role,
         };
         let mut words = serde_json::to_vec(&owner)?;
@@ -208,7 +208,9 @@ impl Drop for StateLock {
         // What cannot be done here the system does when the process ends.
         let _ = self.file.set_len(0);
         // By name: a process that was just started may have a copy of the descriptor for a moment.
-        let _ = flock(&self.file, FlockOperation::Unlock);
+        for part in [&self.around, &self.file] {
+            let _ = flock(part, FlockOperation::Unlock);
+        }
     }
 }
 
@@ -220,25 +222,46 @@ impl Drop for StateLock {
 ///
 /// What stands in the lock's place is none, or cannot be read.
 pub fn owner(folder: &Path) -> Result<Option<Held>, LockError> {
-    let path = folder.join(NAME);
-    let file = match open(folder, OFlags::RDONLY) {
-        Ok(file) => file,
+    let around = match open_folder(folder) {
+        Ok(around) => around,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(LockError::io(&path, "opened", error)),
+        Err(error) => return Err(LockError::io(folder, "it cannot be opened", error)),
     };
-    is_own(folder, &path, &file)?;
+    let file = match open(&around, OFlags::RDONLY) {
+        Ok(file) => {
+            is_own(folder, &file)?;
+            Some(file)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(LockError::io(folder, NOT_OPENED, error)),
+    };
+    let words = file.as_ref().unwrap_or(&around);
+    for part in [words, &around] {
+        let held = lock(part, FlockOperation::NonBlockingLockShared, words, folder)?;
+        if held.is_some() {
+            return Ok(held);
+        }
+        // At once: whoever wants to own the folder meanwhile tries again for a moment only.
+        let _ = flock(part, FlockOperation::Unlock);
+    }
+    Ok(None)
+}
+
+/// Locks the file or the folder, or says who has it: tried again for a moment.
+fn lock(
+    part: &File,
+    how: FlockOperation,
+    file: &File,
+    folder: &Path,
+) -> Result<Option<Held>, LockError> {
     let until = Instant::now() + MOMENT;
     loop {
-        match flock(&file, FlockOperation::NonBlockingLockShared) {
-            Ok(()) => {
-                // At once: whoever wants to own the folder meanwhile tries again for a moment only.
-                let _ = flock(&file, FlockOperation::Unlock);
-                return Ok(None);
-            }
+        match flock(part, how) {
+            Ok(()) => return Ok(None),
             Err(Errno::WOULDBLOCK) => {}
-            Err(error) => return Err(no_locks(&path, error)),
+            Err(error) => return Err(no_locks(folder, error)),
         }
-        let owner = words(&file);
+        let owner = words(file);
         if owner.as_ref().is_some_and(is_alive) || Instant::now() >= until {
             let folder = folder.to_owned();
             return Ok(Some(Held { folder, owner }));
@@ -247,20 +270,23 @@ pub fn owner(folder: &Path) -> Result<Option<Held>, LockError> {
     }
 }
 
+fn open_folder(folder: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(folder, flags, Mode::empty())?.into())
+}
+
 /// Opens the lock's file. A link is not followed, and a pipe's other end is not waited for.
-fn open(folder: &Path, flags: OFlags) -> io::Result<File> {
-    let around = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let around: OwnedFd = rustix::fs::open(folder, around, Mode::empty())?;
+fn open(around: &File, flags: OFlags) -> io::Result<File> {
     let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(&around, NAME, flags, Mode::RUSR | Mode::WUSR)?;
+    let file = rustix::fs::openat(around, NAME, flags, Mode::RUSR | Mode::WUSR)?;
     Ok(file.into())
 }
 
 /// Checks that nobody else can have put the lock where it is, and that it is a file.
-fn is_own(folder: &Path, path: &Path, file: &File) -> Result<(), LockError> {
+fn is_own(folder: &Path, file: &File) -> Result<(), LockError> {
     let own = geteuid().as_raw();
     let around = std::fs::metadata(folder);
-    let around = around.map_err(|error| LockError::io(folder, "looked at", error))?;
+    let around = around.map_err(|error| LockError::io(folder, "it cannot be looked at", error))?;
     if around.uid() != own {
         let why = "it belongs to another user: run this as that user, or choose another folder with `state` of [host]";
         return Err(LockError::unfit(folder, why));
@@ -273,22 +299,19 @@ fn is_own(folder: &Path, path: &Path, file: &File) -> Result<(), LockError> {
         return Err(LockError::unfit(folder, why));
     }
     let metadata = file.metadata();
-    let metadata = metadata.map_err(|error| LockError::io(path, "looked at", error))?;
+    let metadata = metadata.map_err(|error| LockError::io(folder, NOT_OPENED, error))?;
     if !metadata.is_file() || metadata.uid() != own {
-        let why = format!(
-            "{} is no plain file of this user: remove it",
-            path.display()
-        );
+        let why = "its owner.lock is no plain file of this user: remove that";
         return Err(LockError::unfit(folder, why));
     }
     Ok(())
 }
 
-fn no_locks(path: &Path, error: Errno) -> LockError {
+fn no_locks(folder: &Path, error: Errno) -> LockError {
     let why = format!(
         "its file system gives no locks ({error}), and without one two hosts could write there at once: name a folder on a local disk with `state` of [host]"
     );
-    LockError::unfit(path, why)
+    LockError::unfit(folder, why)
 }
 
 /// What stands in the file.

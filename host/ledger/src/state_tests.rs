@@ -139,6 +139,21 @@ fn x80_a_stopped_owner_is_named_and_not_waited_for() {
     assert!(said.contains(&pid), "{said}");
 }
 
+/// People remove a lock that they take for a stale one.
+#[test]
+fn x89_a_lock_that_is_removed_makes_nobody_else_the_owner() {
+    let scratch = scratch();
+    let lock = StateLock::take(scratch.path(), Role::Serve).unwrap();
+    std::fs::remove_file(scratch.path().join(NAME)).unwrap();
+    assert!(owner(scratch.path()).unwrap().is_some());
+    assert!(held(scratch.path()).owner.is_none());
+    // That one left a file of its own there, which changes nothing.
+    assert!(owner(scratch.path()).unwrap().is_some());
+    drop(lock);
+    assert!(owner(scratch.path()).unwrap().is_none());
+    drop(StateLock::take(scratch.path(), Role::Serve).unwrap());
+}
+
 #[test]
 fn x79_what_is_no_file_of_this_users_is_no_lock() {
     let scratch = scratch();
@@ -182,12 +197,19 @@ fn words_that_are_none_are_none() {
 
 #[test]
 fn a_disk_that_cannot_be_written_or_locked_is_said_in_a_sentence() {
-    let path = Path::new("/state/owner.lock");
-    let read_only = LockError::io(path, "opened", io::ErrorKind::ReadOnlyFilesystem.into());
+    let folder = Path::new("/state");
+    let read_only = LockError::io(folder, NOT_OPENED, io::ErrorKind::ReadOnlyFilesystem.into());
     assert!(
         read_only.to_string().contains("on another disk"),
         "{read_only}"
     );
-    let none = no_locks(path, Errno::NOLCK);
+    let none = no_locks(folder, Errno::NOLCK);
     assert!(none.to_string().contains("gives no locks"), "{none}");
+    for said in [&read_only, &none] {
+        let said = said.to_string();
+        assert!(
+            said.starts_with("/state cannot be the state folder: it"),
+            "{said}"
+        );
+    }
 }

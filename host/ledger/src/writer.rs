@@ -16,7 +16,6 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::attempts::Attempts;
-use super::clock::Clock;
 use super::error::LedgerError;
 use super::event::{Admitted, Closed, Closing, Event, Header, Link, Mode, Refused, Reload};
 use super::folder::Folder;
@@ -24,6 +23,7 @@ use super::keeper::{Bell, keep};
 use super::refusals::{Place, Refusals};
 use super::segment::Segment;
 use crate::state::StateLock;
+use crate::terms::Clock;
 use crate::terms::{Code, Reach};
 
 /// The number of a call's "admitted" record in its segment: it names the call.

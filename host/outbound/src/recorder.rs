@@ -6,6 +6,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::vec::IntoIter;
 
+use serde::Serialize;
+
 use crate::attempts::AttemptLog;
 use crate::terms::{Answer, Asked, Attempt, Divergence, Entry, HostAnswer, Recording, Usage};
 
@@ -184,20 +186,23 @@ impl Recorder {
 
     /// Keeps a live answer.
     pub fn keep(&self, asked: Asked, answer: HostAnswer) {
-        let weight = u64::try_from(answer.weight()).unwrap_or(u64::MAX);
-        self.write(weight.saturating_add(EACH), |recording| {
-            recording.entries.push(Entry {
-                asked,
-                answer,
-                attempts: recording.attempts.len(),
-                denials: recording.denials.len(),
-            });
-        });
+        let weight = length(answer.weight()).saturating_add(EACH);
+        self.write(
+            || weight,
+            |recording| {
+                recording.entries.push(Entry {
+                    asked,
+                    answer,
+                    attempts: recording.attempts.len(),
+                    denials: recording.denials.len(),
+                });
+            },
+        );
     }
 
     /// Keeps an attempt that is begun; its place among all.
     pub(crate) fn began(&self, attempt: &Attempt) -> Option<usize> {
-        self.write(EACH, |recording| {
+        self.write(weight(attempt), |recording| {
             recording.attempts.push((attempt.clone(), None));
             recording.attempts.len() - 1
         })
@@ -205,7 +210,7 @@ impl Recorder {
 
     /// Keeps what came of an attempt.
     pub(crate) fn answered(&self, place: Option<usize>, answer: &Answer) {
-        self.write(0, |recording| {
+        self.write(weight(answer), |recording| {
             if let Some((_, kept)) = place.and_then(|place| recording.attempts.get_mut(place)) {
                 *kept = Some(answer.clone());
             }
@@ -214,17 +219,25 @@ impl Recorder {
 
     /// Keeps a denial that the guest was not told in words.
     pub(crate) fn denied(&self, say: &str) {
-        self.write(EACH, |recording| recording.denials.push(say.to_owned()));
+        self.write(weight(&say), |recording| {
+            recording.denials.push(say.to_owned())
+        });
     }
 
     /// Keeps how often a grant was used.
     pub(crate) fn used(&self, usage: &Usage) {
-        self.write(EACH, |recording| recording.usage.push(usage.clone()));
+        self.write(weight(usage), |recording| {
+            recording.usage.push(usage.clone())
+        });
     }
 
-    fn write<T>(&self, weight: u64, write: impl FnOnce(&mut Recording) -> T) -> Option<T> {
+    fn write<T>(
+        &self,
+        weight: impl FnOnce() -> u64,
+        write: impl FnOnce(&mut Recording) -> T,
+    ) -> Option<T> {
         match self.tape().as_deref_mut() {
-            Some(Tape::Recording(writing)) => writing.write(weight, write),
+            Some(Tape::Recording(writing)) => writing.write(weight(), write),
             _ => None,
         }
     }
@@ -233,6 +246,18 @@ impl Recorder {
         let tape = self.0.as_ref()?;
         Some(tape.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// About what something takes beside an answer, in bytes: its texts are as long as a guest makes them.
+fn weight(kept: &impl Serialize) -> impl FnOnce() -> u64 {
+    || {
+        let text = serde_json::to_vec(kept).unwrap_or_default();
+        length(text.len()).saturating_add(EACH)
+    }
+}
+
+fn length(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 impl Writing {

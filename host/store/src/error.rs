@@ -71,7 +71,7 @@ pub enum OpenError {
     },
     /// Its content does not hold together.
     #[error(
-        "{} is damaged ({what}); stop the toolhost that uses it, bring it back from a backup or move it and its `-wal` away, and start again",
+        "{} is damaged ({what}); stop the toolhost that uses it, move it away together with its `-wal` and `-shm`, copy a backup to its place if there is one, and start again",
         path.display()
     )]
     Damaged {
@@ -87,10 +87,10 @@ fn instead(path: &Path, backup: Option<&Path>) -> String {
     let name = path.file_name().unwrap_or_default().display();
     match backup {
         Some(backup) => format!(
-            "move it and its `-wal` away and rename {} to {name}, which loses what was written since",
+            "move it away together with its `-wal` and `-shm` and copy {} to {name}, which loses what was written since",
             backup.display()
         ),
-        None => "move it and its `-wal` away to begin with an empty one (it has no backup that this toolhost knows)".to_owned(),
+        None => "move it away together with its `-wal` and `-shm` to begin with an empty one (it has no backup that this toolhost knows)".to_owned(),
     }
 }
 

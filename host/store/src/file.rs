@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::migrations::{Migration, migrate};
@@ -33,18 +34,23 @@ pub(super) fn open(
     create(&path)?;
     own(&path)?;
     let mut connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // SQLite writes the log into the file when it closes it: not where it is refused.
+    writes_its_log(&connection, false).map_err(|error| unreachable(&path, &error))?;
     let version = known(&connection, &path, steps.len())?;
     harden(&connection).map_err(|error| damaged(&path, &error))?;
     journal(&connection).map_err(|error| damaged(&path, &error))?;
     sound(&connection, &path)?;
+    writes_its_log(&connection, true).map_err(|error| unreachable(&path, &error))?;
     migrate(&mut connection, &path, version, steps, clock)?;
     Ok(connection)
 }
 
 /// Opens the file to look at it, as it is; where there is none, an empty store that is nowhere.
 pub(super) fn look(path: &Path, steps: &[Migration]) -> Result<Connection, OpenError> {
-    if !path.exists() {
-        return nothing(path, steps);
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == ErrorKind::NotFound => return nothing(path, steps),
+        Err(error) => return Err(unreachable(path, &error)),
+        Ok(_) => {}
     }
     let path = whole(path)?;
     own(&path)?;
@@ -111,6 +117,11 @@ fn connect(path: &Path, access: OpenFlags) -> Result<Connection, OpenError> {
         .busy_timeout(OPEN_WAIT)
         .map_err(|error| unreachable(path, &error))?;
     Ok(connection)
+}
+
+/// Whether the write-ahead log is copied into the file when it is closed, and removed.
+fn writes_its_log(connection: &Connection, writes: bool) -> rusqlite::Result<bool> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !writes)
 }
 
 /// How many steps the file has, which is none for a new one. Nothing is written to a file that is

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 use super::tests::{NOTES, close, count, open, place, refused, write};
 use super::*;
@@ -150,13 +151,30 @@ async fn x85_a_store_of_a_newer_toolhost_is_refused_untouched_and_its_backup_nam
     let path = place.path.canonicalize().expect("a path");
     let error = refused(&place.path);
     let expected = format!(
-        "{} has version 2, and this toolhost knows versions up to 1: use the newer toolhost, or move it and its `-wal` away and rename {} to notes.sqlite, which loses what was written since",
+        "{} has version 2, and this toolhost knows versions up to 1: use the newer toolhost, or move it away together with its `-wal` and `-shm` and copy {} to notes.sqlite, which loses what was written since",
         path.display(),
         path.with_file_name(backup.file_name().expect("a name"))
             .display()
     );
     assert_eq!(error, expected);
     assert_eq!(std::fs::read(&place.path).expect("its bytes"), bytes);
+
+    // One whose process was killed has a log that nobody else may take: it is left as it is.
+    let log = place.path.with_file_name("notes.sqlite-wal");
+    let killed = Connection::open(&place.path).expect("a file");
+    let none = killed.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+    none.expect("a setting");
+    let written = killed.execute_batch("INSERT INTO note (text) VALUES ('newer')");
+    written.expect("a row");
+    drop(killed);
+    let logged = std::fs::read(&log).expect("a log");
+    assert!(!logged.is_empty());
+    assert_eq!(refused(&place.path), expected);
+    assert_eq!(std::fs::read(&place.path).expect("its bytes"), bytes);
+    assert_eq!(std::fs::read(&log).expect("a log"), logged);
+    for part in [&log, &place.path.with_file_name("notes.sqlite-shm")] {
+        std::fs::rename(part, part.with_extension("aside")).expect("a move");
+    }
 
     // What it says to do works.
     std::fs::rename(&place.path, place.path.with_file_name("aside")).expect("a move");

@@ -118,6 +118,31 @@ pub(super) fn refused(path: &Path) -> String {
 }
 
 #[tokio::test]
+async fn what_a_job_writes_that_said_it_only_looks_is_undone() {
+    let place = place();
+    let database = open(&place.path, NOTES).expect("a database");
+    let job = reading(|tx| Ok(tx.execute("INSERT INTO note (text) VALUES ('a')", [])?));
+    let written = database.run(&owner("one"), soon(), job).await;
+    assert_eq!(written.expect("a row, until the end of the job"), 1);
+    assert_eq!(count(&database).await, 0);
+}
+
+/// Only where there is none: not where there is one that cannot be seen, nor behind a link that leads
+/// nowhere.
+#[test]
+fn a_file_that_cannot_be_looked_at_is_not_taken_for_an_empty_one() {
+    let place = place();
+    std::os::unix::fs::symlink("nowhere", &place.path).expect("a link");
+    let look = |path: &Path| file::look(path, NOTES);
+    assert!(look(&place.path).is_err());
+    let behind_a_file = place.path.with_file_name("plain");
+    std::fs::write(&behind_a_file, "").expect("a file");
+    assert!(look(&behind_a_file.join("kv.sqlite")).is_err());
+    std::fs::remove_file(&place.path).expect("gone");
+    assert!(look(&place.path).is_ok());
+}
+
+#[tokio::test]
 async fn a_file_is_this_users_alone_and_keeps_what_is_written() {
     let place = place();
     let database = open(&place.path, NOTES).expect("a database");

@@ -169,6 +169,9 @@ fn transact<J: Job>(connection: &mut Connection, job: J) -> Result<J::Output, J:
         .transaction_with_behavior(behavior)
         .map_err(sqlite)?;
     let done = job.run(&transaction)?;
-    transaction.commit().map_err(sqlite)?;
+    // What was written by a job that said it only looks is undone.
+    if J::ACCESS == Access::Write {
+        transaction.commit().map_err(sqlite)?;
+    }
     Ok(done)
 }

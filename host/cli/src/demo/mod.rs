@@ -67,7 +67,7 @@ pub(super) async fn demo(setting: &Setting) -> anyhow::Result<ExitCode> {
     .await;
 
     stop.cancel();
-    serving.await?;
+    serving.await??;
     host.stop().await?;
     let unexpected = outcome?;
     let report = toolhost_ledger::verify(&opened.state().join("ledger"))?;

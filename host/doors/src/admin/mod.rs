@@ -16,6 +16,7 @@ mod client;
 mod service;
 mod words;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,16 +34,20 @@ pub use words::{CallAnswer, CallRequest, Piece, Problems, Reloaded, perform};
 
 /// Serves operators at a listener until `stop`, as the agents' doors are served. A body has at most
 /// `message` bytes. Reloads are asked of whoever has the other end of `reloads`.
+///
+/// # Errors
+///
+/// When the system gives no thread, or no descriptors, to take connections in with.
 pub async fn serve_admin(
     host: Arc<Host>,
     listener: Listener,
     message: usize,
     reloads: mpsc::Sender<ReloadRequest>,
     (stop, grace): (CancellationToken, Duration),
-) {
+) -> io::Result<()> {
     let drain = Drain::new(stop);
     let admin = Arc::new(Admin::new(host, message, reloads, drain.ends()));
     drain
         .serve("admin-door", vec![listener], admin, grace)
-        .await;
+        .await
 }

@@ -7,7 +7,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::request::Parts;
@@ -26,15 +26,16 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::words::{CallRequest, Problems, Reloaded, perform};
 use crate::body::Body;
+use crate::budget::{Allowance, Held};
 use crate::call::Host;
 use crate::deadline::Deadlined;
-use crate::denial::json;
+use crate::denial;
 use crate::drain::Ends;
 use crate::gate::Operator;
 use crate::guard;
 use crate::health::Health;
 use crate::listen::{Service, Stream};
-use crate::terms::Door;
+use crate::terms::{Door, json};
 
 /// Connections at a time. The next one waits in the system's queue.
 const CONNECTIONS: usize = 32;
@@ -65,22 +66,29 @@ impl ReloadRequest {
 pub(super) struct Admin {
     host: Arc<Host>,
     health: Health,
-    /// The longest body, in bytes.
-    message: usize,
     reloads: mpsc::Sender<ReloadRequest>,
     ends: Ends,
     /// Where calls run.
     workers: Handle,
     own_uid: u32,
     connections: Arc<Semaphore>,
-    calls: Semaphore,
+    calls: Arc<Semaphore>,
+    /// What calls may hold in memory that are not answered yet.
+    allowance: Allowance,
 }
 
 /// An operator who found a place.
 pub(super) struct Arrived {
     stream: UnixStream,
+    visit: Visit,
+}
+
+/// One operator's connection, as long as it is there.
+struct Visit {
     operator: Operator,
-    place: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
+    /// The place of its call, until the answer is read: who reads slowly leaves places to others.
+    call: OnceLock<OwnedSemaphorePermit>,
 }
 
 impl Service for Admin {
@@ -104,22 +112,19 @@ impl Service for Admin {
         };
         // Every place is free again before long: see the module's first words.
         let place = Arc::clone(&self.connections).acquire_owned().await.ok()?;
-        Some(Arrived {
-            stream,
+        let visit = Visit {
             operator,
-            place,
-        })
+            _place: place,
+            call: OnceLock::new(),
+        };
+        Some(Arrived { stream, visit })
     }
 
     async fn receive(self: Arc<Self>, arrived: Arrived) -> io::Result<()> {
-        let Arrived {
-            stream,
-            operator,
-            place: _place,
-        } = arrived;
+        let Arrived { stream, visit } = arrived;
         let service = service_fn(|request| {
-            let (admin, operator) = (&self, &operator);
-            async move { Ok::<_, Infallible>(admin.answer(operator, request).await) }
+            let (admin, visit) = (&self, &visit);
+            async move { Ok::<_, Infallible>(admin.answer(visit, request).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -141,7 +146,7 @@ impl Service for Admin {
     }
 }
 
-/// An answer that is none of the usual ones.
+/// What is answered, or why it is refused; both are sent.
 type Answer = Result<Response<Body>, Response<Body>>;
 
 impl Admin {
@@ -155,28 +160,28 @@ impl Admin {
         Self {
             health: Health::new(Arc::clone(&host), workers.clone()),
             host,
-            message,
             reloads,
             ends,
             workers,
             own_uid: rustix::process::geteuid().as_raw(),
             connections: Arc::new(Semaphore::new(CONNECTIONS)),
-            calls: Semaphore::new(CALLS),
+            calls: Arc::new(Semaphore::new(CALLS)),
+            allowance: Allowance::of_operators(message),
         }
     }
 
     /// A stopping host waits for the answer to be made, and a moment for it to be read.
-    async fn answer(&self, operator: &Operator, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, visit: &Visit, request: Request<Incoming>) -> Response<Body> {
         let stopping = || refusal(StatusCode::SERVICE_UNAVAILABLE, "the host is stopping");
         let Some(_begun) = self.ends.work.begin() else {
             return stopping();
         };
-        let respond = self.respond(operator, request);
+        let respond = self.respond(visit, request);
         let answer = self.ends.signals.cut.run_until_cancelled(respond).await;
         answer.unwrap_or_else(stopping)
     }
 
-    async fn respond(&self, operator: &Operator, request: Request<Incoming>) -> Response<Body> {
+    async fn respond(&self, visit: &Visit, request: Request<Incoming>) -> Response<Body> {
         let (head, body) = request.into_parts();
         if let Err(foreign) = guard::meant_for_us(&head.uri, &head.headers) {
             return refusal(StatusCode::FORBIDDEN, foreign.say());
@@ -184,7 +189,7 @@ impl Admin {
         let answered = match (&head.method, head.uri.path()) {
             (&Method::GET, "/health") => Ok(self.health().await),
             (&Method::GET, "/ledger/head") => self.head(),
-            (&Method::POST, "/call") => self.call(operator, &head, body).await,
+            (&Method::POST, "/call") => self.call(visit, &head, body).await,
             (&Method::POST, "/reload") => self.reload(&head, body).await,
             (_, "/health" | "/ledger/head" | "/call" | "/reload") => Err(refusal(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -204,7 +209,7 @@ impl Admin {
             true => StatusCode::OK,
             false => StatusCode::SERVICE_UNAVAILABLE,
         };
-        json(status, state.to_string().into_bytes())
+        denial::json(status, state.to_string().into_bytes())
     }
 
     #[expect(clippy::result_large_err, reason = "an answer is one either way")]
@@ -218,16 +223,41 @@ impl Admin {
         said(StatusCode::OK, &head)
     }
 
-    async fn call(&self, operator: &Operator, head: &Parts, body: Incoming) -> Answer {
+    async fn call(&self, visit: &Visit, head: &Parts, body: Incoming) -> Answer {
+        // Whole, also where it is refused: most clients read no answer before they have sent all.
         let body = self.body(head, body).await?;
-        let asked = serde_json::from_slice::<CallRequest>(&body);
-        let asked = asked.map_err(|error| {
-            refusal(StatusCode::BAD_REQUEST, format!("this is no call: {error}"))
-        })?;
-        let Ok(_place) = self.calls.try_acquire() else {
+        let Ok(place) = Arc::clone(&self.calls).try_acquire_owned() else {
             let say = format!("{CALLS} calls of operators run already: try again later");
             return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, say));
         };
+        let _ = visit.call.set(place);
+        let (asked, _held) = self.read(body).await?;
+        self.perform(&visit.operator, asked).await
+    }
+
+    /// Reads a call aside, and takes what it holds in memory: it can be eighty times its bytes.
+    async fn read(&self, body: bytes::Bytes) -> Result<(CallRequest, Held), Response<Body>> {
+        let wrong =
+            |why: String| refusal(StatusCode::BAD_REQUEST, format!("this is no call: {why}"));
+        let allowance = self.allowance.clone();
+        let read = move || {
+            let busy = |_| {
+                let say =
+                    "operators' calls hold all that they may: try again later, with less in one";
+                refusal(StatusCode::SERVICE_UNAVAILABLE, say)
+            };
+            let held = allowance.request(json::weight(&body)).map_err(busy)?;
+            if let Some(name) = json::named_twice(&body) {
+                return Err(wrong(format!("{name:?} is there twice in one object")));
+            }
+            let asked = serde_json::from_slice(&body).map_err(|error| wrong(error.to_string()))?;
+            Ok((asked, held))
+        };
+        let aside = self.host.lanes.aside(self.allowance.agent(), read).await;
+        aside.unwrap_or_else(|fault| Err(refusal(StatusCode::INTERNAL_SERVER_ERROR, fault.say)))
+    }
+
+    async fn perform(&self, operator: &Operator, asked: CallRequest) -> Answer {
         let (host, operator) = (Arc::clone(&self.host), operator.clone());
         // On the workers, which guests take turns on. An operator who goes takes his call with him.
         let call = async move { perform(&host, &operator, Door::Admin, asked).await };
@@ -266,12 +296,13 @@ impl Admin {
     async fn body(&self, head: &Parts, body: Incoming) -> Result<bytes::Bytes, Response<Body>> {
         guard::sends_json(&head.headers)
             .map_err(|say| refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, say))?;
-        let body = Limited::new(body, self.message).collect();
+        let body = Limited::new(body, self.allowance.message()).collect();
         let late = |_| refusal(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
         let body = timeout(PATIENCE, body).await.map_err(late)?;
         let body = body.map_err(|error| match error.is::<LengthLimitError>() {
             true => {
-                let say = format!("a body has at most {} bytes", self.message);
+                let most = self.allowance.message();
+                let say = format!("a body has at most {most} bytes");
                 refusal(StatusCode::PAYLOAD_TOO_LARGE, say)
             }
             false => refusal(StatusCode::BAD_REQUEST, "the body ended before its end"),
@@ -283,7 +314,7 @@ impl Admin {
 #[expect(clippy::result_large_err, reason = "an answer is one either way")]
 fn said(status: StatusCode, answer: &impl Serialize) -> Answer {
     match serde_json::to_vec(answer) {
-        Ok(text) => Ok(json(status, text)),
+        Ok(text) => Ok(denial::json(status, text)),
         Err(error) => Err(refusal(
             StatusCode::INTERNAL_SERVER_ERROR,
             format!("the answer cannot be written: {error}"),
@@ -294,5 +325,5 @@ fn said(status: StatusCode, answer: &impl Serialize) -> Answer {
 fn refusal(status: StatusCode, why: impl Into<String>) -> Response<Body> {
     // A text is always written.
     let problems = serde_json::to_vec(&Problems::one(why)).unwrap_or_default();
-    json(status, problems)
+    denial::json(status, problems)
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::call::{Host, Request};
 use crate::gate::Operator;
-use crate::terms::{Bill, Content, Door, Fault, Outcome};
+use crate::terms::{Bill, Content, Door, Fault, FunctionId, Outcome};
 
 /// A call that an operator asks for.
 #[derive(Debug, Serialize, Deserialize)]
@@ -141,24 +141,40 @@ impl Problems {
 ///
 /// # Errors
 ///
-/// The manifest has no such caller.
+/// The manifest has no such caller, or the function is another tool's.
 pub async fn perform(
     host: &Arc<Host>,
     operator: &Operator,
     door: Door,
     call: CallRequest,
 ) -> Result<CallAnswer, Problems> {
-    let named = host.snapshot().callers.named(operator, &call.caller);
+    let snapshot = host.snapshot();
+    let named = snapshot.callers.named(operator, &call.caller);
     let caller = named.ok_or_else(|| {
         let name = &call.caller;
         Problems::one(format!(
             "the manifest has no [caller.{name}]; choose one with --caller"
         ))
     })?;
+    let asked = FunctionId {
+        tool: call.tool.into(),
+        function: call.function.into(),
+    };
+    // What agents call by this name may be another tool's.
+    let function = asked.agent_name();
+    if let Some(other) = snapshot.catalog.find(&function)
+        && other.listed.id != asked
+    {
+        return Err(Problems::one(format!(
+            "the manifest has no function {asked}; there is {}",
+            other.listed.id
+        )));
+    }
+    drop(snapshot);
     let request = Request {
         caller,
         door,
-        function: format!("{}_{}", call.tool, call.function),
+        function,
         arguments: call.arguments,
         progress: None,
     };

@@ -14,11 +14,11 @@ use std::time::{Duration, SystemTime};
 
 use super::*;
 use crate::state::{Role, StateLock};
-use crate::terms::Fingerprint;
 use crate::terms::{
     Answer, AnswerEnd, Attempt, AttemptSink as _, Bill, Caller, Code, Door, FunctionId, HttpTarget,
     ManualClock, Reach, Rule, Target, Verdict,
 };
+use crate::terms::{Clock, Fingerprint};
 
 /// A folder of a test's own, which goes with the test.
 pub(super) struct Scratch(PathBuf);
