@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::body::{Body, Bytes};
 use axum::http::Response;
+use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use toolhost_core::grants::provided;
 use toolhost_core::terms::{Bill, Code, HostAnswer, Recording};
@@ -12,7 +13,7 @@ use toolhost_outbound::{NoRecording, Recorder};
 use wit_parser::Resolve;
 
 use crate::harness::{
-    End, House, Site, Upstream, checkout, code, guest, structured, text_response,
+    End, House, Site, Upstream, checkout, code, guest, structured, text_response, v03_guest,
 };
 
 /// As much of one call is recorded, in bytes.
@@ -63,7 +64,7 @@ async fn upstream() -> Upstream {
         let bearer = seen.header("authorization").unwrap_or_default();
         let said = format!("{bearer} says {:?}", seen.body);
         let pieces = |pieces: Vec<Result<Bytes, std::io::Error>>| {
-            Response::new(Body::from_stream(futures_util::stream::iter(pieces)))
+            Response::new(Body::from_stream(stream::iter(pieces)))
         };
         Some(match seen.uri.path() {
             "/open/pieces" => pieces(vec![
@@ -71,10 +72,17 @@ async fn upstream() -> Upstream {
                 Ok("two, ".into()),
                 Ok(said.into()),
             ]),
-            "/open/cut" => pieces(vec![
-                Ok("half".into()),
-                Err(std::io::Error::other("it breaks off")),
-            ]),
+            "/open/cut" => {
+                let half = stream::once(async { Ok(Bytes::from("half")) });
+                // Once that has been written.
+                let end = stream::once(async {
+                    for _ in 0..100 {
+                        tokio::task::yield_now().await;
+                    }
+                    Err(std::io::Error::other("it breaks off"))
+                });
+                Response::new(Body::from_stream(half.chain(end)))
+            }
             _ => text_response(200, &said),
         })
     })
@@ -134,6 +142,75 @@ async fn a_call_runs_again_from_its_recording_alone_and_comes_out_the_same() {
     assert_eq!(tried(&other), was);
     assert_eq!(other.site.read("data/there"), "other");
     assert!(!other.site.path("data/new").exists());
+}
+
+/// What a program is given on its standard input is no answer from outside; what it prints is its own.
+#[tokio::test]
+async fn a_program_that_answers_in_what_it_prints_runs_again() {
+    let text = r#"
+[tool.p]
+component = "program.wasm"
+[tool.p.command.upper]
+description = "In capitals."
+input.text = { type = "string" }
+arguments = ["upper"]
+stdin = "{text}"
+"#;
+    let arguments = json!({ "text": "small" });
+    let (end, bill, recording) = record(&House::new(text), "p_upper", &arguments).await;
+    assert!(end.is_ok(), "{end:?}");
+    assert!(!recording.entries.is_empty());
+    let recorder = Recorder::replaying(written(&recording));
+    let (again, billed) = House::new(text)
+        .with_recorder("p_upper", arguments, &recorder)
+        .await;
+    assert_eq!(recorder.divergence(), None);
+    assert_eq!(end, again);
+    assert_eq!(bill.fuel, billed.fuel);
+}
+
+#[tokio::test]
+async fn a_call_of_wasi_0_3_is_not_recorded_and_not_made() {
+    let site = Site::new();
+    site.link(&v03_guest("wasi3.wasm"), "wasi3.wasm");
+    let house = House::at(
+        site,
+        "[tool.wasi3]\ncomponent = \"wasi3.wasm\"\nwasi = \"0.3\"\n",
+    );
+    let recorder = Recorder::recording(MOST);
+    let arguments = json!({ "n": 1, "ms": 1 });
+    let (end, bill) = house
+        .with_recorder("wasi3_sleepers", arguments.clone(), &recorder)
+        .await;
+    let fault = end.expect_err("a refusal");
+    assert!(
+        fault.say.contains("only calls of WASI 0.2 are"),
+        "{fault:?}"
+    );
+    assert_eq!(bill.fuel, 0);
+    let (end, _) = house
+        .with_recorder("wasi3_sleepers", arguments, &Recorder::off())
+        .await;
+    assert!(end.is_ok(), "{end:?}");
+}
+
+/// However it ends.
+#[tokio::test]
+async fn a_guest_that_ends_itself_does_so_again() {
+    let live = house("127.0.0.1:9", "live");
+    for (arguments, is_failure) in [(json!({}), false), (json!({ "code": 3 }), true)] {
+        let (end, bill, recording) = record(&live, "imports_leave", &arguments).await;
+        assert!(end.is_err(), "{end:?}");
+        let recorder = Recorder::replaying(written(&recording));
+        let (again, billed) = live
+            .with_recorder("imports_leave", arguments, &recorder)
+            .await;
+        assert_eq!(recorder.divergence(), None);
+        assert_eq!(end, again);
+        assert_eq!(bill.fuel, billed.fuel);
+        let said = end.expect_err("an end").detail.unwrap_or_default();
+        assert_eq!(said.ends_with("status 3"), is_failure, "{said}");
+    }
 }
 
 #[tokio::test]

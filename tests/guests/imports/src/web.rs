@@ -13,16 +13,24 @@ pub(crate) fn ask(all: &mut Vec<String>, authority: &str) {
     whole(all, authority);
     fields(all);
     respond(all);
-    if let Some(future) = send(all, authority, "/open/pieces") {
-        read(all, &future);
+    for (path, comes) in [
+        ("/open/pieces", Comes::Whole),
+        // It is answered with half of what it promises.
+        ("/open/cut", Comes::InPart),
+        ("/closed", Comes::Nothing),
+    ] {
+        let future = send(all, authority, path);
+        let came = read(all, &future);
+        assert_eq!(came, comes, "of {path}");
     }
-    // It is answered with half of what it promises.
-    if let Some(future) = send(all, authority, "/open/cut") {
-        read(all, &future);
-    }
-    if let Some(future) = send(all, authority, "/closed") {
-        read(all, &future);
-    }
+}
+
+/// How much of a response comes.
+#[derive(Debug, PartialEq, Eq)]
+enum Comes {
+    Nothing,
+    InPart,
+    Whole,
 }
 
 fn whole(all: &mut Vec<String>, authority: &str) {
@@ -67,7 +75,7 @@ fn respond(all: &mut Vec<String>) {
     );
 }
 
-fn send(all: &mut Vec<String>, authority: &str, path: &str) -> Option<FutureIncomingResponse> {
+fn send(all: &mut Vec<String>, authority: &str, path: &str) -> FutureIncomingResponse {
     let request = OutgoingRequest::new(Fields::new());
     note!(
         all,
@@ -91,9 +99,9 @@ fn send(all: &mut Vec<String>, authority: &str, path: &str) -> Option<FutureInco
         options.set_between_bytes_timeout(Some(5_000_000_000)),
         options.between_bytes_timeout(),
     );
-    let body = request.body().ok()?;
+    let body = request.body().expect("a body");
     let sent = outgoing_handler::handle(request, Some(options));
-    let writer = body.write().ok()?;
+    let writer = body.write().expect("a stream");
     note!(
         all,
         writer.blocking_write_and_flush(b"a body"),
@@ -101,39 +109,32 @@ fn send(all: &mut Vec<String>, authority: &str, path: &str) -> Option<FutureInco
     );
     drop(writer);
     note!(all, OutgoingBody::finish(body, None));
-    match sent {
-        Ok(future) => Some(future),
-        Err(error) => {
-            all.push(format!("{error:?}"));
-            None
-        }
-    }
+    sent.expect("an answer to come")
 }
 
-fn read(all: &mut Vec<String>, future: &FutureIncomingResponse) {
+fn read(all: &mut Vec<String>, future: &FutureIncomingResponse) -> Comes {
     note!(all, future.get().is_none(), future.subscribe().block());
     let response = match future.get() {
         Some(Ok(Ok(response))) => response,
         other => {
             all.push(format!("{other:?}"));
-            return;
+            return Comes::Nothing;
         }
     };
     note!(all, response.status(), future.get().is_some());
     // When it was answered is not for the test to know, but for the recording.
     note!(all, response.headers().entries());
-    let Ok(body) = response.consume() else {
-        return;
-    };
-    if let Ok(stream) = body.stream() {
-        pieces(all, &stream);
-    }
+    let body = response.consume().expect("a body");
+    let stream = body.stream().expect("a stream");
+    let came = pieces(all, &stream);
+    drop(stream);
     let trailers = IncomingBody::finish(body);
     trailers.subscribe().block();
     note!(all, trailers.get().is_some(), trailers.get().is_some());
+    came
 }
 
-fn pieces(all: &mut Vec<String>, stream: &InputStream) {
+fn pieces(all: &mut Vec<String>, stream: &InputStream) -> Comes {
     loop {
         let ready = stream.subscribe();
         note!(all, ready.ready());
@@ -143,9 +144,9 @@ fn pieces(all: &mut Vec<String>, stream: &InputStream) {
             Ok(piece) => all.push(format!("a piece of {}: {piece:?}", piece.len())),
             Err(StreamError::LastOperationFailed(error)) => {
                 note!(all, error.to_debug_string(), http_error_code(&error));
-                return;
+                return Comes::InPart;
             }
-            Err(StreamError::Closed) => return,
+            Err(StreamError::Closed) => return Comes::Whole,
         }
     }
 }
