@@ -2,7 +2,7 @@
 //! component says that it asks for.
 
 use serde_json::json;
-use toolhost_runtime::compile::embedded;
+use toolhost_runtime::compile::embedded_manifest;
 
 use crate::harness::{Program, Site, checkout, guest, tool};
 
@@ -10,7 +10,7 @@ use crate::harness::{Program, Site, checkout, guest, tool};
 fn site(component: &std::path::Path, asks: Option<&str>) -> Site {
     let bytes = std::fs::read(component).expect("a component");
     let bytes = match asks {
-        Some(asks) => embedded::embed(&bytes, asks).expect("a component"),
+        Some(asks) => embedded_manifest::embed(&bytes, asks).expect("a component"),
         None => bytes,
     };
     let site = Site::empty();

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use rustix::process::Signal;
 use serde_json::json;
-use toolhost_runtime::compile::embedded;
+use toolhost_runtime::compile::embedded_manifest;
 
 use crate::harness::{Ended, Program, Site, checkout, ended, target, tool};
 
@@ -63,7 +63,7 @@ fn a_rust_project_goes_from_new_to_an_agents_call() {
     let component = std::fs::read(site.path("counter/counter.wasm")).expect("a component");
     assert_eq!(built["bytes"], component.len());
     assert_eq!(
-        embedded::embedded(&component),
+        embedded_manifest::embedded(&component),
         Ok(Some(site.read("counter/tool.toml")))
     );
 
@@ -311,7 +311,7 @@ fn a_tool_of_the_checkout_builds_in_its_workspace() {
     assert_eq!(built.json()["tool"], "jq");
     let component = std::fs::read(tools.join("jq.wasm")).expect("a component");
     let wishes = std::fs::read_to_string(tools.join("tool.toml")).expect("its wishes");
-    assert_eq!(embedded::embedded(&component), Ok(Some(wishes)));
+    assert_eq!(embedded_manifest::embedded(&component), Ok(Some(wishes)));
     assert!(
         !tools.join(".toolhost/sdk").exists(),
         "it has the checkout's own SDK"

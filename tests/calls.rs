@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 use toolhost_core::terms::{Annotations, Code};
 use toolhost_ledger::End;
 use toolhost_outbound::AttemptLog;
-use toolhost_runtime::sandbox::Errand;
+use toolhost_runtime::sandbox::RunInputs;
 
 use crate::harness::{House, Site, code, component, definition, structured, text, tool_error};
 
@@ -325,7 +325,7 @@ async fn a_permit_for_one_component_runs_no_other() {
     let permit = house.permit("rogue_nap", json!({ "ms": 0 })).await;
     let snapshot = house.host.snapshot();
     let other = snapshot.catalog.find("everything_add").expect("a function");
-    let errand = Errand {
+    let errand = RunInputs {
         function: &other.ready,
         progress: None,
         attempts: AttemptLog::nowhere(),
@@ -353,7 +353,7 @@ async fn a_permit_for_one_function_runs_with_no_others_grants() {
     let other = snapshot.catalog.find("rogue_stash").expect("a function");
     assert_eq!(own.tool.prepared.digest(), other.tool.prepared.digest());
     let cancel = CancellationToken::new();
-    let errand = |function| Errand {
+    let errand = |function| RunInputs {
         function,
         progress: None,
         attempts: AttemptLog::nowhere(),

@@ -11,10 +11,10 @@ use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use toolhost_core::terms::{Answer, Attempt, AttemptSink, Code, Unrecorded, Usage};
+use toolhost_core::terms::{Attempt, AttemptAnswer, AttemptSink, Code, Unrecorded, Usage};
 use toolhost_ledger::End;
 use toolhost_outbound::AttemptLog;
-use toolhost_runtime::sandbox::Errand;
+use toolhost_runtime::sandbox::RunInputs;
 
 use crate::harness::{
     House, Site, Upstream, code, component, definition, structured, text_response,
@@ -431,7 +431,7 @@ async fn g25_a_panic_in_a_host_function_that_is_recorded_ends_one_call() {
         let name = format!("rogue_{function}");
         let found = snapshot.catalog.find(&name).expect("a function");
         let permit = house.permit(&name, arguments).await;
-        let errand = Errand {
+        let errand = RunInputs {
             function: &found.ready,
             progress: None,
             attempts: AttemptLog::new(Arc::new(Breaks), None),
@@ -461,7 +461,7 @@ impl AttemptSink for Breaks {
         panic!("injected")
     }
 
-    fn answer(&self, _: u64, _: Answer) {}
+    fn answer(&self, _: u64, _: AttemptAnswer) {}
 
     fn usage(&self, _: Usage) {}
 }

@@ -122,7 +122,8 @@ fn a_typed_component_has_its_functions_and_what_is_left_out() {
 fn what_it_asks_for_is_shown_without_what_a_terminal_obeys() {
     let bytes = std::fs::read(crate::harness::guest("hello.wasm")).expect("a guest");
     let asks = "# \u{202e}\u{1b}[2J\n[tool.hello]\ncomponent = \"hello.wasm\"\n";
-    let bytes = toolhost_runtime::compile::embedded::embed(&bytes, asks).expect("a component");
+    let bytes =
+        toolhost_runtime::compile::embedded_manifest::embed(&bytes, asks).expect("a component");
     let site = Site::empty();
     site.write("it.wasm", bytes);
     let ended = Program::bare(site).run(&["inspect", "it.wasm"]);

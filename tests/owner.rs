@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
-use toolhost_ledger::{self, Filter, State};
+use toolhost_ledger::{self, Filter, SegmentEnd};
 
 use crate::harness::{Ended, House, Program, Reply, Serving, Site, exchange, speak};
 
@@ -50,7 +50,7 @@ async fn health(program: &Program) -> Reply {
     ask(&admin(program), "GET", "/health", "").await
 }
 
-fn segments(program: &Program) -> Vec<State> {
+fn segments(program: &Program) -> Vec<SegmentEnd> {
     let report = toolhost_ledger::verify(&program.site.path(".toolhost/ledger")).expect("a report");
     assert!(report.intact(), "{:?}", report.problems);
     report.segments.iter().map(|one| one.state).collect()
@@ -82,11 +82,11 @@ async fn a_second_host_is_refused_and_hears_of_the_first() {
     names(&second, &host);
     assert!(second.err.contains("toolhost serve, since"), "{second:?}");
     assert!(second.err.contains("choose another folder"), "{second:?}");
-    assert_eq!(segments(&program), [State::Running]);
+    assert_eq!(segments(&program), [SegmentEnd::Running]);
     stopped(host).await;
     // Nothing of it is in the way of the next one.
     stopped(program.serve().await).await;
-    assert_eq!(segments(&program), [State::Sealed, State::Sealed]);
+    assert_eq!(segments(&program), [SegmentEnd::Sealed, SegmentEnd::Sealed]);
 }
 
 #[tokio::test]
@@ -162,7 +162,7 @@ async fn an_owner_on_standard_input_stays_until_its_last_bridge_has_left() {
     drop(silent);
     assert!(third.child.wait().await.expect("an end").success());
     assert!(first.child.wait().await.expect("an end").success());
-    assert_eq!(segments(&program), [State::Sealed], "one wrote it all");
+    assert_eq!(segments(&program), [SegmentEnd::Sealed], "one wrote it all");
     assert!(!program.site.path("a/agent.sock").exists());
     assert!(!admin(&program).exists());
 }
@@ -178,7 +178,7 @@ async fn an_owner_on_standard_input_ends_on_a_signal_whoever_is_there() {
     let mut lines = speak(&program.site.path("a/agent.sock")).await;
     lines.initialize().await;
     stopped(first).await;
-    assert_eq!(segments(&program), [State::Sealed]);
+    assert_eq!(segments(&program), [SegmentEnd::Sealed]);
 }
 
 #[tokio::test]
@@ -259,7 +259,7 @@ async fn calls_that_are_made_at_once_take_turns_as_owners() {
     for mut call in started {
         assert!(call.child.wait().await.expect("an end").success());
     }
-    assert_eq!(segments(&program), [State::Sealed; 4]);
+    assert_eq!(segments(&program), [SegmentEnd::Sealed; 4]);
 }
 
 /// A call goes with the operator who asked for it, and a stop lets it finish.
@@ -277,7 +277,7 @@ async fn a_call_of_an_operator_ends_with_him_and_a_stop_lets_it_finish() {
     program.admitted("rogue.nap").await;
     stopped(host).await;
     assert!(nap.child.wait().await.expect("an end").success());
-    assert_eq!(segments(&program), [State::Sealed]);
+    assert_eq!(segments(&program), [SegmentEnd::Sealed]);
 }
 
 #[tokio::test]

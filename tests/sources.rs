@@ -1,7 +1,7 @@
 //! The shape of the host's sources: which crates name which, and what may be named in one place only is
 //! named there only. And of its pages: what they promise names its tests, and their links lead somewhere.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::harness::checkout;
@@ -166,6 +166,35 @@ fn what_reaches_the_world_is_linked_in_one_crate() {
     }
 }
 
+/// A type that is seen beyond its own folder has a name that no other such type has, so that a reader knows
+/// which one it is.
+#[test]
+fn a_public_type_has_a_name_of_its_own() {
+    /// What one capability keeps of a guest: the same in each of them.
+    const ALIKE: [&str; 1] = ["State"];
+    let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for source in sources() {
+        for line in source.code.lines() {
+            let mut words = line.split_whitespace();
+            let is_public = match words.next() {
+                Some("pub" | "pub(crate)") => true,
+                Some("pub(in") => words.next().is_some(),
+                _ => false,
+            };
+            let is_type = matches!(words.next(), Some("struct" | "enum" | "trait" | "type"));
+            if let (true, true, Some(rest)) = (is_public, is_type, words.next()) {
+                let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
+                let name = rest.split(|letter| !is_part(letter)).next();
+                let name = name.unwrap_or_default().to_owned();
+                named.entry(name).or_default().push(source.name.clone());
+            }
+        }
+    }
+    assert!(named.len() > 200, "it reads them: {}", named.len());
+    named.retain(|name, files| files.len() > 1 && !ALIKE.contains(&name.as_str()));
+    assert!(named.is_empty(), "{named:#?}");
+}
+
 /// Says that only files whose names begin so name one of these words.
 fn only_in(places: &[&str], words: &[&str]) {
     let mut wrong = Vec::new();
@@ -287,8 +316,8 @@ const NAMED: [(&str, &[&str], &str); 2] = [
         "dir",
         &[
             "cli/check.rs",
-            "cli/ground.rs",
-            "cli/ground/",
+            "cli/file_permissions.rs",
+            "cli/file_permissions/",
             "cli/serve.rs",
             "cli/start.rs",
         ],

@@ -4,9 +4,9 @@
 use serde_json::Value;
 use toolhost::{asked_section, count_cases};
 use toolhost_core::terms::Wasi;
-use toolhost_runtime::compile::embedded::{embed, embedded};
+use toolhost_runtime::compile::embedded_manifest::{embed, embedded};
 use toolhost_runtime::compile::{Docs, Kind, adapt_here, inspect, look};
-use toolhost_runtime::sandbox::Origin;
+use toolhost_runtime::sandbox::FunctionOrigin;
 
 use super::engine::{Target, run};
 use crate::harness::{bombs, checkout};
@@ -71,7 +71,7 @@ const DOCS: [&str; 22] = [
 /// Comments are the author's text, whole and trimmed, or are not there.
 #[test]
 fn docs() {
-    let origin = |interface: Option<&str>, function: &str| Origin {
+    let origin = |interface: Option<&str>, function: &str| FunctionOrigin {
         interface: interface.map(ToOwned::to_owned),
         function: function.to_owned(),
     };

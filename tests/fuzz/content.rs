@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use toolhost_core::egress::{Arguments, Ask, Asked, HttpGrant, Sent, Target as Where, decide};
+use toolhost_core::egress::{
+    Arguments, HttpGrant, ParsedRequest, RawRequest, RawTarget as Where, RequestContent, decide,
+};
 use url::form_urlencoded;
 
 use super::engine::{Target, run};
@@ -38,13 +40,14 @@ fn passes(
 ) -> Result<(), String> {
     let arguments = Arguments::new(r#"{"recipient": "ada@example.com"}"#.into());
     let headers = [("content-type".to_owned(), b"application/json".to_vec())];
-    let sent = Sent {
+    let sent = RequestContent {
         headers: &headers,
         body,
         arguments: &arguments,
     };
     let target = Where::Url(url);
-    let asked = Asked::parse(&Ask { method, target }).map_err(|error| error.to_string())?;
+    let asked =
+        ParsedRequest::parse(&RawRequest { method, target }).map_err(|error| error.to_string())?;
     let decided = decide(grants, &asked, &sent);
     decided.map(drop).map_err(|refusal| refusal.say)
 }

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use toolhost_core::egress::{Ask, Asked, HttpGrant, Target as Where, canonical, judge};
+use toolhost_core::egress::{
+    HttpGrant, ParsedRequest, RawRequest, RawTarget as Where, canonical, judge,
+};
 use url::{Host, Url};
 
 use super::engine::{Target, run};
@@ -98,7 +100,7 @@ fn split(text: &str) -> (&str, &str) {
 }
 
 /// Another parser reads the same host and port.
-fn agrees(asked: &Asked, url: &str) {
+fn agrees(asked: &ParsedRequest, url: &str) {
     let other = Url::parse(url).unwrap_or_else(|error| panic!("{url:?} is none: {error}"));
     let origin = &asked.origin;
     assert_eq!(other.scheme(), origin.scheme.as_str(), "{url:?}");
@@ -159,8 +161,8 @@ fn requests() {
         let text = String::from_utf8_lossy(bytes);
         let (method, url) = split(&text);
         let target = Where::Url(url);
-        let ask = Ask { method, target };
-        let asked = match Asked::parse(&ask) {
+        let ask = RawRequest { method, target };
+        let asked = match ParsedRequest::parse(&ask) {
             Ok(asked) => asked,
             Err(error) => {
                 assert!(judge(&grants, &ask).is_err());
@@ -173,7 +175,8 @@ fn requests() {
             // What is sent is read as what was judged.
             let sent = verdict.url().as_str();
             let target = Where::Url(sent);
-            let again = Asked::parse(&Ask { method, target }).expect("what is sent can be read");
+            let again = ParsedRequest::parse(&RawRequest { method, target })
+                .expect("what is sent can be read");
             assert_eq!(again, asked, "{sent}");
             let granted = [("api.example.com", 443), ("127.0.0.1", 8080)];
             let host = verdict.url().host_str().unwrap_or_default();
@@ -192,7 +195,7 @@ fn requests() {
             path_with_query: &rest[cut..],
         };
         assert_eq!(
-            Asked::parse(&Ask { method, target }).as_ref(),
+            ParsedRequest::parse(&RawRequest { method, target }).as_ref(),
             Ok(&asked),
             "{url:?}"
         );
@@ -292,7 +295,7 @@ fn n82_what_is_sent_is_accepted_again_and_is_itself() {
         };
         let parse = |url: &str| {
             let target = Where::Url(url);
-            Asked::parse(&Ask {
+            ParsedRequest::parse(&RawRequest {
                 method: "GET",
                 target,
             })

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use toolhost_core::gate::{ReleasePolicy, Schema, release};
 use toolhost_core::terms::{
-    Blob, Content, GuestAnswer, Link, Members, Outcome, RawError, RawOutput,
+    Blob, Content, GuestAnswer, Members, Outcome, RawError, RawOutput, ResourceLink,
 };
 use toolhost_doors::{Line, is_plain_call, read_line};
 use toolhost_outbound::secret::Patterns;
@@ -139,7 +139,7 @@ fn answer(bytes: &[u8]) -> GuestAnswer {
             data: Vec::new(),
             uri: Some(text),
         }))),
-        3 => Ok(contents(Content::Link(Link {
+        3 => Ok(contents(Content::Link(ResourceLink {
             uri: "https://example.com".to_owned(),
             name: String::new(),
             description: None,

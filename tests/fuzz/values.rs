@@ -8,7 +8,7 @@ use toolhost_core::gate::Schema;
 use toolhost_core::grants::CommandGrant;
 use toolhost_core::terms::Code;
 use toolhost_runtime::capability::command::render;
-use toolhost_runtime::sandbox::Function;
+use toolhost_runtime::sandbox::TypedFunction;
 
 use super::engine::{Target, run};
 use crate::harness::{Site, manifest};
@@ -125,7 +125,7 @@ fn same(schema: &Value, sent: &Value, back: &Value) -> bool {
 }
 
 /// What was read is written, as a component would give it back that does nothing with it.
-fn echoed(function: &Function, text: &str) -> Result<Value, String> {
+fn echoed(function: &TypedFunction, text: &str) -> Result<Value, String> {
     let values = function
         .arguments(text)
         .map_err(|fault| fault.say.into_owned())?;

@@ -6,7 +6,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use toolhost_outbound::resolve::{Answer, Place, Resolve};
+use toolhost_outbound::resolve::{Addresses, LookupPlace, Resolve};
 
 /// How a name is answered.
 #[derive(Debug, Clone)]
@@ -104,7 +104,7 @@ pub(super) fn ips(texts: &[&str]) -> Vec<IpAddr> {
 
 /// The table as the host's resolver, where there is no namespace to have a name server in.
 impl Resolve for Names {
-    fn resolve(&self, name: String, _: Place) -> Answer {
+    fn resolve(&self, name: String, _: LookupPlace) -> Addresses {
         let name = name.trim_end_matches('.').to_owned();
         let (v4, v6) = (self.ask(&name, false), self.ask(&name, true));
         Box::pin(async move {

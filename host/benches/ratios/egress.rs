@@ -7,7 +7,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use toolhost_core::egress::{Arguments, Ask, Asked, HttpGrant, Sent, Target, decide, may_dial};
+use toolhost_core::egress::{
+    Arguments, HttpGrant, ParsedRequest, RawRequest, RawTarget, RequestContent, decide, may_dial,
+};
 use url::Url;
 
 use crate::stats::Pairs;
@@ -39,8 +41,8 @@ pub(crate) fn judge() {
     let grants = &manifest.tools[0].all.grants.http;
     let arguments = Arguments::new(r#"{"recipient": "ada@example.com"}"#.into());
     let headers = [("content-type".to_owned(), b"application/json".to_vec())];
-    let nothing = Sent::nothing(&arguments);
-    let body = Sent {
+    let nothing = RequestContent::nothing(&arguments);
+    let body = RequestContent {
         headers: &headers,
         body: BODY.as_bytes(),
         arguments: &arguments,
@@ -61,7 +63,13 @@ pub(crate) fn judge() {
     );
 }
 
-fn measure(what: &str, method: &str, url: &str, grants: &[Arc<HttpGrant>], sent: &Sent<'_>) {
+fn measure(
+    what: &str,
+    method: &str,
+    url: &str,
+    grants: &[Arc<HttpGrant>],
+    sent: &RequestContent<'_>,
+) {
     let addresses: [IpAddr; 4] = [
         "93.184.216.34",
         "93.184.216.35",
@@ -70,11 +78,11 @@ fn measure(what: &str, method: &str, url: &str, grants: &[Arc<HttpGrant>], sent:
     ]
     .map(|text| text.parse().unwrap());
     let judged = || {
-        let ask = Ask {
+        let ask = RawRequest {
             method,
-            target: Target::Url(black_box(url)),
+            target: RawTarget::Url(black_box(url)),
         };
-        let asked = Asked::parse(&ask).unwrap();
+        let asked = ParsedRequest::parse(&ask).unwrap();
         let verdict = decide(grants, &asked, sent).unwrap();
         for address in black_box(addresses) {
             may_dial(address, &verdict.grant().private).unwrap();

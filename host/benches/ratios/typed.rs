@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use toolhost_core::terms::{Clock, Wasi};
-use toolhost_runtime::sandbox::{Function, Sandbox, Typed};
+use toolhost_runtime::sandbox::{Sandbox, Typed, TypedFunction};
 use wasmtime::Engine;
 use wasmtime::component::{
     Component, ComponentExportIndex, ComponentType, InstancePre, Lift, Linker, Lower, Val,
@@ -142,7 +142,7 @@ impl Pit {
         }
     }
 
-    fn function(&self, name: &str) -> &Function {
+    fn function(&self, name: &str) -> &TypedFunction {
         let function = match name {
             "add" => "add",
             "a list of 10,000 records" => "echo_points",

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::diagnostics::Diagnostics;
-use super::start::{Opened, read_lock};
+use super::start::{HostConfig, read_lock};
 use super::table::{Table, bold, green, table};
 use super::{Setting, out};
 use crate::call::Credential;
@@ -23,15 +23,15 @@ use crate::terms::Clock;
 /// Looks at everything that a start needs. Secrets are looked at as far as they are here: where a
 /// manifest is checked they often are not, and a program is not run for it. Those are named.
 pub(super) async fn check(setting: &Setting) -> anyhow::Result<ExitCode> {
-    let opened = Opened::read(setting).map_err(|error| and_the_lock(setting, error))?;
+    let config = HostConfig::read(setting).map_err(|error| and_the_lock(setting, error))?;
     let Gathered {
         wrong,
         notes,
         catalog,
-    } = gathered(&opened).await?;
+    } = gathered(&config).await?;
     if setting.json {
         out::json(&match wrong.is_empty() {
-            true => as_json(&opened, &catalog, &notes),
+            true => as_json(&config, &catalog, &notes),
             false => json!({ "ok": false, "notes": notes }),
         })?;
         wrong.into_result()?;
@@ -58,20 +58,20 @@ struct Gathered {
     catalog: Catalog,
 }
 
-async fn gathered(opened: &Opened) -> anyhow::Result<Gathered> {
-    let (mut wrong, mut lacking) = (opened.ground(), Diagnostics::of(opened));
-    look_at_doors(opened, &mut wrong);
-    wrong.stage(opened.dialer().map(drop));
-    opened.look_at_certificates(&mut lacking);
-    let mut notes = opened.look_at_secrets(&mut lacking).await;
-    opened.look_at_directories(&mut lacking);
+async fn gathered(config: &HostConfig) -> anyhow::Result<Gathered> {
+    let (mut wrong, mut lacking) = (config.exposed_files(), Diagnostics::of(config));
+    look_at_doors(config, &mut wrong);
+    wrong.stage(config.dialer().map(drop));
+    config.look_at_certificates(&mut lacking);
+    let mut notes = config.look_at_secrets(&mut lacking).await;
+    config.look_at_directories(&mut lacking);
     let (former, sandbox, world) = (
         Catalog::default(),
         Sandbox::new(Clock::SYSTEM)?,
-        opened.bare_world(),
+        config.bare_world(),
     );
-    let catalog = opened.tools((&former, &sandbox, &world), &mut wrong, &mut lacking);
-    notes.extend(opened.weigh(&mut wrong, lacking));
+    let catalog = config.tools((&former, &sandbox, &world), &mut wrong, &mut lacking);
+    notes.extend(config.weigh(&mut wrong, lacking));
     Ok(Gathered {
         wrong,
         notes,
@@ -79,7 +79,7 @@ async fn gathered(opened: &Opened) -> anyhow::Result<Gathered> {
     })
 }
 
-fn as_json(opened: &Opened, catalog: &Catalog, notes: &[String]) -> Value {
+fn as_json(config: &HostConfig, catalog: &Catalog, notes: &[String]) -> Value {
     let tool = |tool: &Arc<Tool>| {
         let shown = json!({
             "imports": tool.imports,
@@ -91,7 +91,7 @@ fn as_json(opened: &Opened, catalog: &Catalog, notes: &[String]) -> Value {
     let tools: BTreeMap<String, Value> = catalog.tools().map(tool).collect();
     json!({
         "ok": true,
-        "mode": opened.mode(),
+        "mode": config.mode(),
         "landlock": capability::dir::landlock_is_here(),
         "tools": tools,
         "notes": notes,
@@ -145,28 +145,28 @@ fn and_the_lock(setting: &Setting, error: anyhow::Error) -> anyhow::Error {
 }
 
 /// Whether agents can come at all, and how.
-fn look_at_doors(opened: &Opened, wrong: &mut Diagnostics) {
-    let host = &opened.manifest.host;
-    let socket = opened.socket();
+fn look_at_doors(config: &HostConfig, wrong: &mut Diagnostics) {
+    let host = &config.manifest.host;
+    let socket = config.socket();
     if let Some(socket) = &socket
-        && let Err(error) = toolhost_doors::bindable(socket, opened.audience())
+        && let Err(error) = toolhost_doors::bindable(socket, config.audience())
     {
         wrong.add(host.agents_line, error.to_string());
     }
     if let Err(error) =
-        toolhost_doors::bindable(&opened.admin_socket(), toolhost_doors::Audience::Own)
+        toolhost_doors::bindable(&config.admin_socket(), toolhost_doors::Audience::Own)
     {
         wrong.add(host.agents_line, error.to_string());
     }
     let own = rustix::process::geteuid().as_raw();
-    let callers = Callers::new(&opened.manifest.callers, own, None);
+    let callers = Callers::new(&config.manifest.callers, own, None);
     if socket.is_none() && host.http.is_none() && callers.identify(Credential::Stdio).is_none() {
         let say = "no agent can come: `agents` opens no door, and no caller has `stdio = true`";
         wrong.add(host.agents_line, say);
     }
     // Where there is none yet, a start makes one.
-    if opened.token_file().exists() {
-        wrong.stage(opened.callers().map(drop));
+    if config.token_file().exists() {
+        wrong.stage(config.callers().map(drop));
     }
 }
 

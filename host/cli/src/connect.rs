@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::start::Opened;
+use super::start::HostConfig;
 use super::{Setting, out};
 
 /// Agents whose configuration is known.
@@ -21,11 +21,11 @@ pub(super) enum Client {
 }
 
 pub(super) fn connect(setting: &Setting, client: Client, http: bool) -> anyhow::Result<ExitCode> {
-    let opened = Opened::read(setting)?;
+    let config = HostConfig::read(setting)?;
     let way = if http {
-        Way::http(&opened)?
+        Way::http(&config)?
     } else {
-        Way::process(&opened)?
+        Way::process(&config)?
     };
     let shown = match client {
         Client::Claude => Shown {
@@ -71,9 +71,9 @@ enum Way {
 }
 
 impl Way {
-    fn process(opened: &Opened) -> anyhow::Result<Self> {
+    fn process(config: &HostConfig) -> anyhow::Result<Self> {
         let program = std::env::current_exe()?.display().to_string();
-        let manifest = opened.path.display().to_string();
+        let manifest = config.path.display().to_string();
         Ok(Self::Process {
             program,
             arguments: vec![
@@ -85,8 +85,8 @@ impl Way {
         })
     }
 
-    fn http(opened: &Opened) -> anyhow::Result<Self> {
-        let Some(address) = opened
+    fn http(config: &HostConfig) -> anyhow::Result<Self> {
+        let Some(address) = config
             .manifest
             .host
             .http
@@ -98,7 +98,7 @@ impl Way {
         };
         Ok(Self::Http {
             url: format!("http://{address}/mcp"),
-            token_file: opened.token_file().display().to_string(),
+            token_file: config.token_file().display().to_string(),
         })
     }
 

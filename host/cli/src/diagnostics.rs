@@ -8,7 +8,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::start::Opened;
+use super::start::HostConfig;
 use crate::catalog::Trouble;
 use crate::manifest::{Problem, Problems};
 
@@ -29,8 +29,8 @@ pub(super) struct Diagnostic {
 
 impl Diagnostics {
     /// None yet, of what this manifest names.
-    pub(super) fn of(opened: &Opened) -> Self {
-        let file = opened.path.file_name().unwrap_or_default();
+    pub(super) fn of(config: &HostConfig) -> Self {
+        let file = config.path.file_name().unwrap_or_default();
         Self {
             file: file.to_string_lossy().into_owned(),
             list: Vec::new(),
@@ -94,10 +94,10 @@ impl Diagnostics {
 
     /// What is wrong with tools of this manifest, as one error.
     pub(super) fn refuse(
-        opened: &Opened,
+        config: &HostConfig,
         troubles: impl IntoIterator<Item = Trouble>,
     ) -> anyhow::Error {
-        let mut wrong = Self::of(opened);
+        let mut wrong = Self::of(config);
         wrong.extend(troubles);
         wrong.into()
     }
@@ -110,7 +110,7 @@ pub(super) fn for_programs(error: &anyhow::Error) -> Value {
     if let Some(wrong) = error.downcast_ref::<Diagnostics>() {
         return json!(wrong.list);
     }
-    if let Some(told) = error.downcast_ref::<toolhost_doors::Problems>() {
+    if let Some(told) = error.downcast_ref::<toolhost_doors::AdminError>() {
         return told.problems.clone();
     }
     match error.downcast_ref::<Problems>() {

@@ -8,11 +8,13 @@ use serde_json::{Value, json};
 
 use super::Setting;
 use super::out;
-use super::start::Opened;
+use super::start::HostConfig;
 use super::table::{bold, green, plain, red};
 use crate::catalog::Lock;
 use crate::egress;
-use crate::egress::{Arguments, Ask, Explanation, OriginMiss, RuleMiss, Sent, Target};
+use crate::egress::{
+    Arguments, Explanation, OriginMiss, RawRequest, RawTarget, RequestContent, RuleMiss,
+};
 use crate::manifest::{FunctionSpec, ToolSpec};
 
 /// A request as it is typed: what a guest would send, and the call that it would answer.
@@ -30,18 +32,18 @@ pub(super) struct Typed {
 }
 
 pub(super) fn explain(setting: &Setting, asked: &str, typed: &Typed) -> anyhow::Result<ExitCode> {
-    let opened = Opened::read(setting)?;
+    let config = HostConfig::read(setting)?;
     let (tool, function) = asked
         .split_once('.')
         .map_or((asked, None), |(tool, function)| (tool, Some(function)));
-    let spec = opened
+    let spec = config
         .manifest
         .tools
         .iter()
         .find(|spec| &*spec.name == tool)
         .with_context(|| format!("the manifest has no [tool.{tool}]"))?;
     if let Some(function) = function {
-        known(spec, &opened.lock()?, function)?;
+        known(spec, &config.lock()?, function)?;
     }
     let sections = sections(spec, function);
     match &typed.request {
@@ -94,16 +96,16 @@ fn judge(
     let Some((method, url)) = request.trim().split_once(' ') else {
         bail!("write the request as a method and a URL: --request \"GET https://host/path\"");
     };
-    let ask = Ask {
+    let ask = RawRequest {
         method,
-        target: Target::Url(url.trim()),
+        target: RawTarget::Url(url.trim()),
     };
     let arguments = arguments(typed)?;
     let headers = match typed.body {
         Some(_) => vec![("content-type".to_owned(), b"application/json".to_vec())],
         None => Vec::new(),
     };
-    let sent = Sent {
+    let sent = RequestContent {
         headers: &headers,
         body: typed.body.as_deref().unwrap_or_default().as_bytes(),
         arguments: &arguments,

@@ -9,12 +9,12 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::authoring::{AuthoringEnv, MOST_COMPONENT, bounded};
 use super::table::{bold, green, red, size, table};
-use super::workshop::{MOST_COMPONENT, Workshop, bounded};
 use super::{Setting, out};
 use crate::catalog;
 use crate::compile;
-use crate::compile::{Compiler, Kind, Looked, embedded};
+use crate::compile::{Compiler, Kind, Looked, embedded_manifest};
 use crate::grants;
 use crate::grants::CAPABILITIES;
 use crate::manifest;
@@ -108,7 +108,7 @@ impl Report {
     }
 
     fn read_component(&mut self, file: &Path, bytes: &[u8], looked: &Looked) -> anyhow::Result<()> {
-        match embedded::embedded(bytes) {
+        match embedded_manifest::embedded(bytes) {
             Ok(asks) => self.asks = asks,
             Err(fault) => self.refused.push(said(&fault)),
         }
@@ -120,12 +120,12 @@ impl Report {
             self.notes
                 .push("it is of WASI 0.3: its tool's section says so with `wasi = \"0.3\"`");
         }
-        let workshop = Workshop::open()?;
+        let authoring = AuthoringEnv::open()?;
         let file = std::path::absolute(file)?;
-        let opened = tokio::task::block_in_place(|| {
-            catalog::open_component(&workshop.sandbox, &file, looked.wasi, &workshop.cache)
+        let config = tokio::task::block_in_place(|| {
+            catalog::open_component(&authoring.sandbox, &file, looked.wasi, &authoring.cache)
         });
-        let prepared = match opened {
+        let prepared = match config {
             Ok(loaded) => loaded.prepared,
             Err(why) => {
                 self.refused.push(why);
@@ -146,7 +146,7 @@ impl Report {
                 return Ok(());
             }
         }
-        match workshop.lock(&asking(&file, looked.wasi)?) {
+        match authoring.lock(&asking(&file, looked.wasi)?) {
             Ok(mut lock) => {
                 let locked = lock.tools.pop_first();
                 self.functions = locked.map(|(_, tool)| tool.functions).unwrap_or_default();

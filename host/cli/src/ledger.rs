@@ -7,11 +7,11 @@ use anyhow::Context;
 use serde::Serialize;
 
 use super::owner::PATIENCE;
-use super::start::Opened;
+use super::start::HostConfig;
 use super::table::{Table, green, grouped, numbers, red, short, size, table};
 use super::{Setting, out};
 use crate::terms::{AnswerEnd, Target, Usage, Verdict, printable};
-use toolhost_ledger::{Attempted, Call, End, Filter, Head, Report, State};
+use toolhost_ledger::{Attempted, Call, End, Filter, Head, LedgerReport, SegmentEnd};
 
 #[derive(clap::Subcommand)]
 pub(super) enum LedgerCommand {
@@ -49,11 +49,11 @@ pub(super) enum LedgerCommand {
 }
 
 pub(super) async fn ledger(setting: &Setting, command: LedgerCommand) -> anyhow::Result<ExitCode> {
-    let opened = Opened::read(setting)?;
-    let folder = opened.state().join("ledger");
+    let config = HostConfig::read(setting)?;
+    let folder = config.state().join("ledger");
     match command {
         LedgerCommand::Verify { expect } => {
-            let head = written_last(&opened).await;
+            let head = written_last(&config).await;
             let known = head.as_ref().ok().and_then(Option::as_ref);
             let hashes = expect
                 .into_iter()
@@ -140,7 +140,7 @@ pub(super) async fn ledger(setting: &Setting, command: LedgerCommand) -> anyhow:
 #[derive(Serialize)]
 struct Verified<'a> {
     #[serde(flatten)]
-    report: &'a Report,
+    report: &'a LedgerReport,
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<&'a Owned>,
 }
@@ -162,8 +162,8 @@ enum Owned {
 
 /// The last record of the host that runs, as it knows it: the files cannot show that their end was cut
 /// off. Asked before they are read, so that they have to have it.
-async fn written_last(opened: &Opened) -> anyhow::Result<Option<Head>> {
-    match opened.owner(PATIENCE).await? {
+async fn written_last(config: &HostConfig) -> anyhow::Result<Option<Head>> {
+    match config.owner(PATIENCE).await? {
         Some(owner) => owner.ledger_head().await.map(Some),
         None => Ok(None),
     }
@@ -196,13 +196,13 @@ fn show_owned(owner: Option<&Owned>) {
     }
 }
 
-pub(super) fn show_report(report: &Report) {
+pub(super) fn show_report(report: &LedgerReport) {
     let mut shown = table(&[
         "segment", "records", "admitted", "closed", "refused", "reloads", "state",
     ]);
     for segment in &report.segments {
         let state = match segment.state {
-            State::Sealed => "sealed".to_owned(),
+            SegmentEnd::Sealed => "sealed".to_owned(),
             _ if segment.dangling.is_empty() => "open".to_owned(),
             _ => format!("open, {} calls without an end", segment.dangling.len()),
         };

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::bar::Bar;
 use super::diagnostics::Diagnostics;
-use super::start::Opened;
+use super::start::HostConfig;
 use super::table::{bold, green, table};
 use super::written::Turn;
 use super::{Setting, out};
@@ -18,9 +18,9 @@ use crate::terms::{Annotations, Clock, Definition, Listed};
 
 /// The functions agents see.
 pub(super) async fn list(setting: &Setting, caller: Option<&str>) -> anyhow::Result<ExitCode> {
-    let opened = Opened::read(setting)?;
-    let catalog = opened.catalog()?;
-    let listed = listed(&catalog, &opened.callers()?, caller)?;
+    let config = HostConfig::read(setting)?;
+    let catalog = config.catalog()?;
+    let listed = listed(&catalog, &config.callers()?, caller)?;
     if setting.json {
         let rows: Vec<Written<'_>> = listed.iter().map(written).collect();
         out::json(&rows)?;
@@ -91,37 +91,37 @@ fn marks(annotations: Annotations) -> String {
 
 /// Asks every component what it is and offers, shows what changed, and pins it.
 pub(super) async fn lock(setting: &Setting) -> anyhow::Result<ExitCode> {
-    let opened = Opened::read(setting)?;
-    opened.ground().into_result()?;
+    let config = HostConfig::read(setting)?;
+    config.exposed_files().into_result()?;
     let sandbox = Sandbox::new(Clock::SYSTEM)?;
-    let (cache, world) = (opened.cache()?, opened.bare_world());
+    let (cache, world) = (config.cache()?, config.bare_world());
     let runtime = tokio::runtime::Handle::current();
-    let bar = Bar::new("locking", opened.manifest.tools.len());
+    let bar = Bar::new("locking", config.manifest.tools.len());
     // Compiling takes long and asks guests: not on a thread of the runtime.
     let new = tokio::task::block_in_place(|| {
         let places = Places {
-            base: &opened.base,
+            base: &config.base,
             cache: &cache,
             world: &world,
         };
-        catalog::lock_tools(&sandbox, &opened.manifest, places, &runtime, &|tool| {
+        catalog::lock_tools(&sandbox, &config.manifest, places, &runtime, &|tool| {
             bar.step(tool)
         })
     });
     drop(bar);
-    let new = new.map_err(|troubles| Diagnostics::refuse(&opened, troubles))?;
-    let turn = Turn::of(&opened.base)?;
+    let new = new.map_err(|troubles| Diagnostics::refuse(&config, troubles))?;
+    let turn = Turn::of(&config.base)?;
     ensure!(
-        Opened::read(setting)?.digest == opened.digest,
+        HostConfig::read(setting)?.digest == config.digest,
         "{} was changed meanwhile; run it again",
-        opened.path.display()
+        config.path.display()
     );
-    let (old, damage) = whatever_is_left(opened.lock())?;
+    let (old, damage) = whatever_is_left(config.lock())?;
     let changes = old.changes(&new);
-    let path = opened.lock_path();
+    let path = config.lock_path();
     // Two locks whose schemas differ in their order alone are equal, and models read that order.
     if old != new || !changes.is_empty() || damage.is_some() || !path.exists() {
-        opened.write_lock(&new)?;
+        config.write_lock(&new)?;
     }
     drop(turn);
     for name in new
@@ -129,7 +129,7 @@ pub(super) async fn lock(setting: &Setting) -> anyhow::Result<ExitCode> {
         .keys()
         .filter(|name| !old.tools.contains_key(*name))
     {
-        if let Some(left) = opened.left_by(name).await? {
+        if let Some(left) = config.left_by(name).await? {
             tell!("{} {left}", bold("new:"));
         }
     }

@@ -6,12 +6,12 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 
 use super::owner::Claim;
-use super::start::Opened;
+use super::start::HostConfig;
 use super::table::{Table, grouped, numbers, red, short, size, table};
 use super::{Setting, out};
 use crate::gate::{Operator, denial};
 use crate::terms::{Bill, Door, json};
-use toolhost_doors::{CallAnswer, CallRequest, Piece, perform};
+use toolhost_doors::{AnswerPiece, CallAnswer, CallRequest, perform};
 use toolhost_ledger::state::Role;
 
 pub(super) async fn call(
@@ -39,7 +39,7 @@ pub(super) async fn call(
         function: name.to_owned(),
         arguments,
     };
-    let answer = made(&Opened::read(setting)?, asked).await?;
+    let answer = made(&HostConfig::read(setting)?, asked).await?;
     if setting.json {
         out::json(&serde_json::to_value(&answer)?)?;
     } else {
@@ -55,13 +55,13 @@ pub(super) async fn call(
 }
 
 /// Makes the call here, where nobody owns the state folder; else its owner makes it.
-async fn made(opened: &Opened, asked: CallRequest) -> anyhow::Result<CallAnswer> {
-    let state = match opened.claim(Role::Call).await? {
+async fn made(config: &HostConfig, asked: CallRequest) -> anyhow::Result<CallAnswer> {
+    let state = match config.claim(Role::Call).await? {
         Claim::Mine(state) => state,
         Claim::Theirs(owner) => return owner.call(&asked).await,
     };
     let operator = Operator::of(&state);
-    let host = opened.host(state).await?;
+    let host = config.host(state).await?;
     let answer = perform(&host, &operator, Door::Cli, asked).await;
     host.stop().await?;
     Ok(answer?)
@@ -111,10 +111,10 @@ fn print_for_people(answer: &CallAnswer) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print_piece(piece: &Piece) {
+fn print_piece(piece: &AnswerPiece) {
     match piece {
-        Piece::Text { text } => say!("{text}"),
-        Piece::Blob {
+        AnswerPiece::Text { text } => say!("{text}"),
+        AnswerPiece::Blob {
             mime_type, base64, ..
         } => {
             // Four digits are three bytes, but for what fills up the last of them.
@@ -122,7 +122,7 @@ fn print_piece(piece: &Piece) {
                 base64.len() / 4 * 3 - base64.bytes().filter(|digit| *digit == b'=').count();
             tell!("({mime_type}, {}; --json prints it)", size(bytes as u64));
         }
-        Piece::Link { link, name } => say!("{name} {link}"),
+        AnswerPiece::Link { link, name } => say!("{name} {link}"),
     }
 }
 

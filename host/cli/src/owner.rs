@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::time::Instant;
 
-use super::start::Opened;
+use super::start::HostConfig;
 use super::{Setting, out};
 use crate::sandbox::Sandbox;
 use crate::terms::Clock;
@@ -37,14 +37,16 @@ pub(super) struct Owner {
     held: Held,
 }
 
-impl Opened {
+impl HostConfig {
     /// Refuses ground that others can change, with all else that keeps a host from starting there.
     async fn stand_firm(&self) -> anyhow::Result<()> {
-        let ground = self.ground();
-        if ground.is_empty() {
+        let exposed = self.exposed_files();
+        if exposed.is_empty() {
             return Ok(());
         }
-        let loaded = self.load(ground, &Sandbox::new(Clock::SYSTEM)?, None).await;
+        let loaded = self
+            .load(exposed, &Sandbox::new(Clock::SYSTEM)?, None)
+            .await;
         loaded.map(drop)
     }
 
@@ -174,11 +176,11 @@ impl Owner {
 }
 
 async fn running(setting: &Setting) -> anyhow::Result<Owner> {
-    let opened = Opened::read(setting)?;
-    opened.owner(PATIENCE).await?.with_context(|| {
+    let config = HostConfig::read(setting)?;
+    config.owner(PATIENCE).await?.with_context(|| {
         format!(
             "no host runs on the state folder {}; start one with `toolhost serve`",
-            opened.state().display()
+            config.state().display()
         )
     })
 }

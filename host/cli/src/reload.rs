@@ -13,13 +13,13 @@ use tokio::signal::unix::Signal;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::start::Opened;
+use super::start::HostConfig;
 use super::watch::Watch;
 use super::{Setting, diagnostics};
 use crate::call::{Host, Snapshot};
 use crate::capability::SharedServices;
 use crate::catalog::{Catalog, Function};
-use toolhost_doors::{Audience, Problems, ReloadRequest, Reloaded};
+use toolhost_doors::{AdminError, Audience, ReloadRequest, Reloaded};
 use toolhost_ledger::Reload;
 
 /// The priority of whoever loads, and of the compilers that it starts: calls come first.
@@ -39,7 +39,7 @@ pub(super) struct Reloads {
     pub(super) setting: Setting,
     pub(super) host: Arc<Host>,
     /// What it goes by now.
-    pub(super) opened: Opened,
+    pub(super) config: HostConfig,
     /// What it reaches now.
     pub(super) world: SharedServices,
     /// Whether the manifest's HTTP door is open in this process.
@@ -74,7 +74,7 @@ impl Reloads {
         }
     }
 
-    async fn reload(&mut self) -> Result<Reloaded, Problems> {
+    async fn reload(&mut self) -> Result<Reloaded, AdminError> {
         let before = self.host.snapshot();
         match self.load().await {
             Ok(()) => {
@@ -92,7 +92,7 @@ impl Reloads {
                 for why in diagnostics::each(&error) {
                     tracing::error!("cannot be loaded: {why}");
                 }
-                Err(Problems {
+                Err(AdminError {
                     error: format!("not reloaded, everything stays as it was:\n\n{error:#}"),
                     problems: diagnostics::for_programs(&error),
                 })
@@ -104,42 +104,42 @@ impl Reloads {
         let setting = self.setting.clone();
         if let Some(watch) = &mut self.watch {
             // Where the names lead now. Whether or not what is there can be read: it may be repaired.
-            watch.keep(self.opened.files());
+            watch.keep(self.config.files());
         }
-        let reading = self.left.aside(READ, move || Opened::read(&setting));
-        let opened = reading.await??;
+        let reading = self.left.aside(READ, move || HostConfig::read(&setting));
+        let config = reading.await??;
         if let Some(watch) = &mut self.watch {
             // Before they are read. The old ones stay until the new ones are good.
-            watch.keep(self.opened.files().chain(opened.files()));
+            watch.keep(self.config.files().chain(config.files()));
         }
-        self.refuse_fixed(&opened)?;
+        self.refuse_fixed(&config)?;
         let (runtime, host, former) = (Handle::current(), self.host.clone(), self.world.clone());
-        let load = move || load_all(opened, &former, &host, &runtime);
+        let load = move || load_all(config, &former, &host, &runtime);
         let loading = self.left.aside(LOAD, load);
-        let (opened, world, snapshot) = loading.await??;
+        let (config, world, snapshot) = loading.await??;
         let reload = Reload {
-            before: self.opened.digest.as_str().into(),
-            manifest: opened.digest.as_str().into(),
+            before: self.config.digest.as_str().into(),
+            manifest: config.digest.as_str().into(),
             mode: snapshot.mode,
             load: 0,
         };
         self.host
-            .reload(snapshot, &opened.manifest, reload)
+            .reload(snapshot, &config.manifest, reload)
             .await
             .context("the ledger cannot be written")?;
-        if self.opened.mode() != opened.mode() {
-            opened.warn_of_agents();
+        if self.config.mode() != config.mode() {
+            config.warn_of_agents();
         }
-        (self.opened, self.world) = (opened, world);
+        (self.config, self.world) = (config, world);
         if let Some(watch) = &mut self.watch {
-            watch.keep(self.opened.files());
+            watch.keep(self.config.files());
         }
         Ok(())
     }
 
     /// What was taken hold of at the start cannot become another thing.
-    fn refuse_fixed(&self, new: &Opened) -> anyhow::Result<()> {
-        let old = &self.opened;
+    fn refuse_fixed(&self, new: &HostConfig) -> anyhow::Result<()> {
+        let old = &self.config;
         let mut fixed = Vec::new();
         if old.state() != new.state() {
             fixed.push("`state` of `[host]`: ledger and buckets are open there".to_owned());
@@ -203,18 +203,18 @@ fn changes(before: &Catalog, after: &Catalog) -> Reloaded {
 
 /// Everything that a start loads, for a host that runs.
 fn load_all(
-    opened: Opened,
+    config: HostConfig,
     former: &SharedServices,
     host: &Host,
     runtime: &Handle,
-) -> anyhow::Result<(Opened, SharedServices, Snapshot)> {
+) -> anyhow::Result<(HostConfig, SharedServices, Snapshot)> {
     // What is made here may belong to the runtime.
     let _inside = runtime.enter();
-    let ground = opened.ground();
+    let exposed = config.exposed_files();
     let before = host.snapshot();
     let former = (former, &before.catalog);
-    let (world, snapshot) = runtime.block_on(opened.load(ground, &host.sandbox, Some(former)))?;
-    Ok((opened, world, snapshot))
+    let (world, snapshot) = runtime.block_on(config.load(exposed, &host.sandbox, Some(former)))?;
+    Ok((config, world, snapshot))
 }
 
 /// Work that goes on after nobody waits for it any more: nothing ends a thread that a file system holds.
@@ -259,7 +259,7 @@ impl Left {
     }
 }
 
-impl Opened {
+impl HostConfig {
     /// Every file that a start reads, but for secrets: those are looked at while they are used.
     pub(super) fn files(&self) -> impl Iterator<Item = PathBuf> {
         let components = self
@@ -268,7 +268,7 @@ impl Opened {
             .iter()
             .map(|tool| tool.component.as_path());
         let named: Vec<PathBuf> = components
-            .chain(super::outside::paths(&self.manifest))
+            .chain(super::egress_setup::paths(&self.manifest))
             .map(|path| self.base.join(path))
             .collect();
         [self.path.clone(), self.lock_path()]

@@ -11,8 +11,8 @@ use anyhow::{Context, bail};
 use sha2::{Digest, Sha256};
 
 use super::diagnostics::Diagnostics;
-use super::start::{Opened, is_path, private_folder};
-use crate::compile::{bounded, once};
+use super::start::{HostConfig, is_path, private_folder};
+use crate::compile::{bounded, create_once};
 use crate::egress::{Auth, HttpGrant};
 use crate::manifest::{CommandSpec, SecretPlace, SecretSpec, Start};
 use toolhost_outbound::secret::{
@@ -23,7 +23,7 @@ use toolhost_outbound::secret::{
 /// The largest file of a token, in bytes.
 const MOST_TOKEN: u64 = 4 << 10;
 
-impl Opened {
+impl HostConfig {
     /// The secrets of the manifest, with what the host has known before. Those that cannot be had are
     /// noted, and have no value. No program is run for one unless `runs` says so.
     pub(super) async fn secrets(
@@ -206,7 +206,7 @@ fn make_token(path: &Path) -> anyhow::Result<String> {
     let mut random = [0_u8; 32];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
     let token = hex::encode(random);
-    match once::create(path, format!("{token}\n").as_bytes()) {
+    match create_once::create(path, format!("{token}\n").as_bytes()) {
         Ok(()) => Ok(token),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let first = bounded::text(path, MOST_TOKEN);

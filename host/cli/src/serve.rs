@@ -15,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::Setting;
 use super::owner::{Claim, PATIENCE};
 use super::reload::{Left, Reloads};
-use super::start::Opened;
+use super::start::HostConfig;
 use super::stop::stop_on_signal;
 use super::watch::Watch;
 use crate::call::{Credential, Host};
@@ -45,25 +45,25 @@ pub(super) async fn serve(setting: &Setting, stdio: bool, watch: bool) -> anyhow
     if let Some(watch) = &mut watch {
         watch.keep([std::path::absolute(&setting.manifest)?]);
     }
-    let opened = Opened::read(setting)?;
+    let config = HostConfig::read(setting)?;
     if let Some(watch) = &mut watch {
-        watch.keep(opened.files());
+        watch.keep(config.files());
     }
     let state = match stdio {
-        false => opened.own(Role::Serve).await?,
-        true => match owned_or_bridged(&opened).await? {
+        false => config.own(Role::Serve).await?,
+        true => match owned_or_bridged(&config).await? {
             Some(state) => state,
             None => return Ok(ExitCode::SUCCESS),
         },
     };
-    let (host, world) = opened
-        .house(state, opened.ground(), Lanes::for_many()?)
+    let (host, world) = config
+        .build_host(state, config.exposed_files(), Lanes::for_many()?)
         .await?;
     let (asking, asked) = mpsc::channel(1);
     let reloads = Reloads {
         setting: setting.clone(),
         host: host.clone(),
-        opened,
+        config,
         world,
         http: !stdio,
         watch,
@@ -76,20 +76,20 @@ pub(super) async fn serve(setting: &Setting, stdio: bool, watch: bool) -> anyhow
 
 /// The state folder, where it is nobody's. Else this process is a bridge to the host that has it, until
 /// the agent on standard input ends.
-async fn owned_or_bridged(opened: &Opened) -> anyhow::Result<Option<StateLock>> {
+async fn owned_or_bridged(config: &HostConfig) -> anyhow::Result<Option<StateLock>> {
     let began = Instant::now();
     loop {
-        let owner = match opened.claim(Role::Stdio).await? {
+        let owner = match config.claim(Role::Stdio).await? {
             Claim::Mine(state) => return Ok(Some(state)),
             Claim::Theirs(owner) => owner,
         };
-        let Some(socket) = opened.socket() else {
+        let Some(socket) = config.socket() else {
             bail!(
                 "{owner}, and opens no Unix socket, through which this agent could come to it: add \"unix:<path>\" to [host] `agents`"
             );
         };
         let bridged =
-            toolhost_doors::bridge(&socket, opened.audience(), opened.manifest.host.message).await;
+            toolhost_doors::bridge(&socket, config.audience(), config.manifest.host.message).await;
         if bridged.context("this bridge to a running host ends")? {
             return Ok(None);
         }
@@ -118,14 +118,14 @@ async fn on_doors(
             "no caller of the manifest may use standard input; add `stdio = true` to one of its [caller.*]"
         );
     }
-    let Doors { agents, admin } = doors(&reloads.opened, stdio).await?;
+    let Doors { agents, admin } = doors(&reloads.config, stdio).await?;
     for listener in &agents {
         tracing::info!("agents' door: {}", listener.place());
     }
     // Before anybody is told that it runs: a stop must be in order from then on.
     let stop = stop_on_signal(GRACE)?;
-    announce(&reloads.opened, host, stdio);
-    let message = reloads.opened.manifest.host.message;
+    announce(&reloads.config, host, stdio);
+    let message = reloads.config.manifest.host.message;
     let reloading = AbortOnDropHandle::new(tokio::spawn(reloads.run(hangup)));
     let asked = asked(&stop);
     let ends = (stop.clone(), GRACE);
@@ -188,18 +188,18 @@ struct Doors {
 
 /// Binds the sockets. A host that an agent started on its standard input has no HTTP, and serves that
 /// agent also where others cannot come to it.
-async fn doors(opened: &Opened, stdio: bool) -> anyhow::Result<Doors> {
+async fn doors(config: &HostConfig, stdio: bool) -> anyhow::Result<Doors> {
     let mut agents = Vec::new();
-    let unix = opened.socket();
-    let unix = unix.map(|path| Listener::unix_for(&path, opened.audience()));
+    let unix = config.socket();
+    let unix = unix.map(|path| Listener::unix_for(&path, config.audience()));
     agents.extend(
         unix.and_then(|bound| needed(bound, stdio).transpose())
             .transpose()?,
     );
-    if let Some(address) = opened.manifest.host.http.filter(|_| !stdio) {
+    if let Some(address) = config.manifest.host.http.filter(|_| !stdio) {
         let listener = Listener::http(address).await?;
         if let Some(address) = listener.address() {
-            opened.dialer()?.keep_off(address);
+            config.dialer()?.keep_off(address);
         }
         agents.push(listener);
     }
@@ -207,7 +207,7 @@ async fn doors(opened: &Opened, stdio: bool) -> anyhow::Result<Doors> {
         bail!("the manifest opens no door; give [host] `agents`, or serve with --stdio");
     }
     // The last: who finds it finds the others.
-    let admin = needed(Listener::unix(&opened.admin_socket()), stdio)?;
+    let admin = needed(Listener::unix(&config.admin_socket()), stdio)?;
     Ok(Doors { agents, admin })
 }
 
@@ -223,12 +223,12 @@ fn needed(bound: io::Result<Listener>, stdio: bool) -> io::Result<Option<Listene
     }
 }
 
-fn announce(opened: &Opened, host: &Arc<Host>, stdio: bool) {
+fn announce(config: &HostConfig, host: &Arc<Host>, stdio: bool) {
     if stdio {
         return;
     }
-    let token = opened.token_file();
-    if opened.manifest.host.http.is_some() && token.exists() {
+    let token = config.token_file();
+    if config.manifest.host.http.is_some() && token.exists() {
         tracing::info!("the bearer token for HTTP is in {}", token.display());
     }
     tracing::info!(
@@ -243,5 +243,5 @@ fn announce(opened: &Opened, host: &Arc<Host>, stdio: bool) {
             "files: this kernel has no Landlock (Linux 6.2 or later); paths are kept inside by openat2 alone"
         );
     }
-    opened.warn_of_agents();
+    config.warn_of_agents();
 }

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::bar::Bar;
 use super::diagnostics::Diagnostics;
-use super::{Setting, outside, written};
+use super::{Setting, egress_setup, written};
 use crate::call::{Host, Snapshot};
 use crate::capability::{self, SharedServices};
 use crate::catalog::{self, Catalog, Damaged, Loading, Lock, MOST_LOCK, Places};
@@ -34,7 +34,7 @@ pub(super) const MOST_MANIFEST: u64 = manifest::LONGEST as u64;
 const STORE: Duration = Duration::from_secs(10);
 
 /// A manifest that was read and is sound in itself.
-pub(super) struct Opened {
+pub(super) struct HostConfig {
     pub(super) manifest: Manifest,
     /// The manifest's file.
     pub(super) path: PathBuf,
@@ -47,7 +47,7 @@ pub(super) struct Opened {
     dialer: OnceLock<Arc<Dialer>>,
 }
 
-impl Opened {
+impl HostConfig {
     /// Reads and checks a manifest.
     pub(super) fn read(setting: &Setting) -> anyhow::Result<Self> {
         let text = bounded::text(&setting.manifest, MOST_MANIFEST)
@@ -171,7 +171,7 @@ impl Opened {
     ///
     /// Its DNS server cannot be used.
     pub(super) fn new_dialer(&self) -> anyhow::Result<Dialer> {
-        outside::dialer(&self.manifest, &self.base)
+        egress_setup::dialer(&self.manifest, &self.base)
     }
 
     fn world(&self, dialer: Arc<Dialer>, secrets: Secrets) -> SharedServices {
@@ -241,7 +241,7 @@ impl Opened {
 
     /// Notes the grants whose certificates or keys cannot be used.
     pub(super) fn look_at_certificates(&self, lacking: &mut Diagnostics) {
-        for (line, error) in outside::unusable(&self.manifest, &self.base) {
+        for (line, error) in egress_setup::unusable(&self.manifest, &self.base) {
             lacking.add(line, format!("{error:#}"));
         }
     }
@@ -296,12 +296,12 @@ impl Opened {
     /// over all calls goes on counting, and components that did not change are not loaded twice.
     pub(super) async fn load(
         &self,
-        ground: Diagnostics,
+        exposed: Diagnostics,
         sandbox: &Sandbox,
         former: Option<(&SharedServices, &Catalog)>,
     ) -> anyhow::Result<(SharedServices, Snapshot)> {
-        let is_safe = ground.is_empty();
-        let (mut wrong, mut lacking) = (ground, Diagnostics::of(self));
+        let is_safe = exposed.is_empty();
+        let (mut wrong, mut lacking) = (exposed, Diagnostics::of(self));
         let dialer = match former {
             None => self.dialer().cloned(),
             Some((world, _)) => {
@@ -334,14 +334,14 @@ impl Opened {
     }
 
     /// Puts a host together that runs calls on these lanes, and what its tools reach.
-    pub(super) async fn house(
+    pub(super) async fn build_host(
         &self,
         state: StateLock,
-        ground: Diagnostics,
+        exposed: Diagnostics,
         lanes: Lanes,
     ) -> anyhow::Result<(Arc<Host>, SharedServices)> {
         let sandbox = Arc::new(Sandbox::new(Clock::SYSTEM)?);
-        let (world, snapshot) = self.load(ground, &sandbox, None).await?;
+        let (world, snapshot) = self.load(exposed, &sandbox, None).await?;
         let quota = Quota::new(&self.manifest);
         let host = Host::new(snapshot, quota, (sandbox, lanes), self.ledger(state)?);
         Ok((Arc::new(host), world))
@@ -349,7 +349,10 @@ impl Opened {
 
     /// Puts a host together for a command that makes its calls itself.
     pub(super) async fn host(&self, state: StateLock) -> anyhow::Result<Arc<Host>> {
-        Ok(self.house(state, self.ground(), Lanes::for_one()?).await?.0)
+        Ok(self
+            .build_host(state, self.exposed_files(), Lanes::for_one()?)
+            .await?
+            .0)
     }
 
     fn ledger(&self, state: StateLock) -> anyhow::Result<Ledger> {

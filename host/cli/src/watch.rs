@@ -13,7 +13,7 @@ use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::ground;
+use super::file_permissions;
 
 /// How long nothing has to change before a change counts: editors write in several steps, and several
 /// files are often written together.
@@ -60,7 +60,7 @@ impl Watch {
     pub(super) fn keep(&mut self, files: impl IntoIterator<Item = PathBuf>) {
         let files: Vec<PathBuf> = files.into_iter().collect();
         let lead = || -> BTreeSet<PathBuf> {
-            let names = files.iter().flat_map(|file| ground::names(file));
+            let names = files.iter().flat_map(|file| file_permissions::names(file));
             names.collect()
         };
         let mut names = lead();

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Map, Value};
 
 use crate::gate::denial;
-use crate::terms::{Blob, Code, Content, Fault, Link, Outcome, Output, ToolError};
+use crate::terms::{Blob, Code, Content, Fault, Outcome, Output, ResourceLink, ToolError};
 
 /// What a call gives back to an agent.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,7 +57,7 @@ pub(super) enum Block {
         data: String,
     },
     /// A pointer.
-    Link(Link),
+    Link(ResourceLink),
 }
 
 /// The answer to a call of `function`, the name the agent used.

@@ -25,7 +25,7 @@ use super::http::{self, PATIENCE};
 use super::identify::stranger;
 use super::listen::{Service, Stream};
 use super::seats::{Owner, Seat};
-use super::serve::Reception;
+use super::serve::Acceptor;
 use crate::call::Credential;
 use crate::terms::Caller;
 
@@ -63,7 +63,7 @@ pub(super) struct Arrived {
     is_full: bool,
 }
 
-impl Service for Reception {
+impl Service for Acceptor {
     type Arrived = Arrived;
 
     fn ends(&self) -> &Ends {
@@ -104,7 +104,7 @@ impl Service for Reception {
     }
 }
 
-impl Reception {
+impl Acceptor {
     /// Hands a connection on as soon as it says something.
     async fn meet(self: Arc<Self>, arrived: Arrived) -> io::Result<()> {
         let Arrived {

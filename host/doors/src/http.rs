@@ -31,7 +31,7 @@ use super::drain::{Begun, Work};
 use super::frame::{INTERNAL_ERROR, Refusal};
 use super::health::Health;
 use super::identify::{Shown, identify};
-use super::mcp::{Asked, Endpoint, PlainCall, Signals, in_answer, read_aside, session};
+use super::mcp::{Endpoint, MessageHead, PlainCall, Signals, in_answer, read_aside, session};
 use super::seats::{Owner, Seat, Unseated};
 use super::{body, guard, pages};
 use crate::call::Host;
@@ -80,7 +80,7 @@ enum Read {
     /// A call that needs nothing of the library.
     Plain(PlainCall),
     /// Any other message, and what its caller holds for a large one.
-    Message(Asked, Option<Held>),
+    Message(MessageHead, Option<Held>),
 }
 
 /// How an answer is to be kept until its last byte is sent.
@@ -275,7 +275,7 @@ impl Web {
         let read = match held {
             None => match self.endpoint.plain(caller, &head.headers, &body) {
                 Some(call) => Ok(Read::Plain(call)),
-                None => Asked::read(&body).map(|asked| Read::Message(asked, None)),
+                None => MessageHead::read(&body).map(|asked| Read::Message(asked, None)),
             },
             Some(coming) => {
                 let read = read_aside(&self.host, &body, allowance).await;
@@ -313,7 +313,7 @@ impl Web {
         &self,
         admitted: Admitted,
         request: Request<Full<Bytes>>,
-        asked: Asked,
+        asked: MessageHead,
         held: Option<Held>,
     ) -> Result<Response<Body>, Denial> {
         let (caller, allowance) = (&admitted.caller, &admitted.allowance);

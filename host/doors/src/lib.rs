@@ -34,7 +34,7 @@ mod identify;
 mod listen;
 mod mcp;
 mod pages;
-mod peeking;
+mod peek_reader;
 mod pieces;
 mod seats;
 mod serve;
@@ -43,8 +43,8 @@ mod stdio;
 mod unix;
 
 pub use admin::{
-    CallAnswer, CallRequest, Client, Piece, Problems, ReloadRequest, Reloaded, Unanswered, perform,
-    serve_admin,
+    AdminError, AnswerPiece, CallAnswer, CallRequest, Client, ReloadRequest, Reloaded, Unanswered,
+    perform, serve_admin,
 };
 pub use bridge::bridge;
 pub use door::Listener;

@@ -18,7 +18,7 @@ use super::front::Handed;
 use super::health::Health;
 use super::http::Web;
 use super::mcp::{Known, speak};
-use super::peeking::Peeking;
+use super::peek_reader::Peeking;
 use super::seats::{Seat, Seats};
 use crate::call::{Credential, Host};
 use crate::terms::Door;
@@ -62,15 +62,15 @@ pub async fn serve_while_needed(
 ) -> io::Result<()> {
     let drain = Drain::new(stop.clone());
     let budget = Arc::new(Budget::new(message));
-    let reception = Arc::new(Reception::new(host, budget, drain.ends()));
-    let seats = Arc::clone(&reception.seats);
+    let acceptor = Arc::new(Acceptor::new(host, budget, drain.ends()));
+    let seats = Arc::clone(&acceptor.seats);
     let left = async {
         alone.await;
         seats.are_empty().await;
         stop.cancel();
     };
     let served = async {
-        let served = drain.serve("front-door", listeners, reception, grace);
+        let served = drain.serve("front-door", listeners, acceptor, grace);
         let served = served.await;
         // Also where the doors could not be opened: nobody is left to wait for.
         stop.cancel();
@@ -80,7 +80,7 @@ pub async fn serve_while_needed(
 }
 
 /// What every connection needs.
-pub(super) struct Reception {
+pub(super) struct Acceptor {
     pub(super) host: Arc<Host>,
     pub(super) seats: Arc<Seats>,
     pub(super) health: Arc<Health>,
@@ -92,7 +92,7 @@ pub(super) struct Reception {
     on_tcp: Arc<Web>,
 }
 
-impl Reception {
+impl Acceptor {
     fn new(host: Arc<Host>, budget: Arc<Budget>, ends: Ends) -> Self {
         let workers = Handle::current();
         let health = Arc::new(Health::new(Arc::clone(&host), workers.clone()));

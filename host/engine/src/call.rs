@@ -23,7 +23,7 @@ use crate::gate::{
 };
 use crate::ledger::{Admitted, Closing, Ending, Ledger, LedgerError, OpenCall, Refused};
 use crate::quota::{Quota, Reservation};
-use crate::sandbox::{Errand, Lanes, Ran, Sandbox, ends_by, step_aside};
+use crate::sandbox::{Lanes, RunInputs, RunReport, Sandbox, ends_by, step_aside};
 use crate::terms::{Bill, Caller, Code, Door, Fault, Fingerprint, Outcome, Progress};
 use toolhost_outbound::{AttemptLog, CurrentCall, Recorder};
 
@@ -168,7 +168,7 @@ impl Host {
     ) -> (Result<Release, Fault>, Bill) {
         let function = found.function;
         let notes = attempts.clone();
-        let errand = Errand {
+        let inputs = RunInputs {
             function: &function.ready,
             progress: request.progress.take(),
             attempts,
@@ -177,13 +177,13 @@ impl Host {
         // What runs has the permit until it is over.
         let (released, bill, after) = {
             let running = pin!(async {
-                let Ran {
+                let RunReport {
                     answer,
                     bill,
                     after,
                 } = self
                     .sandbox
-                    .run(&function.tool.prepared, &permit, errand)
+                    .run(&function.tool.prepared, &permit, inputs)
                     .await;
                 permit.used(bill);
                 let released = match answer {

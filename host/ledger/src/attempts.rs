@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::LedgerError;
-use super::event::{Answered, Attempt as AttemptEvent, Event};
+use super::event::{Answered, AttemptEvent, Event};
 use super::segment::Segment;
 use super::text::capped;
-use crate::terms::{Answer, Attempt, AttemptSink, Target, Unrecorded, Usage, Verdict};
+use crate::terms::{Attempt, AttemptAnswer, AttemptSink, Target, Unrecorded, Usage, Verdict};
 
 /// So many refused attempts of one call have an event of their own, in each capability; the others are
 /// counted.
@@ -93,7 +93,7 @@ impl AttemptSink for Attempts {
         recorded.map(Some).map_err(unrecorded)
     }
 
-    fn answer(&self, attempt: u64, mut answer: Answer) {
+    fn answer(&self, attempt: u64, mut answer: AttemptAnswer) {
         answer.each_text(shorten);
         let state = self.state();
         if state.is_over {

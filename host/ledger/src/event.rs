@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::text::capped;
 use crate::terms::{
-    Answer, Bill, Caller, Code, Door, Fault, Fingerprint, FunctionId, Outcome, Target,
+    AttemptAnswer, Bill, Caller, Code, Door, Fault, Fingerprint, FunctionId, Outcome, Target,
     ToolErrorCode, Usage, Verdict, is_zero,
 };
 
@@ -53,7 +53,7 @@ events! {
     /// A call may run.
     Admitted(Admitted<'a>),
     /// A call tries to reach something outside of its sandbox.
-    Attempt(Attempt),
+    Attempt(AttemptEvent),
     /// What came of an attempt.
     Answer(Answered),
     /// A call ended.
@@ -136,7 +136,7 @@ pub struct Open<'a> {
     pub manifest: Cow<'a, str>,
     /// The ends of the segments before it.
     #[serde(default)]
-    pub earlier: Cow<'a, [Link]>,
+    pub earlier: Cow<'a, [PreviousSegment]>,
 }
 
 impl<'a> Open<'a> {
@@ -145,7 +145,7 @@ impl<'a> Open<'a> {
         header: &Header<'a>,
         segment: &'a str,
         number: u64,
-        earlier: &'a [Link],
+        earlier: &'a [PreviousSegment],
     ) -> Self {
         Self {
             schema: SCHEMA,
@@ -164,12 +164,12 @@ impl<'a> Open<'a> {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Names<'a> {
     /// The ends.
-    pub earlier: Cow<'a, [Link]>,
+    pub earlier: Cow<'a, [PreviousSegment]>,
 }
 
 /// Where another segment ended when this one began.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Link {
+pub struct PreviousSegment {
     /// Its file name.
     pub segment: String,
     /// The number of its last event.
@@ -249,7 +249,7 @@ impl<'a> Admitted<'a> {
 
 /// An attempt, before it is made. Of one that was refused there is no answer.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Attempt {
+pub struct AttemptEvent {
     /// The call that makes it.
     pub call: u64,
     /// What it tries to reach.
@@ -266,7 +266,7 @@ pub struct Answered {
     /// The number of the attempt's event.
     pub attempt: u64,
     /// What came of it.
-    pub answer: Answer,
+    pub answer: AttemptAnswer,
 }
 
 /// How a call ended.

@@ -1,7 +1,7 @@
 //! Bringing what was appended onto the disk, many waiting calls with one sync. It does not know what was appended.
 //!
 //! A thread of its own does it: a sync takes as long as the disk wants, and neither a thread that
-//! runs calls nor the pen may wait for it.
+//! runs calls nor the appender may wait for it.
 
 use std::io;
 use std::thread::{self, JoinHandle};
@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::{mpsc, oneshot};
 
 use super::LedgerError;
-use super::pen::Health;
+use super::appender::Health;
 
 /// Calls that may stand in line for a sync; more of them wait for a place in the line.
 const LINE: usize = 256;

@@ -18,6 +18,7 @@
 
 use toolhost_core::terms;
 
+mod appender;
 mod attempts;
 mod chain;
 mod error;
@@ -28,7 +29,6 @@ mod former;
 mod keeper;
 mod lines;
 mod links;
-mod pen;
 mod refusals;
 mod segment;
 mod show;
@@ -43,9 +43,12 @@ mod tests;
 pub use attempts::Attempts;
 pub use error::LedgerError;
 pub use event::{
-    Admitted, Answered, Attempt, Closed, Closing, Ended, Ending, Event, Header, Link, Mode, Names,
-    Open, Recorded, Refused, Reload, Seal, Tally,
+    Admitted, Answered, AttemptEvent, Closed, Closing, Ended, Ending, Event, Header, Mode, Names,
+    Open, PreviousSegment, Recorded, Refused, Reload, Seal, Tally,
 };
 pub use show::{Attempted, Call, End, Filter, Shown, Tried, show};
-pub use verify::{Expected, Flaw, Problem, Report, Segment, State, verify, verify_expecting};
+pub use verify::{
+    Expected, Flaw, LedgerProblem, LedgerReport, SegmentEnd, SegmentReport, verify,
+    verify_expecting,
+};
 pub use writer::{CallId, Head, Ledger, OpenCall};

@@ -11,7 +11,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use super::LedgerError;
 use super::chain::{self, Hash, LINE_MAX};
-use super::event::{Event, Link, Recorded};
+use super::event::{Event, PreviousSegment, Recorded};
 use super::folder::Folder;
 use super::lines::{Found, Lines};
 
@@ -25,7 +25,7 @@ pub(super) struct Past {
     /// Its own number.
     pub next: u64,
     /// The ends of segments that no segment names yet, or that have grown since they were named.
-    pub unnamed: Vec<Link>,
+    pub unnamed: Vec<PreviousSegment>,
 }
 
 /// What the beginning of a segment says, as far as it is genuine.
@@ -35,7 +35,7 @@ pub(super) struct Beginning {
     /// segment does.
     pub number: Option<u64>,
     /// The ends it names.
-    pub earlier: Vec<Link>,
+    pub earlier: Vec<PreviousSegment>,
 }
 
 /// Looks at the beginning of every segment, and at the end of each that is not named for good.
@@ -89,10 +89,10 @@ pub(super) fn in_order(folder: &Folder) -> Result<Vec<String>, LedgerError> {
 }
 
 /// Where a segment ends, if it has a record.
-fn end(folder: &Folder, name: &str) -> Result<Option<Link>, LedgerError> {
+fn end(folder: &Folder, name: &str) -> Result<Option<PreviousSegment>, LedgerError> {
     let mut file = folder.read(name)?;
     let last = last_line(&mut file).map_err(LedgerError::file("read", folder.path().join(name)))?;
-    Ok(last.map(|(seq, hash)| Link {
+    Ok(last.map(|(seq, hash)| PreviousSegment {
         segment: name.to_owned(),
         seq,
         hash: hash.as_str().to_owned(),

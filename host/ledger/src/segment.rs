@@ -1,4 +1,4 @@
-//! One segment while it is written: the pen, the disk behind it, and whether both can be trusted.
+//! One segment while it is written: the appender, the disk behind it, and whether both can be trusted.
 //!
 //! The first failure of a segment is final: nothing follows a gap. It does not know what comes after
 //! it, nor what the records mean.
@@ -8,13 +8,13 @@ use std::fs::File;
 use std::io;
 use std::sync::{Mutex, MutexGuard};
 
+use super::appender::{Appender, DraftRecord, Health, SegmentFile};
 use super::chain::Hash;
 use super::error::LedgerError;
-use super::event::{Event, Header, Link, Names, Open, Seal};
+use super::event::{Event, Header, Names, Open, PreviousSegment, Seal};
 use super::flush::Flusher;
 use super::folder::{Folder, Identity};
 use super::links;
-use super::pen::{Draft, Health, Paper, Pen};
 use crate::terms::{Clock, stamp};
 
 /// One segment of this process.
@@ -22,7 +22,7 @@ pub(super) struct Segment {
     pub(super) name: String,
     /// The file itself, where there is one.
     identity: Option<Identity>,
-    pen: Mutex<Pen>,
+    appender: Mutex<Appender>,
     pub(super) health: Health,
     pub(super) flusher: Flusher,
     pub(super) clock: Clock,
@@ -34,7 +34,7 @@ impl Segment {
     pub(super) fn begin(
         folder: &Folder,
         header: &Header<'_>,
-        lost: &[Link],
+        lost: &[PreviousSegment],
         clock: Clock,
     ) -> Result<Self, LedgerError> {
         let mut past = links::past(folder)?;
@@ -75,9 +75,9 @@ impl Segment {
         })
     }
 
-    /// A segment on any paper.
+    /// A segment in any file.
     pub(super) fn on(
-        paper: Box<dyn Paper>,
+        segment_file: Box<dyn SegmentFile>,
         sync: impl FnMut() -> io::Result<()> + Send + 'static,
         name: String,
         clock: Clock,
@@ -86,7 +86,7 @@ impl Segment {
         Ok(Self {
             name,
             identity: None,
-            pen: Mutex::new(Pen::new(paper, clock, health.clone())),
+            appender: Mutex::new(Appender::new(segment_file, clock, health.clone())),
             flusher: Flusher::start(sync, health.clone())?,
             health,
             clock,
@@ -94,26 +94,29 @@ impl Segment {
     }
 
     pub(super) fn append(&self, event: &Event<'_>) -> Result<u64, LedgerError> {
-        let draft = Draft::new(event).map_err(|e| self.health.failed("making a record", &e))?;
-        self.pen()?.append(&draft)
+        let draft =
+            DraftRecord::new(event).map_err(|e| self.health.failed("making a record", &e))?;
+        self.appender()?.append(&draft)
     }
 
     pub(super) fn hold(&self, event: &Event<'_>) -> Result<u64, LedgerError> {
-        let draft = Draft::new(event).map_err(|e| self.health.failed("making a record", &e))?;
-        self.pen()?.hold(&draft)
+        let draft =
+            DraftRecord::new(event).map_err(|e| self.health.failed("making a record", &e))?;
+        self.appender()?.hold(&draft)
     }
 
     pub(super) fn seal(&self) -> Result<(), LedgerError> {
-        let mut pen = self.pen()?;
-        let records = pen.tally();
+        let mut appender = self.appender()?;
+        let records = appender.tally();
         let seal = Event::Seal(Seal { records });
-        let draft = Draft::new(&seal).map_err(|e| self.health.failed("making a record", &e))?;
-        pen.append(&draft).map(drop)
+        let draft =
+            DraftRecord::new(&seal).map_err(|e| self.health.failed("making a record", &e))?;
+        appender.append(&draft).map(drop)
     }
 
-    /// A thread that panicked with the pen in hand may have left half a line.
-    pub(super) fn pen(&self) -> Result<MutexGuard<'_, Pen>, LedgerError> {
-        self.pen.lock().map_err(|_| {
+    /// A thread that panicked while it appended may have left half a line.
+    pub(super) fn appender(&self) -> Result<MutexGuard<'_, Appender>, LedgerError> {
+        self.appender.lock().map_err(|_| {
             let panicked = io::Error::other("a thread panicked while writing");
             self.health.failed("writing a record", &panicked)
         })
@@ -133,9 +136,9 @@ impl Segment {
     }
 
     /// Where it ends, for whoever has to name it.
-    pub(super) fn end(&self) -> Option<Link> {
-        let (seq, hash): (u64, Hash) = self.pen.lock().ok()?.written()?;
-        Some(Link {
+    pub(super) fn end(&self) -> Option<PreviousSegment> {
+        let (seq, hash): (u64, Hash) = self.appender.lock().ok()?.written()?;
+        Some(PreviousSegment {
             segment: self.name.clone(),
             seq,
             hash: hash.as_str().to_owned(),

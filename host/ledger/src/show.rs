@@ -11,13 +11,13 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::error::LedgerError;
-use super::event::{Admitted, Answered, Attempt, Closed, Ended, Event, Recorded, Refused};
+use super::event::{Admitted, Answered, AttemptEvent, Closed, Ended, Event, Recorded, Refused};
 use super::folder::Folder;
 use super::former;
 use super::lines::{Found, Lines};
 use super::links::in_order;
 use crate::terms::stamp;
-use crate::terms::{Answer, AnswerEnd, Bill, Door, Target, Usage, Verdict, is_zero};
+use crate::terms::{AnswerEnd, AttemptAnswer, Bill, Door, Target, Usage, Verdict, is_zero};
 
 /// Which calls to show. What is `None` or false lets all pass.
 #[derive(Debug, Clone)]
@@ -127,7 +127,7 @@ pub struct Attempted {
     pub verdict: Verdict,
     /// What came of it; none where it was refused, has none, or its host was killed before.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub answer: Option<Answer>,
+    pub answer: Option<AttemptAnswer>,
 }
 
 impl Attempted {
@@ -380,7 +380,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn attempt(&mut self, seq: u64, time: &str, attempt: Attempt) {
+    fn attempt(&mut self, seq: u64, time: &str, attempt: AttemptEvent) {
         let Some(call) = self.open.get_mut(&attempt.call) else {
             return;
         };

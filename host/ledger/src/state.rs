@@ -61,7 +61,7 @@ impl Role {
 
 /// The process that owns a state folder, in its own words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Owner {
+pub struct LockHolder {
     /// Its process, by the number that it has for itself: in a container it may be another outside.
     pub pid: u32,
     /// Since when: RFC 3339, UTC.
@@ -75,7 +75,7 @@ pub struct Owner {
 pub struct Held {
     folder: PathBuf,
     /// Who it is, where it has said so.
-    pub owner: Option<Owner>,
+    pub owner: Option<LockHolder>,
 }
 
 impl Held {
@@ -91,7 +91,7 @@ impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let folder = self.folder.display();
         match &self.owner {
-            Some(Owner { pid, since, role }) => write!(
+            Some(LockHolder { pid, since, role }) => write!(
                 f,
                 "the state folder {folder} is in use by process {pid} ({}, since {since})",
                 role.command()
@@ -191,7 +191,7 @@ impl StateLock {
     }
 
     fn say(&self, role: Role) -> io::Result<()> {
-        let owner = Owner {
+        let owner = LockHolder {
             pid: std::process::id(),
             since: stamp(SystemTime::now()),
             role,
@@ -315,7 +315,7 @@ fn no_locks(folder: &Path, error: Errno) -> LockError {
 }
 
 /// What stands in the file.
-fn words(file: &File) -> Option<Owner> {
+fn words(file: &File) -> Option<LockHolder> {
     let mut text = [0; LONGEST];
     let length = file.read_at(&mut text, 0).ok()?;
     serde_json::from_slice(text.get(..length)?).ok()
@@ -323,7 +323,7 @@ fn words(file: &File) -> Option<Owner> {
 
 /// Whether there is such a process, and another one than this. The words may be those of one that was
 /// killed, whose successor has not said yet who it is.
-fn is_alive(owner: &Owner) -> bool {
+fn is_alive(owner: &LockHolder) -> bool {
     if owner.pid == std::process::id() {
         return false;
     }

@@ -20,11 +20,11 @@ const DANGLING_NAMED: usize = 1_000;
 
 /// What verifying found.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct LedgerReport {
     /// Every segment, oldest first.
-    pub segments: Vec<Segment>,
+    pub segments: Vec<SegmentReport>,
     /// What is wrong: at most the first problem of each segment, and what is missing.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<LedgerProblem>,
     /// The last hash of the newest segment that has a record. Kept elsewhere, it shows later whether what
     /// is here now is still there, unchanged: all of that segment, and of what it and those before it
     /// name.
@@ -42,7 +42,7 @@ pub struct Expected {
     pub found: Option<String>,
 }
 
-impl Report {
+impl LedgerReport {
     /// Nothing is wrong. A process that was killed, and half a line at the end that this can leave,
     /// are not wrong: the segment's state says so.
     #[must_use]
@@ -54,16 +54,16 @@ impl Report {
     fn newest_is_running(&mut self) {
         let numbered = self.segments.iter_mut().filter(|one| one.number > 0);
         if let Some(newest) = numbered.max_by_key(|one| one.number)
-            && matches!(newest.state, State::Unsealed | State::Torn { .. })
+            && matches!(newest.state, SegmentEnd::Unsealed | SegmentEnd::Torn { .. })
         {
-            newest.state = State::Running;
+            newest.state = SegmentEnd::Running;
         }
     }
 }
 
 /// One segment, as far as it is genuine.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct Segment {
+pub struct SegmentReport {
     /// Its file name.
     pub name: String,
     /// Records up to the end or to the first problem.
@@ -76,7 +76,7 @@ pub struct Segment {
     /// The last of these records' hash. Empty if there is none.
     pub hash: String,
     /// How it ends.
-    pub state: State,
+    pub state: SegmentEnd,
     /// Calls without an end: they are running, or their outcome is unknown. The first thousand.
     pub dangling: Vec<u64>,
 }
@@ -84,7 +84,7 @@ pub struct Segment {
 /// How a segment ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum SegmentEnd {
     /// With its last record, in order.
     Sealed,
     /// It does not: it is the newest, and the owner of the state folder is writing it.
@@ -104,7 +104,7 @@ pub enum State {
 
 /// Something that is not as it was written.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct Problem {
+pub struct LedgerProblem {
     /// The segment's file name.
     pub segment: String,
     /// The number of the first record that is not genuine.
@@ -116,7 +116,7 @@ pub struct Problem {
     pub flaw: Flaw,
 }
 
-impl std::fmt::Display for Problem {
+impl std::fmt::Display for LedgerProblem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self {
             segment,
@@ -189,7 +189,7 @@ pub enum Flaw {
 ///
 /// # Errors
 /// The folder cannot be read. A segment that cannot be is a problem in the report.
-pub fn verify(dir: &Path) -> Result<Report, LedgerError> {
+pub fn verify(dir: &Path) -> Result<LedgerReport, LedgerError> {
     verify_expecting(dir, &[])
 }
 
@@ -197,7 +197,7 @@ pub fn verify(dir: &Path) -> Result<Report, LedgerError> {
 ///
 /// # Errors
 /// As for [`verify`].
-pub fn verify_expecting(dir: &Path, hashes: &[String]) -> Result<Report, LedgerError> {
+pub fn verify_expecting(dir: &Path, hashes: &[String]) -> Result<LedgerReport, LedgerError> {
     let folder = Folder::open(dir)?;
     let was_owned = is_owned(dir);
     let mut beginnings = BTreeMap::new();
@@ -220,7 +220,7 @@ pub fn verify_expecting(dir: &Path, hashes: &[String]) -> Result<Report, LedgerE
         hash: hash.trim().to_ascii_lowercase(),
         found: None,
     });
-    let mut report = Report {
+    let mut report = LedgerReport {
         segments: Vec::with_capacity(names.len()),
         problems: Vec::new(),
         head: None,
@@ -271,10 +271,10 @@ fn sightings(beginnings: &BTreeMap<String, Beginning>) -> BTreeMap<String, Sight
     seen
 }
 
-fn missing((segment, sightings): (String, Sightings)) -> Option<Problem> {
+fn missing((segment, sightings): (String, Sightings)) -> Option<LedgerProblem> {
     let (seq, hashes) = sightings.into_iter().next()?;
     let by = hashes.into_values().next()?;
-    Some(Problem {
+    Some(LedgerProblem {
         segment,
         seq,
         offset: 0,
@@ -282,17 +282,17 @@ fn missing((segment, sightings): (String, Sightings)) -> Option<Problem> {
     })
 }
 
-fn examine(folder: &Folder, check: &mut Check<'_>) -> (Segment, Option<Problem>) {
+fn examine(folder: &Folder, check: &mut Check<'_>) -> (SegmentReport, Option<LedgerProblem>) {
     let end = folder
         .read(check.name)
         .map_err(|error| Flaw::Unreadable(error.to_string()))
         .and_then(|file| check.run(BufReader::with_capacity(1 << 17, file)));
     let (state, flaw) = match end {
         Ok(state) => (state, None),
-        Err(flaw) => (State::Broken, Some(flaw)),
+        Err(flaw) => (SegmentEnd::Broken, Some(flaw)),
     };
     let (seq, offset) = (check.next, check.offset);
-    let segment = Segment {
+    let segment = SegmentReport {
         records: check.next,
         tally: check.tally,
         hash: if check.next == 0 {
@@ -305,7 +305,7 @@ fn examine(folder: &Folder, check: &mut Check<'_>) -> (Segment, Option<Problem>)
         name: check.name.to_owned(),
         number: 0,
     };
-    let problem = flaw.map(|flaw| Problem {
+    let problem = flaw.map(|flaw| LedgerProblem {
         segment: segment.name.clone(),
         seq,
         offset,
@@ -353,10 +353,10 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn run(&mut self, segment: impl BufRead) -> Result<State, Flaw> {
+    fn run(&mut self, segment: impl BufRead) -> Result<SegmentEnd, Flaw> {
         let unreadable = |error: io::Error| Flaw::Unreadable(error.to_string());
         let mut lines = Lines::new(segment);
-        let mut end = State::Unsealed;
+        let mut end = SegmentEnd::Unsealed;
         while let Some((offset, found)) = lines.next().map_err(unreadable)? {
             self.offset = offset;
             match found {
@@ -365,7 +365,7 @@ impl<'a> Check<'a> {
                 Found::Torn(_) if self.sealed => return Err(Flaw::AfterSeal),
                 Found::Torn(bytes) => {
                     let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-                    end = State::Torn { offset, bytes };
+                    end = SegmentEnd::Torn { offset, bytes };
                 }
             }
         }
@@ -373,7 +373,7 @@ impl<'a> Check<'a> {
         if let Some(by) = later.and_then(|(_, hashes)| hashes.values().next()) {
             return Err(Flaw::CutOff(by.clone()));
         }
-        Ok(if self.sealed { State::Sealed } else { end })
+        Ok(if self.sealed { SegmentEnd::Sealed } else { end })
     }
 
     fn line(&mut self, line: &[u8]) -> Result<(), Flaw> {

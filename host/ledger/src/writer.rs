@@ -17,7 +17,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use super::attempts::Attempts;
 use super::error::LedgerError;
-use super::event::{Admitted, Closed, Closing, Event, Header, Link, Mode, Refused, Reload};
+use super::event::{
+    Admitted, Closed, Closing, Event, Header, Mode, PreviousSegment, Refused, Reload,
+};
 use super::folder::Folder;
 use super::keeper::{Bell, keep};
 use super::refusals::{Place, Refusals};
@@ -58,7 +60,7 @@ pub(super) struct Inner {
     /// Held while counts are taken and written, so that who ends the segment misses none.
     counting: Mutex<()>,
     /// Segments of this process that were taken away while it wrote them.
-    lost: Mutex<Vec<Link>>,
+    lost: Mutex<Vec<PreviousSegment>>,
     site: Option<Site>,
     bell: Arc<Bell>,
 }
@@ -111,15 +113,15 @@ impl Ledger {
         Ok(ledger)
     }
 
-    /// A ledger on any paper, which nobody looks after.
+    /// A ledger in any file, which nobody looks after.
     #[cfg(test)]
     pub(super) fn on(
-        paper: Box<dyn super::pen::Paper>,
+        segment_file: Box<dyn super::appender::SegmentFile>,
         sync: impl FnMut() -> io::Result<()> + Send + 'static,
         segment: String,
         clock: Clock,
     ) -> io::Result<Self> {
-        let segment = Segment::on(paper, sync, segment, clock)?;
+        let segment = Segment::on(segment_file, sync, segment, clock)?;
         Ok(Self::with(segment, None))
     }
 
@@ -234,7 +236,7 @@ impl Ledger {
     /// Its last record that the kernel has: what its files have to show, too.
     #[must_use]
     pub fn head(&self) -> Option<Head> {
-        let Link {
+        let PreviousSegment {
             segment, seq, hash, ..
         } = self.0.current().end()?;
         Some(Head { segment, seq, hash })
@@ -262,7 +264,7 @@ impl Inner {
         Arc::clone(&current)
     }
 
-    fn lost(&self) -> MutexGuard<'_, Vec<Link>> {
+    fn lost(&self) -> MutexGuard<'_, Vec<PreviousSegment>> {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -394,7 +396,10 @@ impl OpenCall {
             let polled = call.as_mut().poll(context);
             if polled.is_pending() && std::mem::take(&mut self.held) {
                 // A failure stays: the call's end cannot be recorded either, and says so.
-                let _ = self.segment.pen().and_then(|mut pen| pen.write_out());
+                let _ = self
+                    .segment
+                    .appender()
+                    .and_then(|mut appender| appender.write_out());
             }
             polled
         })

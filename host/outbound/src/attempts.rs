@@ -10,8 +10,8 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::recorder::Recorder;
-use crate::secret::{Redactions, Watch};
-use crate::terms::{Answer, Attempt, AttemptSink, Unrecorded, Usage};
+use crate::secret::{Redactions, SecretPatterns};
+use crate::terms::{Attempt, AttemptAnswer, AttemptSink, Unrecorded, Usage};
 
 /// What one call tries on the outside. Clones write into the same record.
 #[derive(Clone)]
@@ -20,7 +20,7 @@ pub struct AttemptLog(Arc<Writing>);
 struct Writing {
     record: Arc<dyn AttemptSink>,
     /// The credentials that are taken out of what a guest asked for: it leaves the call, too.
-    credentials: Option<Arc<Watch>>,
+    credentials: Option<Arc<SecretPatterns>>,
     requests: AtomicU32,
     bytes: AtomicU64,
     open: TaskTracker,
@@ -37,7 +37,7 @@ const DENIAL: usize = 600;
 impl AttemptLog {
     /// The attempts of a call whose grants use these credentials, in its record.
     #[must_use]
-    pub fn new(record: Arc<dyn AttemptSink>, credentials: Option<Arc<Watch>>) -> Self {
+    pub fn new(record: Arc<dyn AttemptSink>, credentials: Option<Arc<SecretPatterns>>) -> Self {
         Self::recorded(record, credentials, Recorder::off())
     }
 
@@ -45,7 +45,7 @@ impl AttemptLog {
     #[must_use]
     pub fn recorded(
         record: Arc<dyn AttemptSink>,
-        credentials: Option<Arc<Watch>>,
+        credentials: Option<Arc<SecretPatterns>>,
         recorder: Recorder,
     ) -> Self {
         Self(Arc::new(Writing {
@@ -95,7 +95,7 @@ impl AttemptLog {
     }
 
     /// Records what was tried when the call was recorded, and what came of it then.
-    pub fn repeat(&self, attempt: Attempt, answer: Option<Answer>) {
+    pub fn repeat(&self, attempt: Attempt, answer: Option<AttemptAnswer>) {
         // What cannot be recorded ends the call with its record, as it does live.
         match answer {
             Some(answer) => {
@@ -203,7 +203,7 @@ pub struct OpenAttempt {
 
 impl OpenAttempt {
     /// Records what came of it.
-    pub fn answer(mut self, mut answer: Answer) {
+    pub fn answer(mut self, mut answer: AttemptAnswer) {
         self.is_answered = true;
         if answer.left {
             self.log.bill(answer.sent.saturating_add(answer.received));
@@ -234,7 +234,7 @@ impl AttemptSink for Nowhere {
         Ok(None)
     }
 
-    fn answer(&self, _: u64, _: Answer) {}
+    fn answer(&self, _: u64, _: AttemptAnswer) {}
 
     fn usage(&self, _: Usage) {}
 }
@@ -249,7 +249,7 @@ impl AttemptSink for Unrecordable {
         Err(Unrecorded)
     }
 
-    fn answer(&self, _: u64, _: Answer) {}
+    fn answer(&self, _: u64, _: AttemptAnswer) {}
 
     fn usage(&self, _: Usage) {}
 }
@@ -259,7 +259,7 @@ impl AttemptSink for Unrecordable {
 #[derive(Default)]
 pub struct Noted {
     /// In their order.
-    pub attempts: Mutex<Vec<(Attempt, Option<Answer>)>>,
+    pub attempts: Mutex<Vec<(Attempt, Option<AttemptAnswer>)>>,
     /// What was used besides.
     pub usage: Mutex<Vec<Usage>>,
 }
@@ -278,7 +278,7 @@ impl Noted {
     }
 
     /// The attempts so far.
-    pub fn all(&self) -> Vec<(Attempt, Option<Answer>)> {
+    pub fn all(&self) -> Vec<(Attempt, Option<AttemptAnswer>)> {
         let attempts = self.attempts.lock();
         attempts.unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -291,7 +291,7 @@ fn json(what: &impl serde::Serialize) -> serde_json::Value {
 
 /// What was asked, what was decided and what came of it, side by side.
 #[cfg(any(test, feature = "testing"))]
-fn flat(attempt: &Attempt, answer: Option<&Answer>) -> serde_json::Value {
+fn flat(attempt: &Attempt, answer: Option<&AttemptAnswer>) -> serde_json::Value {
     let mut all = json(&attempt.to)[attempt.to.of()].clone();
     all["verdict"] = json(&attempt.verdict);
     let Some(answer) = answer else {
@@ -329,7 +329,7 @@ impl AttemptSink for Noted {
         Ok(u64::try_from(attempts.len() - 1).ok())
     }
 
-    fn answer(&self, attempt: u64, answer: Answer) {
+    fn answer(&self, attempt: u64, answer: AttemptAnswer) {
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         let attempt = usize::try_from(attempt)
             .ok()

@@ -1,7 +1,7 @@
 //! The dialer: the only place that opens connections for tools, and the only one that knows the HTTP
 //! client.
 //!
-//! It sends what a [`Verdict`] allows, to addresses it has vetted, and adds the credential at the
+//! It sends what a [`AllowedRequest`] allows, to addresses it has vetted, and adds the credential at the
 //! last moment. Of callers it knows a name, by which they share its connections; it knows no manifest.
 
 mod body;
@@ -9,14 +9,14 @@ mod client;
 mod connect;
 mod credential;
 mod decode;
-mod doors;
 mod fault;
 mod idle;
 mod meter;
+mod mock_transport;
+mod own_listeners;
 mod reply;
 mod sender;
 mod sending;
-mod stand_in;
 #[cfg(test)]
 mod tests;
 mod upstream;
@@ -35,7 +35,7 @@ use tokio::time::{Instant, timeout_at};
 use super::descriptors::Descriptors;
 use super::resolve::{Lookups, Resolve, SystemResolver};
 use super::secret::{Secret, SecretMark};
-use crate::egress::{HttpGrant, TlsFiles, Verdict, may_dial, within_bounds};
+use crate::egress::{AllowedRequest, HttpGrant, TlsFiles, may_dial, within_bounds};
 use crate::shares::Shares;
 
 pub use body::IncomingBody;
@@ -46,15 +46,15 @@ use connect::{Connector, Vetting};
 pub(crate) use credential::basic;
 use credential::inject;
 use decode::{Awaited, Patience, Source, Unoffered, coding};
-use doors::Doors;
 pub use fault::{DialError, DialErrorKind};
 use fault::{Failure, Wrong};
 use meter::Idle;
+pub use mock_transport::{MockTransport, WireRequest};
+use own_listeners::Doors;
 use reply::Reply;
 use sender::SENDER;
 pub use sender::Sender;
 pub use sending::Sending;
-pub use stand_in::{Sent, StandIn};
 pub use upstream::Pool;
 use upstream::{Route, Upstreams};
 
@@ -98,7 +98,7 @@ pub struct Dialer {
     lookups: Shares<Arc<str>>,
     idle: Idle,
     upstreams: Upstreams,
-    stand_in: Option<Arc<dyn StandIn>>,
+    stand_in: Option<Arc<dyn MockTransport>>,
 }
 
 /// What a guest gives, beyond what was judged.
@@ -166,7 +166,7 @@ impl Dialer {
     /// A dialer that opens no connection: `stand_in` answers. All that is decided before a request
     /// leaves, and all that is done with a response, is as ever.
     #[must_use]
-    pub fn answered_by(stand_in: Arc<dyn StandIn>) -> Self {
+    pub fn answered_by(stand_in: Arc<dyn MockTransport>) -> Self {
         Self {
             stand_in: Some(stand_in),
             ..Self::new()
@@ -236,7 +236,7 @@ impl Dialer {
     pub async fn send(
         &self,
         pools: &[Arc<Pool>],
-        verdict: &Verdict,
+        verdict: &AllowedRequest,
         outgoing: Outgoing,
         secret: Option<&Secret>,
         caps: Caps,
@@ -269,7 +269,7 @@ impl Dialer {
     async fn exchange(
         &self,
         pools: &[Arc<Pool>],
-        verdict: &Verdict,
+        verdict: &AllowedRequest,
         outgoing: Outgoing,
         secret: Option<&Secret>,
     ) -> Result<(Reply, Places), DialError> {
@@ -288,7 +288,7 @@ impl Dialer {
         if let Some(stand_in) = &self.stand_in {
             let (head, body) = request.into_parts();
             let body = body.into_inner().unwrap_or_default();
-            let answer = stand_in::answer(&**stand_in, verdict, &head.headers, &body);
+            let answer = mock_transport::answer(&**stand_in, verdict, &head.headers, &body);
             if answer.as_ref().map_or_else(DialError::has_sent, |_| true) {
                 sending.to_stand_in();
             }
@@ -360,7 +360,7 @@ fn idle_of_all() -> usize {
 }
 
 fn build(
-    verdict: &Verdict,
+    verdict: &AllowedRequest,
     outgoing: Outgoing,
     secret: Option<&Secret>,
 ) -> Result<Request<Full<Bytes>>, DialError> {
@@ -413,7 +413,7 @@ fn failed(
 }
 
 /// Judges the head of a response before anybody reads it.
-fn check_head(verdict: &Verdict, response: &Reply, cap: u64) -> Result<(), DialError> {
+fn check_head(verdict: &AllowedRequest, response: &Reply, cap: u64) -> Result<(), DialError> {
     let grant = verdict.grant();
     if let Some(peer) = reply::peer(response) {
         // It was vetted before it was dialled; this is the proof after the fact, of a connection
@@ -442,7 +442,7 @@ fn check_head(verdict: &Verdict, response: &Reply, cap: u64) -> Result<(), DialE
 }
 
 /// RFC 9112, 6.3: what has no body, whatever its headers say of one.
-fn has_body(verdict: &Verdict, status: StatusCode) -> bool {
+fn has_body(verdict: &AllowedRequest, status: StatusCode) -> bool {
     *verdict.method() != Method::HEAD
         && status != StatusCode::NO_CONTENT
         && status != StatusCode::NOT_MODIFIED
@@ -450,7 +450,7 @@ fn has_body(verdict: &Verdict, status: StatusCode) -> bool {
 
 /// The body, out of its encoding, and headers that are true of it.
 fn source(
-    verdict: &Verdict,
+    verdict: &AllowedRequest,
     status: StatusCode,
     headers: &mut HeaderMap,
     body: Awaited,

@@ -20,4 +20,4 @@ pub use attempts::{AttemptLog, OpenAttempt};
 #[cfg(any(test, feature = "testing"))]
 pub use attempts::{Noted, Unrecordable};
 pub use current_call::{Carried, CurrentCall};
-pub use recorder::{NoRecording, Recorder, Step};
+pub use recorder::{AnswerSource, NoRecording, Recorder};

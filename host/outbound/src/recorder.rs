@@ -9,7 +9,9 @@ use std::vec::IntoIter;
 use serde::Serialize;
 
 use crate::attempts::AttemptLog;
-use crate::terms::{Answer, Asked, Attempt, Divergence, Entry, HostAnswer, Recording, Usage};
+use crate::terms::{
+    Attempt, AttemptAnswer, Divergence, HostAnswer, HostQuestion, RecordedAnswer, Recording, Usage,
+};
 
 /// About what an entry of a recording takes beyond its answer's own weight, in bytes; an attempt's too.
 const EACH: u64 = 256;
@@ -30,13 +32,13 @@ struct Writing {
 }
 
 struct Reading {
-    entries: IntoIter<Entry>,
+    entries: IntoIter<RecordedAnswer>,
     /// Answers given so far.
     given: usize,
     /// Attempts noted so far, and denials.
     tried: usize,
     denied: usize,
-    attempts: IntoIter<(Attempt, Option<Answer>)>,
+    attempts: IntoIter<(Attempt, Option<AttemptAnswer>)>,
     denials: IntoIter<String>,
     usage: Vec<Usage>,
     divergence: Option<Divergence>,
@@ -56,11 +58,11 @@ pub enum NoRecording {
 }
 
 /// How an answer is found.
-pub enum Step {
+pub enum AnswerSource {
     /// Live.
     Live,
     /// Live, and it is kept.
-    Kept(Asked),
+    Kept(HostQuestion),
     /// From the recording.
     Given(HostAnswer),
 }
@@ -167,30 +169,30 @@ impl Recorder {
     /// It runs again, and its recording has something else here.
     pub fn step(
         &self,
-        asked: impl FnOnce() -> Asked,
+        asked: impl FnOnce() -> HostQuestion,
         attempts: &AttemptLog,
-    ) -> Result<Step, Divergence> {
+    ) -> Result<AnswerSource, Divergence> {
         let Some(mut tape) = self.tape() else {
-            return Ok(Step::Live);
+            return Ok(AnswerSource::Live);
         };
         let asked = asked();
         let next = match &mut *tape {
-            Tape::Recording(_) => return Ok(Step::Kept(asked)),
+            Tape::Recording(_) => return Ok(AnswerSource::Kept(asked)),
             Tape::Replaying(reading) => reading.next(&asked),
         };
         drop(tape);
         let (answer, tried) = next?;
         tried.note(attempts);
-        Ok(Step::Given(answer))
+        Ok(AnswerSource::Given(answer))
     }
 
     /// Keeps a live answer.
-    pub fn keep(&self, asked: Asked, answer: HostAnswer) {
+    pub fn keep(&self, asked: HostQuestion, answer: HostAnswer) {
         let weight = length(answer.weight()).saturating_add(EACH);
         self.write(
             || weight,
             |recording| {
-                recording.entries.push(Entry {
+                recording.entries.push(RecordedAnswer {
                     asked,
                     answer,
                     attempts: recording.attempts.len(),
@@ -209,7 +211,7 @@ impl Recorder {
     }
 
     /// Keeps what came of an attempt.
-    pub(crate) fn answered(&self, place: Option<usize>, answer: &Answer) {
+    pub(crate) fn answered(&self, place: Option<usize>, answer: &AttemptAnswer) {
         self.write(weight(answer), |recording| {
             if let Some((_, kept)) = place.and_then(|place| recording.attempts.get_mut(place)) {
                 *kept = Some(answer.clone());
@@ -275,7 +277,7 @@ impl Writing {
 
 impl Reading {
     /// The next answer, if it is one to this, and what was tried for it.
-    fn next(&mut self, asked: &Asked) -> Result<(HostAnswer, Tried), Divergence> {
+    fn next(&mut self, asked: &HostQuestion) -> Result<(HostAnswer, Tried), Divergence> {
         if let Some(divergence) = &self.divergence {
             return Err(divergence.clone());
         }
@@ -300,7 +302,7 @@ impl Reading {
     }
 
     /// Notes that the guest asks something else, or no more.
-    fn diverge(&mut self, asked: Option<&Asked>) -> Divergence {
+    fn diverge(&mut self, asked: Option<&HostQuestion>) -> Divergence {
         let next = self.entries.as_slice().first();
         let recorded = next.map(|entry| &entry.asked);
         let differently = match (recorded, asked) {
@@ -322,7 +324,7 @@ impl Reading {
 /// What a call tried when it was recorded, to be noted again.
 #[derive(Default)]
 struct Tried {
-    attempts: Vec<(Attempt, Option<Answer>)>,
+    attempts: Vec<(Attempt, Option<AttemptAnswer>)>,
     denials: Vec<String>,
     usage: Vec<Usage>,
 }

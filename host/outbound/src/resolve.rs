@@ -32,13 +32,13 @@ const LOOKUPS_OF_GRANT: u64 = 4;
 const MAX_ADDRESSES: usize = 16;
 
 /// An answer to come.
-pub type Answer = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
+pub type Addresses = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
 
 /// Where answers come from. A seam: tests give their own.
 pub trait Resolve: Send + Sync + 'static {
     /// The addresses of a name, which ends in a dot. `place` is kept for as long as anything is done
     /// for it, even when nobody waits for the answer any more.
-    fn resolve(&self, name: String, place: Place) -> Answer;
+    fn resolve(&self, name: String, place: LookupPlace) -> Addresses;
 
     /// The one server that is asked, where somebody chose it: nobody who asked another one goes on with
     /// the connections that it led to.
@@ -48,7 +48,7 @@ pub trait Resolve: Send + Sync + 'static {
 }
 
 /// A place among the lookups, given back when it is dropped.
-pub type Place = Box<dyn Send>;
+pub type LookupPlace = Box<dyn Send>;
 
 /// The lookups of one grant: its own, and its part of those of all.
 #[derive(Debug, Clone)]
@@ -77,7 +77,11 @@ impl Lookups {
     ///
     /// # Errors
     /// There will never be one.
-    pub async fn place(&self, caller: &Arc<str>, of_call: &Arc<Semaphore>) -> io::Result<Place> {
+    pub async fn place(
+        &self,
+        caller: &Arc<str>,
+        of_call: &Arc<Semaphore>,
+    ) -> io::Result<LookupPlace> {
         let of_call = Arc::clone(of_call).acquire_owned().await;
         let of_call = of_call.map_err(io::Error::other)?;
         let of_grant = self.of_grant.wait(caller, 1).await;
@@ -112,7 +116,7 @@ pub async fn vetted(
     resolver: &dyn Resolve,
     host: &str,
     private: &[Network],
-    place: impl Future<Output = io::Result<Place>>,
+    place: impl Future<Output = io::Result<LookupPlace>>,
 ) -> Result<Vec<IpAddr>, Unresolved> {
     vetted_within(LOOKUP_TIMEOUT, resolver, host, private, place).await
 }
@@ -122,7 +126,7 @@ async fn vetted_within(
     resolver: &dyn Resolve,
     host: &str,
     private: &[Network],
-    place: impl Future<Output = io::Result<Place>>,
+    place: impl Future<Output = io::Result<LookupPlace>>,
 ) -> Result<Vec<IpAddr>, Unresolved> {
     if is_localhost(host) {
         return loopback(private).map_err(Unresolved::Denied);
@@ -150,7 +154,7 @@ async fn vetted_within(
 pub struct SystemResolver;
 
 impl Resolve for SystemResolver {
-    fn resolve(&self, name: String, place: Place) -> Answer {
+    fn resolve(&self, name: String, place: LookupPlace) -> Addresses {
         Box::pin(async move {
             let lookup = tokio::task::spawn_blocking(move || {
                 let addresses = (name.as_str(), 0).to_socket_addrs();

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::resolve::{Answer, Place, Resolve};
+use super::resolve::{Addresses, LookupPlace, Resolve};
 
 /// What an upstream does with one request: it writes these bytes and then keeps the connection, as
 /// HTTP does, or closes it, or falls silent.
@@ -201,7 +201,7 @@ impl Answers {
 }
 
 impl Resolve for Answers {
-    fn resolve(&self, name: String, _: Place) -> Answer {
+    fn resolve(&self, name: String, _: LookupPlace) -> Addresses {
         self.asked.lock().unwrap().push(name);
         let mut answers = self.answers.lock().unwrap();
         let next = answers.pop_front().unwrap_or_default();

@@ -23,14 +23,14 @@ use crate::terms::Clock;
 pub use error::{JobError, OpenError};
 pub use migrations::{MIGRATIONS, Migration};
 pub use thread::Database;
-pub use turns::Owner;
+pub use turns::JobOwner;
 
 /// The file's name in the state folder.
 const FILE: &str = "kv.sqlite";
 
 /// What a job does to the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
+pub enum JobAccess {
     /// It looks.
     Read,
     /// It may write.
@@ -44,7 +44,7 @@ pub trait Job: Send + 'static {
     /// Why it came to nothing.
     type Error: From<JobError> + Send + 'static;
     /// Whether it may write.
-    const ACCESS: Access;
+    const ACCESS: JobAccess;
 
     /// Does it. What it wrote is kept if this gives `Ok`, and undone otherwise.
     ///

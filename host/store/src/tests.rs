@@ -55,7 +55,7 @@ where
 {
     type Output = T;
     type Error = JobError;
-    const ACCESS: Access = Access::Read;
+    const ACCESS: JobAccess = JobAccess::Read;
 
     fn run(self, tx: &Transaction<'_>) -> Result<T, JobError> {
         (self.0)(tx)
@@ -69,7 +69,7 @@ where
 {
     type Output = T;
     type Error = JobError;
-    const ACCESS: Access = Access::Write;
+    const ACCESS: JobAccess = JobAccess::Write;
 
     fn run(self, tx: &Transaction<'_>) -> Result<T, JobError> {
         (self.0)(tx)
@@ -88,8 +88,8 @@ fn writing<T>(
     Writing(job)
 }
 
-fn owner(caller: &str) -> Owner {
-    Owner {
+fn owner(caller: &str) -> JobOwner {
+    JobOwner {
         caller: caller.into(),
         tool: "notes".into(),
     }

@@ -13,8 +13,8 @@ use std::time::Instant;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::turns::{Owner, Turns};
-use super::{Access, Job, JobError};
+use super::turns::{JobOwner, JobQueue};
+use super::{Job, JobAccess, JobError};
 use crate::shares::Shares;
 use crate::terms::Clock;
 
@@ -33,7 +33,7 @@ type Task = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// An open file.
 pub struct Database {
-    own: Shares<Owner>,
+    own: Shares<JobOwner>,
     places: Shares<Arc<str>>,
     queue: Arc<Queue>,
     clock: Clock,
@@ -49,7 +49,7 @@ struct Queue {
 
 #[derive(Default)]
 struct Waiting {
-    turns: Turns<Task>,
+    turns: JobQueue<Task>,
     /// Nobody will ask for anything any more.
     closed: bool,
 }
@@ -105,7 +105,7 @@ impl Database {
     /// The job's own, or [`JobError`] where there was no transaction.
     pub async fn run<J: Job>(
         &self,
-        owner: &Owner,
+        owner: &JobOwner,
         deadline: Instant,
         job: J,
     ) -> Result<J::Output, J::Error> {
@@ -161,8 +161,8 @@ fn work(mut connection: Connection, queue: &Queue, clock: Clock) {
 
 fn transact<J: Job>(connection: &mut Connection, job: J) -> Result<J::Output, J::Error> {
     let behavior = match J::ACCESS {
-        Access::Read => TransactionBehavior::Deferred,
-        Access::Write => TransactionBehavior::Immediate,
+        JobAccess::Read => TransactionBehavior::Deferred,
+        JobAccess::Write => TransactionBehavior::Immediate,
     };
     let sqlite = |error: rusqlite::Error| J::Error::from(JobError::from(error));
     let transaction = connection
@@ -170,7 +170,7 @@ fn transact<J: Job>(connection: &mut Connection, job: J) -> Result<J::Output, J:
         .map_err(sqlite)?;
     let done = job.run(&transaction)?;
     // What was written by a job that said it only looks is undone.
-    if J::ACCESS == Access::Write {
+    if J::ACCESS == JobAccess::Write {
         transaction.commit().map_err(sqlite)?;
     }
     Ok(done)

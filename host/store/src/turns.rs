@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// Whose jobs are one line before the thread.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Owner {
+pub struct JobOwner {
     /// Who called; nobody where it is the operator himself.
     pub caller: Arc<str>,
     /// The tool that asks.
@@ -19,38 +19,38 @@ pub struct Owner {
 
 /// Jobs that wait.
 #[derive(Debug)]
-pub(super) struct Turns<J> {
+pub(super) struct JobQueue<J> {
     /// One for each job.
-    callers: Line<()>,
-    tools: BTreeMap<Arc<str>, Line<J>>,
+    callers: FairQueue<()>,
+    tools: BTreeMap<Arc<str>, FairQueue<J>>,
 }
 
-impl<J> Default for Turns<J> {
+impl<J> Default for JobQueue<J> {
     fn default() -> Self {
         Self {
-            callers: Line::default(),
+            callers: FairQueue::default(),
             tools: BTreeMap::new(),
         }
     }
 }
 
-impl<J> Turns<J> {
+impl<J> JobQueue<J> {
     /// A job comes.
-    pub(super) fn push(&mut self, owner: &Owner, job: J) {
+    pub(super) fn push(&mut self, owner: &JobOwner, job: J) {
         self.callers.push(&owner.caller, ());
         let tools = self.tools.entry(Arc::clone(&owner.caller)).or_default();
         tools.push(&owner.tool, job);
     }
 
     /// The next job and whose it is.
-    pub(super) fn pop(&mut self) -> Option<(Owner, J)> {
+    pub(super) fn pop(&mut self) -> Option<(JobOwner, J)> {
         let (caller, ()) = self.callers.pop()?;
         let (tool, job) = self.tools.get_mut(&caller)?.pop()?;
-        Some((Owner { caller, tool }, job))
+        Some((JobOwner { caller, tool }, job))
     }
 
     /// A job of this owner has taken so long.
-    pub(super) fn took(&mut self, owner: &Owner, time: Duration) {
+    pub(super) fn took(&mut self, owner: &JobOwner, time: Duration) {
         self.callers.took(&owner.caller, time);
         if let Some(tools) = self.tools.get_mut(&owner.caller) {
             tools.took(&owner.tool, time);
@@ -63,20 +63,20 @@ impl<J> Turns<J> {
 
 /// Jobs that wait, by a name.
 #[derive(Debug)]
-struct Line<J> {
-    places: BTreeMap<Arc<str>, Place<J>>,
+struct FairQueue<J> {
+    places: BTreeMap<Arc<str>, FairShare<J>>,
     /// What the owner that was served last had had by then: who comes anew begins there, and gets
     /// nothing for the time in which he did not ask.
     now: Duration,
 }
 
 #[derive(Debug)]
-struct Place<J> {
+struct FairShare<J> {
     used: Duration,
     jobs: VecDeque<J>,
 }
 
-impl<J> Default for Line<J> {
+impl<J> Default for FairQueue<J> {
     fn default() -> Self {
         Self {
             places: BTreeMap::new(),
@@ -85,13 +85,16 @@ impl<J> Default for Line<J> {
     }
 }
 
-impl<J> Line<J> {
+impl<J> FairQueue<J> {
     fn push(&mut self, owner: &Arc<str>, job: J) {
         let now = self.now;
-        let place = self.places.entry(owner.clone()).or_insert_with(|| Place {
-            used: now,
-            jobs: VecDeque::new(),
-        });
+        let place = self
+            .places
+            .entry(owner.clone())
+            .or_insert_with(|| FairShare {
+                used: now,
+                jobs: VecDeque::new(),
+            });
         place.used = place.used.max(now);
         place.jobs.push_back(job);
     }
@@ -125,14 +128,14 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    fn owner(caller: &str, tool: &str) -> Owner {
-        Owner {
+    fn owner(caller: &str, tool: &str) -> JobOwner {
+        JobOwner {
             caller: caller.into(),
             tool: tool.into(),
         }
     }
 
-    fn serve(turns: &mut Turns<&'static str>, time: Duration) -> Option<&'static str> {
+    fn serve(turns: &mut JobQueue<&'static str>, time: Duration) -> Option<&'static str> {
         let (owner, job) = turns.pop()?;
         turns.took(&owner, time);
         Some(job)
@@ -141,7 +144,7 @@ mod tests {
     #[test]
     fn a_job_waits_for_the_one_that_runs_and_for_nobodys_second_long_one() {
         let (large, small) = (owner("large", "t"), owner("small", "t"));
-        let mut turns = Turns::default();
+        let mut turns = JobQueue::default();
         for _ in 0..3 {
             turns.push(&large, "large");
         }
@@ -160,7 +163,7 @@ mod tests {
     #[test]
     fn who_did_not_ask_saves_nothing_up() {
         let (busy, late) = (owner("busy", "t"), owner("late", "t"));
-        let mut turns = Turns::default();
+        let mut turns = JobQueue::default();
         for _ in 0..10 {
             turns.push(&busy, "busy");
         }
@@ -178,7 +181,7 @@ mod tests {
 
     #[test]
     fn g82_a_caller_of_many_tools_has_no_more_turns_than_one_of_one() {
-        let mut turns = Turns::default();
+        let mut turns = JobQueue::default();
         let tools: Vec<String> = (0..50).map(|number| format!("tool{number}")).collect();
         for tool in tools.iter().chain(&tools) {
             turns.push(&owner("many", tool), "many");

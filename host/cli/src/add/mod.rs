@@ -19,15 +19,15 @@ use serde_json::json;
 
 use self::asks::{Asked, Section};
 use self::place::{Beside, Place};
+use super::authoring::{self, MOST_COMPONENT, name_of};
 use super::diagnostics::Diagnostics;
-use super::start::{MOST_MANIFEST, Opened};
+use super::start::{HostConfig, MOST_MANIFEST};
 use super::table::{bold, green, table};
-use super::workshop::{self, MOST_COMPONENT, name_of};
 use super::written::Turn;
 use super::{Setting, out};
 use crate::catalog::{self, Change, LockedTool, Places};
 use crate::compile;
-use crate::compile::{Cache, Compiler, Kind, Looked, bounded, embedded};
+use crate::compile::{Cache, Compiler, Kind, Looked, bounded, embedded_manifest};
 use crate::manifest::{self, Manifest};
 use crate::sandbox::Sandbox;
 use crate::terms::{Clock, printable};
@@ -76,7 +76,7 @@ pub(super) async fn add(setting: &Setting, typed: &Typed) -> anyhow::Result<Exit
     let path = std::path::absolute(&setting.manifest)?;
     let before = existing(&path)?;
     let shown = typed.component.display().to_string();
-    let asks = embedded::embedded(&component.bytes)
+    let asks = embedded_manifest::embedded(&component.bytes)
         .map_err(|fault| anyhow::anyhow!("{shown}: {}", fault.say))?;
     let asked = asks.map(|text| Asked::read(&text)).transpose()?;
     let name = name(typed, asked.as_ref())?;
@@ -99,30 +99,30 @@ pub(super) async fn add(setting: &Setting, typed: &Typed) -> anyhow::Result<Exit
         None => skeleton::section(&name, &place.written, &component.looked),
     };
     let text = before.with(&section.text);
-    let opened = checked(setting, &before, &text, &section)?;
+    let config = checked(setting, &before, &text, &section)?;
     consent(typed, &section, &before)?;
     if !setting.json {
         show(&section, &component);
     }
     // Before anything is written, and so also where nothing will be: what refuses the one refuses the
     // other.
-    opened.lock()?;
-    opened.safe_ground()?;
+    config.lock()?;
+    config.refuse_exposed_files()?;
     if !typed.keep_buckets {
-        refuse_heirs(&opened, &name).await?;
+        refuse_heirs(&config, &name).await?;
     }
-    let lock_file = opened.lock_path();
+    let lock_file = config.lock_path();
     let mut files = [&*path, &lock_file].into_iter().chain(place.new_file());
     files.try_for_each(writable)?;
     // A program has no functions before somebody has described them.
-    let described = opened
+    let described = config
         .manifest
         .tools
         .iter()
         .any(|tool| *tool.name == *name && !tool.uses.is_empty());
     let pinned = component.looked.kind != Kind::Command || described;
     let locked = match pinned {
-        true => Some(lock(&opened, &section, &component.bytes, typed.dry_run)?),
+        true => Some(lock(&config, &section, &component.bytes, typed.dry_run)?),
         false => None,
     };
     if typed.dry_run {
@@ -132,8 +132,8 @@ pub(super) async fn add(setting: &Setting, typed: &Typed) -> anyhow::Result<Exit
         tell!("nothing was written (--dry-run)");
         return Ok(ExitCode::SUCCESS);
     }
-    opened.ground().into_result()?;
-    let changes = write(&opened, &before, (&section, locked), || {
+    config.exposed_files().into_result()?;
+    let changes = write(&config, &before, (&section, locked), || {
         place.bring(&component.bytes)
     })?;
     if setting.json {
@@ -160,7 +160,7 @@ pub(super) async fn add(setting: &Setting, typed: &Typed) -> anyhow::Result<Exit
 }
 
 fn read(file: &Path) -> anyhow::Result<Component> {
-    let bytes = workshop::bounded(file, MOST_COMPONENT)?;
+    let bytes = authoring::bounded(file, MOST_COMPONENT)?;
     let said = |fault: crate::terms::Fault| {
         let detail = fault.detail.map(|detail| format!(" ({detail})"));
         let detail = detail.unwrap_or_default();
@@ -283,7 +283,7 @@ fn checked(
     before: &Before,
     text: &str,
     section: &Section,
-) -> anyhow::Result<Opened> {
+) -> anyhow::Result<HostConfig> {
     let secrets = &before.manifest()?.secrets;
     for (secret, to) in &section.secrets {
         let suggestion = section.suggestion(secret);
@@ -293,9 +293,9 @@ fn checked(
             before.name
         );
     }
-    let opened = Opened::of(setting, text.to_owned())
+    let config = HostConfig::of(setting, text.to_owned())
         .context("with the tool's section the manifest would not be sound; nothing was written")?;
-    let (mut after, before) = (opened.manifest.clone(), before.manifest()?);
+    let (mut after, before) = (config.manifest.clone(), before.manifest()?);
     let own = after
         .tools
         .iter()
@@ -306,7 +306,7 @@ fn checked(
         own.is_some() && after == before,
         "what the tool asks for would change more than its own section; nothing was written"
     );
-    Ok(opened)
+    Ok(config)
 }
 
 /// A credential goes where the operator says, not where a component does.
@@ -329,8 +329,8 @@ fn consent(typed: &Typed, section: &Section, before: &Before) -> anyhow::Result<
 }
 
 /// Refuses a tool under the name of one that kept something: it would find that in its buckets.
-async fn refuse_heirs(opened: &Opened, name: &str) -> anyhow::Result<()> {
-    opened.left_by(name).await?.map_or(Ok(()), |left| {
+async fn refuse_heirs(config: &HostConfig, name: &str) -> anyhow::Result<()> {
+    config.left_by(name).await?.map_or(Ok(()), |left| {
         bail!("{left}: add it with --keep-buckets if it may, or under another name with --name")
     })
 }
@@ -359,7 +359,7 @@ fn writable(file: &Path) -> anyhow::Result<()> {
 /// What the component is and offers, asked before anything of it is in its place. A `passing` answer
 /// leaves nothing in the state folder.
 fn lock(
-    opened: &Opened,
+    config: &HostConfig,
     section: &Section,
     component: &[u8],
     passing: bool,
@@ -367,7 +367,7 @@ fn lock(
     let aside = tempfile::tempdir().context("cannot make a folder for what is asked")?;
     let file = aside.path().join("component.wasm");
     fs::write(&file, component).with_context(|| format!("cannot write {}", file.display()))?;
-    let mut manifest = opened.manifest.clone();
+    let mut manifest = config.manifest.clone();
     manifest.tools.retain(|tool| *tool.name == *section.name);
     for tool in &mut manifest.tools {
         Arc::make_mut(tool).component = file.clone();
@@ -376,19 +376,19 @@ fn lock(
     let cache = match passing {
         true => Cache::open(aside.path().join("compiled"), Compiler::this_program())
             .context("cannot open a folder of compiled components")?,
-        false => opened.cache()?,
+        false => config.cache()?,
     };
-    let world = opened.bare_world();
+    let world = config.bare_world();
     let runtime = tokio::runtime::Handle::current();
     let locked = tokio::task::block_in_place(|| {
         let places = Places {
-            base: &opened.base,
+            base: &config.base,
             cache: &cache,
             world: &world,
         };
         catalog::lock_tools(&sandbox, &manifest, places, &runtime, &|_| {})
     });
-    let mut lock = locked.map_err(|troubles| Diagnostics::refuse(opened, troubles))?;
+    let mut lock = locked.map_err(|troubles| Diagnostics::refuse(config, troubles))?;
     let (_, tool) = lock.tools.pop_first().context("the tool was not locked")?;
     let troubles: Vec<_> = manifest
         .tools
@@ -397,28 +397,28 @@ fn lock(
         .collect();
     match troubles.is_empty() {
         true => Ok(tool),
-        false => Err(Diagnostics::refuse(opened, troubles)),
+        false => Err(Diagnostics::refuse(config, troubles)),
     }
 }
 
 /// Brings the component, pins the tool and writes its section, all or nothing, and says what changed in
 /// the lock. The section comes last: what is not in the manifest does nothing.
 fn write(
-    opened: &Opened,
+    config: &HostConfig,
     before: &Before,
     (section, locked): (&Section, Option<LockedTool>),
     bring: impl FnOnce() -> anyhow::Result<Beside>,
 ) -> anyhow::Result<Vec<Change>> {
-    let _turn = Turn::of(&opened.base)?;
+    let _turn = Turn::of(&config.base)?;
     // Before anything is written: another command may have had its turn since it was read.
-    before.is_still(&opened.path)?;
-    let old = opened.lock()?;
+    before.is_still(&config.path)?;
+    let old = config.lock()?;
     let brought = bring()?.keep()?;
     let mut new = old.clone();
     let pinned = locked.map(|locked| new.tools.insert(section.name.clone(), locked));
     let undo = |error: anyhow::Error| {
         let undone = match pinned.is_some() {
-            true => opened.write_lock(&old),
+            true => config.write_lock(&old),
             false => Ok(()),
         };
         match undone {
@@ -427,9 +427,9 @@ fn write(
         }
     };
     if pinned.is_some() {
-        opened.write_lock(&new)?;
+        config.write_lock(&new)?;
     }
-    before.append(&opened.path, &section.text).map_err(undo)?;
+    before.append(&config.path, &section.text).map_err(undo)?;
     brought.stay();
     Ok(old.changes(&new))
 }

@@ -10,14 +10,14 @@ use anyhow::Context;
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 
+use super::super::authoring::{MOST_COMPONENT, bounded};
 use super::super::start::private_folder;
-use super::super::workshop::{MOST_COMPONENT, bounded};
 use super::project::Project;
 use super::refused;
 use crate::capability::SharedServices;
 use crate::catalog::{self, LockedTool, Places};
 use crate::compile;
-use crate::compile::{Cache, Compiler, embedded};
+use crate::compile::{Cache, Compiler, embedded_manifest};
 use crate::sandbox::Sandbox;
 use crate::terms::Clock;
 use toolhost_outbound::dial::Dialer;
@@ -45,7 +45,7 @@ pub(super) fn take_over(project: &Project, made: &Path, runtime: &Handle) -> any
         refuse_stubs(&imports)?;
     }
     let bytes = match &project.wishes {
-        Some(text) => embedded::embed(&bytes, text).map_err(|fault| refused(fault.say))?,
+        Some(text) => embedded_manifest::embed(&bytes, text).map_err(|fault| refused(fault.say))?,
         None => bytes,
     };
     let state = project.folder.join(".toolhost");

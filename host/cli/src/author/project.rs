@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
-use super::super::workshop::beneath;
+use super::super::authoring::beneath;
 use super::{Language, refused};
 use crate::compile::bounded::utf8;
-use crate::compile::embedded;
+use crate::compile::embedded_manifest;
 use crate::manifest::{self, Manifest, ToolSpec};
 
 /// What a tool asks for, in a project.
@@ -83,7 +83,7 @@ impl Project {
 }
 
 fn wishes(folder: &Path) -> anyhow::Result<Option<String>> {
-    let most = u64::try_from(embedded::MOST)?;
+    let most = u64::try_from(embedded_manifest::MOST)?;
     let bytes = match beneath(folder, Path::new(WISHES), most) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),

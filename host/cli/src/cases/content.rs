@@ -8,7 +8,7 @@ use base64::Engine as _;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::super::workshop::beneath;
+use super::super::authoring::beneath;
 
 /// The largest file that content is taken from, in bytes.
 const MOST_CONTENT: u64 = 32 << 20;

@@ -10,7 +10,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use url::form_urlencoded;
 
-use toolhost_outbound::dial::{DialErrorKind, Sent, StandIn};
+use toolhost_outbound::dial::{DialErrorKind, MockTransport, WireRequest};
 
 use super::file::{Exchange, Failure};
 use super::judge;
@@ -98,8 +98,8 @@ impl List {
     }
 }
 
-impl StandIn for List {
-    fn answer(&self, sent: &Sent<'_>) -> Result<Response<Bytes>, DialErrorKind> {
+impl MockTransport for List {
+    fn answer(&self, sent: &WireRequest<'_>) -> Result<Response<Bytes>, DialErrorKind> {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         let mut near: Option<(usize, String)> = None;
         for (at, entry) in self.entries.iter().enumerate() {
@@ -132,7 +132,7 @@ impl StandIn for List {
 
 impl Rules {
     /// Whether it is about this method and URL.
-    fn is_for(&self, sent: &Sent<'_>) -> bool {
+    fn is_for(&self, sent: &WireRequest<'_>) -> bool {
         let (verdict, asked) = (sent.verdict, &self.request.asked);
         !self.denied
             && *verdict.method() == asked.method
@@ -142,7 +142,7 @@ impl Rules {
     }
 
     /// What of the request is not as it is expected.
-    fn misses(&self, sent: &Sent<'_>) -> Option<String> {
+    fn misses(&self, sent: &WireRequest<'_>) -> Option<String> {
         for (name, wanted) in &self.headers {
             let got = sent.headers.get(name).map(HeaderValue::as_bytes);
             if got != Some(wanted.as_bytes()) {

@@ -7,10 +7,10 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 
-use super::super::workshop::beneath;
+use super::super::authoring::beneath;
 use super::content::{Content, Json, Texts, stays_below};
 use crate::compile::bounded::utf8;
-use crate::egress::{Ask, Asked, Target};
+use crate::egress::{ParsedRequest, RawRequest, RawTarget};
 
 /// The largest file of cases, in bytes.
 const MOST_FILE: u64 = 4 << 20;
@@ -79,7 +79,7 @@ pub(super) struct Exchange {
 #[serde(try_from = "String")]
 pub(super) struct Wanted {
     pub(super) text: String,
-    pub(super) asked: Asked,
+    pub(super) asked: ParsedRequest,
 }
 
 /// How a request ends without a response.
@@ -153,8 +153,8 @@ impl TryFrom<String> for Wanted {
     fn try_from(text: String) -> Result<Self, String> {
         let like = "write a method and a URL, like \"GET https://example.org/orders/7\"";
         let (method, url) = text.split_once(' ').ok_or(like)?;
-        let target = Target::Url(url.trim_start());
-        let asked = Asked::parse(&Ask { method, target });
+        let target = RawTarget::Url(url.trim_start());
+        let asked = ParsedRequest::parse(&RawRequest { method, target });
         let asked = asked.map_err(|error| format!("{error}; {like}"))?;
         Ok(Self { text, asked })
     }

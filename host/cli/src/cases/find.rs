@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use super::super::workshop::{MOST_COMPONENT, beneath, bounded, name_of};
+use super::super::authoring::{MOST_COMPONENT, beneath, bounded, name_of};
 use crate::compile;
 use crate::compile::bounded::utf8;
-use crate::compile::embedded;
+use crate::compile::embedded_manifest;
 use crate::manifest;
 use crate::terms::{Fault, Wasi};
 
@@ -84,7 +84,7 @@ pub(super) fn find(
 /// The folder's own.
 fn own(folder: &Path) -> anyhow::Result<Option<Asks>> {
     let path = folder.join(TOOL_TOML);
-    let most = u64::try_from(embedded::MOST)?;
+    let most = u64::try_from(embedded_manifest::MOST)?;
     let bytes = match beneath(folder, Path::new(TOOL_TOML), most) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -104,7 +104,7 @@ fn carried(component: &Path) -> anyhow::Result<(Option<Asks>, Wasi)> {
     }
     let said = |fault: Fault| anyhow::anyhow!("{}: {}", component.display(), fault.say);
     let wasi = compile::look(&bytes).map_err(said)?.wasi;
-    let text = embedded::embedded(&bytes).map_err(said)?;
+    let text = embedded_manifest::embedded(&bytes).map_err(said)?;
     let place = format!("{} in {}", TOOL_TOML, component.display());
     Ok((text.map(|text| Asks { place, text }), wasi))
 }

@@ -148,7 +148,7 @@ fn adapt(
                 "write a section [tool.{tool}.dir.<name>] with guest = {path:?}"
             )),
             Some(grant)
-                if dir.access == Access::ReadWrite && grant.access == grants::Access::Read =>
+                if dir.access == Access::ReadWrite && grant.access == grants::DirAccess::Read =>
             {
                 Err(format!(
                     "`{}` on line {} is access = \"read\"",

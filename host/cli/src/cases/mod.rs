@@ -5,11 +5,11 @@ mod content;
 mod exchange;
 mod file;
 mod find;
+mod fixture;
 mod grants;
 mod judge;
 mod report;
 mod run;
-mod stage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -49,11 +49,11 @@ pub(super) async fn test(setting: &Setting, typed: &Typed) -> anyhow::Result<Exi
     )?;
     let cases = file::read(&found.cases)?;
     let grants = grants::Source::new(&found)?;
-    let bench = run::Bench::new(&found, &grants)?;
+    let runner = run::CaseRunner::new(&found, &grants)?;
     let bar = Bar::new("testing", cases.len());
     let mut done = Vec::with_capacity(cases.len());
     for case in &cases {
-        done.push(bench.run(case).await?);
+        done.push(runner.run(case).await?);
         bar.step(&case.name);
     }
     drop(bar);

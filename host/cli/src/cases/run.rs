@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::call::{Host, Request, Snapshot};
 use crate::capability::{SharedServices, kv};
 use crate::catalog::{self, Lock, LockedTool, Places, Trouble};
-use crate::egress::Asked;
+use crate::egress::ParsedRequest;
 use crate::gate::{Callers, Operator};
 use crate::manifest::Manifest;
 use crate::quota::Quota;
@@ -22,20 +22,20 @@ use toolhost_ledger::{self, Attempted, Filter, Header, Ledger, Mode};
 use toolhost_outbound::dial::Dialer;
 use toolhost_outbound::secret::{Secret, Secrets};
 
-use super::super::workshop::Workshop;
+use super::super::authoring::AuthoringEnv;
 use super::exchange::List;
 use super::file::{Case, Failure};
 use super::find::Found;
+use super::fixture::{self, Fixture};
 use super::grants::{Granted, Need, Source};
 use super::judge::{self, Difference};
-use super::stage::{self, Stage};
 
 /// The longest time that filling or reading a bucket may take.
 const STORE: Duration = Duration::from_secs(30);
 
 /// What all cases share.
-pub(super) struct Bench<'a> {
-    workshop: Workshop,
+pub(super) struct CaseRunner<'a> {
+    authoring: AuthoringEnv,
     component: PathBuf,
     name: String,
     locked: LockedTool,
@@ -63,28 +63,28 @@ impl Done {
 }
 
 /// How a call ended, and what it left behind.
-struct Ran {
+struct CaseResult {
     ended: Result<Outcome, Fault>,
     bill: Bill,
     /// As the ledger has them.
     attempts: Vec<Attempted>,
 }
 
-impl<'a> Bench<'a> {
+impl<'a> CaseRunner<'a> {
     /// Compiles the component and asks it what it offers.
     pub(super) fn new(found: &Found, source: &'a Source) -> anyhow::Result<Self> {
-        let workshop = Workshop::open()?;
+        let authoring = AuthoringEnv::open()?;
         let mut manifest = source.bare()?;
         for tool in &mut manifest.tools {
             Arc::make_mut(tool).component.clone_from(&found.component);
         }
-        let mut lock = workshop.lock(&manifest)?;
+        let mut lock = authoring.lock(&manifest)?;
         let (name, locked) = lock
             .tools
             .pop_first()
             .ok_or_else(|| anyhow::anyhow!("the tool was not locked"))?;
         Ok(Self {
-            workshop,
+            authoring,
             component: found.component.clone(),
             name,
             locked,
@@ -112,7 +112,7 @@ impl<'a> Bench<'a> {
             Ok(granted) => granted,
             Err(missing) => return Ok(Done::unrun(missing)),
         };
-        let stage = Stage::set(case, &granted)?;
+        let stage = Fixture::set(case, &granted)?;
         let list = Arc::new(List::new(&case.http)?);
         let world = world(&stage, &granted.manifest, list.clone())?;
         let caller = Caller {
@@ -147,9 +147,9 @@ impl<'a> Bench<'a> {
             };
             let end = Instant::now() + STORE;
             let there = kv::contents(&world.store, grant, &caller, end).await?;
-            let wanted = stage::expected(&bucket.entries, &bucket.after, &bucket.gone);
+            let wanted = fixture::expected(&bucket.entries, &bucket.after, &bucket.gone);
             let name = |key: &str| format!("kv {}[{key:?}]", grant.name);
-            differences.extend(stage::compare(&wanted, &there, name));
+            differences.extend(fixture::compare(&wanted, &there, name));
         }
         let mut needs = requests.needs;
         needs.extend(granted.needs);
@@ -165,18 +165,18 @@ impl<'a> Bench<'a> {
         case: &Case,
         granted: &Granted,
         world: &SharedServices,
-        stage: &Stage,
-    ) -> anyhow::Result<Result<Ran, Vec<Trouble>>> {
+        stage: &Fixture,
+    ) -> anyhow::Result<Result<CaseResult, Vec<Trouble>>> {
         let lock = Lock {
             tools: BTreeMap::from([(self.name.clone(), self.locked.clone())]),
         };
         let manifest = &granted.manifest;
         let places = Places {
             base: stage.path(),
-            cache: &self.workshop.cache,
+            cache: &self.authoring.cache,
             world,
         };
-        let loaded = catalog::load(&self.workshop.sandbox, manifest, &lock, places, &|_| {});
+        let loaded = catalog::load(&self.authoring.sandbox, manifest, &lock, places, &|_| {});
         let catalog = match loaded {
             Ok(catalog) => catalog,
             Err(troubles) => return Ok(Err(troubles)),
@@ -192,7 +192,7 @@ impl<'a> Bench<'a> {
         let caller = caller.ok_or_else(|| anyhow::anyhow!("there is no caller `local`"))?;
         let ledger = Ledger::open(state, &header, Clock::SYSTEM)?;
         let folder = stage.path().join("ledger");
-        let lanes = (self.workshop.sandbox.clone(), Lanes::for_one()?);
+        let lanes = (self.authoring.sandbox.clone(), Lanes::for_one()?);
         let snapshot = Snapshot::new(callers, catalog, Mode::Dev);
         let host = Arc::new(Host::new(snapshot, Quota::new(manifest), lanes, ledger));
         let request = Request {
@@ -206,7 +206,7 @@ impl<'a> Bench<'a> {
         host.stop().await?;
         let shown = toolhost_ledger::show(&folder, &Filter::default())?;
         let attempts = shown.calls.into_iter().flat_map(|call| call.attempts);
-        Ok(Ok(Ran {
+        Ok(Ok(CaseResult {
             ended: released.map(|release| release.into_outcome()),
             bill,
             attempts: attempts.collect(),
@@ -220,7 +220,7 @@ fn arguments(case: &Case) -> Map<String, Value> {
 }
 
 /// A world of this case alone: made-up credentials, folders of its own, and a list for a network.
-fn world(stage: &Stage, manifest: &Manifest, list: Arc<List>) -> anyhow::Result<SharedServices> {
+fn world(stage: &Fixture, manifest: &Manifest, list: Arc<List>) -> anyhow::Result<SharedServices> {
     let secret = |name: &Arc<str>| {
         let value = format!("the-value-of-{name}").into_bytes();
         Ok((name.clone(), Secret::new(value)?))
@@ -312,7 +312,7 @@ fn requests(case: &Case, list: &List, attempts: &[Attempted], source: &Source) -
 }
 
 /// Whether an attempt is what an exchange is about; the record has no query.
-fn is_of(to: &HttpTarget, asked: &Asked) -> bool {
+fn is_of(to: &HttpTarget, asked: &ParsedRequest) -> bool {
     to.method == asked.method.as_str()
         && to.scheme.as_deref() == Some(asked.origin.scheme.as_str())
         && to.host == Some(asked.origin.host_text())

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::Setting;
 use super::ledger::show_report;
 use super::look;
-use super::start::Opened;
+use super::start::HostConfig;
 use super::table::{bold, green, red};
 use agent::Agent;
 use toolhost_doors::Listener;
@@ -39,9 +39,9 @@ pub(super) async fn demo(setting: &Setting) -> anyhow::Result<ExitCode> {
     tell!("{}", bold("toolhost lock: what the tools are and offer"));
     look::lock(&stage.setting()).await?;
 
-    let opened = Opened::read(&stage.setting())?;
-    let state = opened.own(Role::Call).await?;
-    let host = opened.host(state).await?;
+    let config = HostConfig::read(&stage.setting())?;
+    let state = config.own(Role::Call).await?;
+    let host = config.host(state).await?;
     let listener = Listener::http(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     let address = listener
         .address()
@@ -50,7 +50,7 @@ pub(super) async fn demo(setting: &Setting) -> anyhow::Result<ExitCode> {
     let serving = tokio::spawn(toolhost_doors::serve(
         host.clone(),
         vec![listener],
-        opened.manifest.host.message,
+        config.manifest.host.message,
         stop.clone(),
         Duration::from_secs(5),
     ));
@@ -61,7 +61,7 @@ pub(super) async fn demo(setting: &Setting) -> anyhow::Result<ExitCode> {
         &support,
         &intern,
         upstream,
-        &opened.state().join("ledger"),
+        &config.state().join("ledger"),
         setting.json,
     )
     .await;
@@ -70,7 +70,7 @@ pub(super) async fn demo(setting: &Setting) -> anyhow::Result<ExitCode> {
     serving.await??;
     host.stop().await?;
     let unexpected = outcome?;
-    let report = toolhost_ledger::verify(&opened.state().join("ledger"))?;
+    let report = toolhost_ledger::verify(&config.state().join("ledger"))?;
     if !setting.json {
         say!("{}", bold("The record (toolhost ledger verify)"));
         show_report(&report);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::address::{Class, may_dial};
-use super::content::Content;
+use super::content::ContentRule;
 
 /// One named grant: an origin, what may be asked of it, and what the host adds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,14 +104,14 @@ pub struct Rule {
     /// The method, in capitals.
     pub method: http::Method,
     /// The path's segments.
-    pub path: Vec<Segment>,
+    pub path: Vec<PathSegment>,
     /// What query and body may say; whatever they do where there is none.
-    pub content: Option<Arc<Content>>,
+    pub content: Option<Arc<ContentRule>>,
 }
 
 /// One segment of a path pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Segment {
+pub enum PathSegment {
     /// These characters, in canonical form.
     Exactly(String),
     /// `*`: any one segment that is not empty.

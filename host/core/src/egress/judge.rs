@@ -15,10 +15,10 @@ use http::Method;
 use url::{Host, Url};
 
 use super::address::{Class, is_localhost, is_metadata_name, loopback};
-use super::content::{Arguments, ContentMiss, Part, Sent};
+use super::content::{Arguments, ContentMiss, ContentPart, RequestContent};
 use super::parameter::host_parameter;
 use super::path::CanonicalPath;
-use super::target::{Ask, Asked, TargetError};
+use super::target::{ParsedRequest, RawRequest, TargetError};
 use super::{Auth, HttpGrant, Origin, Rule, Scheme};
 
 pub use explain::{Explanation, RuleStep, Step, explain};
@@ -26,7 +26,7 @@ pub use explain::{Explanation, RuleStep, Step, explain};
 /// A request that a grant allows. Only [`judge`] and [`explain`] make one, so whoever holds it
 /// holds a proof; its URL is built from the judged parts.
 #[derive(Debug, Clone)]
-pub struct Verdict {
+pub struct AllowedRequest {
     grant: Arc<HttpGrant>,
     rule: RuleName,
     method: Method,
@@ -114,7 +114,7 @@ pub enum RuleMiss {
     Body,
 }
 
-impl Verdict {
+impl AllowedRequest {
     /// The grant that allows it.
     #[must_use]
     pub fn grant(&self) -> &Arc<HttpGrant> {
@@ -157,9 +157,13 @@ impl Verdict {
 ///
 /// # Errors
 /// Why it does not go out.
-pub fn judge(grants: &[Arc<HttpGrant>], ask: &Ask<'_>) -> Result<Verdict, Refusal> {
-    let asked = Asked::parse(ask).map_err(unreadable)?;
-    decide(grants, &asked, &Sent::nothing(&Arguments::default()))
+pub fn judge(grants: &[Arc<HttpGrant>], ask: &RawRequest<'_>) -> Result<AllowedRequest, Refusal> {
+    let asked = ParsedRequest::parse(ask).map_err(unreadable)?;
+    decide(
+        grants,
+        &asked,
+        &RequestContent::nothing(&Arguments::default()),
+    )
 }
 
 /// Decides on one request that was read before.
@@ -168,13 +172,13 @@ pub fn judge(grants: &[Arc<HttpGrant>], ask: &Ask<'_>) -> Result<Verdict, Refusa
 /// Why it does not go out.
 pub fn decide(
     grants: &[Arc<HttpGrant>],
-    asked: &Asked,
-    sent: &Sent<'_>,
-) -> Result<Verdict, Refusal> {
+    asked: &ParsedRequest,
+    sent: &RequestContent<'_>,
+) -> Result<AllowedRequest, Refusal> {
     let (grant, rule) = fitting(grants, asked, sent)?;
     check_address(grant, asked)?;
     check_query(grant, asked)?;
-    Ok(Verdict {
+    Ok(AllowedRequest {
         grant: Arc::clone(grant),
         rule: RuleName::of(rule),
         method: asked.method.clone(),
@@ -191,9 +195,9 @@ pub fn decide(
 /// Why it does not go out.
 pub fn follow(
     grants: &[Arc<HttpGrant>],
-    asked: &Asked,
-    sent: &Sent<'_>,
-) -> Result<Verdict, Refusal> {
+    asked: &ParsedRequest,
+    sent: &RequestContent<'_>,
+) -> Result<AllowedRequest, Refusal> {
     let verdict = decide(grants, asked, sent)?;
     let grant = verdict.grant();
     if grant.origin.scheme == Scheme::Https && grant.way.tls.client.is_some() {
@@ -207,7 +211,7 @@ pub fn follow(
             nearest: Some(Arc::clone(&grant.name)),
         });
     }
-    Ok(Verdict {
+    Ok(AllowedRequest {
         followed: true,
         ..verdict
     })
@@ -217,8 +221,8 @@ pub fn follow(
 /// first says why.
 fn fitting<'g>(
     grants: &'g [Arc<HttpGrant>],
-    asked: &Asked,
-    sent: &Sent<'_>,
+    asked: &ParsedRequest,
+    sent: &RequestContent<'_>,
 ) -> Result<(&'g Arc<HttpGrant>, &'g Rule), Refusal> {
     let mut missed = None;
     let reached = grants
@@ -237,15 +241,24 @@ fn fitting<'g>(
     })
 }
 
-fn content_miss(rule: &Rule, asked: &Asked, sent: &Sent<'_>) -> Option<ContentMiss> {
+fn content_miss(
+    rule: &Rule,
+    asked: &ParsedRequest,
+    sent: &RequestContent<'_>,
+) -> Option<ContentMiss> {
     let content = rule.content.as_ref()?;
     content.admits(asked.query.as_deref(), sent).err()
 }
 
-fn content_denied(asked: &Asked, grant: &HttpGrant, rule: &Rule, miss: &ContentMiss) -> Refusal {
+fn content_denied(
+    asked: &ParsedRequest,
+    grant: &HttpGrant,
+    rule: &Rule,
+    miss: &ContentMiss,
+) -> Refusal {
     let part = match miss.part {
-        Part::Query => "query",
-        Part::Body => "body",
+        ContentPart::Query => "query",
+        ContentPart::Body => "body",
     };
     Refusal {
         kind: RefusalKind::Denied,
@@ -259,7 +272,7 @@ fn content_denied(asked: &Asked, grant: &HttpGrant, rule: &Rule, miss: &ContentM
     }
 }
 
-fn origin_miss(grant: &HttpGrant, asked: &Asked) -> Option<OriginMiss> {
+fn origin_miss(grant: &HttpGrant, asked: &ParsedRequest) -> Option<OriginMiss> {
     let (has, wants) = (&grant.origin, &asked.origin);
     if has.host != wants.host {
         Some(OriginMiss::Host)
@@ -272,7 +285,7 @@ fn origin_miss(grant: &HttpGrant, asked: &Asked) -> Option<OriginMiss> {
     }
 }
 
-fn rule_miss(rule: &Rule, asked: &Asked) -> Option<RuleMiss> {
+fn rule_miss(rule: &Rule, asked: &ParsedRequest) -> Option<RuleMiss> {
     if rule.method != asked.method {
         Some(RuleMiss::Method)
     } else if !asked.path.matches(&rule.path) {
@@ -283,7 +296,7 @@ fn rule_miss(rule: &Rule, asked: &Asked) -> Option<RuleMiss> {
 }
 
 /// An address written as such is judged here: no resolver will ever see it.
-fn check_address(grant: &HttpGrant, asked: &Asked) -> Result<(), Refusal> {
+fn check_address(grant: &HttpGrant, asked: &ParsedRequest) -> Result<(), Refusal> {
     let judged = match &asked.origin.host {
         Host::Ipv4(ip) => grant.may_dial(IpAddr::V4(*ip)),
         Host::Ipv6(ip) => grant.may_dial(IpAddr::V6(*ip)),
@@ -312,7 +325,7 @@ pub fn address_denied(origin: &Origin, class: Class) -> String {
     )
 }
 
-fn check_query(grant: &HttpGrant, asked: &Asked) -> Result<(), Refusal> {
+fn check_query(grant: &HttpGrant, asked: &ParsedRequest) -> Result<(), Refusal> {
     let query = asked.query.as_deref();
     match query.and_then(|query| host_parameter(grant.auth.as_ref(), query)) {
         None => Ok(()),
@@ -326,7 +339,7 @@ fn check_query(grant: &HttpGrant, asked: &Asked) -> Result<(), Refusal> {
     }
 }
 
-fn rebuild(asked: &Asked) -> Result<Url, Refusal> {
+fn rebuild(asked: &ParsedRequest) -> Result<Url, Refusal> {
     let mut text = format!("{}{}", asked.origin, asked.path);
     if let Some(query) = &asked.query {
         text.push('?');
@@ -354,7 +367,7 @@ pub fn unreadable(error: TargetError) -> Refusal {
     }
 }
 
-fn denied(grants: &[Arc<HttpGrant>], asked: &Asked) -> Refusal {
+fn denied(grants: &[Arc<HttpGrant>], asked: &ParsedRequest) -> Refusal {
     let what = Shown(asked);
     // The first of the nearest: `min_by_key` keeps the earliest of equals, `None` is nearest of all.
     let Some(nearest) = grants.iter().min_by_key(|grant| origin_miss(grant, asked)) else {
@@ -392,12 +405,12 @@ impl RuleName {
 }
 
 /// A request in a message: without its query, and not longer than one wants to read.
-struct Shown<'a>(&'a Asked);
+struct Shown<'a>(&'a ParsedRequest);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const MOST: usize = 200;
-        let Asked {
+        let ParsedRequest {
             method,
             origin,
             path,

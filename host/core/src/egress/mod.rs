@@ -17,21 +17,21 @@ pub mod testing;
 
 pub use address::{Class, classify, is_localhost, is_metadata_name, is_public, loopback, may_dial};
 pub use content::{
-    Arguments, BodyRule, Content, ContentMiss, Field, Part, Pattern, QueryRule, Scalar, Sent,
-    Shape, Test,
+    Arguments, BodyRule, ContentMiss, ContentPart, ContentRule, Field, JsonRule, Pattern,
+    QueryRule, RequestContent, Scalar, Test,
 };
 pub use grant::{
-    Auth, ClientFiles, HttpGrant, Network, Origin, Rule, Scheme, Segment, TlsFiles, Way,
+    Auth, ClientFiles, HttpGrant, Network, Origin, PathSegment, Rule, Scheme, TlsFiles, Way,
 };
 pub use headers::{
     HeaderError, MAX_HEADER_BYTES, MAX_HEADERS, Manner, admit, filter_response, is_forbidden,
     within_bounds,
 };
 pub use judge::{
-    Explanation, OriginMiss, Refusal, RefusalKind, RuleMiss, RuleName, RuleStep, Step, Verdict,
-    address_denied, decide, explain, follow, judge, unreadable,
+    AllowedRequest, Explanation, OriginMiss, Refusal, RefusalKind, RuleMiss, RuleName, RuleStep,
+    Step, address_denied, decide, explain, follow, judge, unreadable,
 };
 pub use key_shapes::{KEY_PREFIXES, found as known_key};
 pub use parameter::is_host_parameter;
 pub use path::{CanonicalPath, PathError, canonical};
-pub use target::{Ask, Asked, MAX_METHOD, MAX_URL, Target, TargetError};
+pub use target::{MAX_METHOD, MAX_URL, ParsedRequest, RawRequest, RawTarget, TargetError};

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::{Segment, percent};
+use super::{PathSegment, percent};
 
 /// A path with one reading: absolute, unreserved characters bare, every other escape in capitals.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,16 +73,16 @@ impl CanonicalPath {
     /// Says whether a rule's pattern matches. A `/` at the end counts, `*` stands for one segment
     /// that is not empty, `**` for all that is left, nothing too.
     #[must_use]
-    pub fn matches(&self, pattern: &[Segment]) -> bool {
+    pub fn matches(&self, pattern: &[PathSegment]) -> bool {
         if self.0 == "/" && pattern.is_empty() {
             return true;
         }
         let mut segments = self.segments();
         for expected in pattern {
             let fits = match expected {
-                Segment::Rest => return true,
-                Segment::Any => segments.next().is_some_and(|s| !s.is_empty()),
-                Segment::Exactly(text) => segments.next().is_some_and(|s| s == text),
+                PathSegment::Rest => return true,
+                PathSegment::Any => segments.next().is_some_and(|s| !s.is_empty()),
+                PathSegment::Exactly(text) => segments.next().is_some_and(|s| s == text),
             };
             if !fits {
                 return false;

@@ -18,16 +18,16 @@ pub const MAX_METHOD: usize = 32;
 
 /// What a guest asks for, as it says it.
 #[derive(Debug, Clone, Copy)]
-pub struct Ask<'a> {
+pub struct RawRequest<'a> {
     /// The method.
     pub method: &'a str,
     /// Where to.
-    pub target: Target<'a>,
+    pub target: RawTarget<'a>,
 }
 
 /// Where a request should go, as a guest says it.
 #[derive(Debug, Clone, Copy)]
-pub enum Target<'a> {
+pub enum RawTarget<'a> {
     /// `toolhost:tool/http`: one text.
     Url(&'a str),
     /// The same, of a server's redirect to itself.
@@ -45,7 +45,7 @@ pub enum Target<'a> {
 
 /// A request in typed parts, before anybody judged it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct ParsedRequest {
     /// The method.
     pub method: Method,
     /// Scheme, host and port.
@@ -100,13 +100,13 @@ pub enum TargetError {
     Nul,
 }
 
-impl Asked {
+impl ParsedRequest {
     /// Reads what a guest asks for.
     ///
     /// # Errors
     /// The first reason why it cannot be read in exactly one way. Its text quotes nothing of the
     /// request, which may hold what should not be repeated.
-    pub fn parse(ask: &Ask<'_>) -> Result<Self, TargetError> {
+    pub fn parse(ask: &RawRequest<'_>) -> Result<Self, TargetError> {
         let method = parse_method(ask.method)?;
         let (scheme, authority, rest) = cut(&ask.target)?;
         let scheme = parse_scheme(scheme)?;
@@ -119,8 +119,8 @@ impl Asked {
             method,
             origin,
             path: match ask.target {
-                Target::Own(_) => canonical_of_server(path)?,
-                Target::Url(_) | Target::Parts { .. } => canonical(path)?,
+                RawTarget::Own(_) => canonical_of_server(path)?,
+                RawTarget::Url(_) | RawTarget::Parts { .. } => canonical(path)?,
             },
             query: query.map(canonical_query).transpose()?,
         })
@@ -208,10 +208,10 @@ fn parse_method(text: &str) -> Result<Method, TargetError> {
 }
 
 /// Scheme, authority, and path with query.
-fn cut<'a>(target: &Target<'a>) -> Result<(&'a str, &'a str, &'a str), TargetError> {
+fn cut<'a>(target: &RawTarget<'a>) -> Result<(&'a str, &'a str, &'a str), TargetError> {
     let (scheme, authority, rest) = match *target {
-        Target::Url(url) | Target::Own(url) => cut_url(url)?,
-        Target::Parts {
+        RawTarget::Url(url) | RawTarget::Own(url) => cut_url(url)?,
+        RawTarget::Parts {
             scheme,
             authority,
             path_with_query,

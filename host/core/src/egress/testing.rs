@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use url::{Host, Url};
 
-use super::{Auth, HttpGrant, Network, Origin, Rule, Scheme, Segment, Way};
+use super::{Auth, HttpGrant, Network, Origin, PathSegment, Rule, Scheme, Way};
 
 /// A grant `name` for `origin` that allows these rules.
 #[must_use]
@@ -42,9 +42,9 @@ pub fn grant(name: &str, origin: &str, allow: &[&str]) -> HttpGrant {
 fn rule(line: u32, text: &str) -> Rule {
     let (method, path) = text.split_once(' ').unwrap();
     let segment = |text| match text {
-        "*" => Segment::Any,
-        "**" => Segment::Rest,
-        text => Segment::Exactly(text.to_owned()),
+        "*" => PathSegment::Any,
+        "**" => PathSegment::Rest,
+        text => PathSegment::Exactly(text.to_owned()),
     };
     Rule {
         line,

@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 use super::Schema;
 use crate::shares::{Lease, Shares};
 use crate::terms::{
-    Blob, Code, Content, Fault, Fingerprint, GuestAnswer, Link, Outcome, Output, RawError,
-    RawOutput, Scrub, ToolError, ToolErrorCode, json, seen,
+    Blob, Code, Content, Fault, Fingerprint, GuestAnswer, Outcome, Output, RawError, RawOutput,
+    ResourceLink, Scrub, ToolError, ToolErrorCode, json, seen,
 };
 
 /// Proof that an outcome was judged: of bounded size, fitting its schema, free of secrets.
@@ -134,7 +134,7 @@ pub fn release(
         .map(|say| clean(say, policy.secrets))
         .collect();
     for say in &denied {
-        digest.part(Part::Denied, say);
+        digest.part(AnswerPart::Denied, say);
     }
     match &mut outcome {
         Outcome::Output(output) => output.denied = denied,
@@ -173,7 +173,7 @@ fn clean(say: &str, secrets: &dyn Scrub) -> String {
 
 /// What a part of an answer is. The numbers are in digests: they stay what they are.
 #[derive(Debug, Clone, Copy)]
-enum Part {
+enum AnswerPart {
     Structured = 1,
     Text = 2,
     Data = 3,
@@ -197,7 +197,7 @@ struct AnswerDigest {
 }
 
 impl AnswerDigest {
-    fn part(&mut self, part: Part, bytes: impl AsRef<[u8]>) {
+    fn part(&mut self, part: AnswerPart, bytes: impl AsRef<[u8]>) {
         let bytes = bytes.as_ref();
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         self.hash.update([part as u8]);
@@ -206,7 +206,7 @@ impl AnswerDigest {
         self.bytes = self.bytes.saturating_add(length);
     }
 
-    fn field(&mut self, part: Part, field: Option<&String>) {
+    fn field(&mut self, part: AnswerPart, field: Option<&String>) {
         if let Some(field) = field {
             self.part(part, field);
         }
@@ -305,7 +305,7 @@ fn parse(
         .detail(error)
     })?;
     policy.secrets.json(&mut value, text);
-    digest.part(Part::Structured, value.to_string());
+    digest.part(AnswerPart::Structured, value.to_string());
     Ok(value)
 }
 
@@ -320,7 +320,7 @@ fn judge_content(
     match content {
         Content::Text(text) => {
             let text = scrub(text);
-            digest.part(Part::Text, &text);
+            digest.part(AnswerPart::Text, &text);
             Content::Text(text)
         }
         Content::Blob(blob) => {
@@ -329,9 +329,9 @@ fn judge_content(
                 Cow::Owned(clean) => clean,
             };
             let (mime_type, uri) = (field(blob.mime_type), blob.uri.map(field));
-            digest.part(Part::Data, &data);
-            digest.part(Part::MimeType, &mime_type);
-            digest.field(Part::Uri, uri.as_ref());
+            digest.part(AnswerPart::Data, &data);
+            digest.part(AnswerPart::MimeType, &mime_type);
+            digest.field(AnswerPart::Uri, uri.as_ref());
             Content::Blob(Blob {
                 mime_type,
                 data,
@@ -339,16 +339,16 @@ fn judge_content(
             })
         }
         Content::Link(link) => {
-            let link = Link {
+            let link = ResourceLink {
                 uri: field(link.uri),
                 name: field(link.name),
                 description: link.description.map(scrub),
                 mime_type: link.mime_type.map(field),
             };
-            digest.part(Part::Link, &link.uri);
-            digest.part(Part::Name, &link.name);
-            digest.field(Part::Description, link.description.as_ref());
-            digest.field(Part::MimeType, link.mime_type.as_ref());
+            digest.part(AnswerPart::Link, &link.uri);
+            digest.part(AnswerPart::Name, &link.name);
+            digest.field(AnswerPart::Description, link.description.as_ref());
+            digest.field(AnswerPart::MimeType, link.mime_type.as_ref());
             Content::Link(link)
         }
     }
@@ -362,10 +362,10 @@ fn judge_error(
     let mut message = policy.secrets.text(seen(&error.message));
     message.truncate(message.floor_char_boundary(MESSAGE));
     let code = ToolErrorCode::parse(&error.code);
-    digest.part(Part::Code, code.as_str());
-    digest.part(Part::Message, &message);
+    digest.part(AnswerPart::Code, code.as_str());
+    digest.part(AnswerPart::Message, &message);
     if let Some(seconds) = error.retry_after {
-        digest.part(Part::RetryAfter, seconds.to_be_bytes());
+        digest.part(AnswerPart::RetryAfter, seconds.to_be_bytes());
     }
     let too_long = |data: &String| u64::try_from(data.len()).unwrap_or(u64::MAX) > policy.most;
     if error.data.as_ref().is_some_and(too_long) {
@@ -443,7 +443,7 @@ mod tests {
             contents: vec![content],
         };
         let link = |description: Option<&str>, mime_type: Option<&str>| {
-            content(Content::Link(Link {
+            content(Content::Link(ResourceLink {
                 uri: "a".to_owned(),
                 name: "b".to_owned(),
                 description: description.map(str::to_owned),

@@ -33,11 +33,11 @@ pub enum Argument {
 
 /// A text with places for a call's arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Template(pub Vec<Part>);
+pub struct Template(pub Vec<TemplatePart>);
 
 /// A piece of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Part {
+pub enum TemplatePart {
     /// As it is.
     Text(String),
     /// The call's argument of this name: a text as it is, anything else as JSON.
@@ -61,8 +61,8 @@ impl Template {
     /// The arguments it has places for.
     pub fn values(&self) -> impl Iterator<Item = &Arc<str>> {
         self.0.iter().filter_map(|part| match part {
-            Part::Value(name) => Some(name),
-            Part::Text(_) => None,
+            TemplatePart::Value(name) => Some(name),
+            TemplatePart::Text(_) => None,
         })
     }
 
@@ -70,7 +70,7 @@ impl Template {
     #[must_use]
     pub fn first(&self) -> Option<&Arc<str>> {
         match self.0.first() {
-            Some(Part::Value(name)) => Some(name),
+            Some(TemplatePart::Value(name)) => Some(name),
             _ => None,
         }
     }
@@ -79,7 +79,7 @@ impl Template {
     #[must_use]
     pub fn alone(&self) -> Option<&Arc<str>> {
         match self.0.as_slice() {
-            [Part::Value(name)] => Some(name),
+            [TemplatePart::Value(name)] => Some(name),
             _ => None,
         }
     }

@@ -18,9 +18,9 @@ pub struct DirGrant {
     /// The path the guest sees: absolute, normal, and no other grant's parent.
     pub guest: String,
     /// What may be done in it.
-    pub access: Access,
+    pub access: DirAccess,
     /// How much of it.
-    pub quota: Quota,
+    pub quota: DirQuota,
 }
 
 /// As it is listed.
@@ -54,8 +54,8 @@ impl Grant for DirGrant {
 
     fn reach(&self) -> Reach {
         match self.access {
-            Access::Read => Reach::Reads,
-            Access::ReadWrite => Reach::Writes,
+            DirAccess::Read => Reach::Reads,
+            DirAccess::ReadWrite => Reach::Writes,
         }
     }
 
@@ -78,8 +78,8 @@ impl Grant for DirGrant {
 
     fn asks(&self) -> String {
         let verb = match self.access {
-            Access::Read => "reads",
-            Access::ReadWrite => "reads and writes",
+            DirAccess::Read => "reads",
+            DirAccess::ReadWrite => "reads and writes",
         };
         format!("{verb} {} as {}", self.host.display(), self.guest)
     }
@@ -87,14 +87,14 @@ impl Grant for DirGrant {
 
 /// What may be done in a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Access {
+pub enum DirAccess {
     /// Look and read.
     Read,
     /// Read, make, change and delete.
     ReadWrite,
 }
 
-impl std::fmt::Display for Access {
+impl std::fmt::Display for DirAccess {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Read => "read",
@@ -105,7 +105,7 @@ impl std::fmt::Display for Access {
 
 /// What a directory may come to hold by what guests do in it, and how much of it may be open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Quota {
+pub struct DirQuota {
     /// The sum of its files' lengths, in bytes; a hole counts as what it pretends to be. Only for
     /// what may be written.
     pub bytes: u64,
@@ -115,7 +115,7 @@ pub struct Quota {
     pub handles: u32,
 }
 
-impl Quota {
+impl DirQuota {
     /// What holds where the manifest says nothing.
     pub const DEFAULT: Self = Self {
         bytes: 64 << 20,

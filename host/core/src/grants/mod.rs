@@ -16,9 +16,9 @@ mod log;
 mod provided;
 
 pub use capability::{Capability, Grant, Granting};
-pub use command::{Argument, CommandGrant, Part, Stdout, Template};
+pub use command::{Argument, CommandGrant, Stdout, Template, TemplatePart};
 pub use config::ConfigGrant;
-pub use dir::{Access, DirGrant, Quota};
+pub use dir::{DirAccess, DirGrant, DirQuota};
 pub use env::EnvGrant;
 pub use kv::KvGrant;
 pub use list::{CAPABILITIES, Grants};

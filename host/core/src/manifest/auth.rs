@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::page::{At, Finding};
+use super::diagnostics::{At, Finding};
+use super::key_reader::{Entry, KeyReader};
 use super::problem::quoted;
 use super::secret::Secrets;
-use super::table::{Entry, Table};
 use crate::egress::{Auth, is_forbidden};
 
 /// Reads the table; exactly one way stands in it.
-pub(super) fn read(mut table: Table<'_>, secrets: &Secrets) -> Option<Auth> {
+pub(super) fn read(mut table: KeyReader<'_>, secrets: &Secrets) -> Option<Auth> {
     let page = table.page;
     let ways = ["bearer", "basic", "header", "query"].map(|way| table.take(way));
     let mut given = ways.into_iter().flatten();

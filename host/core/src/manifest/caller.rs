@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::diagnostics::{At, Finding, TextDiagnostics};
+use super::key_reader::{Entry, KeyReader};
 use super::name::{Kind, did_you_mean};
-use super::page::{At, Finding, Page};
 use super::problem::quoted;
 use super::spec::{CallerSpec, Right};
-use super::table::{Entry, Table};
 use super::units;
 
 /// The caller that needs no proof: whoever is on the same machine under the same user.
@@ -38,7 +38,7 @@ pub(super) fn read(sections: Vec<Entry<'_>>, tools: &BTreeSet<&str>, most: u32) 
 
 fn caller(
     name: Arc<str>,
-    mut table: Table<'_>,
+    mut table: KeyReader<'_>,
     (tools, most): (&BTreeSet<&str>, u32),
     marks: &mut BTreeMap<Mark, Arc<str>>,
 ) -> CallerSpec {
@@ -93,7 +93,7 @@ fn caller(
     }
 }
 
-fn concurrency(table: &mut Table<'_>, most: u32) -> Option<u32> {
+fn concurrency(table: &mut KeyReader<'_>, most: u32) -> Option<u32> {
     let entry = table.take("concurrency")?;
     let value = units::small_count(&entry, 1..=1_000)?;
     if value > most {
@@ -147,7 +147,7 @@ fn on_stdio(entry: &Entry<'_>, name: &str) -> bool {
     false
 }
 
-fn user(page: &Page<'_>, text: &At<&str>) -> Option<Arc<str>> {
+fn user(page: &TextDiagnostics<'_>, text: &At<&str>) -> Option<Arc<str>> {
     const LONGEST: usize = 128;
     let length = text.value.chars().count();
     if (1..=LONGEST).contains(&length) && !text.value.contains(char::is_control) {
@@ -159,7 +159,7 @@ fn user(page: &Page<'_>, text: &At<&str>) -> Option<Arc<str>> {
     None
 }
 
-fn may(table: &mut Table<'_>, tools: &BTreeSet<&str>) -> Vec<Right> {
+fn may(table: &mut KeyReader<'_>, tools: &BTreeSet<&str>) -> Vec<Right> {
     let Some(entry) = table.take("may") else {
         table.missing("may", "write for example `may = [\"notes.*\"]`");
         return Vec::new();
@@ -194,7 +194,7 @@ fn may(table: &mut Table<'_>, tools: &BTreeSet<&str>) -> Vec<Right> {
     rights.into_iter().map(|right| right.value).collect()
 }
 
-fn right(page: &Page<'_>, text: &At<&str>, tools: &BTreeSet<&str>) -> Option<Right> {
+fn right(page: &TextDiagnostics<'_>, text: &At<&str>, tools: &BTreeSet<&str>) -> Option<Right> {
     let line = page.line(&text.span);
     if text.value == "*" {
         return Some(Right {
@@ -233,7 +233,7 @@ fn right(page: &Page<'_>, text: &At<&str>, tools: &BTreeSet<&str>) -> Option<Rig
 
 /// Reports each right that another one of the same caller includes: one that is wider, wherever it
 /// stands, or the same one before it.
-fn report_idle(page: &Page<'_>, rights: &[At<Right>]) {
+fn report_idle(page: &TextDiagnostics<'_>, rights: &[At<Right>]) {
     let mut first = HashMap::new();
     for (index, right) in rights.iter().enumerate() {
         first.entry(key(&right.value)).or_insert(index);

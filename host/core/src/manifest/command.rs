@@ -8,13 +8,13 @@ use std::sync::Arc;
 use serde_json::Value;
 use toml::de::DeValue;
 
+use super::diagnostics::Finding;
+use super::key_reader::{Entry, KeyReader};
 use super::name::Kind;
-use super::page::Finding;
 use super::problem::quoted;
 use super::spec::UseSpec;
-use super::table::{Entry, Table};
 use super::units;
-use crate::grants::{Argument, CommandGrant, Part, Stdout, Template};
+use crate::grants::{Argument, CommandGrant, Stdout, Template, TemplatePart};
 use crate::terms::{Members, Ordered, SchemaDocument};
 
 /// How deep a schema in the manifest may be nested.
@@ -29,7 +29,7 @@ pub(super) fn read(sections: Vec<Entry<'_>>) -> BTreeMap<Arc<str>, Arc<UseSpec>>
     sections.into_iter().filter_map(read).collect()
 }
 
-fn one(mut table: Table<'_>) -> UseSpec {
+fn one(mut table: KeyReader<'_>) -> UseSpec {
     let description = table.text("description").map(|text| text.value.to_owned());
     if description.is_none() {
         let hint = "say what the function does and when to use it: a model reads that";
@@ -80,8 +80,8 @@ struct Inputs<'t> {
 }
 
 impl<'t> Inputs<'t> {
-    fn read(table: &mut Table<'t>) -> Self {
-        let mut entries = table.rows("input");
+    fn read(table: &mut KeyReader<'t>) -> Self {
+        let mut entries = table.entries("input");
         entries.sort_by_key(|entry| entry.key.span.start);
         let mut schemas = Members::new();
         for entry in &entries {
@@ -210,7 +210,7 @@ impl<'t> Inputs<'t> {
     }
 }
 
-fn parts(text: &str) -> Result<Vec<Part>, &'static str> {
+fn parts(text: &str) -> Result<Vec<TemplatePart>, &'static str> {
     let mut parts = Vec::new();
     let mut plain = String::new();
     let mut rest = text.chars().peekable();
@@ -227,22 +227,22 @@ fn parts(text: &str) -> Result<Vec<Part>, &'static str> {
                     }
                 }
                 if !plain.is_empty() {
-                    parts.push(Part::Text(std::mem::take(&mut plain)));
+                    parts.push(TemplatePart::Text(std::mem::take(&mut plain)));
                 }
-                parts.push(Part::Value(name.into()));
+                parts.push(TemplatePart::Value(name.into()));
             }
             '}' => return Err("a `}` was not opened"),
             c => plain.push(c),
         }
     }
     if !plain.is_empty() || parts.is_empty() {
-        parts.push(Part::Text(plain));
+        parts.push(TemplatePart::Text(plain));
     }
     Ok(parts)
 }
 
 /// What standard output is, and the schema of its JSON.
-fn stdout(table: &mut Table<'_>) -> (Stdout, Option<SchemaDocument>) {
+fn stdout(table: &mut KeyReader<'_>) -> (Stdout, Option<SchemaDocument>) {
     let stdout = match table.text("stdout") {
         None => Stdout::Text,
         Some(text) => match text.value {
@@ -356,13 +356,13 @@ mod tests {
         assert_eq!(
             parts("a{b}c{{d}}"),
             Ok(vec![
-                Part::Text("a".into()),
-                Part::Value("b".into()),
-                Part::Text("c{d}".into())
+                TemplatePart::Text("a".into()),
+                TemplatePart::Value("b".into()),
+                TemplatePart::Text("c{d}".into())
             ])
         );
-        assert_eq!(parts(""), Ok(vec![Part::Text(String::new())]));
-        assert_eq!(parts("{x}"), Ok(vec![Part::Value("x".into())]));
+        assert_eq!(parts(""), Ok(vec![TemplatePart::Text(String::new())]));
+        assert_eq!(parts("{x}"), Ok(vec![TemplatePart::Value("x".into())]));
         assert!(parts("{x").is_err() && parts("x}").is_err() && parts("{a{b}}").is_err());
     }
 }

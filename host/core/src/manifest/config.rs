@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 
 use super::credential;
-use super::page::{At, Finding};
+use super::diagnostics::{At, Finding};
+use super::key_reader::Entry;
 use super::problem::quoted;
-use super::table::Entry;
 use crate::grants::ConfigGrant;
 
 /// The longest key, in bytes.
 const KEY: usize = 256;
 
 /// Values by key.
-pub(super) type Drafts = BTreeMap<String, ConfigGrant>;
+pub(super) type PartialConfigGrants = BTreeMap<String, ConfigGrant>;
 
 /// The values of a section, over those it inherits.
-pub(super) fn read(rows: Vec<Entry<'_>>, inherited: &Drafts) -> Drafts {
+pub(super) fn read(rows: Vec<Entry<'_>>, inherited: &PartialConfigGrants) -> PartialConfigGrants {
     let mut config = inherited.clone();
     for row in rows {
         let Some(text) = row.text() else { continue };
@@ -29,7 +29,11 @@ pub(super) fn read(rows: Vec<Entry<'_>>, inherited: &Drafts) -> Drafts {
     config
 }
 
-fn value(row: &Entry<'_>, text: &At<&str>, inherited: &Drafts) -> Result<ConfigGrant, Finding> {
+fn value(
+    row: &Entry<'_>,
+    text: &At<&str>,
+    inherited: &PartialConfigGrants,
+) -> Result<ConfigGrant, Finding> {
     let At { value: key, span } = &row.key;
     if key.is_empty() || key.len() > KEY || key.contains(char::is_control) {
         let message = format!("{} is no key of a configuration", quoted(key));
@@ -59,6 +63,6 @@ fn value(row: &Entry<'_>, text: &At<&str>, inherited: &Drafts) -> Result<ConfigG
 }
 
 /// The values as every other room knows them.
-pub(super) fn grants(drafts: &Drafts) -> Vec<ConfigGrant> {
+pub(super) fn grants(drafts: &PartialConfigGrants) -> Vec<ConfigGrant> {
     drafts.values().cloned().collect()
 }

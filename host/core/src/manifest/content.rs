@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::page::{At, Finding};
+use super::diagnostics::{At, Finding};
+use super::key_reader::{Entry, KeyReader};
 use super::problem::quoted;
-use super::table::{Entry, Table};
-use crate::egress::{BodyRule, Content, Field, Pattern, QueryRule, Scalar, Shape, Test};
+use crate::egress::{BodyRule, ContentRule, Field, JsonRule, Pattern, QueryRule, Scalar, Test};
 
 /// More than anybody reads over, of fields and of values.
 const MOST: usize = 256;
@@ -30,10 +30,10 @@ enum Stands {
 }
 
 /// Reads `query` and `body` of a rule's table.
-pub(super) fn read(table: &mut Table<'_>) -> Content {
+pub(super) fn read(table: &mut KeyReader<'_>) -> ContentRule {
     let query = table.take("query");
     let body = table.take("body");
-    Content {
+    ContentRule {
         query: match &query {
             Some(entry) if is_any(entry) => QueryRule::Any,
             Some(entry) => QueryRule::Only(parameters(entry)),
@@ -90,7 +90,7 @@ fn parameters(entry: &Entry<'_>) -> BTreeMap<String, Field> {
 }
 
 /// What a body may be, from the paths of its fields; `None` where nothing is listed.
-fn shape(entry: &Entry<'_>) -> Option<Shape> {
+fn shape(entry: &Entry<'_>) -> Option<JsonRule> {
     let mut whole = None;
     for row in rows(entry) {
         let path = path(&row);
@@ -151,50 +151,50 @@ fn step(text: &str) -> Option<Step> {
 }
 
 /// Adds a field to a shape. Recursion ends with the path, which is bounded.
-fn insert(place: &mut Option<Shape>, path: &[Step], field: Field) -> Result<(), String> {
+fn insert(place: &mut Option<JsonRule>, path: &[Step], field: Field) -> Result<(), String> {
     let Some((step, rest)) = path.split_first() else {
         return match place {
             None => {
-                *place = Some(Shape::Value(field));
+                *place = Some(JsonRule::Value(field));
                 Ok(())
             }
             Some(_) => Err("another entry judges what is in this field".to_owned()),
         };
     };
     // A list begins as an object without names, until its element is there.
-    let within = place.get_or_insert_with(|| Shape::Object(BTreeMap::new()));
+    let within = place.get_or_insert_with(|| JsonRule::Object(BTreeMap::new()));
     match (step, within) {
-        (Step::Name(name), Shape::Object(fields)) => {
+        (Step::Name(name), JsonRule::Object(fields)) => {
             let mut inner = fields.remove(name);
             let inserted = insert(&mut inner, rest, field);
             fields.extend(inner.map(|shape| (name.clone(), shape)));
             inserted
         }
         (Step::Each, within) => each(within, rest, field),
-        (Step::Name(_), Shape::Value(_)) => {
+        (Step::Name(_), JsonRule::Value(_)) => {
             Err("another entry judges the field that this one is in".to_owned())
         }
-        (Step::Name(_), Shape::List(_)) => {
+        (Step::Name(_), JsonRule::List(_)) => {
             Err("another entry takes for a list what is an object here".to_owned())
         }
     }
 }
 
-fn each(within: &mut Shape, rest: &[Step], field: Field) -> Result<(), String> {
+fn each(within: &mut JsonRule, rest: &[Step], field: Field) -> Result<(), String> {
     let mut element = match within {
-        Shape::List(element) => Some((**element).clone()),
+        JsonRule::List(element) => Some((**element).clone()),
         // Just made for this entry, or an object by another one.
-        Shape::Object(fields) if fields.is_empty() => None,
-        Shape::Object(_) => {
+        JsonRule::Object(fields) if fields.is_empty() => None,
+        JsonRule::Object(_) => {
             return Err("another entry takes for an object what is a list here".to_owned());
         }
-        Shape::Value(_) => {
+        JsonRule::Value(_) => {
             return Err("another entry judges the field that this one is in".to_owned());
         }
     };
     insert(&mut element, rest, field)?;
     if let Some(element) = element {
-        *within = Shape::List(Box::new(element));
+        *within = JsonRule::List(Box::new(element));
     }
     Ok(())
 }

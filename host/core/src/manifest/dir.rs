@@ -6,13 +6,13 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::diagnostics::{At, Finding, Span, TextDiagnostics};
+use super::key_reader::{Entry, KeyReader};
 use super::name::{Kind, did_you_mean};
-use super::page::{At, Finding, Page, Span};
 use super::path;
 use super::problem::quoted;
-use super::table::{Entry, Table};
 use super::units;
-use crate::grants::{Access, DirGrant, Quota};
+use crate::grants::{DirAccess, DirGrant, DirQuota};
 
 /// The most bytes that can be granted: what is counted has to be counted again now and then.
 const BYTES: RangeInclusive<u64> = 1..=1 << 40;
@@ -23,31 +23,31 @@ const HANDLES: RangeInclusive<u32> = 2..=10_000;
 
 /// A grant as far as it could be read, and where its parts stand.
 #[derive(Debug, Clone)]
-pub(super) struct Draft {
+pub(super) struct PartialDirGrant {
     line: u32,
     host: Option<At<PathBuf>>,
     guest: Option<At<String>>,
-    access: Option<Access>,
-    quota: Quota,
+    access: Option<DirAccess>,
+    quota: DirQuota,
 }
 
 /// Grants by name.
-pub(super) type Drafts = BTreeMap<Arc<str>, Draft>;
+pub(super) type PartialDirGrants = BTreeMap<Arc<str>, PartialDirGrant>;
 
 /// A directory that some tool gets, and where the manifest says so.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(super) struct CanonicalDir {
     pub(super) host: PathBuf,
     pub(super) span: Span,
-    pub(super) access: Access,
+    pub(super) access: DirAccess,
 }
 
 /// The grants of a section, over those it inherits; what it opens is noted.
 pub(super) fn read(
     sections: Vec<Entry<'_>>,
-    inherited: &Drafts,
-    opened: &RefCell<Vec<Opened>>,
-) -> Drafts {
+    inherited: &PartialDirGrants,
+    opened: &RefCell<Vec<CanonicalDir>>,
+) -> PartialDirGrants {
     let mut drafts = inherited.clone();
     for section in sections {
         let page = section.page;
@@ -63,7 +63,7 @@ pub(super) fn read(
         };
         if let (Some(host), Some(access)) = (&draft.host, draft.access) {
             let At { value, span } = host.clone();
-            opened.borrow_mut().push(Opened {
+            opened.borrow_mut().push(CanonicalDir {
                 host: value,
                 span,
                 access,
@@ -78,7 +78,7 @@ pub(super) fn read(
     drafts
 }
 
-fn one(mut table: Table<'_>) -> Draft {
+fn one(mut table: KeyReader<'_>) -> PartialDirGrant {
     let page = table.page;
     let mut required = |key: &'static str, example: &str| {
         let entry = table.take(key);
@@ -98,7 +98,7 @@ fn one(mut table: Table<'_>) -> Draft {
         })
     });
     let access = access.and_then(|text| access_named(page, &text));
-    let draft = Draft {
+    let draft = PartialDirGrant {
         line: table.line(),
         host,
         guest: guest.and_then(|text| guest_path(page, &text)),
@@ -110,13 +110,13 @@ fn one(mut table: Table<'_>) -> Draft {
 }
 
 /// How much of it, over what holds where nothing is written.
-fn quota(table: &mut Table<'_>, access: Option<Access>) -> Quota {
-    let mut quota = Quota::DEFAULT;
+fn quota(table: &mut KeyReader<'_>, access: Option<DirAccess>) -> DirQuota {
+    let mut quota = DirQuota::DEFAULT;
     let handles = table.take("handles");
     quota.handles = handles
         .and_then(|entry| units::small_count(&entry, HANDLES))
         .unwrap_or(quota.handles);
-    if access == Some(Access::Read) {
+    if access == Some(DirAccess::Read) {
         for key in ["bytes", "files"] {
             table.refuse(key, |entry| {
                 let message = format!("{} has no effect: nothing is written here", entry.label());
@@ -137,7 +137,7 @@ fn quota(table: &mut Table<'_>, access: Option<Access>) -> Quota {
 }
 
 /// Refuses the folders that are windows into the kernel and its devices.
-fn ordinary(page: &Page<'_>, text: &At<&str>, path: PathBuf) -> Option<PathBuf> {
+fn ordinary(page: &TextDiagnostics<'_>, text: &At<&str>, path: PathBuf) -> Option<PathBuf> {
     let normal = path::normal(&path);
     let special = ["/proc", "/sys", "/dev", "/run"];
     let special = special
@@ -154,7 +154,7 @@ fn ordinary(page: &Page<'_>, text: &At<&str>, path: PathBuf) -> Option<PathBuf> 
     None
 }
 
-fn guest_path(page: &Page<'_>, text: &At<&str>) -> Option<At<String>> {
+fn guest_path(page: &TextDiagnostics<'_>, text: &At<&str>) -> Option<At<String>> {
     let path = text.value;
     let normal = |segment: &str| !matches!(segment, "" | "." | "..");
     // Where relative paths begin, for programs that ask for those alone.
@@ -192,10 +192,10 @@ fn guest_path(page: &Page<'_>, text: &At<&str>) -> Option<At<String>> {
     None
 }
 
-fn access_named(page: &Page<'_>, text: &At<&str>) -> Option<Access> {
+fn access_named(page: &TextDiagnostics<'_>, text: &At<&str>) -> Option<DirAccess> {
     match text.value {
-        "read" => Some(Access::Read),
-        "read-write" => Some(Access::ReadWrite),
+        "read" => Some(DirAccess::Read),
+        "read-write" => Some(DirAccess::ReadWrite),
         other => {
             let near = match other {
                 "rw" | "write" | "readwrite" | "read_write" => {
@@ -214,7 +214,10 @@ fn access_named(page: &Page<'_>, text: &At<&str>) -> Option<Access> {
 
 /// Two grants that one instance would see at once: their guest paths are apart, and no tree is
 /// there both to read and to write, because a link made in the one would open the other.
-fn conflict((name, earlier): (&Arc<str>, &Draft), draft: &Draft) -> Option<Finding> {
+fn conflict(
+    (name, earlier): (&Arc<str>, &PartialDirGrant),
+    draft: &PartialDirGrant,
+) -> Option<Finding> {
     let name = quoted(name);
     if let (Some(one), Some(other)) = (&earlier.guest, &draft.guest) {
         // A program finds a relative path in `.` or in `/`, whichever there is.
@@ -251,8 +254,8 @@ fn conflict((name, earlier): (&Arc<str>, &Draft), draft: &Draft) -> Option<Findi
 }
 
 /// The grants as every other room knows them.
-pub(super) fn grants(drafts: &Drafts) -> Vec<DirGrant> {
-    let grant = |(name, draft): (&Arc<str>, &Draft)| {
+pub(super) fn grants(drafts: &PartialDirGrants) -> Vec<DirGrant> {
+    let grant = |(name, draft): (&Arc<str>, &PartialDirGrant)| {
         Some(DirGrant {
             name: Arc::clone(name),
             line: draft.line,

@@ -9,9 +9,9 @@ use std::path::PathBuf;
 
 use url::Host;
 
-use super::page::{At, Finding, Page, Span};
+use super::diagnostics::{At, Finding, Span, TextDiagnostics};
+use super::key_reader::{Entry, KeyReader};
 use super::problem::quoted;
-use super::table::{Entry, Table};
 use super::{credential, origin, path};
 use crate::egress::{
     ClientFiles, Origin, Scheme, TlsFiles, Way, classify, is_localhost, is_metadata_name,
@@ -49,7 +49,7 @@ pub(super) struct Own {
 pub(super) const KEYS: [&str; 4] = ["proxy", "ca", "client_cert", "client_key"];
 
 /// Reads `[host.egress]`; none is one that says nothing.
-pub(super) fn read(table: Option<Table<'_>>) -> Egress {
+pub(super) fn read(table: Option<KeyReader<'_>>) -> Egress {
     let Some(mut table) = table else {
         return Egress::default();
     };
@@ -78,7 +78,7 @@ fn of_all<T>(at: At<T>) -> OfAll<T> {
 }
 
 /// Reads the keys that a grant and `[host.egress]` share. Each stands where its key does.
-pub(super) fn own(table: &mut Table<'_>) -> Own {
+pub(super) fn own(table: &mut KeyReader<'_>) -> Own {
     let [proxy, ca, certificate, key] = KEYS.map(|key| table.take(key));
     Own {
         proxy: proxy.and_then(|entry| at_key(&entry, via(&entry)?)),
@@ -95,7 +95,7 @@ fn at_key<T>(entry: &Entry<'_>, value: T) -> Option<At<T>> {
 }
 
 fn client(
-    table: &Table<'_>,
+    table: &KeyReader<'_>,
     certificate: Option<Entry<'_>>,
     key: Option<Entry<'_>>,
 ) -> Option<At<ClientFiles>> {
@@ -114,7 +114,7 @@ fn client(
     }
 }
 
-fn lonely<T>(page: &Page<'_>, alone: &Entry<'_>, other: &str) -> Option<T> {
+fn lonely<T>(page: &TextDiagnostics<'_>, alone: &Entry<'_>, other: &str) -> Option<T> {
     let message = format!("{} has no effect without `{other}`", alone.label());
     let hint = "a certificate is shown with its key: write both, as paths of PEM files";
     page.report(Finding::at(&alone.key.span, message).hint(hint));
@@ -251,7 +251,7 @@ impl Egress {
     }
 
     /// Reports the defaults that no grant uses.
-    pub(super) fn report_idle(&self, page: &Page<'_>) {
+    pub(super) fn report_idle(&self, page: &TextDiagnostics<'_>) {
         let idle = |used: &Cell<bool>, key: &Span, what: &str| {
             if !used.get() {
                 let message = format!("no grant uses it: {what}");

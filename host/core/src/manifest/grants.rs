@@ -4,50 +4,50 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::credential;
+use super::diagnostics::{At, Finding, TextDiagnostics};
 use super::egress::Egress;
+use super::key_reader::{Entry, KeyReader};
 use super::name::did_you_mean;
-use super::page::{At, Finding, Page};
 use super::problem::quoted;
 use super::secret::{Secrets, is_variable};
 use super::spec::Grants;
-use super::table::{Entry, Table};
 use super::{config, dir, http, kv};
 use crate::grants::EnvGrant;
 use crate::grants::{Level, LogGrant};
 
 /// What the sections of all tools share while they are read.
 pub(super) struct Site<'t> {
-    pub(super) page: &'t Page<'t>,
+    pub(super) page: &'t TextDiagnostics<'t>,
     pub(super) secrets: &'t Secrets,
     pub(super) egress: &'t Egress,
-    pub(super) opened: RefCell<Vec<dir::Opened>>,
+    pub(super) opened: RefCell<Vec<dir::CanonicalDir>>,
 }
 
 /// Powers as far as they could be read.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Powers {
-    pub(super) http: http::Drafts,
-    dir: dir::Drafts,
+pub(super) struct GrantSet {
+    pub(super) http: http::PartialHttpGrants,
+    dir: dir::PartialDirGrants,
     env: BTreeMap<String, EnvGrant>,
-    kv: kv::Drafts,
-    config: config::Drafts,
+    kv: kv::PartialKvGrants,
+    config: config::PartialConfigGrants,
     log: Option<LogGrant>,
 }
 
 /// The powers a section grants, over those it inherits. `owner` is whose section it is: `tool` or
 /// `tool.function`.
 pub(super) fn read(
-    table: &mut Table<'_>,
+    table: &mut KeyReader<'_>,
     site: &Site<'_>,
     owner: &str,
-    inherited: &Powers,
-) -> Powers {
-    Powers {
-        http: http::read(table.rows("http"), site, &inherited.http),
-        dir: dir::read(table.rows("dir"), &inherited.dir, &site.opened),
-        env: env(table.rows("env"), &inherited.env),
-        kv: kv::read(table.rows("kv"), owner, &inherited.kv),
-        config: config::read(table.rows("config"), &inherited.config),
+    inherited: &GrantSet,
+) -> GrantSet {
+    GrantSet {
+        http: http::read(table.entries("http"), site, &inherited.http),
+        dir: dir::read(table.entries("dir"), &inherited.dir, &site.opened),
+        env: env(table.entries("env"), &inherited.env),
+        kv: kv::read(table.entries("kv"), owner, &inherited.kv),
+        config: config::read(table.entries("config"), &inherited.config),
         log: match table.take("log") {
             Some(entry) => log(&entry),
             None => inherited.log,
@@ -55,7 +55,7 @@ pub(super) fn read(
     }
 }
 
-impl Powers {
+impl GrantSet {
     /// The powers as every other room knows them.
     pub(super) fn grants(&self) -> Grants {
         Grants {

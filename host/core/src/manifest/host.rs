@@ -3,11 +3,11 @@
 use core::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use super::diagnostics::{At, Finding, TextDiagnostics};
 use super::egress::{self, Egress};
-use super::page::{At, Finding, Page};
+use super::key_reader::{Entry, KeyReader};
 use super::problem::quoted;
 use super::spec::{HostSpec, Start};
-use super::table::{Entry, Table};
 use super::{path, units};
 
 /// The host's defaults, as `spec` states them.
@@ -19,7 +19,7 @@ const HTTP: SocketAddr =
     SocketAddr::new(core::net::IpAddr::V4(core::net::Ipv4Addr::LOCALHOST), 7420);
 
 /// Reads `[host]`; none is one that says nothing.
-pub(super) fn read(table: Option<Table<'_>>) -> (HostSpec, Egress) {
+pub(super) fn read(table: Option<KeyReader<'_>>) -> (HostSpec, Egress) {
     let Some(mut table) = table else {
         return (with_defaults(PathBuf::from(STATE)), Egress::default());
     };
@@ -78,7 +78,7 @@ fn with_defaults(state: PathBuf) -> HostSpec {
     }
 }
 
-fn start_named(page: &Page<'_>, text: &At<&str>) -> Option<Start> {
+fn start_named(page: &TextDiagnostics<'_>, text: &At<&str>) -> Option<Start> {
     match text.value {
         "strict" => return Some(Start::Strict),
         "degraded" => return Some(Start::Degraded),
@@ -160,7 +160,13 @@ fn unknown_door(text: &At<&str>) -> Finding {
 }
 
 /// Takes the first of its kind, also one that is wrong in itself.
-fn once<T>(page: &Page<'_>, text: &At<&str>, place: &mut Option<T>, value: Option<T>, kind: &str) {
+fn once<T>(
+    page: &TextDiagnostics<'_>,
+    text: &At<&str>,
+    place: &mut Option<T>,
+    value: Option<T>,
+    kind: &str,
+) {
     if place.is_some() {
         let message = format!("a second {kind}: there is at most one");
         page.report(Finding::at(&text.span, message).hint("delete one of the two"));
@@ -169,7 +175,7 @@ fn once<T>(page: &Page<'_>, text: &At<&str>, place: &mut Option<T>, value: Optio
     }
 }
 
-fn socket(page: &Page<'_>, text: &At<&str>) -> Option<PathBuf> {
+fn socket(page: &TextDiagnostics<'_>, text: &At<&str>) -> Option<PathBuf> {
     // `sun_path` has 108 bytes with its end, and the manifest's folder only makes a path longer.
     const LONGEST: usize = 107;
     if text.value.len() > LONGEST {
@@ -183,7 +189,7 @@ fn socket(page: &Page<'_>, text: &At<&str>) -> Option<PathBuf> {
     path::host(page, text)
 }
 
-fn loopback(page: &Page<'_>, text: &At<&str>) -> Option<SocketAddr> {
+fn loopback(page: &TextDiagnostics<'_>, text: &At<&str>) -> Option<SocketAddr> {
     let written = text.value.strip_suffix('/').unwrap_or(text.value);
     let finding = match written.parse::<SocketAddr>() {
         Ok(address) if address.ip().is_loopback() => return Some(address),

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use url::Host;
 
+use super::diagnostics::{At, Finding, Span, TextDiagnostics};
 use super::egress::KEYS;
 use super::grants::Site;
+use super::key_reader::{Entry, KeyReader};
 use super::name::Kind;
-use super::page::{At, Finding, Page, Span};
 use super::problem::quoted;
 use super::rule::{self, Placed};
 use super::secret::Secrets;
-use super::table::{Entry, Table};
 use super::{auth, egress, network, origin, units};
 use crate::egress::{
     Auth, Class, HttpGrant, Network, Origin, QueryRule, Scheme, Way, is_host_parameter,
@@ -24,7 +24,7 @@ const MOST_RULES: usize = 256;
 
 /// A grant as far as it could be read.
 #[derive(Debug, Clone)]
-pub(super) struct Draft {
+pub(super) struct PartialHttpGrant {
     span: Span,
     line: u32,
     /// Unless it is wrong; then what depends on it is not judged.
@@ -47,10 +47,14 @@ pub(super) struct Draft {
 const MOST_REDIRECTS: u32 = 3;
 
 /// Grants by name.
-pub(super) type Drafts = BTreeMap<Arc<str>, Draft>;
+pub(super) type PartialHttpGrants = BTreeMap<Arc<str>, PartialHttpGrant>;
 
 /// The grants of a section, over those it inherits.
-pub(super) fn read(sections: Vec<Entry<'_>>, site: &Site<'_>, inherited: &Drafts) -> Drafts {
+pub(super) fn read(
+    sections: Vec<Entry<'_>>,
+    site: &Site<'_>,
+    inherited: &PartialHttpGrants,
+) -> PartialHttpGrants {
     let mut drafts = inherited.clone();
     for draft in drafts.values_mut() {
         draft.fresh = draft.rules.len();
@@ -76,7 +80,7 @@ pub(super) fn read(sections: Vec<Entry<'_>>, site: &Site<'_>, inherited: &Drafts
     drafts
 }
 
-fn new(mut table: Table<'_>, site: &Site<'_>) -> Draft {
+fn new(mut table: KeyReader<'_>, site: &Site<'_>) -> PartialHttpGrant {
     let (page, secrets) = (table.page, site.secrets);
     let url = table.take("url");
     if url.is_none() {
@@ -121,7 +125,7 @@ fn new(mut table: Table<'_>, site: &Site<'_>) -> Draft {
     let direct = private.as_ref().is_none_or(|networks| !networks.is_empty());
     let origin_at = url.as_ref().zip(origin.as_ref());
     let way = origin_at.map(|at| site.egress.way(own, at, direct));
-    Draft {
+    PartialHttpGrant {
         span,
         line,
         origin,
@@ -137,7 +141,7 @@ fn new(mut table: Table<'_>, site: &Site<'_>) -> Draft {
 }
 
 /// Reports the query parameters that a rule lists and no guest may send.
-fn report_never(page: &Page<'_>, rules: &[Placed], auth: Option<&Auth>) {
+fn report_never(page: &TextDiagnostics<'_>, rules: &[Placed], auth: Option<&Auth>) {
     for rule in rules {
         let content = rule.value.content.as_deref();
         let Some(QueryRule::Only(listed)) = content.map(|content| &content.query) else {
@@ -155,7 +159,7 @@ fn report_never(page: &Page<'_>, rules: &[Placed], auth: Option<&Auth>) {
 }
 
 /// Adds a function's rules to a grant of its tool.
-fn extend(draft: &mut Draft, mut table: Table<'_>, secrets: &Secrets) {
+fn extend(draft: &mut PartialHttpGrant, mut table: KeyReader<'_>, secrets: &Secrets) {
     let page = table.page;
     draft.extended = true;
     for key in ["url", "private", "auth", "redirects"]
@@ -262,7 +266,7 @@ fn in_clear(
 
 /// Reports each new rule that a second grant of the same origin has too: the request would carry
 /// one of two credentials, by chance of the order.
-fn report_rivals(page: &Page<'_>, drafts: &Drafts) {
+fn report_rivals(page: &TextDiagnostics<'_>, drafts: &PartialHttpGrants) {
     for (index, (name, draft)) in drafts.iter().enumerate() {
         for (other_name, other) in drafts.iter().skip(index + 1) {
             if draft.origin.is_none() || draft.origin != other.origin {
@@ -288,7 +292,7 @@ fn report_rivals(page: &Page<'_>, drafts: &Drafts) {
     }
 }
 
-fn report_rival(page: &Page<'_>, first: &Placed, first_name: &str, second: &Placed) {
+fn report_rival(page: &TextDiagnostics<'_>, first: &Placed, first_name: &str, second: &Placed) {
     let message = format!(
         "some requests fit both {} and a rule of the grant {} for the same host",
         quoted(&second.value.text),
@@ -305,12 +309,13 @@ fn report_rival(page: &Page<'_>, first: &Placed, first_name: &str, second: &Plac
 
 /// Reports the grants of a section that allow nothing, neither themselves nor through a function.
 pub(super) fn report_silent<'d>(
-    page: &Page<'_>,
-    own: &Drafts,
-    functions: impl Iterator<Item = &'d Drafts> + Clone,
+    page: &TextDiagnostics<'_>,
+    own: &PartialHttpGrants,
+    functions: impl Iterator<Item = &'d PartialHttpGrants> + Clone,
 ) {
     for (name, draft) in own.iter().filter(|(_, draft)| draft.silent) {
-        let extended = |drafts: &Drafts| drafts.get(name).is_some_and(|draft| draft.extended);
+        let extended =
+            |drafts: &PartialHttpGrants| drafts.get(name).is_some_and(|draft| draft.extended);
         if !functions.clone().any(extended) {
             let finding = Finding::at(&draft.span, "`allow` is missing")
                 .hint("write for example `allow = [\"GET /orders/*\"]`");
@@ -320,7 +325,7 @@ pub(super) fn report_silent<'d>(
 }
 
 /// The grants that a section does not inherit.
-pub(super) fn own(drafts: &Drafts, inherited: &Drafts) -> Drafts {
+pub(super) fn own(drafts: &PartialHttpGrants, inherited: &PartialHttpGrants) -> PartialHttpGrants {
     let fresh = drafts
         .iter()
         .filter(|(name, _)| !inherited.contains_key(*name));
@@ -332,11 +337,11 @@ pub(super) fn own(drafts: &Drafts, inherited: &Drafts) -> Drafts {
 /// Reports the grants of a section whose `redirects` nothing can use, neither their own rules nor
 /// those that a function adds: only GET and HEAD are followed.
 pub(super) fn report_unfollowed<'d>(
-    page: &Page<'_>,
-    own: &Drafts,
-    functions: impl Iterator<Item = &'d Drafts> + Clone,
+    page: &TextDiagnostics<'_>,
+    own: &PartialHttpGrants,
+    functions: impl Iterator<Item = &'d PartialHttpGrants> + Clone,
 ) {
-    let asks = |draft: &Draft| {
+    let asks = |draft: &PartialHttpGrant| {
         let mut rules = draft.rules.iter();
         rules.any(|rule| matches!(rule.value.method, http::Method::GET | http::Method::HEAD))
     };
@@ -358,8 +363,8 @@ pub(super) fn report_unfollowed<'d>(
 }
 
 /// The grants as every other room knows them.
-pub(super) fn grants(drafts: &Drafts) -> Vec<Arc<HttpGrant>> {
-    let grant = |(name, draft): (&Arc<str>, &Draft)| {
+pub(super) fn grants(drafts: &PartialHttpGrants) -> Vec<Arc<HttpGrant>> {
+    let grant = |(name, draft): (&Arc<str>, &PartialHttpGrant)| {
         Some(Arc::new(HttpGrant {
             name: Arc::clone(name),
             line: draft.line,

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use super::diagnostics::Finding;
+use super::key_reader::{Entry, KeyReader};
 use super::name::Kind;
-use super::page::Finding;
 use super::problem::quoted;
-use super::table::{Entry, Table};
 use super::units;
 use crate::grants::KvGrant;
 
@@ -17,11 +17,15 @@ const BYTES: RangeInclusive<u64> = 2..=1 << 30;
 const KEYS: RangeInclusive<u64> = 1..=1_000_000;
 
 /// Grants by name.
-pub(super) type Drafts = BTreeMap<Arc<str>, KvGrant>;
+pub(super) type PartialKvGrants = BTreeMap<Arc<str>, KvGrant>;
 
 /// The grants of a section, over those it inherits. `owner` is the tool, or the function as
 /// `tool.function`: a function's own bucket is no other function's, whatever its name.
-pub(super) fn read(sections: Vec<Entry<'_>>, owner: &str, inherited: &Drafts) -> Drafts {
+pub(super) fn read(
+    sections: Vec<Entry<'_>>,
+    owner: &str,
+    inherited: &PartialKvGrants,
+) -> PartialKvGrants {
     let mut drafts = inherited.clone();
     for section in sections {
         let page = section.page;
@@ -45,7 +49,7 @@ pub(super) fn read(sections: Vec<Entry<'_>>, owner: &str, inherited: &Drafts) ->
     drafts
 }
 
-fn one(mut table: Table<'_>, name: Arc<str>, owner: &str) -> KvGrant {
+fn one(mut table: KeyReader<'_>, name: Arc<str>, owner: &str) -> KvGrant {
     let mut required = |key: &'static str, example: &str| {
         let entry = table.take(key);
         if entry.is_none() {
@@ -83,6 +87,6 @@ fn apart(entry: &Entry<'_>) -> bool {
 }
 
 /// The grants as every other room knows them.
-pub(super) fn grants(drafts: &Drafts) -> Vec<KvGrant> {
+pub(super) fn grants(drafts: &PartialKvGrants) -> Vec<KvGrant> {
     drafts.values().cloned().collect()
 }

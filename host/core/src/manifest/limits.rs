@@ -3,8 +3,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::page::{At, Finding};
-use super::table::Table;
+use super::diagnostics::{At, Finding};
+use super::key_reader::KeyReader;
 use super::units;
 use crate::terms::Limits;
 
@@ -59,7 +59,7 @@ pub(super) struct Set {
 }
 
 /// Reads a table of limits; none is one that sets nothing.
-pub(super) fn read(table: Option<Table<'_>>, inherited: Limits, scope: Scope) -> Set {
+pub(super) fn read(table: Option<KeyReader<'_>>, inherited: Limits, scope: Scope) -> Set {
     let mut set = Set {
         limits: inherited,
         concurrency: None,
@@ -115,7 +115,7 @@ pub(super) fn read(table: Option<Table<'_>>, inherited: Limits, scope: Scope) ->
 const BESIDES: u64 = 2 << 20;
 
 /// Refuses limits of which one could never be reached, because the host may not hold as much.
-fn fits(table: &mut Table<'_>, limits: &Limits) {
+fn fits(table: &mut KeyReader<'_>, limits: &Limits) {
     let least = limits
         .tables()
         .saturating_add(limits.request_body)
@@ -139,7 +139,7 @@ fn fits(table: &mut Table<'_>, limits: &Limits) {
         .report(Finding::at(&entry.span, message).hint(hint));
 }
 
-fn concurrency(table: &mut Table<'_>, scope: Scope) -> Option<At<u32>> {
+fn concurrency(table: &mut KeyReader<'_>, scope: Scope) -> Option<At<u32>> {
     if scope == Scope::Function {
         table.refuse("concurrency", |entry| {
             Finding::at(

@@ -1,7 +1,7 @@
 //! What the operator wrote, checked. Text in, values or problems out; no file is opened here.
 //!
 //! Everything wrong is found in one run and each wrong thing is one problem: a reader reports what
-//! it sees on the [`page::Page`] and goes on with a stand-in, and nothing leaves [`parse`] if there
+//! it sees on the [`diagnostics::TextDiagnostics`] and goes on with a stand-in, and nothing leaves [`parse`] if there
 //! is any report.
 
 mod auth;
@@ -10,25 +10,25 @@ mod command;
 mod config;
 mod content;
 mod credential;
+mod diagnostics;
 mod dir;
 mod egress;
 mod grants;
 mod host;
 mod http;
+mod key_reader;
 mod kv;
 mod limits;
 mod name;
 mod network;
 mod origin;
-mod page;
+mod own_files;
 mod path;
 mod pattern;
 mod problem;
 mod rule;
 mod secret;
-mod shelter;
 mod spec;
-mod table;
 #[cfg(test)]
 mod tests;
 mod tool;
@@ -45,11 +45,11 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 use crate::terms::Limits;
+use diagnostics::{Finding, TextDiagnostics};
 use grants::Site;
+use key_reader::KeyReader;
 use limits::Scope;
-use page::{Finding, Page};
 use problem::quoted;
-use table::Table;
 
 /// The only version of the manifest there is.
 const SCHEMA: &str = "1";
@@ -94,7 +94,7 @@ enum Whole {
 }
 
 fn parse_as(whole: Whole, file_name: &str, text: &str) -> Result<Manifest, Problems> {
-    let page = Page::new(text);
+    let page = TextDiagnostics::new(text);
     if text.len() > LONGEST {
         let message = format!(
             "the manifest has {} bytes, at most {LONGEST} are read",
@@ -105,12 +105,12 @@ fn parse_as(whole: Whole, file_name: &str, text: &str) -> Result<Manifest, Probl
     }
     // The parser bounds how deep it goes (80 levels), so nesting ends in an error, not a crash.
     let (root, errors) = DeTable::parse_recoverable(text);
-    let manifest = read(whole, Table::new(&page, 0..0, root.get_ref()));
+    let manifest = read(whole, KeyReader::new(&page, 0..0, root.get_ref()));
     report_syntax(&page, &errors);
     page.close(file_name, manifest)
 }
 
-fn read(whole: Whole, mut root: Table<'_>) -> Manifest {
+fn read(whole: Whole, mut root: KeyReader<'_>) -> Manifest {
     let page = root.page;
     if whole == Whole::Manifest && !is_known(&mut root) {
         // What another version means by the rest is not known.
@@ -123,12 +123,12 @@ fn read(whole: Whole, mut root: Table<'_>) -> Manifest {
     let (host, egress) = host::read(operators("host"));
     let limits = operators("limits");
     let defaults = limits::read(limits, Limits::DEFAULT, Scope::Tool);
-    let secrets = secret::read(root.rows("secret"));
+    let secrets = secret::read(root.entries("secret"));
     let callers = match whole {
-        Whole::Manifest => root.rows("caller"),
+        Whole::Manifest => root.entries("caller"),
         Whole::Part => Vec::new(),
     };
-    let sections = root.rows("tool");
+    let sections = root.entries("tool");
     root.finish();
 
     let site = Site {
@@ -147,8 +147,8 @@ fn read(whole: Whole, mut root: Table<'_>) -> Manifest {
         report_unreached(page, written, host.concurrency);
     }
     let opened = site.opened.take();
-    shelter::report_exposed(page, &opened, &host, &secrets, &tools);
-    shelter::report_within(page, &opened);
+    own_files::report_exposed(page, &opened, &host, &secrets, &tools);
+    own_files::report_within(page, &opened);
     secrets.report_unused(page);
     egress.report_idle(page);
     Manifest {
@@ -160,7 +160,7 @@ fn read(whole: Whole, mut root: Table<'_>) -> Manifest {
 }
 
 /// Whether the manifest says that it is of the version known here.
-fn is_known(root: &mut Table<'_>) -> bool {
+fn is_known(root: &mut KeyReader<'_>) -> bool {
     let Some(entry) = root.take("schema") else {
         root.missing("schema", "write `schema = 1` as the first line");
         return true;
@@ -178,7 +178,7 @@ fn is_known(root: &mut Table<'_>) -> bool {
     }
 }
 
-fn report_unreached(page: &Page<'_>, written: &tool::Concurrency, host: u32) {
+fn report_unreached(page: &TextDiagnostics<'_>, written: &tool::Concurrency, host: u32) {
     if written.value > host {
         let message = format!("{} calls of one tool can never run at once", written.value);
         let hint = format!("`concurrency` of `[host]` is {host}, over all tools");
@@ -187,7 +187,7 @@ fn report_unreached(page: &Page<'_>, written: &tool::Concurrency, host: u32) {
 }
 
 /// Reports what the parser found, which makes what follows it doubtful. A key given twice does not.
-fn report_syntax(page: &Page<'_>, errors: &[toml::de::Error]) {
+fn report_syntax(page: &TextDiagnostics<'_>, errors: &[toml::de::Error]) {
     let place = |error: &toml::de::Error| error.span().unwrap_or(0..0);
     let (twice, broken): (Vec<_>, Vec<_>) = errors
         .iter()
@@ -222,7 +222,11 @@ fn report_syntax(page: &Page<'_>, errors: &[toml::de::Error]) {
 }
 
 /// The finding, without the value on its line where that is meant to be a credential.
-fn unless_secret(page: &Page<'_>, finding: Finding, span: &page::Span) -> Finding {
+fn unless_secret(
+    page: &TextDiagnostics<'_>,
+    finding: Finding,
+    span: &diagnostics::Span,
+) -> Finding {
     let line = page.line_of(span);
     let key = line
         .value

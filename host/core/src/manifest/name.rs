@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::page::{At, Finding, Page};
+use super::diagnostics::{At, Finding, TextDiagnostics};
 use super::problem::quoted;
 
 /// What a name is the name of.
@@ -55,7 +55,7 @@ impl Kind {
     }
 
     /// The name; one that is not allowed is reported and read on with.
-    pub(super) fn read(self, page: &Page<'_>, name: &At<&str>) -> Arc<str> {
+    pub(super) fn read(self, page: &TextDiagnostics<'_>, name: &At<&str>) -> Arc<str> {
         if !self.allows(name.value) {
             let message = format!("{} is no name for a {}", quoted(name.value), self.word());
             page.report(Finding::at(&name.span, message).hint(self.rule()));

@@ -4,9 +4,9 @@ use core::net::IpAddr;
 
 use url::Host;
 
-use super::page::{At, Finding};
+use super::diagnostics::{At, Finding};
+use super::key_reader::Entry;
 use super::problem::quoted;
-use super::table::Entry;
 use crate::egress::{Class, Network, Origin, classify, is_public};
 
 /// Reads the networks; each one that is wrong or has no effect is reported.

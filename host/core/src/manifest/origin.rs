@@ -1,9 +1,9 @@
 //! `url`: the one place a grant reaches.
 
-use super::page::{At, Finding};
+use super::diagnostics::{At, Finding};
+use super::key_reader::Entry;
 use super::problem::quoted;
-use super::table::Entry;
-use crate::egress::{Ask, Asked, Origin, Target, TargetError};
+use crate::egress::{Origin, ParsedRequest, RawRequest, RawTarget, TargetError};
 
 /// Reads `http://host:port` or `https://host:port`, by the parser that reads a guest's requests.
 ///
@@ -12,8 +12,8 @@ use crate::egress::{Ask, Asked, Origin, Target, TargetError};
 /// `http://2130706433` is this machine.
 pub(super) fn read(entry: &Entry<'_>) -> Option<Origin> {
     let text = entry.text()?;
-    let target = Target::Url(text.value);
-    let asked = Asked::parse(&Ask {
+    let target = RawTarget::Url(text.value);
+    let asked = ParsedRequest::parse(&RawRequest {
         method: "GET",
         target,
     });
@@ -25,7 +25,11 @@ pub(super) fn read(entry: &Entry<'_>) -> Option<Origin> {
 }
 
 /// Refuses what an origin does not have. What may hold a credential is not shown.
-fn only_origin(entry: &Entry<'_>, text: &At<&str>, asked: Asked) -> Result<Origin, Finding> {
+fn only_origin(
+    entry: &Entry<'_>,
+    text: &At<&str>,
+    asked: ParsedRequest,
+) -> Result<Origin, Finding> {
     if asked.query.is_some() {
         return Err(
             Finding::at(&entry.key.span, "the URL of a grant has no query")

@@ -2,10 +2,10 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::page::{At, Finding, Page};
+use super::diagnostics::{At, Finding, TextDiagnostics};
 
 /// A path of the host, absolute or from the manifest's folder.
-pub(super) fn host(page: &Page<'_>, text: &At<&str>) -> Option<PathBuf> {
+pub(super) fn host(page: &TextDiagnostics<'_>, text: &At<&str>) -> Option<PathBuf> {
     let message = if text.value.is_empty() {
         "a path cannot be empty".to_owned()
     } else if text.value.contains(char::is_control) {

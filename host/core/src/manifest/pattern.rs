@@ -3,7 +3,7 @@
 //! It does not know requests. Literals go through the same canonical form as a request's path,
 //! and what that form refuses is refused here: such a pattern would decide nothing.
 
-use crate::egress::{PathError, Segment, canonical};
+use crate::egress::{PathError, PathSegment, canonical};
 
 /// Why a text is no pattern, and what to write instead.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(super) struct Flaw {
 /// Reads a pattern: an absolute path whose segments are literals, `*` (one segment, not empty) or,
 /// at the end, `**` (any number of segments). The path `/a/` has an empty last segment, `/` has
 /// nothing but one.
-pub(super) fn parse(text: &str) -> Result<Vec<Segment>, Flaw> {
+pub(super) fn parse(text: &str) -> Result<Vec<PathSegment>, Flaw> {
     if text.is_empty() {
         return Err(refused(text, PathError::Relative));
     }
@@ -29,10 +29,10 @@ pub(super) fn parse(text: &str) -> Result<Vec<Segment>, Flaw> {
     Ok(pattern)
 }
 
-fn segment(text: &str, last: bool) -> Result<Segment, Flaw> {
+fn segment(text: &str, last: bool) -> Result<PathSegment, Flaw> {
     let (message, hint) = match text {
-        "*" => return Ok(Segment::Any),
-        "**" if last => return Ok(Segment::Rest),
+        "*" => return Ok(PathSegment::Any),
+        "**" if last => return Ok(PathSegment::Rest),
         "**" => (
             "`**` stands only at the end of a path",
             "write `*` for one segment",
@@ -41,7 +41,7 @@ fn segment(text: &str, last: bool) -> Result<Segment, Flaw> {
             "`*` is a whole segment, not a part of one",
             "write `*` alone for any segment, `%2A` for the character itself",
         ),
-        text => return Ok(Segment::Exactly(text.to_owned())),
+        text => return Ok(PathSegment::Exactly(text.to_owned())),
     };
     Err(Flaw {
         message: message.to_owned(),
@@ -80,12 +80,12 @@ fn escapes(c: char) -> String {
 }
 
 /// Whether every path that `narrow` fits, `wide` fits too.
-pub(super) fn covers(wide: &[Segment], narrow: &[Segment]) -> bool {
+pub(super) fn covers(wide: &[PathSegment], narrow: &[PathSegment]) -> bool {
     let mut narrow = narrow.iter();
     for segment in wide {
         let fits = match (segment, narrow.next()) {
-            (Segment::Rest, _) => return true,
-            (Segment::Any, Some(Segment::Exactly(text))) => !text.is_empty(),
+            (PathSegment::Rest, _) => return true,
+            (PathSegment::Any, Some(PathSegment::Exactly(text))) => !text.is_empty(),
             (wide, Some(narrow)) => wide == narrow,
             (_, None) => false,
         };
@@ -97,15 +97,17 @@ pub(super) fn covers(wide: &[Segment], narrow: &[Segment]) -> bool {
 }
 
 /// Whether some path fits both.
-pub(super) fn overlap(one: &[Segment], other: &[Segment]) -> bool {
+pub(super) fn overlap(one: &[PathSegment], other: &[PathSegment]) -> bool {
     let (mut one, mut other) = (one.iter(), other.iter());
     loop {
         let fits = match (one.next(), other.next()) {
-            (Some(Segment::Rest), _) | (_, Some(Segment::Rest)) | (None, None) => return true,
-            (Some(Segment::Exactly(a)), Some(Segment::Exactly(b))) => a == b,
-            (Some(Segment::Any), Some(Segment::Exactly(text)))
-            | (Some(Segment::Exactly(text)), Some(Segment::Any)) => !text.is_empty(),
-            (Some(Segment::Any), Some(Segment::Any)) => true,
+            (Some(PathSegment::Rest), _) | (_, Some(PathSegment::Rest)) | (None, None) => {
+                return true;
+            }
+            (Some(PathSegment::Exactly(a)), Some(PathSegment::Exactly(b))) => a == b,
+            (Some(PathSegment::Any), Some(PathSegment::Exactly(text)))
+            | (Some(PathSegment::Exactly(text)), Some(PathSegment::Any)) => !text.is_empty(),
+            (Some(PathSegment::Any), Some(PathSegment::Any)) => true,
             (None, Some(_)) | (Some(_), None) => false,
         };
         if !fits {
@@ -120,12 +122,12 @@ mod tests {
 
     use super::*;
 
-    fn pattern(text: &str) -> Vec<Segment> {
+    fn pattern(text: &str) -> Vec<PathSegment> {
         parse(text).unwrap()
     }
 
-    fn exactly(text: &str) -> Segment {
-        Segment::Exactly(text.to_owned())
+    fn exactly(text: &str) -> PathSegment {
+        PathSegment::Exactly(text.to_owned())
     }
 
     #[test]
@@ -134,7 +136,7 @@ mod tests {
         assert_eq!(pattern("/a/"), [exactly("a"), exactly("")]);
         assert_eq!(
             pattern("/a/*/**"),
-            [exactly("a"), Segment::Any, Segment::Rest]
+            [exactly("a"), PathSegment::Any, PathSegment::Rest]
         );
         assert_eq!(
             pattern("/%7euser/%2a%c3%a9"),
@@ -195,7 +197,7 @@ mod tests {
             "/", "/a", "/a/", "/b", "/a/b", "/a/b/", "/c/b", "/c/d", "/a/b/c", "/c/d/e", "/c/",
             "/a/c",
         ];
-        let fits = |pattern: &[Segment], path: &str| canonical(path).unwrap().matches(pattern);
+        let fits = |pattern: &[PathSegment], path: &str| canonical(path).unwrap().matches(pattern);
         for one in patterns.map(pattern) {
             for other in patterns.map(pattern) {
                 let both = paths

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use super::content;
+use super::diagnostics::{At, Finding, Span, TextDiagnostics};
+use super::key_reader::Entry;
 use super::name::nearest;
-use super::page::{At, Finding, Page, Span};
 use super::pattern;
 use super::problem::quoted;
-use super::table::Entry;
 use crate::egress::Rule;
 
 /// Methods of everyday; others are allowed, but not those that look like a slip of one of these.
@@ -43,7 +43,7 @@ fn entry(entry: &Entry<'_>) -> Option<Placed> {
     Some(placed)
 }
 
-fn one(page: &Page<'_>, text: &At<&str>) -> Option<Placed> {
+fn one(page: &TextDiagnostics<'_>, text: &At<&str>) -> Option<Placed> {
     let Some((method, path)) = text.value.split_once(' ') else {
         let message = format!("{} is not a method and a path", quoted(text.value));
         page.report(Finding::at(&text.span, message).hint("write for example \"GET /orders/*\""));
@@ -74,7 +74,7 @@ fn one(page: &Page<'_>, text: &At<&str>) -> Option<Placed> {
     }
 }
 
-fn method_named(page: &Page<'_>, span: &Span, text: &str) -> Option<http::Method> {
+fn method_named(page: &TextDiagnostics<'_>, span: &Span, text: &str) -> Option<http::Method> {
     let capitals = text.to_ascii_uppercase();
     let near = nearest(&capitals, COMMON).filter(|near| *near != text);
     let word = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-');
@@ -116,7 +116,7 @@ fn method_named(page: &Page<'_>, span: &Span, text: &str) -> Option<http::Method
 }
 
 /// Reports each rule from index `fresh` on that an earlier one leaves nothing to.
-pub(super) fn report_shadowed(page: &Page<'_>, rules: &[Placed], fresh: usize) {
+pub(super) fn report_shadowed(page: &TextDiagnostics<'_>, rules: &[Placed], fresh: usize) {
     for (index, rule) in rules.iter().enumerate().skip(fresh) {
         let same = |earlier: &&Placed| {
             earlier.value.method == rule.value.method && earlier.value.content == rule.value.content
@@ -137,7 +137,7 @@ pub(super) fn report_shadowed(page: &Page<'_>, rules: &[Placed], fresh: usize) {
 
 /// Reports each rule from index `fresh` on that lets through what a closed one refuses, or the other
 /// way round: the closed one would look as if it held.
-pub(super) fn report_opened(page: &Page<'_>, rules: &[Placed], fresh: usize) {
+pub(super) fn report_opened(page: &TextDiagnostics<'_>, rules: &[Placed], fresh: usize) {
     for (index, rule) in rules.iter().enumerate().skip(fresh) {
         let closed = |placed: &Placed| placed.value.content.is_some();
         let clash = |earlier: &&Placed| {

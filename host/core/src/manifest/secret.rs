@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::credential;
+use super::diagnostics::{Finding, Span, TextDiagnostics};
+use super::key_reader::{Entry, KeyReader};
 use super::name::{Kind, nearest};
-use super::page::{Finding, Page, Span};
 use super::path;
 use super::problem::quoted;
 use super::spec::{CommandSpec, SecretPlace, SecretSpec};
-use super::table::{Entry, Table};
 use super::units;
 
 /// The secrets there are, and which of them something uses.
@@ -51,7 +51,7 @@ pub(super) fn read(sections: Vec<Entry<'_>>) -> Secrets {
 }
 
 /// Whether the operator accepts a value that can be guessed. `false` would say nothing.
-fn accept_short(table: &mut Table<'_>) -> bool {
+fn accept_short(table: &mut KeyReader<'_>) -> bool {
     let Some(entry) = table.take("accept_short") else {
         return false;
     };
@@ -67,7 +67,7 @@ fn accept_short(table: &mut Table<'_>) -> bool {
 /// The ways to say where a secret is.
 const WAYS: [&str; 3] = ["env", "file", "command"];
 
-fn place(mut table: Table<'_>) -> Option<SecretPlace> {
+fn place(mut table: KeyReader<'_>) -> Option<SecretPlace> {
     let page = table.page;
     let pasted = table.refuse("value", |entry| {
         Finding::at(
@@ -125,7 +125,7 @@ const TTLS: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_
 const MOST_WORDS: usize = 64;
 
 /// Reads how long a command may take and how long its value holds; only it can age.
-fn aging(table: &mut Table<'_>, ages: bool, place: Option<SecretPlace>) -> Option<SecretPlace> {
+fn aging(table: &mut KeyReader<'_>, ages: bool, place: Option<SecretPlace>) -> Option<SecretPlace> {
     if !ages {
         for key in ["timeout", "ttl"] {
             table.refuse(key, |entry| {
@@ -250,7 +250,7 @@ impl Secrets {
     }
 
     /// Reports the secrets that nothing uses.
-    pub(super) fn report_unused(&self, page: &Page<'_>) {
+    pub(super) fn report_unused(&self, page: &TextDiagnostics<'_>) {
         if self.doubtful.get() {
             return;
         }

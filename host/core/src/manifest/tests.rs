@@ -10,8 +10,8 @@ use std::time::Duration;
 use url::Host;
 
 use super::*;
-use crate::egress::{Auth, HttpGrant, Network, Scheme, Segment};
-use crate::grants::Access;
+use crate::egress::{Auth, HttpGrant, Network, PathSegment, Scheme};
+use crate::grants::DirAccess;
 use crate::grants::KvGrant;
 use crate::grants::Level;
 
@@ -228,8 +228,8 @@ fn http_grants_are_as_written() {
         secret: "shop-password".into(),
     };
     assert_eq!(shop.auth, Some(basic));
-    let exactly = |text: &str| Segment::Exactly(text.to_owned());
-    assert_eq!(shop.allow[0].path, [exactly("orders"), Segment::Any]);
+    let exactly = |text: &str| PathSegment::Exactly(text.to_owned());
+    assert_eq!(shop.allow[0].path, [exactly("orders"), PathSegment::Any]);
     assert_eq!(
         shop.allow[0].line,
         line(EVERYTHING, "allow = [\"GET /orders/*\", \"POST")
@@ -239,7 +239,7 @@ fn http_grants_are_as_written() {
     assert_eq!(map.origin.to_string(), "https://map.example.com:8443");
     assert_eq!(
         map.allow[0].path,
-        [exactly("~user"), exactly("a%2Ab"), Segment::Rest]
+        [exactly("~user"), exactly("a%2Ab"), PathSegment::Rest]
     );
     let query = Auth::Query {
         name: "key".to_owned(),
@@ -297,7 +297,10 @@ fn a_function_has_its_tools_grants_and_its_own() {
     );
     let note = &orders.function("note").grants;
     let notes = &note.dir[1];
-    assert_eq!((&*notes.guest, notes.access), ("/notes", Access::ReadWrite));
+    assert_eq!(
+        (&*notes.guest, notes.access),
+        ("/notes", DirAccess::ReadWrite)
+    );
     assert_eq!(notes.host, Path::new("notes"));
     let quota = (notes.quota.bytes, notes.quota.files, notes.quota.handles);
     assert_eq!(quota, (1 << 30, 500, 8));
@@ -482,11 +485,11 @@ const EGRESS: &str = include_str!("../../../../tests/cases/manifest/good/egress.
 
 #[test]
 fn a_rule_in_its_long_form_is_closed() {
-    use crate::egress::{BodyRule, Content, Field, QueryRule, Scalar, Shape, Test};
+    use crate::egress::{BodyRule, ContentRule, Field, JsonRule, QueryRule, Scalar, Test};
 
     let manifest = good(CLOSED);
     let api = http(tool(&manifest, "mail").function("any"), "api");
-    let content = |index: usize| Content::clone(api.allow[index].content.as_ref().unwrap());
+    let content = |index: usize| ContentRule::clone(api.allow[index].content.as_ref().unwrap());
     let nothing = QueryRule::Only(BTreeMap::new());
     assert_eq!(
         (content(0).query, content(0).body),
@@ -502,11 +505,11 @@ fn a_rule_in_its_long_form_is_closed() {
     assert!(parameters["q"].required && !parameters["page"].required);
     assert_eq!(parameters["q"].test, Test::Any);
 
-    let BodyRule::Json(Shape::Object(fields)) = content(2).body else {
+    let BodyRule::Json(JsonRule::Object(fields)) = content(2).body else {
         panic!("{:?}", content(2))
     };
     let value = |test| {
-        Shape::Value(Field {
+        JsonRule::Value(Field {
             required: false,
             test,
         })
@@ -515,7 +518,7 @@ fn a_rule_in_its_long_form_is_closed() {
         required: true,
         test: Test::Equals("recipient".into()),
     };
-    assert_eq!(fields["to"], Shape::Value(to));
+    assert_eq!(fields["to"], JsonRule::Value(to));
     let urgent = vec![
         Scalar::Flag(false),
         Scalar::Integer(0),
@@ -523,12 +526,12 @@ fn a_rule_in_its_long_form_is_closed() {
     ];
     assert_eq!(fields["urgent"], value(Test::OneOf(urgent)));
     assert_eq!(fields["text"], value(Test::Any));
-    let meta = Shape::Object([("a/b".to_owned(), value(Test::Any))].into());
+    let meta = JsonRule::Object([("a/b".to_owned(), value(Test::Any))].into());
     assert_eq!(fields["meta"], meta);
-    let Shape::List(each) = &fields["cc"] else {
+    let JsonRule::List(each) = &fields["cc"] else {
         panic!("{fields:?}")
     };
-    assert!(matches!(&**each, Shape::Object(fields) if fields.contains_key("address")));
+    assert!(matches!(&**each, JsonRule::Object(fields) if fields.contains_key("address")));
 
     // Alternatives: the same path, another shape.
     assert_eq!(content(3).query, QueryRule::Any);

@@ -5,19 +5,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::command;
-use super::grants::{self, Powers, Site};
+use super::diagnostics::{Finding, TextDiagnostics};
+use super::grants::{self, GrantSet, Site};
 use super::http;
+use super::key_reader::{Entry, KeyReader};
 use super::limits::{self, Scope};
 use super::name::Kind;
-use super::page::{Finding, Page};
 use super::path;
 use super::problem::quoted;
 use super::spec::{FunctionSpec, ToolSpec};
-use super::table::{Entry, Table};
 use crate::terms::{Limits, Wasi};
 
 /// Where a tool's own section says how many of its calls run at once.
-pub(super) type Concurrency = super::page::At<u32>;
+pub(super) type Concurrency = super::diagnostics::At<u32>;
 
 /// Reads one tool's section; what is missing in it is reported.
 pub(super) fn read(
@@ -31,17 +31,17 @@ pub(super) fn read(
     let component = component(&mut table);
     let wasi = wasi(&mut table);
     let set = limits::read(table.table("limits"), defaults, Scope::Tool);
-    let powers = grants::read(&mut table, site, &name, &Powers::default());
-    let sections = functions(&mut table, site, &name, set.limits, &powers);
-    let uses = command::read(table.rows("command"));
+    let grant_set = grants::read(&mut table, site, &name, &GrantSet::default());
+    let sections = functions(&mut table, site, &name, set.limits, &grant_set);
+    let uses = command::read(table.entries("command"));
     table.finish();
-    let extensions = sections.values().map(|(_, powers)| &powers.http);
-    http::report_silent(site.page, &powers.http, extensions.clone());
-    http::report_unfollowed(site.page, &powers.http, extensions);
+    let extensions = sections.values().map(|(_, grant_set)| &grant_set.http);
+    http::report_silent(site.page, &grant_set.http, extensions.clone());
+    http::report_unfollowed(site.page, &grant_set.http, extensions);
     let all = FunctionSpec {
         line,
         limits: set.limits,
-        grants: powers.grants(),
+        grants: grant_set.grants(),
     };
     let mut functions: BTreeMap<Arc<str>, FunctionSpec> = sections
         .into_iter()
@@ -66,7 +66,7 @@ pub(super) fn read(
     Some((spec, set.concurrency))
 }
 
-fn component(table: &mut Table<'_>) -> PathBuf {
+fn component(table: &mut KeyReader<'_>) -> PathBuf {
     let entry = table.take("component");
     if entry.is_none() {
         table.missing(
@@ -80,7 +80,7 @@ fn component(table: &mut Table<'_>) -> PathBuf {
 }
 
 /// Which generation of WASI the component is run with. Whether it needs it is known when it is read.
-fn wasi(table: &mut Table<'_>) -> Wasi {
+fn wasi(table: &mut KeyReader<'_>) -> Wasi {
     let Some(text) = table.text("wasi") else {
         return Wasi::default();
     };
@@ -95,14 +95,14 @@ fn wasi(table: &mut Table<'_>) -> Wasi {
 }
 
 fn functions(
-    table: &mut Table<'_>,
+    table: &mut KeyReader<'_>,
     site: &Site<'_>,
     tool: &str,
     limits: Limits,
-    inherited: &Powers,
-) -> BTreeMap<Arc<str>, (FunctionSpec, Powers)> {
+    inherited: &GrantSet,
+) -> BTreeMap<Arc<str>, (FunctionSpec, GrantSet)> {
     let mut functions = BTreeMap::new();
-    for section in table.rows("function") {
+    for section in table.entries("function") {
         let name = Kind::Function.read(section.page, &section.key);
         let Some(table) = section.table() else {
             continue;
@@ -118,31 +118,31 @@ fn functions(
 }
 
 fn function(
-    mut table: Table<'_>,
+    mut table: KeyReader<'_>,
     site: &Site<'_>,
     owner: &str,
     limits: Limits,
-    inherited: &Powers,
-) -> (FunctionSpec, Powers) {
+    inherited: &GrantSet,
+) -> (FunctionSpec, GrantSet) {
     let limits = limits::read(table.table("limits"), limits, Scope::Function).limits;
-    let powers = grants::read(&mut table, site, owner, inherited);
-    http::report_silent(site.page, &powers.http, std::iter::empty());
+    let grant_set = grants::read(&mut table, site, owner, inherited);
+    http::report_silent(site.page, &grant_set.http, std::iter::empty());
     // What the tool's grant says is judged with all its functions.
     http::report_unfollowed(
         site.page,
-        &http::own(&powers.http, &inherited.http),
+        &http::own(&grant_set.http, &inherited.http),
         std::iter::empty(),
     );
     let spec = FunctionSpec {
         line: table.line(),
         limits,
-        grants: powers.grants(),
+        grants: grant_set.grants(),
     };
     table.finish();
-    (spec, powers)
+    (spec, grant_set)
 }
 
-fn report_inert(page: &Page<'_>, section: &Entry<'_>) {
+fn report_inert(page: &TextDiagnostics<'_>, section: &Entry<'_>) {
     let message = format!(
         "the section of {} has no effect: it says nothing",
         section.label()

@@ -8,9 +8,9 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use toml::de::DeValue;
 
-use super::page::Finding;
+use super::diagnostics::Finding;
+use super::key_reader::Entry;
 use super::problem::quoted;
-use super::table::Entry;
 
 /// What people write when they want no bound.
 const BOUNDLESS: [&str; 8] = [

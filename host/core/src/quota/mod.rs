@@ -1,12 +1,12 @@
 //! Is there room. Places for calls, over all, per tool and per caller, and a queue that ends: beyond
 //! it a call hears "busy" at once instead of waiting for ever.
 //!
-//! Who is next is decided in `book`, which is pure; here calls wait, are woken, and give up. How much
+//! Who is next is decided in `scheduler`, which is pure; here calls wait, are woken, and give up. How much
 //! room there is may change meanwhile. A place is given back with the bill of its call (`account`).
 
 mod account;
-mod book;
-mod numbers;
+mod ids;
+mod scheduler;
 mod wait;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,9 +17,9 @@ use crate::manifest::Manifest;
 use crate::terms::{Bill, Code, Fault};
 use account::Accounts;
 pub use account::Settled;
-use book::{Book, Bounds, Heard, Seat, Share, Ticket};
-use numbers::Numbers;
-use wait::Turn;
+use ids::Ids;
+use scheduler::{Admission, Bounds, Scheduler, Seat, Share, Ticket};
+use wait::SlotWait;
 
 /// When a call that was turned away may come again, in seconds: by then most calls that ran are over.
 const AGAIN: u32 = 1;
@@ -29,22 +29,22 @@ const LOCAL: &str = "local";
 
 /// The places of one host.
 pub struct Quota {
-    desk: Arc<Desk>,
+    slots: Arc<Slots>,
 }
 
 /// Where places are given and taken back.
 #[derive(Default)]
-struct Desk {
+struct Slots {
     /// Held for some bookkeeping, never while anybody waits or is woken.
-    opened: Mutex<Opened>,
+    opened: Mutex<SlotState>,
     accounts: Accounts,
 }
 
 #[derive(Default)]
-struct Opened {
-    book: Book,
-    tools: Numbers,
-    callers: Numbers,
+struct SlotState {
+    scheduler: Scheduler,
+    tools: Ids,
+    callers: Ids,
     /// Who waits, and how to wake him once he was asked.
     waits: BTreeMap<Ticket, Option<Waker>>,
     /// Who was given a place and has not come for it yet.
@@ -108,14 +108,14 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         let used = self.used.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let accounts = &self.held.desk.accounts;
+        let accounts = &self.held.slots.accounts;
         accounts.settle(&self.caller, used, self.is_settled);
     }
 }
 
 /// What is given back when it is dropped.
 struct HeldSlot {
-    desk: Arc<Desk>,
+    slots: Arc<Slots>,
     seat: Seat,
 }
 
@@ -128,7 +128,7 @@ impl Quota {
     #[must_use]
     pub fn new(manifest: &Manifest) -> Self {
         let quota = Self {
-            desk: Arc::default(),
+            slots: Arc::default(),
         };
         quota.change(manifest);
         quota
@@ -138,22 +138,22 @@ impl Quota {
     /// against the new bounds; calls that wait keep their turn. Tools and callers that are gone
     /// keep their bounds until nothing of them is left.
     pub fn change(&self, manifest: &Manifest) {
-        let mut opened = self.desk.lock();
+        let mut opened = self.slots.lock();
         let bounds = opened.bounds(manifest);
-        let served = opened.book.change(&bounds);
+        let served = opened.scheduler.change(&bounds);
         let wakers = opened.call(served);
         drop(opened);
         wakers.into_iter().for_each(Waker::wake);
         let callers = &manifest.callers;
         let is_named = |name: &str| callers.iter().any(|caller| *caller.name == *name);
-        let accounts = &self.desk.accounts;
+        let accounts = &self.slots.accounts;
         accounts.keep(|name| is_named(name) || (callers.is_empty() && name == LOCAL));
     }
 
     /// What a caller of the manifest has used since the host started, of all calls that are over.
     #[must_use]
     pub fn settled(&self, caller: &str) -> Settled {
-        self.desk.accounts.of(caller)
+        self.slots.accounts.of(caller)
     }
 
     /// Takes a place for a call of this caller and tool, waiting for one if there is room to wait.
@@ -163,10 +163,12 @@ impl Quota {
     ///
     /// `busy` when too many wait already, `shutting-down` when the host stops.
     pub async fn reserve(&self, caller: &Arc<str>, tool: &Arc<str>) -> Result<Reservation, Fault> {
-        let held = match self.desk.ask(caller, tool)? {
-            (Heard::Go, seat) => self.desk.held(seat),
-            (Heard::Wait(ticket), seat) => Turn::new(self.desk.clone(), ticket, seat).await?,
-            (Heard::Busy, _) => {
+        let held = match self.slots.ask(caller, tool)? {
+            (Admission::Go, seat) => self.slots.held(seat),
+            (Admission::Wait(ticket), seat) => {
+                SlotWait::new(self.slots.clone(), ticket, seat).await?
+            }
+            (Admission::Busy, _) => {
                 return Err(Fault::new(
                     Code::Busy,
                     format!("Too many calls are waiting (tool `{tool}`). Try again in a moment."),
@@ -186,7 +188,7 @@ impl Quota {
     /// Lets nobody in any more; who waits is told.
     pub fn close(&self) {
         let waits = {
-            let mut opened = self.desk.lock();
+            let mut opened = self.slots.lock();
             opened.closed = true;
             std::mem::take(&mut opened.waits)
         };
@@ -194,7 +196,7 @@ impl Quota {
     }
 }
 
-impl Opened {
+impl SlotState {
     /// What a manifest grants, by number.
     fn bounds(&mut self, manifest: &Manifest) -> Bounds {
         let host = &manifest.host;
@@ -213,15 +215,15 @@ impl Opened {
             places: places.unwrap_or(spared.max(1)),
             queue: part,
         };
-        let book = &self.book;
+        let scheduler = &self.scheduler;
         let names = manifest.tools.iter().map(|tool| &tool.name);
-        let tools = self.tools.renew(names, |tool| book.is_idle_tool(tool));
+        let tools = self.tools.renew(names, |tool| scheduler.is_idle_tool(tool));
         let places = manifest.tools.iter();
         let places = places.map(|tool| tool.all.limits.concurrency);
         let names = declared.iter().map(|(name, _)| name);
         let callers = self
             .callers
-            .renew(names, |caller| book.is_idle_caller(caller));
+            .renew(names, |caller| scheduler.is_idle_caller(caller));
         let shares = declared.iter().map(|(_, places)| share(*places));
         Bounds {
             places: host.concurrency,
@@ -235,7 +237,7 @@ impl Opened {
     fn call(&mut self, served: Vec<Ticket>) -> Vec<Waker> {
         let mut wakers = Vec::new();
         for ticket in served {
-            // Nobody is there any more once the desk is closed.
+            // Nobody is there any more once the slots are closed.
             if let Some(waker) = self.waits.remove(&ticket) {
                 self.called.insert(ticket);
                 wakers.extend(waker);
@@ -245,13 +247,13 @@ impl Opened {
     }
 }
 
-impl Desk {
-    /// Nothing panics while it is held; if something did, the book is whole between its methods.
-    fn lock(&self) -> MutexGuard<'_, Opened> {
+impl Slots {
+    /// Nothing panics while it is held; if something did, the scheduler is whole between its methods.
+    fn lock(&self) -> MutexGuard<'_, SlotState> {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ask(&self, caller: &str, tool: &str) -> Result<(Heard, Seat), Fault> {
+    fn ask(&self, caller: &str, tool: &str) -> Result<(Admission, Seat), Fault> {
         // Whoever is here was found a moment ago: a reload has just taken it away.
         let gone = || {
             let say = "The host has just been loaded anew. Ask again, or list the tools.";
@@ -265,17 +267,17 @@ impl Desk {
             caller: opened.callers.of(caller).ok_or_else(gone)?,
             tool: opened.tools.of(tool).ok_or_else(gone)?,
         };
-        let heard = opened.book.ask(seat);
-        if let Heard::Wait(ticket) = heard {
+        let admission = opened.scheduler.ask(seat);
+        if let Admission::Wait(ticket) = admission {
             opened.waits.insert(ticket, None);
         }
-        Ok((heard, seat))
+        Ok((admission, seat))
     }
 
-    /// A place that the book has already given.
+    /// A place that the scheduler has already given.
     fn held(self: &Arc<Self>, seat: Seat) -> HeldSlot {
         HeldSlot {
-            desk: self.clone(),
+            slots: self.clone(),
             seat,
         }
     }
@@ -284,7 +286,7 @@ impl Desk {
     fn leave(&self, seat: Seat) {
         let wakers = {
             let mut opened = self.lock();
-            let served = opened.book.leave(seat);
+            let served = opened.scheduler.leave(seat);
             opened.call(served)
         };
         wakers.into_iter().for_each(Waker::wake);
@@ -293,7 +295,7 @@ impl Desk {
 
 impl Drop for HeldSlot {
     fn drop(&mut self) {
-        self.desk.leave(self.seat);
+        self.slots.leave(self.seat);
     }
 }
 

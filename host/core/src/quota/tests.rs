@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_executor::block_on;
 use futures_util::future::join_all;
 
-use super::book::tests::Dice;
+use super::scheduler::tests::Dice;
 use super::*;
 
 fn quota(text: &str) -> Quota {
@@ -84,12 +84,12 @@ impl<'a> Asked<'a> {
 
 /// Says that every place is free again and nobody is expected.
 fn empty(quota: &Quota) {
-    let opened = quota.desk.lock();
+    let opened = quota.slots.lock();
     assert!(opened.waits.is_empty() && opened.called.is_empty());
     let fresh = super::tests::quota(TWO);
-    let fresh = fresh.desk.lock();
-    let plain = |opened: &Opened| {
-        format!("{:?}", opened.book)
+    let fresh = fresh.slots.lock();
+    let plain = |opened: &SlotState| {
+        format!("{:?}", opened.scheduler)
             .split("turn")
             .next()
             .map(str::to_owned)

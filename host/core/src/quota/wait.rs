@@ -7,23 +7,23 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::book::{Seat, Ticket};
-use super::{Desk, HeldSlot, stopping};
+use super::scheduler::{Seat, Ticket};
+use super::{HeldSlot, Slots, stopping};
 use crate::terms::Fault;
 
 /// A call that waits. Dropping it gives its turn up; a place that it was given meanwhile goes on to
 /// the next.
-pub(super) struct Turn {
-    desk: Arc<Desk>,
+pub(super) struct SlotWait {
+    slots: Arc<Slots>,
     ticket: Ticket,
     seat: Seat,
     over: bool,
 }
 
-impl Turn {
-    pub(super) const fn new(desk: Arc<Desk>, ticket: Ticket, seat: Seat) -> Self {
+impl SlotWait {
+    pub(super) const fn new(slots: Arc<Slots>, ticket: Ticket, seat: Seat) -> Self {
         Self {
-            desk,
+            slots,
             ticket,
             seat,
             over: false,
@@ -31,15 +31,15 @@ impl Turn {
     }
 }
 
-impl Future for Turn {
+impl Future for SlotWait {
     type Output = Result<HeldSlot, Fault>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let desk = self.desk.clone();
-        let mut opened = desk.lock();
+        let slots = self.slots.clone();
+        let mut opened = slots.lock();
         if opened.called.remove(&self.ticket) {
             self.over = true;
-            return Poll::Ready(Ok(desk.held(self.seat)));
+            return Poll::Ready(Ok(slots.held(self.seat)));
         }
         match opened.waits.get_mut(&self.ticket) {
             Some(waker) => {
@@ -50,9 +50,9 @@ impl Future for Turn {
                 Poll::Pending
             }
             // The desk is closed, and nobody waits any more. The place that the ticket may have had in
-            // the book is not given to anybody either.
+            // the scheduler is not given to anybody either.
             None => {
-                opened.book.forget(self.ticket, self.seat);
+                opened.scheduler.forget(self.ticket, self.seat);
                 self.over = true;
                 Poll::Ready(Err(stopping()))
             }
@@ -60,22 +60,22 @@ impl Future for Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for SlotWait {
     fn drop(&mut self) {
         if self.over {
             return;
         }
         let (called, _waker) = {
-            let mut opened = self.desk.lock();
+            let mut opened = self.slots.lock();
             let waker = opened.waits.remove(&self.ticket);
             let called = opened.called.remove(&self.ticket);
             if !called {
-                opened.book.forget(self.ticket, self.seat);
+                opened.scheduler.forget(self.ticket, self.seat);
             }
             (called, waker)
         };
         if called {
-            self.desk.leave(self.seat);
+            self.slots.leave(self.seat);
         }
     }
 }

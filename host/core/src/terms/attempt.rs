@@ -93,7 +93,7 @@ pub struct KvTarget {
 #[serde(tag = "is", rename_all = "lowercase")]
 pub enum Verdict {
     /// A grant allows it.
-    Allowed(Rule),
+    Allowed(RuleRef),
     /// It is not made.
     Refused {
         /// The grant that came nearest.
@@ -108,7 +108,7 @@ pub enum Verdict {
 
 /// What allowed an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rule {
+pub struct RuleRef {
     /// The grant's name.
     pub grant: Arc<str>,
     /// The line in the manifest, from 1.
@@ -120,7 +120,7 @@ pub struct Rule {
 
 /// What came of an attempt that was allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
+pub struct AttemptAnswer {
     /// How it ended.
     pub end: AnswerEnd,
     /// The status, where there was a response.
@@ -207,7 +207,7 @@ pub trait AttemptSink: Send + Sync {
     fn attempt(&self, attempt: Attempt) -> Result<Option<u64>, Unrecorded>;
 
     /// Records what came of the attempt with this number.
-    fn answer(&self, attempt: u64, answer: Answer);
+    fn answer(&self, attempt: u64, answer: AttemptAnswer);
 
     /// Adds to what the end of the call says of a grant's use.
     fn usage(&self, usage: Usage);
@@ -285,7 +285,7 @@ impl Attempt {
     }
 }
 
-impl Answer {
+impl AttemptAnswer {
     /// Changes every text in it that a guest has a say in.
     pub fn each_text(&mut self, change: impl FnOnce(&mut String)) {
         match &mut self.end {

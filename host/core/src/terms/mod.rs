@@ -17,8 +17,8 @@ mod text;
 mod wasi;
 
 pub use attempt::{
-    Answer, AnswerEnd, Attempt, AttemptSink, DirOperation, DirTarget, HttpTarget, KvTarget, Rule,
-    Target, Unrecorded, Usage, Verdict,
+    AnswerEnd, Attempt, AttemptAnswer, AttemptSink, DirOperation, DirTarget, HttpTarget, KvTarget,
+    RuleRef, Target, Unrecorded, Usage, Verdict,
 };
 pub use bill::Bill;
 pub use clock::{Clock, ManualClock, file_stamp, stamp};
@@ -28,13 +28,13 @@ pub use fingerprint::Fingerprint;
 pub use limits::Limits;
 pub use ordered::{Members, Ordered};
 pub use outcome::{
-    Blob, Content, GuestAnswer, Link, Outcome, Output, Progress, RawError, RawOutput, ToolError,
-    ToolErrorCode,
+    Blob, Content, GuestAnswer, Outcome, Output, Progress, RawError, RawOutput, ResourceLink,
+    ToolError, ToolErrorCode,
 };
 pub use recording::{
-    Asked, ClockAnswer, ConfigAnswer, DirAnswer, Divergence, Entry, EnvAnswer, FileStatus,
-    HostAnswer, HttpAnswer, HttpCode, KvAnswer, Moment, Pair, PollAnswer, RandomAnswer, Recording,
-    Stopped, StreamAnswer,
+    ClockAnswer, ConfigAnswer, DirAnswer, Divergence, EnvAnswer, FileStatus, HostAnswer,
+    HostQuestion, HttpAnswer, HttpCode, KvAnswer, Moment, Pair, PollAnswer, RandomAnswer,
+    RecordedAnswer, Recording, Stopped, StreamAnswer,
 };
 pub use schema::SchemaDocument;
 pub use scrub::Scrub;

@@ -55,7 +55,7 @@ pub enum Content {
     /// Bytes with their type.
     Blob(Blob),
     /// A pointer to something the agent may fetch by itself.
-    Link(Link),
+    Link(ResourceLink),
 }
 
 /// Bytes with their type.
@@ -71,7 +71,7 @@ pub struct Blob {
 
 /// A pointer to something the agent may fetch by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
+pub struct ResourceLink {
     /// Where it is.
     pub uri: String,
     /// What to call it.

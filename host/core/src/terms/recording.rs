@@ -8,15 +8,15 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Attempt, Code, Usage};
+use super::{Attempt, AttemptAnswer, Code, Usage};
 
 /// All that one call got from outside, in its order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recording {
     /// What the guest asked, and what it was answered.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<RecordedAnswer>,
     /// What it tried on the outside, and what came of it, in the order in which it was tried.
-    pub attempts: Vec<(Attempt, Option<Answer>)>,
+    pub attempts: Vec<(Attempt, Option<AttemptAnswer>)>,
     /// Denials that the guest heard a code of alone.
     pub denials: Vec<String>,
     /// How often it used its grants.
@@ -25,9 +25,9 @@ pub struct Recording {
 
 /// One answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct RecordedAnswer {
     /// What was asked.
-    pub asked: Asked,
+    pub asked: HostQuestion,
     /// What was answered.
     pub answer: HostAnswer,
     /// How many of the recording's attempts were begun by then.
@@ -38,7 +38,7 @@ pub struct Entry {
 
 /// What a guest asked. Its words are not kept, only what tells others from them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct HostQuestion {
     /// The host function, as `wasi:clocks/wall-clock.now`; without a version.
     pub function: Cow<'static, str>,
     /// Of its arguments, BLAKE3.

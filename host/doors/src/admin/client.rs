@@ -18,7 +18,7 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::words::{CallAnswer, CallRequest, Problems, Reloaded};
+use super::words::{AdminError, CallAnswer, CallRequest, Reloaded};
 use crate::unix::{self, Audience};
 use toolhost_ledger::Head;
 
@@ -42,7 +42,7 @@ pub struct Client {
 pub enum Unanswered {
     /// It was refused, and why.
     #[error(transparent)]
-    Refused(Problems),
+    Refused(AdminError),
     /// Nobody said anything in time.
     #[error("nothing answers on the operators' socket {socket} within {} s", ALIVE.as_secs())]
     Silent {
@@ -207,7 +207,7 @@ impl Client {
         if status == StatusCode::OK {
             return read(&body).map_err(|error| self.failed(error));
         }
-        let problems: Problems = read(&body).map_err(|error| self.failed(error))?;
+        let problems: AdminError = read(&body).map_err(|error| self.failed(error))?;
         Err(Unanswered::Refused(problems))
     }
 

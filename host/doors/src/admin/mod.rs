@@ -30,7 +30,7 @@ use crate::call::Host;
 
 pub use client::{Client, Unanswered};
 pub use service::ReloadRequest;
-pub use words::{CallAnswer, CallRequest, Piece, Problems, Reloaded, perform};
+pub use words::{AdminError, AnswerPiece, CallAnswer, CallRequest, Reloaded, perform};
 
 /// Serves operators at a listener until `stop`, as the agents' doors are served. A body has at most
 /// `message` bytes. Reloads are asked of whoever has the other end of `reloads`.

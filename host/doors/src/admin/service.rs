@@ -24,7 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::words::{CallRequest, Problems, Reloaded, perform};
+use super::words::{AdminError, CallRequest, Reloaded, perform};
 use crate::body::Body;
 use crate::budget::{Allowance, Held};
 use crate::call::Host;
@@ -53,11 +53,11 @@ const HEAD: usize = 16 << 10;
 const HEADERS: usize = 32;
 
 /// A reload that an operator asks for, and where to say what came of it.
-pub struct ReloadRequest(oneshot::Sender<Result<Reloaded, Problems>>);
+pub struct ReloadRequest(oneshot::Sender<Result<Reloaded, AdminError>>);
 
 impl ReloadRequest {
     /// Says what came of it. The operator may have gone meanwhile.
-    pub fn answer(self, answer: Result<Reloaded, Problems>) {
+    pub fn answer(self, answer: Result<Reloaded, AdminError>) {
         let _ = self.0.send(answer);
     }
 }
@@ -324,6 +324,6 @@ fn said(status: StatusCode, answer: &impl Serialize) -> Answer {
 
 fn refusal(status: StatusCode, why: impl Into<String>) -> Response<Body> {
     // A text is always written.
-    let problems = serde_json::to_vec(&Problems::one(why)).unwrap_or_default();
+    let problems = serde_json::to_vec(&AdminError::one(why)).unwrap_or_default();
     denial::json(status, problems)
 }

@@ -36,7 +36,7 @@ pub enum CallAnswer {
         /// The structured result.
         structured: Option<Value>,
         /// What to show beside it.
-        contents: Vec<Piece>,
+        contents: Vec<AnswerPiece>,
         /// What the host denied meanwhile.
         denied: Vec<String>,
         /// What it used.
@@ -77,7 +77,7 @@ pub enum CallAnswer {
 /// One piece of a result.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Piece {
+pub enum AnswerPiece {
     /// Text.
     Text {
         /// The text.
@@ -117,7 +117,7 @@ pub struct Reloaded {
 /// Why something was not done: in words, and as a list for programs.
 #[derive(Debug, Serialize, Deserialize, thiserror::Error)]
 #[error("{error}")]
-pub struct Problems {
+pub struct AdminError {
     /// In words.
     pub error: String,
     /// Each with its place, where it has one.
@@ -125,7 +125,7 @@ pub struct Problems {
     pub problems: Value,
 }
 
-impl Problems {
+impl AdminError {
     /// One thing that is wrong.
     #[must_use]
     pub fn one(error: impl Into<String>) -> Self {
@@ -147,12 +147,12 @@ pub async fn perform(
     operator: &Operator,
     door: Door,
     call: CallRequest,
-) -> Result<CallAnswer, Problems> {
+) -> Result<CallAnswer, AdminError> {
     let snapshot = host.snapshot();
     let named = snapshot.callers.named(operator, &call.caller);
     let caller = named.ok_or_else(|| {
         let name = &call.caller;
-        Problems::one(format!(
+        AdminError::one(format!(
             "the manifest has no [caller.{name}]; choose one with --caller"
         ))
     })?;
@@ -165,7 +165,7 @@ pub async fn perform(
     if let Some(other) = snapshot.catalog.find(&function)
         && other.listed.id != asked
     {
-        return Err(Problems::one(format!(
+        return Err(AdminError::one(format!(
             "the manifest has no function {asked}; there is {}",
             other.listed.id
         )));
@@ -188,7 +188,7 @@ impl CallAnswer {
         match outcome {
             Ok(Outcome::Output(output)) => Self::Ok {
                 structured: output.structured,
-                contents: output.contents.into_iter().map(Piece::of).collect(),
+                contents: output.contents.into_iter().map(AnswerPiece::of).collect(),
                 denied: output.denied,
                 bill,
             },
@@ -220,7 +220,7 @@ impl CallAnswer {
     }
 }
 
-impl Piece {
+impl AnswerPiece {
     fn of(content: Content) -> Self {
         match content {
             Content::Text(text) => Self::Text { text },
@@ -244,7 +244,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::terms::{Blob, Code, Link, Output, ToolError, ToolErrorCode};
+    use crate::terms::{Blob, Code, Output, ResourceLink, ToolError, ToolErrorCode};
 
     /// What a command prints of a call is the same whether or not another process made it.
     #[test]
@@ -257,7 +257,7 @@ mod tests {
                 uri: uri.map(ToOwned::to_owned),
             })
         };
-        let link = Content::Link(Link {
+        let link = Content::Link(ResourceLink {
             uri: "https://example.org".into(),
             name: "there".into(),
             description: None,

@@ -69,7 +69,7 @@ static CONFIG: LazyLock<ServerConfig> = LazyLock::new(|| {
 
 /// What all requests of one caller at one door share.
 #[derive(Clone)]
-pub(super) struct Desk {
+pub(super) struct CallerSession {
     host: Arc<Host>,
     caller: Caller,
     door: Door,
@@ -80,8 +80,8 @@ pub(super) struct Desk {
     tools: Arc<Mutex<Option<Arc<Tools>>>>,
 }
 
-impl Desk {
-    /// A desk for one caller, whom each request shows anew.
+impl CallerSession {
+    /// What one caller's requests share, whom each request shows anew.
     pub(super) fn new(host: Arc<Host>, caller: Caller, door: Door) -> Self {
         Self {
             host,
@@ -93,13 +93,13 @@ impl Desk {
         }
     }
 
-    /// A desk for one caller, whom a whole connection is known to be by this.
+    /// What one caller's requests share, whom a whole connection is known to be by this.
     pub(super) fn known_by(mut self, credential: Credential<'static>) -> Self {
         self.credential = Some(credential);
         self
     }
 
-    /// The same desk for a session in this version.
+    /// The same for a session in this version.
     pub(super) fn speaking(mut self, version: ProtocolVersion) -> Self {
         self.version = Some(version);
         self
@@ -165,7 +165,7 @@ impl Desk {
 
 /// One connection, session or stateless request.
 pub(super) struct Agent {
-    desk: Desk,
+    caller_session: CallerSession,
     /// Fires when streams without an end of their own have to end.
     closing: CancellationToken,
     /// Ends the task that tells of changes, together with this.
@@ -173,17 +173,17 @@ pub(super) struct Agent {
 }
 
 impl Agent {
-    /// An agent at a desk, until `closing`.
-    pub(super) fn new(desk: Desk, closing: CancellationToken) -> Self {
+    /// An agent, until `closing`.
+    pub(super) fn new(caller_session: CallerSession, closing: CancellationToken) -> Self {
         Self {
-            desk,
+            caller_session,
             closing,
             watch: OnceLock::new(),
         }
     }
 
     async fn run(&self, request: Request) -> Result<Release, Fault> {
-        self.desk.host.call(request).await
+        self.caller_session.host.call(request).await
     }
 
     async fn call(
@@ -193,8 +193,8 @@ impl Agent {
     ) -> Result<CallToolResponse, ErrorData> {
         let function = params.name.into_owned();
         let mut request = Request {
-            caller: self.desk.caller()?,
-            door: self.desk.door,
+            caller: self.caller_session.caller()?,
+            door: self.caller_session.door,
             function: function.clone(),
             arguments: params.arguments.unwrap_or_default(),
             progress: None,
@@ -220,7 +220,7 @@ impl Agent {
             end = run => {
                 let (version, bytes) = (context.protocol_version(), size(&end));
                 let encode = move || result(&function, end, version.as_ref());
-                let (lanes, caller) = (&self.desk.host.lanes, &self.desk.caller.agent);
+                let (lanes, caller) = (&self.caller_session.host.lanes, &self.caller_session.caller.agent);
                 let encoded = encoding(lanes, caller, bytes, encode).await;
                 let failed = |fault: Fault| ErrorData::internal_error(fault.say, None);
                 encoded.map_err(failed)?.map(Into::into)
@@ -243,13 +243,16 @@ impl ServerHandler for Agent {
         request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        self.desk
+        self.caller_session
             .tools()?
             .page(request.and_then(|page| page.cursor).as_deref())
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.desk.tools().ok()?.with_header_parameters(name)
+        self.caller_session
+            .tools()
+            .ok()?
+            .with_header_parameters(name)
     }
 
     // In a box: the library moves what answers a request about, and this is large.
@@ -295,7 +298,7 @@ impl ServerHandler for Agent {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        let mut list = self.desk.host.watch(&self.desk.caller);
+        let mut list = self.caller_session.host.watch(&self.caller_session.caller);
         let wanted = context.accepted().tools_list_changed == Some(true);
         loop {
             tokio::select! {
@@ -320,7 +323,7 @@ impl ServerHandler for Agent {
         if self.watch.set(ended.clone().drop_guard()).is_err() {
             return;
         }
-        let mut list = self.desk.host.watch(&self.desk.caller);
+        let mut list = self.caller_session.host.watch(&self.caller_session.caller);
         tokio::spawn(async move {
             while ended.run_until_cancelled(list.changed()).await == Some(true) {
                 if context.peer.notify_tool_list_changed().await.is_err() {

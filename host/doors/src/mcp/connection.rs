@@ -8,10 +8,10 @@ use std::sync::Arc;
 use tokio::io::AsyncWrite;
 use tokio_util::sync::CancellationToken;
 
-use super::agent::{Agent, Desk};
-use super::awake::Source;
+use super::agent::{Agent, CallerSession};
 use super::lines::Lines;
 use super::output::Output;
+use super::spin_wait::MessageSource;
 use crate::budget::Allowance;
 use crate::call::{Credential, Host};
 use crate::deadline::Deadlined;
@@ -59,7 +59,7 @@ pub(crate) async fn speak<R, W>(
     (reader, writer): (R, W),
     signals: Signals,
 ) where
-    R: Source,
+    R: MessageSource,
     W: Peer,
 {
     let Known {
@@ -73,8 +73,8 @@ pub(crate) async fn speak<R, W>(
     let closing = CancellationToken::new();
     let _ends_with_this_future = cut.clone().drop_guard();
     let stop = signals.stop.child_token();
-    let desk = Desk::new(Arc::clone(&host), caller.clone(), door).known_by(by);
-    let agent = Agent::new(desk.clone(), closing.clone());
+    let caller_session = CallerSession::new(Arc::clone(&host), caller.clone(), door).known_by(by);
+    let agent = Agent::new(caller_session.clone(), closing.clone());
     let output = Arc::new(Output::new(
         Deadlined::new(writer),
         allowance.clone(),
@@ -82,7 +82,7 @@ pub(crate) async fn speak<R, W>(
     ));
     let lines = Lines::new(
         (reader, Arc::clone(&output)),
-        (Arc::clone(&host), desk, allowance),
+        (Arc::clone(&host), caller_session, allowance),
         seat.clone(),
         (stop.clone(), closing, cut.clone()),
     );
@@ -113,7 +113,7 @@ pub(crate) async fn speak<R, W>(
 
 async fn converse<R, W>(agent: Agent, lines: Lines<R, W>, cut: CancellationToken)
 where
-    R: Source,
+    R: MessageSource,
     W: Peer,
 {
     match rmcp::service::serve_server_with_ct(agent, lines, cut).await {

@@ -8,7 +8,7 @@ use rmcp::model::{
 };
 
 use crate::answer::{Answer, Block, CallResult};
-use crate::terms::Link;
+use crate::terms::ResourceLink;
 
 /// Answers up to here are encoded where they are given, in bytes: some hundred microseconds.
 pub(super) const LARGE: usize = 256 << 10;
@@ -59,7 +59,7 @@ fn in_terms_of(version: Option<&ProtocolVersion>, block: Block) -> Block {
     }
 }
 
-fn in_words(link: &Link) -> String {
+fn in_words(link: &ResourceLink) -> String {
     let description = link.description.as_deref();
     let description = description.map(|said| format!("\n{said}"));
     format!(
@@ -89,7 +89,7 @@ fn block(block: Block) -> ContentBlock {
     }
 }
 
-fn resource(link: Link) -> Resource {
+fn resource(link: ResourceLink) -> Resource {
     let mut resource = Resource::new(link.uri, link.name);
     resource.description = link.description;
     resource.mime_type = link.mime_type;
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     fn blocks(version: ProtocolVersion) -> Vec<Value> {
-        let link = Link {
+        let link = ResourceLink {
             uri: "https://example.org/a".into(),
             name: "a".into(),
             description: Some("What a is.".into()),

@@ -17,10 +17,10 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::agent::{Agent, Desk};
+use super::agent::{Agent, CallerSession};
 use super::connection::Signals;
+use super::fast_path::PlainCall;
 use super::intake::in_turn;
-use super::plain::PlainCall;
 use super::sessions::Sessions;
 use super::stateless;
 use crate::budget::{Allowance, Budget};
@@ -53,7 +53,7 @@ pub(crate) struct Endpoint {
 
 struct Service {
     /// Where plain calls are made.
-    desk: Arc<Desk>,
+    caller_session: Arc<CallerSession>,
     sessions: Arc<Sessions>,
     http: StreamableHttpService<Agent, Sessions>,
 }
@@ -99,15 +99,18 @@ impl Endpoint {
     ) -> Option<PlainCall> {
         let call = stateless::read(headers, body)?;
         // Arguments that are said in headers, too, are the library's to compare.
-        let has_header_parameters = self.service(caller).desk.has_header_parameters(&call.name);
+        let has_header_parameters = self
+            .service(caller)
+            .caller_session
+            .has_header_parameters(&call.name);
         (!has_header_parameters).then_some(call)
     }
 
     /// Answers a plain call of `caller`; nothing where it was cut off. Dropping the answer cancels it.
     pub(crate) async fn call(&self, caller: &Caller, call: PlainCall) -> Option<Vec<u8>> {
-        let desk = Arc::clone(&self.service(caller).desk);
+        let caller_session = Arc::clone(&self.service(caller).caller_session);
         // In a box: what waits for it is moved about, and this is large.
-        let answering = Box::pin(stateless::answer(desk, call));
+        let answering = Box::pin(stateless::answer(caller_session, call));
         let answer = self.signals.cut.run_until_cancelled(answering).await?;
         (!answer.is_empty()).then_some(answer)
     }
@@ -178,7 +181,7 @@ impl Endpoint {
     }
 
     fn open(&self, caller: &Caller) -> Service {
-        let desk = Desk::new(Arc::clone(&self.host), caller.clone(), self.door);
+        let caller_session = CallerSession::new(Arc::clone(&self.host), caller.clone(), self.door);
         let closing: CancellationToken = self.signals.stop.clone();
         let sessions = Arc::new(Sessions::new(self.budget.of(caller)));
         // Host and Origin are checked before anybody comes here, on the Unix socket by other rules.
@@ -189,14 +192,14 @@ impl Endpoint {
             .with_json_response(true)
             .with_max_request_body_bytes(self.budget.message())
             .with_cancellation_token(self.signals.cut.clone());
-        let plain = desk.clone().speaking(stateless::VERSION);
+        let plain = caller_session.clone().speaking(stateless::VERSION);
         let http = StreamableHttpService::new(
-            move || Ok(Agent::new(desk.clone(), closing.clone())),
+            move || Ok(Agent::new(caller_session.clone(), closing.clone())),
             Arc::clone(&sessions),
             config,
         );
         Service {
-            desk: Arc::new(plain),
+            caller_session: Arc::new(plain),
             sessions,
             http,
         }

@@ -11,9 +11,9 @@ use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
 use tokio::time::Instant;
 
-use super::awake::{Awake, Source};
 use super::intake::LARGE;
 use super::output::KEPT;
+use super::spin_wait::{Awake, MessageSource};
 use crate::budget::{Allowance, Held};
 use crate::skim::Skim;
 
@@ -51,7 +51,7 @@ pub(super) enum Found {
     Endless,
 }
 
-impl<R: Source> Input<R> {
+impl<R: MessageSource> Input<R> {
     /// Nothing is read yet, for whom this is allowed.
     pub(super) fn new(reader: R, allowance: Allowance) -> Self {
         Self {

@@ -12,8 +12,8 @@ use bytes::{Bytes, BytesMut};
 use rmcp::model::ClientJsonRpcMessage;
 use serde_json::Value;
 
+use super::fast_path::PlainCall;
 use super::message;
-use super::plain::PlainCall;
 use crate::budget::{Allowance, Held};
 use crate::call::Host;
 use crate::frame::{self, INTERNAL_ERROR, Refusal};
@@ -65,12 +65,12 @@ pub(super) fn read_line_aside(
 }
 
 /// What is to be known of a body before the library reads it.
-pub(crate) struct Asked {
+pub(crate) struct MessageHead {
     method: Option<String>,
     id: Option<Value>,
 }
 
-impl Asked {
+impl MessageHead {
     /// Looks at a message on the spot.
     pub(crate) fn read(body: &[u8]) -> Result<Self, Refusal> {
         let envelope = frame::examine(body)?;
@@ -111,9 +111,9 @@ pub(crate) async fn read_aside(
     host: &Arc<Host>,
     body: &Bytes,
     allowance: &Allowance,
-) -> Result<(Asked, Held), Refusal> {
+) -> Result<(MessageHead, Held), Refusal> {
     let (body, own) = (body.clone(), allowance.clone());
-    let reading = move || Ok((Asked::read(&body)?, weigh(&body, &own)?));
+    let reading = move || Ok((MessageHead::read(&body)?, weigh(&body, &own)?));
     in_turn(Some(host), allowance, reading).await?
 }
 

@@ -19,15 +19,15 @@ use rmcp::transport::Transport;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::agent::Desk;
-use super::awake::Source;
+use super::agent::CallerSession;
 use super::connection::Peer;
+use super::fast_path::PlainCalls;
 use super::input::{Found, Input, LINE_TIME};
 use super::intake::{self, Aside, LARGE, Ticket};
 use super::message;
 use super::output::Output;
-use super::plain::PlainCalls;
 use super::schemas;
+use super::spin_wait::MessageSource;
 use crate::budget::{Allowance, FREE};
 use crate::call::Host;
 use crate::deadline::Deadlined;
@@ -68,7 +68,7 @@ pub(super) struct Lines<R, W> {
     host: Option<Arc<Host>>,
     allowance: Allowance,
     /// For the plain calls of a session, until one is open.
-    desk: Option<Desk>,
+    caller_session: Option<CallerSession>,
     plain: PlainCalls,
     output: Arc<Output<Deadlined<W>>>,
     /// Each message that is on its way to be written has one of these.
@@ -99,19 +99,19 @@ enum Step {
 
 impl<R, W> Lines<R, W>
 where
-    R: Source,
+    R: MessageSource,
     W: Peer,
 {
     /// The messages that `reader` sends and `output` gets.
     pub(super) fn new(
         (reader, output): (R, Arc<Output<Deadlined<W>>>),
-        (host, desk, allowance): (Arc<Host>, Desk, Allowance),
+        (host, caller_session, allowance): (Arc<Host>, CallerSession, Allowance),
         seat: Option<Arc<Seat>>,
         (stop, closing, cut): (CancellationToken, CancellationToken, CancellationToken),
     ) -> Self {
         Self {
             host: Some(host),
-            desk: Some(desk),
+            caller_session: Some(caller_session),
             seat,
             ..Self::bare((reader, output), allowance, (stop, closing, cut))
         }
@@ -130,7 +130,7 @@ where
             waiting: Arc::default(),
             host: None,
             allowance,
-            desk: None,
+            caller_session: None,
             plain: PlainCalls::new(),
             output,
             unwritten: Arc::default(),
@@ -443,7 +443,7 @@ async fn gone<W: Peer>(output: &Output<W>) {
 
 impl<R, W> Transport<RoleServer> for Lines<R, W>
 where
-    R: Source,
+    R: MessageSource,
     W: Peer,
 {
     type Error = io::Error;
@@ -456,9 +456,10 @@ where
             JsonRpcMessage::Response(response) => {
                 self.in_flight.remove(&response.id);
                 if let ServerResult::InitializeResult(result) = &response.result
-                    && let Some(desk) = self.desk.take()
+                    && let Some(caller_session) = self.caller_session.take()
                 {
-                    self.plain.open(desk, result.protocol_version.clone());
+                    self.plain
+                        .open(caller_session, result.protocol_version.clone());
                 }
             }
             JsonRpcMessage::Error(error) => {

@@ -14,7 +14,7 @@ use crate::budget::{Budget, Held};
 use crate::terms::Caller;
 
 impl Peer for WriteHalf<DuplexStream> {}
-impl Source for ReadHalf<DuplexStream> {}
+impl MessageSource for ReadHalf<DuplexStream> {}
 
 /// The largest message.
 const MESSAGE: usize = 4 << 20;

@@ -7,7 +7,7 @@ use rmcp::model::{
 };
 
 use super::agent::VERSIONS;
-use super::plain::PlainCall;
+use super::fast_path::PlainCall;
 use crate::frame::{self, Refusal};
 
 const UTF8_BOM: &[u8] = b"\xEF\xBB\xBF";

@@ -17,9 +17,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::agent::Desk;
+use super::agent::CallerSession;
 use super::endpoint::session;
-use super::plain::{METHOD, Message, PlainCall};
+use super::fast_path::{METHOD, Message, PlainCall};
 use crate::terms::json;
 
 /// The version whose requests are read here.
@@ -92,10 +92,10 @@ pub(super) fn read(headers: &HeaderMap, body: &[u8]) -> Option<PlainCall> {
 }
 
 /// Answers a call: the body of a response that says 200, or nothing where there is no host any more.
-pub(super) async fn answer(desk: Arc<Desk>, call: PlainCall) -> Vec<u8> {
+pub(super) async fn answer(caller_session: Arc<CallerSession>, call: PlainCall) -> Vec<u8> {
     let id = call.id;
     let body = move |answer| body(answer, id);
-    desk.answer(call.name, call.arguments, body).await
+    caller_session.answer(call.name, call.arguments, body).await
 }
 
 fn body(answer: Result<CallToolResult, ErrorData>, id: RequestId) -> Vec<u8> {

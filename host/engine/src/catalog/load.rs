@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use sha2::{Digest, Sha256};
 
-use super::idle::{idle, idle_rights};
-use super::{Catalog, Function, Lock, LockedTool, Tool, annotations, offer, reach};
+use super::unused_grants::{idle, idle_rights};
+use super::{Catalog, Function, Lock, LockedTool, Tool, annotations, discover, reach};
 use crate::capability::{PreparedGrants, SharedServices};
 use crate::compile::{Cache, Docs, MOST_BYTES, Past, bounded, inspect};
 use crate::gate::FunctionPolicy;
@@ -222,7 +222,7 @@ fn load_tool(
 /// Whether a component that does not say itself what it offers has what the lock says.
 fn agrees(spec: &ToolSpec, locked: &LockedTool, prepared: &Prepared) -> Result<(), String> {
     let same = if !spec.uses.is_empty() {
-        offer::uses(spec, prepared).map_err(|fault| said(&fault))? == locked.functions
+        discover::uses(spec, prepared).map_err(|fault| said(&fault))? == locked.functions
     } else if let Some(typed) = prepared.typed() {
         let has =
             |function: &Definition| typed.functions().any(|(name, _)| *name == *function.name);
@@ -348,7 +348,7 @@ pub fn lock_tools(
     let asked = each(&manifest.tools, |spec| {
         let file = places.base.join(&spec.component);
         let outcome = open_component(sandbox, &file, spec.wasi, places.cache).and_then(|loaded| {
-            let offered = offer::offer(sandbox, spec, &loaded, &nothing, runtime)
+            let offered = discover::offer(sandbox, spec, &loaded, &nothing, runtime)
                 .map_err(|fault| said(&fault))?;
             Ok(LockedTool {
                 digest: *loaded.prepared.digest(),

@@ -1,21 +1,21 @@
 //! Which tools exist, and are they what the lock says. It reads component files and keeps compiled
 //! ones; it knows nothing of callers and of the network.
 
-mod define;
-mod idle;
+mod discover;
 mod load;
 mod lock;
-mod offer;
 mod recursion;
+mod unused_grants;
+mod validate;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use idle::idle;
 pub use load::{
     Loaded, Loading, Places, Trouble, load, load_each, lock_path, lock_tools, open_component,
 };
 pub use lock::{Change, Damaged, Lock, LockedTool, MOST_LOCK};
+pub use unused_grants::idle;
 
 use crate::manifest::{FunctionSpec, ToolSpec};
 use crate::sandbox::{Prepared, PreparedFunction};

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, mpsc};
 
 use super::*;
-use crate::pen::Paper;
+use crate::appender::SegmentFile;
 
 /// A disk with room for so many bytes, and what is on it.
 #[derive(Clone)]
@@ -45,7 +45,7 @@ impl Write for SmallDisk {
     }
 }
 
-impl Paper for SmallDisk {
+impl SegmentFile for SmallDisk {
     fn cut(&mut self, length: u64) -> io::Result<()> {
         if !self.cuts {
             return Err(io::Error::other("broken"));

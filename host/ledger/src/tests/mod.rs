@@ -15,8 +15,8 @@ use std::time::{Duration, SystemTime};
 use super::*;
 use crate::state::{Role, StateLock};
 use crate::terms::{
-    Answer, AnswerEnd, Attempt, AttemptSink as _, Bill, Caller, Code, Door, FunctionId, HttpTarget,
-    ManualClock, Reach, Rule, Target, Verdict,
+    AnswerEnd, Attempt, AttemptAnswer, AttemptSink as _, Bill, Caller, Code, Door, FunctionId,
+    HttpTarget, ManualClock, Reach, RuleRef, Target, Verdict,
 };
 use crate::terms::{Clock, Fingerprint};
 
@@ -122,7 +122,7 @@ pub(super) fn reach(writes: bool) -> Reach {
 /// A request to a path, allowed or refused.
 pub(super) fn attempt(path: &str, may: bool) -> Attempt {
     let verdict = match may {
-        true => Verdict::Allowed(Rule {
+        true => Verdict::Allowed(RuleRef {
             grant: "api".into(),
             line: 7,
             rule: Some("GET /**".into()),
@@ -146,8 +146,8 @@ pub(super) fn attempt(path: &str, may: bool) -> Attempt {
 }
 
 /// A response to it.
-pub(super) fn answer() -> Answer {
-    Answer {
+pub(super) fn answer() -> AttemptAnswer {
+    AttemptAnswer {
         end: AnswerEnd::Answered,
         status: Some(200),
         peer: None,
@@ -199,7 +199,7 @@ pub(super) fn calls(dir: &Path) -> Vec<Call> {
 }
 
 /// The only segment of a folder that has nothing wrong.
-pub(super) fn only_segment(dir: &Path) -> Segment {
+pub(super) fn only_segment(dir: &Path) -> SegmentReport {
     let mut report = verify(dir).unwrap();
     assert!(report.intact(), "{:?}", report.problems);
     assert_eq!(report.segments.len(), 1);

@@ -61,7 +61,7 @@ async fn x41_after_a_clock_that_was_ahead_segments_name_each_other() {
     assert_eq!(shown, order, "also where one is missing");
 }
 
-fn order_without(report: &Report, name: &str) -> Vec<String> {
+fn order_without(report: &LedgerReport, name: &str) -> Vec<String> {
     let names = report.segments.iter().map(|s| s.name.clone());
     names.filter(|other| other != name).collect()
 }

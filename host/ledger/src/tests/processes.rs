@@ -73,7 +73,8 @@ async fn x14_a_killed_process_loses_nothing_it_has_acknowledged() {
         let report = verify(&scratch.dir()).unwrap();
         assert!(report.intact(), "{:?}", report.problems);
         assert_eq!(report.segments.len(), round + 1);
-        let state_of_killed = |s: &Segment| matches!(s.state, State::Unsealed | State::Torn { .. });
+        let state_of_killed =
+            |s: &SegmentReport| matches!(s.state, SegmentEnd::Unsealed | SegmentEnd::Torn { .. });
         assert!(report.segments.iter().all(state_of_killed));
         let fresh: BTreeSet<u64> = calls(&scratch.dir())
             .into_iter()

@@ -34,7 +34,7 @@ async fn x39_after_a_failure_a_new_segment_goes_on_where_the_old_one_ends() {
 
     let report = verify(&scratch.dir()).unwrap();
     assert!(report.intact(), "{:?}", report.problems);
-    let ends: Vec<(&str, State, &[u64])> = report
+    let ends: Vec<(&str, SegmentEnd, &[u64])> = report
         .segments
         .iter()
         .map(|s| (&*s.name, s.state, &*s.dangling))
@@ -42,8 +42,8 @@ async fn x39_after_a_failure_a_new_segment_goes_on_where_the_old_one_ends() {
     assert_eq!(
         ends,
         [
-            (&*old, State::Unsealed, &[1][..]),
-            (&*ledger.segment(), State::Sealed, &[][..])
+            (&*old, SegmentEnd::Unsealed, &[1][..]),
+            (&*ledger.segment(), SegmentEnd::Sealed, &[][..])
         ]
     );
     // The new one names the old one's end.
@@ -127,7 +127,7 @@ async fn x37_a_flood_of_refusals_is_counted_to_the_last_one() {
     let segment = only_segment(&scratch.dir());
     assert_eq!(
         (segment.tally.refused, segment.state),
-        (100_001, State::Sealed)
+        (100_001, SegmentEnd::Sealed)
     );
     let bytes = fs::metadata(scratch.dir().join(&segment.name))
         .unwrap()

@@ -21,7 +21,12 @@ async fn three() -> (Scratch, [PathBuf; 3]) {
     }
     let report = verify(&scratch.dir()).unwrap();
     assert!(report.intact(), "{:?}", report.problems);
-    assert!(report.segments.iter().all(|s| s.state == State::Sealed));
+    assert!(
+        report
+            .segments
+            .iter()
+            .all(|s| s.state == SegmentEnd::Sealed)
+    );
     (scratch, paths.try_into().unwrap())
 }
 
@@ -89,7 +94,7 @@ async fn the_newest_segment_without_its_end_is_reported_as_unsealed() {
     let (scratch, paths) = three().await;
     keep_lines(&paths[2], 3);
     let report = verify(&scratch.dir()).unwrap();
-    assert_eq!(report.segments[2].state, State::Unsealed);
+    assert_eq!(report.segments[2].state, SegmentEnd::Unsealed);
 }
 
 #[tokio::test]
@@ -129,17 +134,20 @@ async fn the_newest_segment_of_an_owner_is_running() {
     let scratch = Scratch::new();
     begin(&scratch.dir());
     let killed = &verify(&scratch.dir()).unwrap().segments;
-    assert_eq!(killed[0].state, State::Unsealed);
+    assert_eq!(killed[0].state, SegmentEnd::Unsealed);
     let ledger = begin(&scratch.dir());
     one_call(&ledger).await;
-    let states = |scratch: &Scratch| -> Vec<State> {
+    let states = |scratch: &Scratch| -> Vec<SegmentEnd> {
         let report = verify(&scratch.dir()).unwrap();
         assert!(report.intact(), "{:?}", report.problems);
         report.segments.iter().map(|one| one.state).collect()
     };
-    assert_eq!(states(&scratch), [State::Unsealed, State::Running]);
+    assert_eq!(
+        states(&scratch),
+        [SegmentEnd::Unsealed, SegmentEnd::Running]
+    );
     ledger.seal().await.unwrap();
-    assert_eq!(states(&scratch), [State::Unsealed, State::Sealed]);
+    assert_eq!(states(&scratch), [SegmentEnd::Unsealed, SegmentEnd::Sealed]);
 }
 
 /// What the owner knows of its end is what the files show: a record that is cut off is missed, though no
@@ -185,7 +193,7 @@ async fn a_process_killed_before_its_first_record_leaves_an_empty_segment() {
     let report = verify(&scratch.dir()).unwrap();
     assert!(report.intact(), "{:?}", report.problems);
     let empty = report.segments.last().unwrap();
-    assert_eq!((empty.state, empty.records), (State::Unsealed, 0));
+    assert_eq!((empty.state, empty.records), (SegmentEnd::Unsealed, 0));
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ async fn a_day_of_a_ledger() {
     };
     assert_eq!(
         (segment.state, segment.tally, segment.records),
-        (State::Sealed, tally, 9)
+        (SegmentEnd::Sealed, tally, 9)
     );
     assert_eq!(segment.name, ledger.segment());
 
@@ -322,7 +322,7 @@ async fn segments_of_schema_2_stay_readable() {
         last = chain::finish(&mut lines, begin, last);
     }
     std::fs::write(scratch.dir().join(name), lines).unwrap();
-    assert_eq!(only_segment(&scratch.dir()).state, State::Sealed);
+    assert_eq!(only_segment(&scratch.dir()).state, SegmentEnd::Sealed);
     let [call, refused] = calls(&scratch.dir()).try_into().unwrap();
     assert_eq!((call.end, call.former_attempts.len()), (End::Ok, 2));
     let tried = call.tried();
@@ -442,7 +442,7 @@ async fn nothing_follows_a_seal() {
     let segment = only_segment(&scratch.dir());
     assert_eq!(
         (segment.state, &*segment.dangling),
-        (State::Sealed, &[1][..])
+        (SegmentEnd::Sealed, &[1][..])
     );
 }
 

@@ -30,7 +30,7 @@ async fn sealed() -> (String, Vec<u8>) {
 }
 
 /// What is found: how it ends, or the first bad record and its flaw.
-fn found(name: &str, bytes: &[u8], seen: &Sightings) -> Result<State, (u64, u64, Flaw)> {
+fn found(name: &str, bytes: &[u8], seen: &Sightings) -> Result<SegmentEnd, (u64, u64, Flaw)> {
     let mut check = Check::new(name, seen);
     let end = check.run(bytes);
     end.map_err(|flaw| (check.next, check.offset, flaw))
@@ -53,7 +53,10 @@ fn begins(bytes: &[u8]) -> Vec<u64> {
 async fn a_good_segment_is_good() {
     let (name, bytes) = sealed().await;
     assert_eq!(lines(&bytes).len(), 16);
-    assert_eq!(found(&name, &bytes, &Sightings::new()), Ok(State::Sealed));
+    assert_eq!(
+        found(&name, &bytes, &Sightings::new()),
+        Ok(SegmentEnd::Sealed)
+    );
 }
 
 #[tokio::test]
@@ -74,7 +77,7 @@ async fn x13_every_flipped_bit_is_found_in_its_record() {
                     );
                 }
                 // Without its line break the last record is not whole.
-                Ok(State::Torn { offset, .. }) if at == last => assert_eq!(offset, begins[15]),
+                Ok(SegmentEnd::Torn { offset, .. }) if at == last => assert_eq!(offset, begins[15]),
                 Ok(state) => panic!("byte {at} bit {bit}: {state:?}"),
             }
             bytes[at] ^= 1 << bit;
@@ -89,14 +92,14 @@ async fn x13_every_cut_is_found() {
     let hash = chain::claimed(lines(&bytes)[15].trim_ascii_end()).unwrap();
     let seal = BTreeMap::from([(hash.as_str().to_owned(), "later".to_owned())]);
     let seen = Sightings::from([(15, seal)]);
-    assert_eq!(found(&name, &bytes, &seen), Ok(State::Sealed));
+    assert_eq!(found(&name, &bytes, &seen), Ok(SegmentEnd::Sealed));
     for length in 0..bytes.len() {
         let whole = begins.partition_point(|&begin| begin <= length as u64) - 1;
         let offset = begins[whole];
         let bytes_left = length as u64 - offset;
         let expected = match bytes_left {
-            0 => State::Unsealed,
-            bytes => State::Torn { offset, bytes },
+            0 => SegmentEnd::Unsealed,
+            bytes => SegmentEnd::Torn { offset, bytes },
         };
         let cut = &bytes[..length];
         assert_eq!(found(&name, cut, &Sightings::new()), Ok(expected));
@@ -211,7 +214,10 @@ fn a_well_chained_segment_has_to_make_sense_too() {
         );
     }
     let good = chained(&[OPEN, ADMITTED, CLOSED_1, SEAL_1]);
-    assert_eq!(found("me", &good, &Sightings::new()), Ok(State::Sealed));
+    assert_eq!(
+        found("me", &good, &Sightings::new()),
+        Ok(SegmentEnd::Sealed)
+    );
     let torn = [&good[..], b"{"].concat();
     assert!(matches!(
         found("me", &torn, &Sightings::new()),
@@ -260,7 +266,7 @@ async fn x13_random_damage_is_found() {
         }
         if bad != good {
             let end = found(&name, &bad, &Sightings::new());
-            assert_ne!(end, Ok(State::Sealed));
+            assert_ne!(end, Ok(SegmentEnd::Sealed));
         }
     }
 }

@@ -8,7 +8,7 @@ use std::fmt::{self, Display};
 use std::io;
 
 use super::meter::Noise;
-use crate::egress::{Class, Verdict, address_denied};
+use crate::egress::{AllowedRequest, Class, address_denied};
 use crate::resolve::Unresolved;
 
 /// Why there is no response, or no whole one.
@@ -153,7 +153,7 @@ impl DialError {
         }
     }
 
-    pub(super) fn denied(class: Class, verdict: &Verdict) -> Self {
+    pub(super) fn denied(class: Class, verdict: &AllowedRequest) -> Self {
         let say = address_denied(&verdict.grant().origin, class);
         Self {
             kind: DialErrorKind::Denied(class),
@@ -185,7 +185,7 @@ impl DialError {
     }
 
     /// A failure before there was a response, by its causes.
-    pub(super) fn on_the_way(error: &Failure, verdict: &Verdict) -> Self {
+    pub(super) fn on_the_way(error: &Failure, verdict: &AllowedRequest) -> Self {
         let kind = match cause(error.error) {
             Some(Cause::Name(Unresolved::Denied(class))) => return Self::denied(*class, verdict),
             Some(Cause::Name(Unresolved::Timeout)) => DialErrorKind::Timeout,

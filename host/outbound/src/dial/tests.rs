@@ -22,7 +22,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
 use crate::egress::testing::{grant, loopback_grant, network};
-use crate::egress::{Ask, Auth, Class, MAX_HEADER_BYTES, MAX_HEADERS, Target, judge};
+use crate::egress::{Auth, Class, MAX_HEADER_BYTES, MAX_HEADERS, RawRequest, RawTarget, judge};
 use crate::testing::{Answers, Reply, Then, Upstream, chunked, ok, raw};
 
 const CAPS: Caps = Caps {
@@ -31,11 +31,11 @@ const CAPS: Caps = Caps {
     silence: IDLE_TIMEOUT,
 };
 
-fn verdict(grant: &Arc<HttpGrant>, method: &str, path: &str) -> Verdict {
+fn verdict(grant: &Arc<HttpGrant>, method: &str, path: &str) -> AllowedRequest {
     let url = format!("{}{path}", grant.origin);
-    let ask = Ask {
+    let ask = RawRequest {
         method,
-        target: Target::Url(&url),
+        target: RawTarget::Url(&url),
     };
     judge(&[Arc::clone(grant)], &ask).unwrap()
 }
@@ -55,7 +55,7 @@ impl Dialer {
 
     async fn send_alone(
         &self,
-        verdict: &Verdict,
+        verdict: &AllowedRequest,
         outgoing: Outgoing,
         secret: Option<&Secret>,
         caps: Caps,

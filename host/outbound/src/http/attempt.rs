@@ -12,10 +12,10 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::error::HttpError;
 use crate::attempts::{AttemptLog, OpenAttempt};
 use crate::dial::Sending;
-use crate::egress::{Asked, MAX_METHOD};
-use crate::egress::{Refusal, RefusalKind, Verdict};
+use crate::egress::{AllowedRequest, Refusal, RefusalKind};
+use crate::egress::{MAX_METHOD, ParsedRequest};
 use crate::secret::REDACTED;
-use crate::terms::{self, Answer, AnswerEnd, Attempt, HttpTarget, Rule, Target};
+use crate::terms::{self, AnswerEnd, Attempt, AttemptAnswer, HttpTarget, RuleRef, Target};
 
 /// What is recorded of a method that no request has.
 const TOO_LONG: &str = "(a method that is too long)";
@@ -41,7 +41,7 @@ enum Stage {
 
 struct Open {
     attempt: OpenAttempt,
-    answer: Answer,
+    answer: AttemptAnswer,
     /// Whether anything of it left, as the dialer says.
     sending: Sending,
     /// Bytes of its body.
@@ -49,7 +49,7 @@ struct Open {
 }
 
 impl AttemptRecorder {
-    pub(super) fn begin(log: &AttemptLog, method: &str, asked: Option<&Asked>) -> Self {
+    pub(super) fn begin(log: &AttemptLog, method: &str, asked: Option<&ParsedRequest>) -> Self {
         Self {
             _hold: log.hold(),
             log: log.clone(),
@@ -109,11 +109,15 @@ impl AttemptRecorder {
     ///
     /// # Errors
     /// It cannot be recorded, so it must not go out.
-    pub(super) fn allow(&mut self, verdict: &Verdict, body: usize) -> Result<Sending, HttpError> {
+    pub(super) fn allow(
+        &mut self,
+        verdict: &AllowedRequest,
+        body: usize,
+    ) -> Result<Sending, HttpError> {
         let rule = verdict.rule();
         let attempt = Attempt {
             to: Target::Http(std::mem::take(&mut self.target)),
-            verdict: terms::Verdict::Allowed(Rule {
+            verdict: terms::Verdict::Allowed(RuleRef {
                 grant: Arc::clone(&verdict.grant().name),
                 line: rule.line,
                 rule: Some(Arc::clone(&rule.text)),
@@ -125,7 +129,7 @@ impl AttemptRecorder {
         let sending = Sending::default();
         self.stage = Stage::Allowed(Open {
             attempt,
-            answer: Answer {
+            answer: AttemptAnswer {
                 end: AnswerEnd::Abandoned,
                 status: None,
                 peer: None,
@@ -140,7 +144,7 @@ impl AttemptRecorder {
         Ok(sending)
     }
 
-    fn note(&mut self, note: impl FnOnce(&mut Answer)) {
+    fn note(&mut self, note: impl FnOnce(&mut AttemptAnswer)) {
         if let Stage::Allowed(open) = &mut self.stage {
             note(&mut open.answer);
         }

@@ -22,13 +22,13 @@ use crate::attempts::AttemptLog;
 use crate::dial::{
     Caps, DialError, DialErrorKind, Dialer, Incoming, Outgoing, Pool, Sender, Sending,
 };
-use crate::egress::{Arguments, Sent};
-use crate::egress::{Ask, Asked, Target};
+use crate::egress::{AllowedRequest, Refusal, RefusalKind, decide, unreadable};
+use crate::egress::{Arguments, RequestContent};
 use crate::egress::{Auth, HttpGrant};
 use crate::egress::{Manner, admit, filter_response};
-use crate::egress::{Refusal, RefusalKind, Verdict, decide, unreadable};
+use crate::egress::{ParsedRequest, RawRequest, RawTarget};
 use crate::secret::Secrets;
-use crate::secret::{Patterns, PatternsError, Redactions, Sought, Watch};
+use crate::secret::{PatternSource, Patterns, PatternsError, Redactions, SecretPatterns};
 use crate::terms::Limits;
 
 pub use body::Body;
@@ -38,11 +38,11 @@ const MIN_TIMEOUT: Duration = Duration::from_millis(1);
 
 /// The way out of one function, made once and shared by its calls.
 #[derive(Debug)]
-pub struct Outlet {
+pub struct Outbound {
     grants: Vec<Arc<HttpGrant>>,
     secrets: Arc<Secrets>,
     /// The credentials of these grants.
-    watch: Arc<Watch>,
+    watch: Arc<SecretPatterns>,
     dialer: Arc<Dialer>,
     /// The connections of each grant.
     pools: Vec<Arc<Pool>>,
@@ -50,7 +50,7 @@ pub struct Outlet {
 
 /// The way out of one call.
 pub struct HttpContext {
-    outlet: Arc<Outlet>,
+    outbound: Arc<Outbound>,
     limits: Limits,
     deadline: Instant,
     attempts: AttemptLog,
@@ -65,7 +65,7 @@ pub struct HttpContext {
 
 /// A request as a guest gives it.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct OutboundRequest {
     /// The method.
     pub method: String,
     /// Where to.
@@ -98,7 +98,7 @@ pub enum RequestTarget {
 
 /// A response as the guest may read it.
 #[derive(Debug)]
-pub struct Response {
+pub struct OutboundResponse {
     /// The status.
     pub status: StatusCode,
     /// The headers.
@@ -109,14 +109,14 @@ pub struct Response {
 
 /// How long an exchange may take.
 #[derive(Clone, Copy)]
-struct Time {
+struct TimeLimits {
     /// When all of it has to be over.
     until: Instant,
     /// The longest silence within the response's body.
     silence: Duration,
 }
 
-impl Outlet {
+impl Outbound {
     /// Whether one of its credentials has no value, and had none, or one of its certificates was not to
     /// be had.
     #[must_use]
@@ -171,7 +171,7 @@ impl Outlet {
     }
 
     /// The credentials that these are made of.
-    pub const fn credentials(&self) -> &Arc<Watch> {
+    pub const fn credentials(&self) -> &Arc<SecretPatterns> {
         &self.watch
     }
 
@@ -186,7 +186,7 @@ impl HttpContext {
     /// compare with `arguments`, and what it takes of the host's connections is `caller`'s.
     #[must_use]
     pub fn new(
-        outlet: Arc<Outlet>,
+        outbound: Arc<Outbound>,
         limits: Limits,
         deadline: Instant,
         arguments: Arguments,
@@ -196,7 +196,7 @@ impl HttpContext {
         Self {
             caller,
             sender: OnceLock::new(),
-            outlet,
+            outbound,
             limits,
             deadline,
             attempts,
@@ -217,7 +217,7 @@ impl HttpContext {
 
     /// What has to be taken out of what comes back, counted for this call.
     pub fn patterns(&self) -> Patterns {
-        self.outlet.patterns().counting(&self.redactions)
+        self.outbound.patterns().counting(&self.redactions)
     }
 
     /// Notes that a request was refused because it holds a credential: that shows as much of a guess
@@ -228,37 +228,37 @@ impl HttpContext {
 
     /// The way out that this call shares with others.
     #[must_use]
-    pub fn outlet(&self) -> &Arc<Outlet> {
-        &self.outlet
+    pub fn outbound(&self) -> &Arc<Outbound> {
+        &self.outbound
     }
 }
 
 /// What is looked for in responses, because this sends it.
-fn sought(auth: &Auth, secrets: &Secrets) -> Option<Sought> {
+fn sought(auth: &Auth, secrets: &Secrets) -> Option<PatternSource> {
     let place = secrets.place(auth.secret())?;
     Some(match auth {
-        Auth::Basic { user, .. } => Sought::basic(place, user.clone()),
-        _ => Sought::plain(place),
+        Auth::Basic { user, .. } => PatternSource::basic(place, user.clone()),
+        _ => PatternSource::plain(place),
     })
 }
 
 impl std::fmt::Debug for HttpContext {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("HttpContext")
-            .field("outlet", &self.outlet)
+            .field("outlet", &self.outbound)
             .finish_non_exhaustive()
     }
 }
 
 impl RequestTarget {
-    fn as_target(&self) -> Target<'_> {
+    fn as_target(&self) -> RawTarget<'_> {
         match self {
-            Self::Url(url) => Target::Url(url),
+            Self::Url(url) => RawTarget::Url(url),
             Self::Parts {
                 scheme,
                 authority,
                 path_with_query,
-            } => Target::Parts {
+            } => RawTarget::Parts {
                 scheme,
                 authority,
                 path_with_query,
@@ -275,8 +275,8 @@ impl RequestTarget {
 }
 
 /// A request that was sent, and the head of what came back.
-struct Leg {
-    verdict: Verdict,
+struct Hop {
+    verdict: AllowedRequest,
     incoming: Incoming,
     record: AttemptRecorder,
 }
@@ -287,12 +287,15 @@ struct Leg {
 ///
 /// # Errors
 /// Why there is no response, in words that are safe for the guest.
-pub async fn exchange(context: &HttpContext, request: Request) -> Result<Response, HttpError> {
-    let ask = Ask {
+pub async fn exchange(
+    context: &HttpContext,
+    request: OutboundRequest,
+) -> Result<OutboundResponse, HttpError> {
+    let ask = RawRequest {
         method: &request.method,
         target: request.target.as_target(),
     };
-    let asked = Asked::parse(&ask);
+    let asked = ParsedRequest::parse(&ask);
     let mut record =
         AttemptRecorder::begin(&context.attempts, &request.method, asked.as_ref().ok());
     let kept = match context.count(&mut record) {
@@ -324,15 +327,15 @@ pub async fn exchange(context: &HttpContext, request: Request) -> Result<Respons
 /// Everything that is decided before anything leaves the host.
 fn plan(
     context: &HttpContext,
-    request: &Request,
-    asked: Result<&Asked, Refusal>,
-) -> Result<(Verdict, HeaderMap), Refusal> {
-    let sent = Sent {
+    request: &OutboundRequest,
+    asked: Result<&ParsedRequest, Refusal>,
+) -> Result<(AllowedRequest, HeaderMap), Refusal> {
+    let sent = RequestContent {
         headers: &request.headers,
         body: &request.body,
         arguments: &context.arguments,
     };
-    let verdict = decide(&context.outlet.grants, asked?, &sent)?;
+    let verdict = decide(&context.outbound.grants, asked?, &sent)?;
     let refuse = |kind, say| Refusal {
         kind,
         say,
@@ -390,11 +393,11 @@ impl HttpContext {
     }
 
     /// How long the exchange may take.
-    fn time(&self, request: &Request) -> Time {
+    fn time(&self, request: &OutboundRequest) -> TimeLimits {
         let now = Instant::now();
         let left = self.deadline.saturating_duration_since(now);
         let all = request.timeout.unwrap_or(left);
-        Time {
+        TimeLimits {
             until: now + all.max(MIN_TIMEOUT).min(left),
             silence: request.silence.unwrap_or(left).max(MIN_TIMEOUT),
         }
@@ -402,11 +405,11 @@ impl HttpContext {
 
     async fn send(
         &self,
-        verdict: Verdict,
+        verdict: AllowedRequest,
         mut outgoing: Outgoing,
-        time: Time,
+        time: TimeLimits,
         mut record: AttemptRecorder,
-    ) -> Result<Leg, HttpError> {
+    ) -> Result<Hop, HttpError> {
         outgoing.sending = record.allow(&verdict, outgoing.body.len())?;
         let caps = Caps {
             response_body: self.limits.response_body,
@@ -414,7 +417,7 @@ impl HttpContext {
             silence: time.silence,
         };
         match self.dial(&verdict, outgoing, caps).await {
-            Ok(incoming) => Ok(Leg {
+            Ok(incoming) => Ok(Hop {
                 verdict,
                 incoming,
                 record,
@@ -425,16 +428,16 @@ impl HttpContext {
 
     async fn dial(
         &self,
-        verdict: &Verdict,
+        verdict: &AllowedRequest,
         outgoing: Outgoing,
         caps: Caps,
     ) -> Result<Incoming, DialError> {
-        let Outlet {
+        let Outbound {
             secrets,
             dialer,
             pools,
             ..
-        } = &*self.outlet;
+        } = &*self.outbound;
         let auth = verdict.auth();
         let secret = match auth {
             Some(auth) => secrets.current(auth.secret()).await,
@@ -456,8 +459,8 @@ impl HttpContext {
     }
 }
 
-fn respond(patterns: &Patterns, leg: Leg) -> Response {
-    let Leg {
+fn respond(patterns: &Patterns, leg: Hop) -> OutboundResponse {
+    let Hop {
         verdict,
         incoming,
         mut record,
@@ -481,7 +484,7 @@ fn respond(patterns: &Patterns, leg: Leg) -> Response {
         true => patterns.line_scrubber(),
         false => patterns.scrubber(),
     };
-    Response {
+    OutboundResponse {
         status,
         headers,
         body: Body::new(body, scrubber, record),

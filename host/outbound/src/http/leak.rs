@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use super::attempt::AttemptRecorder;
-use super::{HttpContext, Outlet, Request, RequestTarget};
+use super::{HttpContext, Outbound, OutboundRequest, RequestTarget};
 use crate::egress::{Refusal, RefusalKind};
 use crate::secret::{Leak, Secrets};
 use crate::terms::Limits;
@@ -20,12 +20,12 @@ const AT_ONCE: usize = 256 << 10;
 /// Where it is and what it resembles, without a letter of it.
 pub(super) async fn check(
     context: &HttpContext,
-    request: &Request,
+    request: &OutboundRequest,
     limits: &Limits,
     record: &mut AttemptRecorder,
 ) -> Result<(), Refusal> {
-    let outlet = context.outlet();
-    let secrets = outlet.secrets();
+    let outbound = context.outbound();
+    let secrets = outbound.secrets();
     let refusal = |leak, place| {
         context.leaked();
         refusal(leak, place)
@@ -45,13 +45,13 @@ pub(super) async fn check(
     if length > limits.request_body {
         return Ok(());
     }
-    match in_body(outlet, &request.body).await {
+    match in_body(outbound, &request.body).await {
         Some(leak) => Err(refusal(leak, "body")),
         None => Ok(()),
     }
 }
 
-fn in_target(secrets: &Secrets, request: &Request) -> Option<Leak> {
+fn in_target(secrets: &Secrets, request: &OutboundRequest) -> Option<Leak> {
     let parts: [&str; 3] = match &request.target {
         RequestTarget::Url(url) => [url, "", ""],
         RequestTarget::Parts {
@@ -64,11 +64,11 @@ fn in_target(secrets: &Secrets, request: &Request) -> Option<Leak> {
     parts.find_map(|part| secrets.leak(part.as_bytes()))
 }
 
-async fn in_body(outlet: &Outlet, body: &Bytes) -> Option<Leak> {
+async fn in_body(outbound: &Outbound, body: &Bytes) -> Option<Leak> {
     if body.len() <= AT_ONCE {
-        return outlet.secrets().leak(body);
+        return outbound.secrets().leak(body);
     }
-    let (secrets, body) = (outlet.secrets().clone(), body.clone());
+    let (secrets, body) = (outbound.secrets().clone(), body.clone());
     let searched = tokio::task::spawn_blocking(move || secrets.leak(&body));
     // What could not be searched does not go out.
     searched

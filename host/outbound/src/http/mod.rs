@@ -10,4 +10,6 @@ pub mod testing;
 
 pub use ahead::{ROOM, ahead, room};
 pub use error::{ErrorCode, HttpError};
-pub use exchange::{Body, HttpContext, Outlet, Request, RequestTarget, Response, exchange};
+pub use exchange::{
+    Body, HttpContext, Outbound, OutboundRequest, OutboundResponse, RequestTarget, exchange,
+};

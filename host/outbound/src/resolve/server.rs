@@ -12,7 +12,7 @@ use hickory_resolver::config::{
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::{Resolver, TokioResolver};
 
-use super::{Answer, Place, Resolve};
+use super::{Addresses, LookupPlace, Resolve};
 
 /// How long one try waits. Three fit into the time of a lookup.
 const TRY: Duration = Duration::from_millis(1_600);
@@ -62,7 +62,7 @@ impl ServerResolver {
 }
 
 impl Resolve for ServerResolver {
-    fn resolve(&self, name: String, place: Place) -> Answer {
+    fn resolve(&self, name: String, place: LookupPlace) -> Addresses {
         let resolver = Arc::clone(&self.resolver);
         Box::pin(async move {
             let found = resolver.lookup_ip(name).await;

@@ -15,7 +15,7 @@ async fn vetted(
     super::vetted(resolver, host, private, free()).await
 }
 
-async fn free() -> io::Result<Place> {
+async fn free() -> io::Result<LookupPlace> {
     Ok(Box::new(()))
 }
 
@@ -107,7 +107,7 @@ async fn no_answer_is_no_address() {
 struct Silent;
 
 impl Resolve for Silent {
-    fn resolve(&self, _: String, _: Place) -> Answer {
+    fn resolve(&self, _: String, _: LookupPlace) -> Addresses {
         Box::pin(std::future::pending())
     }
 }

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use super::scrub::{Patterns, PatternsError};
 use super::search::MOST_FORMS;
 use super::value::{LONG_ENOUGH, Secret};
-use super::watch::{Seeking, Sought, Watch};
+use super::watch::{PatternSource, SecretPatterns, Seeking};
 use crate::dial::basic;
 use crate::terms::Clock;
 
@@ -130,8 +130,8 @@ impl History {
     pub fn watch(
         self: &Arc<Self>,
         function: &str,
-        sought: Vec<Sought>,
-    ) -> Result<Arc<Watch>, PatternsError> {
+        sought: Vec<PatternSource>,
+    ) -> Result<Arc<SecretPatterns>, PatternsError> {
         let seeking = {
             let mut functions = self
                 .functions
@@ -143,7 +143,7 @@ impl History {
         };
         let own = seeking.uses(sought, self.clock.now());
         self.changed();
-        let watch = Watch::new(Arc::clone(self), seeking, own);
+        let watch = SecretPatterns::new(Arc::clone(self), seeking, own);
         self.prepare(watch.seeking())?;
         Ok(Arc::new(watch))
     }
@@ -210,7 +210,7 @@ impl History {
 }
 
 /// The values that these uses have sent, or may.
-fn of<'v>(values: &'v Values, sought: &'v [Arc<Sought>]) -> Vec<Found<'v>> {
+fn of<'v>(values: &'v Values, sought: &'v [Arc<PatternSource>]) -> Vec<Found<'v>> {
     let each = sought.iter().flat_map(|sought| {
         let known = values.get(sought.place()).into_iter().flatten();
         known.map(|known| (known, sought.user()))

@@ -33,4 +33,4 @@ pub use scrub::{LAG, Patterns, PatternsError, REDACTED, Scrubber};
 pub use source::{EnvSource, Reading, SecretSource, ShortAccepted, SourceError};
 pub use store::{Secrets, Unloaded};
 pub use value::{LONG_ENOUGH, MAX_SECRET, MIN_SECRET, Secret, SecretError, SecretMark};
-pub use watch::{Sought, Watch};
+pub use watch::{PatternSource, SecretPatterns};

@@ -27,7 +27,7 @@ use super::forms::{Form, forms};
 use super::redactions::Redactions;
 use super::search::{MOST_FORMS, Search};
 use super::value::MAX_SECRET;
-use super::watch::Watch;
+use super::watch::SecretPatterns;
 use crate::terms::Scrub;
 
 /// What stands in the place of a credential.
@@ -53,7 +53,7 @@ pub struct Patterns {
     /// Who counts what is taken out, if anybody.
     redactions: Option<Redactions>,
     /// Where streams learn of credentials that come later.
-    watch: Option<Arc<Watch>>,
+    watch: Option<Arc<SecretPatterns>>,
 }
 
 /// There are too many credentials to be searched for.
@@ -90,7 +90,7 @@ impl Patterns {
     }
 
     /// The same, for streams that take in what this one learns while they flow.
-    pub(super) fn followed_by(self, watch: &Arc<Watch>) -> Self {
+    pub(super) fn followed_by(self, watch: &Arc<SecretPatterns>) -> Self {
         Self {
             watch: Some(Arc::clone(watch)),
             ..self

@@ -12,7 +12,7 @@ use super::scrub::{Patterns, PatternsError};
 
 /// What is looked for: the secret of a place, and the form in which it is sent.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Sought {
+pub struct PatternSource {
     place: Arc<str>,
     user: Option<String>,
 }
@@ -27,20 +27,20 @@ pub(super) struct Seeking {
 
 #[derive(Debug)]
 struct Use {
-    sought: Arc<Sought>,
+    sought: Arc<PatternSource>,
     /// When the last grants that do so began or ended.
     since: Instant,
 }
 
 /// What is sought for the calls of a function, as long as this is held.
 #[derive(Debug)]
-pub struct Watch {
+pub struct SecretPatterns {
     history: Arc<History>,
     seeking: Arc<Seeking>,
-    own: Vec<Arc<Sought>>,
+    own: Vec<Arc<PatternSource>>,
 }
 
-impl Sought {
+impl PatternSource {
     /// The secret that comes from this place.
     #[must_use]
     pub const fn plain(place: Arc<str>) -> Self {
@@ -75,7 +75,7 @@ impl Use {
 
 impl Seeking {
     /// Notes that these are used from now on, and gives what the user has to hold.
-    pub(super) fn uses(&self, sought: Vec<Sought>, now: Instant) -> Vec<Arc<Sought>> {
+    pub(super) fn uses(&self, sought: Vec<PatternSource>, now: Instant) -> Vec<Arc<PatternSource>> {
         let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
         uses.retain(|known| known.counts(now));
         let each = sought.into_iter().map(|sought| {
@@ -94,7 +94,7 @@ impl Seeking {
     }
 
     /// Notes that whoever held these ends.
-    fn ends(&self, own: &[Arc<Sought>], now: Instant) {
+    fn ends(&self, own: &[Arc<PatternSource>], now: Instant) {
         let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
         let ends = |known: &&mut Use| own.iter().any(|own| Arc::ptr_eq(own, &known.sought));
         for known in uses.iter_mut().filter(ends) {
@@ -109,7 +109,7 @@ impl Seeking {
     }
 
     /// All that is used, or was a while ago.
-    pub(super) fn sought(&self, now: Instant) -> Vec<Arc<Sought>> {
+    pub(super) fn sought(&self, now: Instant) -> Vec<Arc<PatternSource>> {
         let uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
         let each = uses.iter().filter(|known| known.counts(now));
         each.map(|known| Arc::clone(&known.sought)).collect()
@@ -136,11 +136,11 @@ impl Seeking {
     }
 }
 
-impl Watch {
+impl SecretPatterns {
     pub(super) const fn new(
         history: Arc<History>,
         seeking: Arc<Seeking>,
-        own: Vec<Arc<Sought>>,
+        own: Vec<Arc<PatternSource>>,
     ) -> Self {
         Self {
             history,
@@ -166,7 +166,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for SecretPatterns {
     fn drop(&mut self) {
         self.seeking.ends(&self.own, self.history.clock().now());
     }

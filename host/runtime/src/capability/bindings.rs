@@ -22,7 +22,7 @@ wasmtime::component::bindgen!({
 });
 
 use self::exports::toolhost::tool::tools;
-use crate::terms::{Blob, Content, GuestAnswer, Link, RawError, RawOutput};
+use crate::terms::{Blob, Content, GuestAnswer, RawError, RawOutput, ResourceLink};
 
 /// A guest's answer in the host's own words. Nothing is copied, nothing is checked.
 pub fn answer_in_terms(answer: Result<tools::Output, tools::ToolError>) -> GuestAnswer {
@@ -33,7 +33,7 @@ pub fn answer_in_terms(answer: Result<tools::Output, tools::ToolError>) -> Guest
             data: blob.data,
             uri: blob.uri,
         }),
-        tools::Content::Link(link) => Content::Link(Link {
+        tools::Content::Link(link) => Content::Link(ResourceLink {
             uri: link.uri,
             name: link.name,
             description: link.description,

@@ -12,7 +12,7 @@ use crate::shares::Account;
 use crate::terms::{Caller, Clock, Limits, Progress};
 use toolhost_outbound::AttemptLog;
 use toolhost_outbound::Recorder;
-use toolhost_outbound::secret::Watch;
+use toolhost_outbound::secret::SecretPatterns;
 
 /// One call as its capabilities know it.
 pub struct CallContext<'a> {
@@ -37,5 +37,5 @@ pub struct CallContext<'a> {
     /// What the host holds for the call outside of the guest's own memory.
     pub account: &'a Account,
     /// The credentials that are taken out of whatever leaves the call.
-    pub credentials: &'a Arc<Watch>,
+    pub credentials: &'a Arc<SecretPatterns>,
 }

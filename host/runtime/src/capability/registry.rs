@@ -21,8 +21,8 @@ use crate::grants::Grants;
 use crate::shares::{Account, Holding};
 use crate::terms::{Clock, Code, Fault, GuestAnswer, Wasi};
 use toolhost_outbound::dial::Dialer;
-use toolhost_outbound::http::Outlet;
-use toolhost_outbound::secret::{Patterns, PatternsError, Secrets, Watch};
+use toolhost_outbound::http::Outbound;
+use toolhost_outbound::secret::{Patterns, PatternsError, SecretPatterns, Secrets};
 use toolhost_store::{OpenError, Store};
 
 /// What all calls of the process share.
@@ -101,8 +101,8 @@ pub struct PreparedGrants {
     /// `tool.function`.
     function: Arc<str>,
     grants: Grants,
-    outlet: Arc<Outlet>,
-    shelf: Arc<dir::Shelf>,
+    outbound: Arc<Outbound>,
+    shelf: Arc<dir::LazyDirs>,
     kv: Arc<kv::Buckets>,
 }
 
@@ -117,7 +117,7 @@ impl PreparedGrants {
         grants: &Grants,
         services: &SharedServices,
     ) -> Result<Self, PrepareError> {
-        let outlet = Outlet::new(
+        let outbound = Outbound::new(
             function,
             grants.http.clone(),
             services.secrets.clone(),
@@ -126,8 +126,8 @@ impl PreparedGrants {
         Ok(Self {
             function: function.into(),
             grants: grants.clone(),
-            outlet: Arc::new(outlet),
-            shelf: Arc::new(dir::Shelf::new(&grants.dir, &services.folders)),
+            outbound: Arc::new(outbound),
+            shelf: Arc::new(dir::LazyDirs::new(&grants.dir, &services.folders)),
             kv: Arc::new(kv::Buckets::new(&grants.kv, &services.store)?),
         })
     }
@@ -135,7 +135,7 @@ impl PreparedGrants {
     /// Whether something that it grants cannot be had: a directory, or a credential.
     #[must_use]
     pub fn is_lacking(&self) -> bool {
-        self.shelf.is_lacking() || self.outlet.is_lacking()
+        self.shelf.is_lacking() || self.outbound.is_lacking()
     }
 
     /// The function that they are made ready for, as `tool.function`.
@@ -146,15 +146,15 @@ impl PreparedGrants {
 
     /// The credentials that they use, to be taken out of whatever leaves a call.
     #[must_use]
-    pub fn credentials(&self) -> &Arc<Watch> {
-        self.outlet.credentials()
+    pub fn credentials(&self) -> &Arc<SecretPatterns> {
+        self.outbound.credentials()
     }
 
     /// What has to be taken out of whatever leaves a call: the credentials that the grants of its
     /// function use, and used within the hour, whichever setup a call began with.
     #[must_use]
     pub fn patterns(&self) -> Patterns {
-        self.outlet.patterns()
+        self.outbound.patterns()
     }
 }
 
@@ -213,7 +213,7 @@ impl GuestState {
             table,
             wasi: wasi.build(),
             dir: dir::State::new(&grants.shelf, context),
-            http: http::State::new(&grants.outlet, context),
+            http: http::State::new(&grants.outbound, context),
             kv: kv::State::new(&grants.kv, context),
             grants: grants.clone(),
             log,

@@ -9,8 +9,8 @@ use wasmtime::component::{Resource, ResourceTable, ResourceTableError};
 
 use super::context::CallContext;
 use crate::shares::Exceeded;
-use crate::terms::{Asked, Fault, HostAnswer, Stopped};
-pub(super) use toolhost_outbound::Step;
+use crate::terms::{Fault, HostAnswer, HostQuestion, Stopped};
+pub(super) use toolhost_outbound::AnswerSource;
 use toolhost_outbound::{AttemptLog, Recorder};
 
 /// What every answer to one guest passes. Where nothing is recorded, that is one look at an option.
@@ -47,14 +47,14 @@ impl Seam {
 
     /// How a host function finds its answer. `arguments` are all that it was given; what is large is
     /// wrapped in [`Bulk`], and a resource is its number.
-    pub(super) fn ask(&self, function: &'static str, arguments: &dyn Debug) -> Step {
-        let asked = || Asked {
+    pub(super) fn ask(&self, function: &'static str, arguments: &dyn Debug) -> AnswerSource {
+        let asked = || HostQuestion {
             function: function.into(),
             digest: digest(arguments),
         };
         let step = self.recorder.step(asked, &self.attempts);
         step.unwrap_or_else(|divergence| {
-            Step::Given(HostAnswer::Stopped(faulted(&Fault::internal(divergence))))
+            AnswerSource::Given(HostAnswer::Stopped(faulted(&Fault::internal(divergence))))
         })
     }
 
@@ -70,19 +70,19 @@ impl Seam {
         arguments: &dyn Debug,
     ) -> wasmtime::Result<bool> {
         match self.ask(function, arguments) {
-            Step::Live => Ok(true),
-            Step::Kept(asked) => {
+            AnswerSource::Live => Ok(true),
+            AnswerSource::Kept(asked) => {
                 self.keep(asked, HostAnswer::Heard);
                 Ok(true)
             }
-            Step::Given(HostAnswer::Heard) => Ok(false),
-            Step::Given(HostAnswer::Stopped(stopped)) => Err(ended(stopped)),
-            Step::Given(_) => Err(unfit()),
+            AnswerSource::Given(HostAnswer::Heard) => Ok(false),
+            AnswerSource::Given(HostAnswer::Stopped(stopped)) => Err(ended(stopped)),
+            AnswerSource::Given(_) => Err(unfit()),
         }
     }
 
     /// Keeps a live answer.
-    pub(super) fn keep(&self, asked: Asked, answer: HostAnswer) {
+    pub(super) fn keep(&self, asked: HostQuestion, answer: HostAnswer) {
         self.recorder.keep(asked, answer);
     }
 }
@@ -247,11 +247,11 @@ macro_rules! pass {
 macro_rules! settle {
     ($step:expr, $seam:expr, $table:expr, $answer:ty, $live:expr) => {
         match $step {
-            $crate::capability::seam::Step::Given(answer) => {
+            $crate::capability::seam::AnswerSource::Given(answer) => {
                 $crate::capability::seam::told::<$answer, _, _>(answer, $table)
             }
-            $crate::capability::seam::Step::Live => $live,
-            $crate::capability::seam::Step::Kept(asked) => {
+            $crate::capability::seam::AnswerSource::Live => $live,
+            $crate::capability::seam::AnswerSource::Kept(asked) => {
                 let (answer, live) = $crate::capability::seam::tell::<$answer, _, _>($live);
                 $seam.keep(asked, answer);
                 live

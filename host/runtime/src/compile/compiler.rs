@@ -88,7 +88,7 @@ enum Threads {
 }
 
 /// How a process ended that was not refused, stopped or killed.
-enum Ended {
+enum ChildExit {
     Made,
     /// It panicked, saying this.
     Panicked(String),
@@ -126,16 +126,16 @@ impl Compiler {
         };
         let again = into.try_clone().map_err(unwritten)?;
         match self.attempt((task, Threads::All), bytes, into)? {
-            Ended::Panicked(_) => {}
-            Ended::Made => return Ok(()),
+            ChildExit::Panicked(_) => {}
+            ChildExit::Made => return Ok(()),
         }
         again
             .set_len(0)
             .and_then(|()| (&again).rewind())
             .map_err(unwritten)?;
         match self.attempt((task, Threads::One), bytes, again)? {
-            Ended::Made => Ok(()),
-            Ended::Panicked(said) => Err(NotCompiled {
+            ChildExit::Made => Ok(()),
+            ChildExit::Panicked(said) => Err(NotCompiled {
                 why: format!("{} failed on it: {said}", task.words().1),
                 lasting: true,
             }),
@@ -147,7 +147,7 @@ impl Compiler {
         how: (Task, Threads),
         bytes: &[u8],
         into: File,
-    ) -> Result<Ended, NotCompiled> {
+    ) -> Result<ChildExit, NotCompiled> {
         let task = how.0;
         let started = self.start(how, bytes, into).map_err(|error| NotCompiled {
             why: format!("the compile process cannot be started: {error}"),
@@ -162,9 +162,9 @@ impl Compiler {
         match ended {
             Some(status) if status.success() => {
                 warn_once(&said);
-                Ok(Ended::Made)
+                Ok(ChildExit::Made)
             }
-            Some(status) if status.code() == Some(PANICKED) => Ok(Ended::Panicked(said)),
+            Some(status) if status.code() == Some(PANICKED) => Ok(ChildExit::Panicked(said)),
             Some(status) => Err(self.judge(task, status, &said)),
             None => Err(NotCompiled {
                 why: format!(

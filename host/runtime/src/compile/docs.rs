@@ -5,7 +5,7 @@
 use serde_json::Value;
 use wasmparser::{Parser, Payload};
 
-use crate::sandbox::Origin;
+use crate::sandbox::FunctionOrigin;
 
 /// The section's name, as wit-parser has it.
 const SECTION: &str = "package-docs";
@@ -42,7 +42,7 @@ impl Docs {
 
     /// What is said of a function.
     #[must_use]
-    pub fn function<'d>(&'d self, origin: &Origin) -> Option<&'d str> {
+    pub fn function<'d>(&'d self, origin: &FunctionOrigin) -> Option<&'d str> {
         self.0.iter().find_map(|package| match &origin.interface {
             Some(interface) => {
                 let plain = interface.split('@').next()?;
@@ -92,7 +92,7 @@ mod tests {
     }
 
     fn said(docs: &Docs, interface: Option<&str>, function: &str) -> Option<String> {
-        let origin = Origin {
+        let origin = FunctionOrigin {
             interface: interface.map(ToOwned::to_owned),
             function: function.to_owned(),
         };

@@ -5,9 +5,9 @@ use wasmparser::{
     CanonicalFunction, CanonicalOption, ComponentExternalKind, Encoding, Parser, Payload,
 };
 
+use super::complexity::{Oversize, Shape};
 use super::kind::{look, offered};
-use super::outline::{Extra, Outline, types};
-use super::shape::{Oversize, Shape};
+use super::type_depth::{Extra, Outline, types};
 use crate::grants;
 use crate::terms::{Code, Fault, Wasi};
 

@@ -3,8 +3,8 @@
 
 use wasmparser::{Parser, Payload};
 
+use super::complexity::Shape;
 use super::inspect::{Inspected, bad, kind, measured, sections, unread};
-use super::shape::Shape;
 use crate::terms::{Fault, Wasi};
 
 /// How a component begins.

@@ -12,7 +12,7 @@ use std::path::Path;
 use blake3::{Hash, Hasher};
 
 use super::cache::owned;
-use super::once;
+use super::create_once;
 
 /// What stands at the end of a sealed file, in bytes.
 pub(super) const LENGTH: usize = 32;
@@ -36,7 +36,7 @@ impl Seal {
         }
         let mut key = [0; LENGTH];
         File::open("/dev/urandom")?.read_exact(&mut key)?;
-        match once::create(&path, &key) {
+        match create_once::create(&path, &key) {
             Ok(()) => Ok(Self(key)),
             Err(error) => read_key(&path).map(Self).ok_or(error),
         }

@@ -13,7 +13,7 @@ use wasmtime::{
 };
 
 use super::entry::Entry;
-use super::state::Running;
+use super::state::StoreData;
 use super::typed::Typed;
 use crate::capability;
 use crate::shares::{Lease, Shares};
@@ -55,7 +55,7 @@ pub struct Sandbox {
 /// One engine, and what its components are linked with.
 struct Profile {
     engine: Engine,
-    linker: Linker<Running>,
+    linker: Linker<StoreData>,
     more_memories: Shares<Arc<str>>,
     /// Slots for calls, where there are fewer than calls may run.
     slots: Option<Shares<Arc<str>>>,

@@ -10,8 +10,8 @@ use wasmtime_wasi::I32Exit;
 
 use super::lanes::step_aside;
 use super::run::{fault, reasons, stopped};
-use super::state::Running;
-use super::typed::{Budget, Function, Stop, Typed};
+use super::state::StoreData;
+use super::typed::{Budget, Stop, Typed, TypedFunction};
 use crate::capability::{BoundPre, answer_in_terms, tools};
 use crate::gate::Permit;
 use crate::terms::{Fault, GuestAnswer};
@@ -39,7 +39,7 @@ pub(super) type Answer = Result<GuestAnswer, Fault>;
 #[derive(Clone)]
 pub(super) enum Entry {
     /// It was written for this host.
-    Contract(BoundPre<Running>),
+    Contract(BoundPre<StoreData>),
     /// It was not.
     Foreign(Foreign),
 }
@@ -47,7 +47,7 @@ pub(super) enum Entry {
 /// A component that knows nothing of this host.
 #[derive(Clone)]
 pub(super) struct Foreign {
-    pre: InstancePre<Running>,
+    pre: InstancePre<StoreData>,
     typed: Arc<Typed>,
     /// Where a program starts.
     run: Option<ComponentExportIndex>,
@@ -57,7 +57,7 @@ impl Entry {
     pub(super) fn of(
         engine: &Engine,
         component: &Component,
-        pre: InstancePre<Running>,
+        pre: InstancePre<StoreData>,
     ) -> wasmtime::Result<Self> {
         if component.get_export_index(None, CONTRACT).is_some() {
             return Ok(Self::Contract(BoundPre::new(pre)?));
@@ -98,7 +98,7 @@ impl Entry {
     /// Runs the permitted function in a fresh instance.
     pub(super) async fn call(
         &self,
-        store: &mut Store<Running>,
+        store: &mut Store<StoreData>,
         permit: &Permit,
     ) -> wasmtime::Result<Answer> {
         match self {
@@ -123,7 +123,11 @@ impl Foreign {
         self.typed.definitions()
     }
 
-    async fn call(&self, store: &mut Store<Running>, permit: &Permit) -> wasmtime::Result<Answer> {
+    async fn call(
+        &self,
+        store: &mut Store<StoreData>,
+        permit: &Permit,
+    ) -> wasmtime::Result<Answer> {
         let Some(function) = self.typed.get(&permit.function().function) else {
             return Ok(Err(Fault::internal(
                 "the lock names a function that the component does not have",
@@ -159,7 +163,7 @@ impl Foreign {
         };
         let called = export.call_async(&mut *store, &arguments, &mut results);
         if let Err(error) = called.await {
-            if !Function::is_answer(&results) {
+            if !TypedFunction::is_answer(&results) {
                 return Err(error);
             }
             // It has answered, and trapped while it cleared up behind itself.
@@ -187,7 +191,7 @@ impl Foreign {
         })
     }
 
-    async fn run(&self, store: &mut Store<Running>) -> wasmtime::Result<Answer> {
+    async fn run(&self, store: &mut Store<StoreData>) -> wasmtime::Result<Answer> {
         let Some(run) = self.run else {
             return Ok(Err(Fault::internal("the component is no command")));
         };

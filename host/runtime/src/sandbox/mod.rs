@@ -15,5 +15,5 @@ mod typed;
 pub use engine::{Prepared, Sandbox, compiling_engine};
 pub use function::PreparedFunction;
 pub use lanes::{Lanes, ends_by, step_aside};
-pub use run::{Errand, Ran, guessing};
-pub use typed::{Function, LeftOut, Origin, Typed};
+pub use run::{RunInputs, RunReport, guessing};
+pub use typed::{FunctionOrigin, LeftOut, Typed, TypedFunction};

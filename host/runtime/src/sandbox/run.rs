@@ -17,7 +17,7 @@ use super::engine::{Prepared, Sandbox, TICK};
 use super::entry::Entry;
 use super::function::PreparedFunction;
 use super::meter::Meter;
-use super::state::Running;
+use super::state::StoreData;
 use super::typed::Stop;
 use crate::capability::{CallContext, GuestState, PreparedGrants, tools};
 use crate::gate::Permit;
@@ -39,7 +39,7 @@ const HOSTCALL: u64 = 8 << 20;
 const LAST_WORDS: usize = 1 << 10;
 
 /// What the sandbox is sent to do beyond what the permit says.
-pub struct Errand<'a> {
+pub struct RunInputs<'a> {
     /// The function, with its grants made ready.
     pub function: &'a PreparedFunction,
     /// Where progress goes.
@@ -51,7 +51,7 @@ pub struct Errand<'a> {
 }
 
 /// How a call ended, and what it used until then.
-pub struct Ran {
+pub struct RunReport {
     /// The guest's own words, unchecked, or why there are none.
     pub answer: Result<GuestAnswer, Fault>,
     /// What it used.
@@ -60,7 +60,7 @@ pub struct Ran {
     pub after: Option<Code>,
 }
 
-impl Ran {
+impl RunReport {
     /// It did not come to run.
     fn not(fault: Fault) -> Self {
         Self {
@@ -85,12 +85,12 @@ impl Sandbox {
     /// # use toolhost_core::terms::Fault;
     /// # type Guest<'a> = (&'a Sandbox, &'a Prepared, Errand<'a>);
     /// async fn run(
-    ///     (sandbox, component, errand): Guest<'_>,
+    ///     (sandbox, component, inputs): Guest<'_>,
     ///     cleared: Cleared,
     ///     place: Reservation,
     /// ) -> Result<Ran, Fault> {
     ///     let permit = admit(cleared, place, Instant::now())?;
-    ///     Ok(sandbox.run(component, &permit, errand).await)
+    ///     Ok(sandbox.run(component, &permit, inputs).await)
     /// }
     /// ```
     ///
@@ -104,12 +104,12 @@ impl Sandbox {
     /// # use toolhost_core::terms::Fault;
     /// # type Guest<'a> = (&'a Sandbox, &'a Prepared, Errand<'a>);
     /// async fn run(
-    ///     (sandbox, component, errand): Guest<'_>,
+    ///     (sandbox, component, inputs): Guest<'_>,
     ///     cleared: Cleared,
     ///     place: Reservation,
     /// ) -> Result<Ran, Fault> {
     ///     let permit = cleared;
-    ///     Ok(sandbox.run(component, &permit, errand).await)
+    ///     Ok(sandbox.run(component, &permit, inputs).await)
     /// }
     /// ```
     ///
@@ -123,34 +123,39 @@ impl Sandbox {
     /// # use toolhost_core::terms::Fault;
     /// # type Guest<'a> = (&'a Sandbox, &'a Prepared, Errand<'a>);
     /// async fn run(
-    ///     (sandbox, component, errand): Guest<'_>,
+    ///     (sandbox, component, inputs): Guest<'_>,
     ///     cleared: Cleared,
     ///     place: (),
     /// ) -> Result<Ran, Fault> {
     ///     let permit = admit(cleared, place, Instant::now())?;
-    ///     Ok(sandbox.run(component, &permit, errand).await)
+    ///     Ok(sandbox.run(component, &permit, inputs).await)
     /// }
     /// ```
-    pub async fn run(&self, prepared: &Prepared, permit: &Permit, errand: Errand<'_>) -> Ran {
+    pub async fn run(
+        &self,
+        prepared: &Prepared,
+        permit: &Permit,
+        inputs: RunInputs<'_>,
+    ) -> RunReport {
         let start = self.clock().now();
-        let attempts = errand.attempts;
+        let attempts = inputs.attempts;
         if permit.digest() != prepared.digest() {
-            return Ran::not(Fault::internal(
+            return RunReport::not(Fault::internal(
                 "a permit for another component came to the sandbox",
             ));
         }
-        if !permit.is_by(errand.function.policy()) {
-            return Ran::not(Fault::internal(
+        if !permit.is_by(inputs.function.policy()) {
+            return RunReport::not(Fault::internal(
                 "a permit came to the sandbox with the grants of another function",
             ));
         }
         if attempts.recorder().is_on() && prepared.wasi() == Wasi::V03 {
-            return Ran::not(Fault::new(
+            return RunReport::not(Fault::new(
                 Code::BadComponent,
                 "The call cannot be recorded: its component is of WASI 0.3, and only calls of WASI 0.2 are.",
             ));
         }
-        let grants = errand.function.grants();
+        let grants = inputs.function.grants();
         let (limits, deadline) = (&permit.spec().limits, permit.deadline());
         let mut room = pin!(prepared.room(&permit.caller().agent));
         let room = match room.as_mut().now_or_never() {
@@ -158,13 +163,13 @@ impl Sandbox {
             None => tokio::select! {
                 biased;
                 room = room => room,
-                () = errand.cancel.cancelled() => Err(cancelled()),
+                () = inputs.cancel.cancelled() => Err(cancelled()),
                 () = tokio::time::sleep_until(deadline.into()) => Err(late(limits)),
             },
         };
         let _room = match room {
             Ok(room) => room,
-            Err(fault) => return Ran::not(fault),
+            Err(fault) => return RunReport::not(fault),
         };
         let context = CallContext {
             function: grants.function(),
@@ -173,7 +178,7 @@ impl Sandbox {
             deadline,
             clock: self.clock(),
             caller: Some(permit.caller()),
-            progress: errand.progress,
+            progress: inputs.progress,
             attempts: &attempts,
             recorder: attempts.recorder(),
             account: &Account::new(limits.host_memory),
@@ -181,14 +186,14 @@ impl Sandbox {
         };
         let mut store = match store(prepared, grants, &context) {
             Ok(store) => store,
-            Err(fault) => return Ran::not(fault),
+            Err(fault) => return RunReport::not(fault),
         };
         let ended = tokio::select! {
             biased;
-            () = errand.cancel.cancelled() => Ended::Cancelled,
-            () = attempts.redactions().too_many() => Ended::Guessing,
-            ended = AssertUnwindSafe(prepared.entry.call(&mut store, permit)).catch_unwind() => Ended::Returned(ended),
-            () = tokio::time::sleep_until(deadline.into()) => Ended::Late,
+            () = inputs.cancel.cancelled() => Exit::Cancelled,
+            () = attempts.redactions().too_many() => Exit::Guessing,
+            ended = AssertUnwindSafe(prepared.entry.call(&mut store, permit)).catch_unwind() => Exit::Returned(ended),
+            () = tokio::time::sleep_until(deadline.into()) => Exit::Late,
         };
         let answer = ended.judge(&mut store, limits).flatten();
         let used = Used::of(&store, limits);
@@ -201,7 +206,7 @@ impl Sandbox {
         }
         let answer = replayed(answer, &attempts);
         attempts.settled().await;
-        Ran {
+        RunReport {
             answer,
             bill: used.bill(self.clock().since(start), &attempts),
             after,
@@ -239,14 +244,14 @@ impl Sandbox {
             credentials: nothing.credentials(),
         };
         let mut store = store(prepared, nothing, &context)?;
-        let ask = async |store: &mut Store<Running>| {
+        let ask = async |store: &mut Store<StoreData>| {
             let tool = pre.instantiate_async(&mut *store).await?;
             tool.toolhost_tool_tools().call_definitions(store).await
         };
         let ended = tokio::select! {
             biased;
-            ended = AssertUnwindSafe(ask(&mut store)).catch_unwind() => Ended::Returned(ended),
-            () = tokio::time::sleep(limits.deadline) => Ended::Late,
+            ended = AssertUnwindSafe(ask(&mut store)).catch_unwind() => Exit::Returned(ended),
+            () = tokio::time::sleep(limits.deadline) => Exit::Late,
         };
         ended.judge(&mut store, &limits)
     }
@@ -265,11 +270,11 @@ fn store(
     prepared: &Prepared,
     grants: &Arc<PreparedGrants>,
     context: &CallContext<'_>,
-) -> Result<Store<Running>, Fault> {
+) -> Result<Store<StoreData>, Fault> {
     let (limits, guest) = (context.limits, GuestState::new(grants, context)?);
     let mut store = Store::new(
         prepared.entry.engine(),
-        Running {
+        StoreData {
             meter: Meter::new(limits),
             guest,
             after: None,
@@ -301,7 +306,7 @@ struct Used {
 }
 
 impl Used {
-    fn of(store: &Store<Running>, limits: &Limits) -> Self {
+    fn of(store: &Store<StoreData>, limits: &Limits) -> Self {
         Self {
             fuel: limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0)),
             peak_memory: store.data().meter.peak_memory(),
@@ -321,7 +326,7 @@ impl Used {
 }
 
 /// How the guest's future ended.
-enum Ended<T> {
+enum Exit<T> {
     Returned(Result<wasmtime::Result<T>, Box<dyn std::any::Any + Send>>),
     Late,
     Cancelled,
@@ -329,8 +334,8 @@ enum Ended<T> {
     Guessing,
 }
 
-impl<T> Ended<T> {
-    fn judge(self, store: &mut Store<Running>, limits: &Limits) -> Result<T, Fault> {
+impl<T> Exit<T> {
+    fn judge(self, store: &mut Store<StoreData>, limits: &Limits) -> Result<T, Fault> {
         match self {
             Self::Returned(Ok(Ok(value))) => Ok(value),
             Self::Returned(Ok(Err(error))) => {
@@ -447,7 +452,11 @@ pub(super) fn panic_words(panic: &(dyn std::any::Any + Send)) -> &str {
 }
 
 /// Reads the reason of a trap from its type, never from its text.
-pub(super) fn fault(error: &wasmtime::Error, store: &mut Store<Running>, limits: &Limits) -> Fault {
+pub(super) fn fault(
+    error: &wasmtime::Error,
+    store: &mut Store<StoreData>,
+    limits: &Limits,
+) -> Fault {
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => out_of_fuel(limits),
         Some(Trap::Interrupt) => late(limits),
@@ -484,7 +493,7 @@ pub(super) fn fault(error: &wasmtime::Error, store: &mut Store<Running>, limits:
 }
 
 /// Not the guest's code trapped, but the host's side of a call.
-fn broken_rule(error: &wasmtime::Error, store: &mut Store<Running>, limits: &Limits) -> Fault {
+fn broken_rule(error: &wasmtime::Error, store: &mut Store<StoreData>, limits: &Limits) -> Fault {
     if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
         return Fault::new(
             Code::Trapped,
@@ -522,7 +531,7 @@ fn broken_rule(error: &wasmtime::Error, store: &mut Store<Running>, limits: &Lim
 }
 
 /// Whether the store has no handle left. The engine says so in words only, so it is asked for one.
-fn handles_are_full(store: &mut Store<Running>) -> bool {
+fn handles_are_full(store: &mut Store<StoreData>) -> bool {
     let one = Resource::<()>::new_own(0);
     one.try_into_resource_any(store).is_err()
 }

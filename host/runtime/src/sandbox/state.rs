@@ -8,26 +8,26 @@ use crate::capability::{GuestState, HasGuestState};
 use crate::terms::Code;
 
 /// The data of one guest's store.
-pub(super) struct Running {
+pub(super) struct StoreData {
     pub(super) meter: Meter,
     pub(super) guest: GuestState,
     /// What befell the guest after it had answered.
     pub(super) after: Option<Code>,
 }
 
-impl HasGuestState for Running {
+impl HasGuestState for StoreData {
     fn guest_state(&mut self) -> &mut GuestState {
         &mut self.guest
     }
 }
 
-impl WasiView for Running {
+impl WasiView for StoreData {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         self.guest.wasi()
     }
 }
 
-impl WasiHttpView for Running {
+impl WasiHttpView for StoreData {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         self.guest.wasi_http()
     }

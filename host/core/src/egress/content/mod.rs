@@ -28,7 +28,7 @@ const MAX_TREE: u64 = 32 << 20;
 
 /// What a closed rule allows of a request beyond its method and path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Content {
+pub struct ContentRule {
     /// What the query may say.
     pub query: QueryRule,
     /// What the body may say.
@@ -52,18 +52,18 @@ pub enum BodyRule {
     /// There is none.
     Empty,
     /// JSON of this shape.
-    Json(Shape),
+    Json(JsonRule),
 }
 
 /// What a JSON value may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Shape {
+pub enum JsonRule {
     /// A value that is judged as a whole.
     Value(Field),
     /// An object with these fields and no other.
-    Object(BTreeMap<String, Shape>),
+    Object(BTreeMap<String, JsonRule>),
     /// A list, each element of this shape.
-    List(Box<Shape>),
+    List(Box<JsonRule>),
 }
 
 /// What one parameter or one JSON value may be.
@@ -77,7 +77,7 @@ pub struct Field {
 
 /// What a guest sends beside method and URL.
 #[derive(Debug, Clone, Copy)]
-pub struct Sent<'a> {
+pub struct RequestContent<'a> {
     /// Names and values of its headers.
     pub headers: &'a [(String, Vec<u8>)],
     /// The whole body.
@@ -90,7 +90,7 @@ pub struct Sent<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContentMiss {
     /// Where.
-    pub part: Part,
+    pub part: ContentPart,
     /// Why, as the end of a sentence.
     pub why: String,
 }
@@ -98,14 +98,14 @@ pub struct ContentMiss {
 /// A part of a request's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Part {
+pub enum ContentPart {
     /// Behind the `?`.
     Query,
     /// The body, or the headers that say what it is.
     Body,
 }
 
-impl<'a> Sent<'a> {
+impl<'a> RequestContent<'a> {
     /// Neither headers nor a body.
     #[must_use]
     pub const fn nothing(arguments: &'a Arguments) -> Self {
@@ -117,15 +117,19 @@ impl<'a> Sent<'a> {
     }
 }
 
-impl Content {
+impl ContentRule {
     /// Says whether a request says what this allows and nothing else.
     ///
     /// # Errors
     /// The first thing that it does not allow.
-    pub fn admits(&self, query: Option<&str>, sent: &Sent<'_>) -> Result<(), ContentMiss> {
+    pub fn admits(
+        &self,
+        query: Option<&str>,
+        sent: &RequestContent<'_>,
+    ) -> Result<(), ContentMiss> {
         if let QueryRule::Only(fields) = &self.query {
             let why = check_query(fields, query.unwrap_or_default(), sent.arguments);
-            why.map_err(|why| miss(Part::Query, why))?;
+            why.map_err(|why| miss(ContentPart::Query, why))?;
         }
         let judged = match &self.body {
             BodyRule::Any => Ok(()),
@@ -133,7 +137,7 @@ impl Content {
             BodyRule::Empty => Err("there is one, and the rule lists no field of it".to_owned()),
             BodyRule::Json(shape) => check_body(shape, sent),
         };
-        judged.map_err(|why| miss(Part::Body, why))
+        judged.map_err(|why| miss(ContentPart::Body, why))
     }
 
     /// The names of the call's arguments that this compares with.
@@ -152,7 +156,7 @@ impl Content {
     }
 }
 
-fn miss(part: Part, why: String) -> ContentMiss {
+fn miss(part: ContentPart, why: String) -> ContentMiss {
     ContentMiss { part, why }
 }
 
@@ -176,7 +180,7 @@ fn check_query(
     }
 }
 
-fn check_body(shape: &Shape, sent: &Sent<'_>) -> Result<(), String> {
+fn check_body(shape: &JsonRule, sent: &RequestContent<'_>) -> Result<(), String> {
     if sent.body.is_empty() {
         return match shape.is_required() {
             true => Err("there is none, and the rule requires a field of it".to_owned()),
@@ -222,7 +226,7 @@ fn check_type(headers: &[(String, Vec<u8>)]) -> Result<(), String> {
     }
 }
 
-impl Shape {
+impl JsonRule {
     /// Says whether something of this shape has to be there.
     #[must_use]
     pub fn is_required(&self) -> bool {
@@ -264,7 +268,7 @@ impl Shape {
 }
 
 fn admit_fields(
-    shapes: &BTreeMap<String, Shape>,
+    shapes: &BTreeMap<String, JsonRule>,
     fields: &Map<String, Value>,
     place: &Place<'_>,
     args: &Arguments,
@@ -276,7 +280,7 @@ fn admit_fields(
         shape.admits(value, &Place::Field(place, name), args)?;
     }
     let missing =
-        |(name, shape): &(&String, &Shape)| shape.is_required() && !fields.contains_key(*name);
+        |(name, shape): &(&String, &JsonRule)| shape.is_required() && !fields.contains_key(*name);
     match shapes.iter().find(missing) {
         Some((name, _)) => Err(format!("{} is missing", Place::Field(place, name))),
         None => Ok(()),

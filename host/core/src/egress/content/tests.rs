@@ -27,9 +27,9 @@ fn text(text: &str) -> Scalar {
     Scalar::Text(text.to_owned())
 }
 
-fn object(fields: &[(&str, Shape)]) -> Shape {
+fn object(fields: &[(&str, JsonRule)]) -> JsonRule {
     let fields = fields.iter().cloned();
-    Shape::Object(
+    JsonRule::Object(
         fields
             .map(|(name, shape)| (name.to_owned(), shape))
             .collect(),
@@ -37,15 +37,18 @@ fn object(fields: &[(&str, Shape)]) -> Shape {
 }
 
 /// `POST /email`: to whom the call says, with any subject, and nobody in copy.
-fn email() -> Content {
-    Content {
+fn email() -> ContentRule {
+    ContentRule {
         query: QueryRule::Only(BTreeMap::new()),
         body: BodyRule::Json(object(&[
-            ("to", Shape::Value(test(Test::Equals("recipient".into())))),
-            ("subject", Shape::Value(any(false))),
+            (
+                "to",
+                JsonRule::Value(test(Test::Equals("recipient".into()))),
+            ),
+            ("subject", JsonRule::Value(any(false))),
             (
                 "urgent",
-                Shape::Value(Field {
+                JsonRule::Value(Field {
                     required: false,
                     test: Test::OneOf(vec![Scalar::Flag(false), Scalar::Integer(0)]),
                 }),
@@ -57,7 +60,7 @@ fn email() -> Content {
 const JSON: &str = "application/json";
 
 fn sent(
-    rule: &Content,
+    rule: &ContentRule,
     query: &str,
     headers: &[(&str, &str)],
     body: &[u8],
@@ -71,7 +74,7 @@ fn sent(
     let query = (!query.is_empty()).then_some(query);
     rule.admits(
         query,
-        &Sent {
+        &RequestContent {
             headers: &headers,
             body,
             arguments: &arguments,
@@ -79,17 +82,17 @@ fn sent(
     )
 }
 
-fn body(rule: &Content, body: &str) -> Result<(), String> {
+fn body(rule: &ContentRule, body: &str) -> Result<(), String> {
     let judged = sent(rule, "", &[("Content-Type", JSON)], body.as_bytes());
     judged.map_err(|miss| {
-        assert_eq!(miss.part, Part::Body);
+        assert_eq!(miss.part, ContentPart::Body);
         miss.why
     })
 }
 
 fn query(fields: &[(&str, Field)], query: &str) -> Result<(), String> {
     let fields = fields.iter().cloned();
-    let rule = Content {
+    let rule = ContentRule {
         query: QueryRule::Only(
             fields
                 .map(|(name, field)| (name.to_owned(), field))
@@ -98,7 +101,7 @@ fn query(fields: &[(&str, Field)], query: &str) -> Result<(), String> {
         body: BodyRule::Empty,
     };
     sent(&rule, query, &[], b"").map_err(|miss| {
-        assert_eq!(miss.part, Part::Query);
+        assert_eq!(miss.part, ContentPart::Query);
         miss.why
     })
 }
@@ -253,7 +256,7 @@ fn n68_another_type_charset_or_encoding_is_refused() {
         &[("content-type", JSON), ("content-encoding", "identity")],
     ] {
         let miss = sent(&rule, "", headers, good).expect_err("refused");
-        assert_eq!(miss.part, Part::Body, "{headers:?}");
+        assert_eq!(miss.part, ContentPart::Body, "{headers:?}");
     }
     let utf16: Vec<u8> =
         r#"{"to": "a@b.test"}"#.encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -278,7 +281,7 @@ fn n66_a_rule_about_the_body_closes_the_query() {
         &[("content-type", JSON)],
         br#"{"to": "a@b.test"}"#,
     );
-    assert_eq!(miss.unwrap_err().part, Part::Query);
+    assert_eq!(miss.unwrap_err().part, ContentPart::Query);
 }
 
 #[test]
@@ -354,12 +357,12 @@ fn n66_a_query_says_what_is_listed_once_and_nothing_else() {
 
 #[test]
 fn lists_are_judged_element_by_element() {
-    let address = Shape::Value(test(pattern(r"[a-z]+@b\.test")));
-    let rule = Content {
+    let address = JsonRule::Value(test(pattern(r"[a-z]+@b\.test")));
+    let rule = ContentRule {
         query: QueryRule::Any,
         body: BodyRule::Json(object(&[(
             "to",
-            Shape::List(Box::new(object(&[("email", address)]))),
+            JsonRule::List(Box::new(object(&[("email", address)]))),
         )])),
     };
     let good = r#"{"to": [{"email": "a@b.test"}, {"email": "c@b.test"}]}"#;
@@ -392,11 +395,11 @@ fn lists_are_judged_element_by_element() {
 /// Two texts of a float can be one value here and two on the other side.
 #[test]
 fn n67_only_what_has_one_text_equals_an_argument() {
-    let equals = |name: &str| Content {
+    let equals = |name: &str| ContentRule {
         query: QueryRule::Only(BTreeMap::new()),
         body: BodyRule::Json(object(&[(
             "v",
-            Shape::Value(test(Test::Equals(name.into()))),
+            JsonRule::Value(test(Test::Equals(name.into()))),
         )])),
     };
     assert_eq!(body(&equals("n"), r#"{"v": 7}"#), Ok(()));
@@ -446,18 +449,18 @@ fn the_arguments_that_a_rule_asks_for_are_known() {
 /// `any` opens what it stands for, and nothing else.
 #[test]
 fn what_is_open_is_not_read() {
-    let open = Content {
+    let open = ContentRule {
         query: QueryRule::Any,
         body: BodyRule::Any,
     };
     assert_eq!(sent(&open, "a=1&a=2;+", &[], b"\xff"), Ok(()));
-    let half = Content {
+    let half = ContentRule {
         query: QueryRule::Any,
         body: BodyRule::Empty,
     };
     assert_eq!(
         sent(&half, "a=1&a=2", &[], b"x").unwrap_err().part,
-        Part::Body
+        ContentPart::Body
     );
 }
 

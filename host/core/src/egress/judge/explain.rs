@@ -5,12 +5,12 @@
 use std::sync::Arc;
 
 use super::{
-    OriginMiss, Refusal, RuleMiss, RuleName, Verdict, content_miss, decide, origin_miss, rule_miss,
-    unreadable,
+    AllowedRequest, OriginMiss, Refusal, RuleMiss, RuleName, content_miss, decide, origin_miss,
+    rule_miss, unreadable,
 };
-use crate::egress::{Ask, Asked};
+use crate::egress::{ContentPart, RequestContent};
 use crate::egress::{HttpGrant, Rule};
-use crate::egress::{Part, Sent};
+use crate::egress::{ParsedRequest, RawRequest};
 
 /// How one grant looks at one request.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -46,13 +46,17 @@ pub struct Explanation {
     /// The grants in their order. Empty where the request cannot be read.
     pub steps: Vec<Step>,
     /// The decision, names' addresses aside: those are judged when they are known.
-    pub outcome: Result<Verdict, Refusal>,
+    pub outcome: Result<AllowedRequest, Refusal>,
 }
 
 /// Decides on one request and shows every comparison.
 #[must_use]
-pub fn explain(grants: &[Arc<HttpGrant>], ask: &Ask<'_>, sent: &Sent<'_>) -> Explanation {
-    match Asked::parse(ask) {
+pub fn explain(
+    grants: &[Arc<HttpGrant>],
+    ask: &RawRequest<'_>,
+    sent: &RequestContent<'_>,
+) -> Explanation {
+    match ParsedRequest::parse(ask) {
         Err(error) => Explanation {
             steps: Vec::new(),
             outcome: Err(unreadable(error)),
@@ -67,7 +71,7 @@ pub fn explain(grants: &[Arc<HttpGrant>], ask: &Ask<'_>, sent: &Sent<'_>) -> Exp
     }
 }
 
-fn step(grant: &HttpGrant, asked: &Asked, sent: &Sent<'_>) -> Step {
+fn step(grant: &HttpGrant, asked: &ParsedRequest, sent: &RequestContent<'_>) -> Step {
     let miss = origin_miss(grant, asked);
     let rules: &[Rule] = if miss.is_none() { &grant.allow } else { &[] };
     Step {
@@ -82,14 +86,14 @@ fn step(grant: &HttpGrant, asked: &Asked, sent: &Sent<'_>) -> Step {
     }
 }
 
-fn rule_step(rule: &Rule, asked: &Asked, sent: &Sent<'_>) -> RuleStep {
+fn rule_step(rule: &Rule, asked: &ParsedRequest, sent: &RequestContent<'_>) -> RuleStep {
     let (miss, why) = match (rule_miss(rule, asked), content_miss(rule, asked, sent)) {
         (Some(miss), _) => (Some(miss), None),
         (None, None) => (None, None),
         (None, Some(content)) => {
             let miss = match content.part {
-                Part::Query => RuleMiss::Query,
-                Part::Body => RuleMiss::Body,
+                ContentPart::Query => RuleMiss::Query,
+                ContentPart::Body => RuleMiss::Body,
             };
             (Some(miss), Some(content.why))
         }

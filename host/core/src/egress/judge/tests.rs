@@ -4,12 +4,12 @@
 
 use super::*;
 use crate::egress::testing::{grant, network};
-use crate::egress::{PathError, Target};
+use crate::egress::{PathError, RawTarget};
 
-fn get(url: &str) -> Ask<'_> {
-    Ask {
+fn get(url: &str) -> RawRequest<'_> {
+    RawRequest {
         method: "GET",
-        target: Target::Url(url),
+        target: RawTarget::Url(url),
     }
 }
 
@@ -26,9 +26,9 @@ fn api() -> Vec<Arc<HttpGrant>> {
 }
 
 fn judged(method: &str, url: &str) -> Result<(Arc<str>, u32), RefusalKind> {
-    let ask = Ask {
+    let ask = RawRequest {
         method,
-        target: Target::Url(url),
+        target: RawTarget::Url(url),
     };
     judge(&api(), &ask)
         .map(|verdict| (Arc::clone(&verdict.grant().name), verdict.rule().line))
@@ -116,11 +116,11 @@ fn two_grants_of_one_origin_are_told_apart_by_their_rules() {
         "https://api.test",
         &["DELETE /x", "GET /search/issues"],
     )));
-    let name = |ask: &Ask<'_>| Arc::clone(&judge(&grants, ask).unwrap().grant().name);
+    let name = |ask: &RawRequest<'_>| Arc::clone(&judge(&grants, ask).unwrap().grant().name);
     assert_eq!(&*name(&get("https://api.test/search/issues")), "api");
-    let delete = Ask {
+    let delete = RawRequest {
         method: "DELETE",
-        target: Target::Url("https://api.test/x"),
+        target: RawTarget::Url("https://api.test/x"),
     };
     assert_eq!(&*name(&delete), "write");
 }
@@ -260,8 +260,11 @@ fn explain_shows_every_comparison_and_the_same_decision() {
     )));
     grants.push(Arc::new(grant("shop", "https://shop.test", &["GET /"])));
     let ask = get("https://api.test/repos/acme/x/issues");
-    let Explanation { steps, outcome } =
-        explain(&grants, &ask, &Sent::nothing(&Arguments::default()));
+    let Explanation { steps, outcome } = explain(
+        &grants,
+        &ask,
+        &RequestContent::nothing(&Arguments::default()),
+    );
     let misses: Vec<_> = steps.iter().map(|step| step.miss).collect();
     assert_eq!(
         misses,
@@ -286,7 +289,7 @@ fn explain_shows_every_comparison_and_the_same_decision() {
     let bad = explain(
         &grants,
         &get("https://api.test/a/../b"),
-        &Sent::nothing(&Arguments::default()),
+        &RequestContent::nothing(&Arguments::default()),
     );
     assert!(bad.steps.is_empty());
     let refusal = bad.outcome.unwrap_err();

@@ -4,13 +4,13 @@
 
 use super::*;
 
-fn pattern(text: &str) -> Vec<Segment> {
+fn pattern(text: &str) -> Vec<PathSegment> {
     text.split('/')
         .skip(1)
         .map(|segment| match segment {
-            "*" => Segment::Any,
-            "**" => Segment::Rest,
-            text => Segment::Exactly(text.to_owned()),
+            "*" => PathSegment::Any,
+            "**" => PathSegment::Rest,
+            text => PathSegment::Exactly(text.to_owned()),
         })
         .collect()
 }

@@ -4,20 +4,24 @@
 
 use super::*;
 
-fn url(text: &str) -> Result<Asked, TargetError> {
-    Asked::parse(&Ask {
+fn url(text: &str) -> Result<ParsedRequest, TargetError> {
+    ParsedRequest::parse(&RawRequest {
         method: "GET",
-        target: Target::Url(text),
+        target: RawTarget::Url(text),
     })
 }
 
-fn parts(scheme: &str, authority: &str, path_with_query: &str) -> Result<Asked, TargetError> {
-    let target = Target::Parts {
+fn parts(
+    scheme: &str,
+    authority: &str,
+    path_with_query: &str,
+) -> Result<ParsedRequest, TargetError> {
+    let target = RawTarget::Parts {
         scheme,
         authority,
         path_with_query,
     };
-    Asked::parse(&Ask {
+    ParsedRequest::parse(&RawRequest {
         method: "GET",
         target,
     })
@@ -212,8 +216,8 @@ fn both_ways_read_the_same() {
 #[test]
 fn n36_n39_a_method_is_a_word_in_capitals() {
     let method = |method| {
-        let target = Target::Url("https://api.test/");
-        Asked::parse(&Ask { method, target }).map(|asked| asked.method.to_string())
+        let target = RawTarget::Url("https://api.test/");
+        ParsedRequest::parse(&RawRequest { method, target }).map(|asked| asked.method.to_string())
     };
     for good in ["GET", "POST", "PROPFIND", "M-SEARCH", "UPDATEREDIRECTREF"] {
         assert_eq!(method(good).as_deref(), Ok(good));

@@ -4,7 +4,7 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::dial::sender::CONNECTIONS_OF_CALL;
-use crate::resolve::{Answer, Place};
+use crate::resolve::{Addresses, LookupPlace};
 
 fn silent() -> Reply {
     Reply {
@@ -126,11 +126,11 @@ async fn g83_connections_that_rest_are_bounded_over_all_grants() {
 /// A resolver that never answers for one name, and notes how many ask at once.
 #[derive(Default)]
 struct Quiet {
-    asked: Mutex<Vec<Place>>,
+    asked: Mutex<Vec<LookupPlace>>,
 }
 
 impl Resolve for Quiet {
-    fn resolve(&self, name: String, place: Place) -> Answer {
+    fn resolve(&self, name: String, place: LookupPlace) -> Addresses {
         if name == "good.test." {
             return Box::pin(std::future::ready(Ok(vec!["127.0.0.1".parse().unwrap()])));
         }

@@ -12,15 +12,17 @@ use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, LOCATION, RANGE};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 
-use super::{AttemptRecorder, HttpContext, Leg, Time};
-use crate::egress::{Ask, Asked, Sent, Target, Verdict, follow, unreadable};
+use super::{AttemptRecorder, Hop, HttpContext, TimeLimits};
+use crate::egress::{
+    AllowedRequest, ParsedRequest, RawRequest, RawTarget, RequestContent, follow, unreadable,
+};
 use crate::http::HttpError;
 
 /// What a guest asks for that holds wherever the answer comes from.
 const KEPT: [HeaderName; 3] = [ACCEPT, ACCEPT_LANGUAGE, RANGE];
 
 /// How many redirects are followed for a request.
-pub(super) fn most(verdict: &Verdict) -> u32 {
+pub(super) fn most(verdict: &AllowedRequest) -> u32 {
     match *verdict.method() {
         Method::GET | Method::HEAD => verdict.grant().redirects,
         _ => 0,
@@ -48,7 +50,7 @@ pub(super) struct Place {
 
 /// Where a response redirects to, if it does and its `Location` has one reading. One that repeats a
 /// credential is not followed.
-pub(super) fn place(context: &HttpContext, leg: &Leg) -> Option<Place> {
+pub(super) fn place(context: &HttpContext, leg: &Hop) -> Option<Place> {
     if !matches!(
         leg.incoming.status,
         StatusCode::MOVED_PERMANENTLY
@@ -100,10 +102,10 @@ pub(super) async fn on(
     context: &HttpContext,
     place: &Place,
     headers: HeaderMap,
-    time: Time,
-    leg: Leg,
-) -> Result<Leg, HttpError> {
-    let Leg {
+    time: TimeLimits,
+    leg: Hop,
+) -> Result<Hop, HttpError> {
+    let Hop {
         verdict,
         incoming,
         record: mut redirect,
@@ -112,19 +114,19 @@ pub(super) async fn on(
     // Its place among the connections is free before the next one is taken.
     drop((incoming, redirect));
 
-    let ask = Ask {
+    let ask = RawRequest {
         method: verdict.method().as_str(),
         target: match place.own {
-            true => Target::Own(&place.url),
-            false => Target::Url(&place.url),
+            true => RawTarget::Own(&place.url),
+            false => RawTarget::Url(&place.url),
         },
     };
-    let asked = Asked::parse(&ask);
+    let asked = ParsedRequest::parse(&ask);
     let mut record = AttemptRecorder::begin(&context.attempts, ask.method, asked.as_ref().ok());
-    let sent = Sent::nothing(&context.arguments);
+    let sent = RequestContent::nothing(&context.arguments);
     let judged = context.count(&mut record).and_then(|()| {
         let asked = asked.as_ref().map_err(|error| unreadable(*error))?;
-        follow(&context.outlet.grants, asked, &sent)
+        follow(&context.outbound.grants, asked, &sent)
     });
     let verdict = judged.map_err(|refusal| record.refuse(&refusal))?;
     let outgoing = context.outgoing(headers, Bytes::new());

@@ -45,14 +45,14 @@ impl Call {
         limits: Limits,
         dialer: Dialer,
     ) -> Self {
-        let outlet = Outlet::new("shop.ask", grants, secrets, Arc::new(dialer)).unwrap();
+        let outbound = Outbound::new("shop.ask", grants, secrets, Arc::new(dialer)).unwrap();
         let noted = Arc::new(Noted::default());
         let attempts = AttemptLog::new(noted.clone(), None);
         let deadline = Instant::now() + Duration::from_secs(20);
         let arguments = Arguments::new(r#"{"to": "a@b.test"}"#.into());
         Self {
             context: HttpContext::new(
-                Arc::new(outlet),
+                Arc::new(outbound),
                 limits,
                 deadline,
                 arguments,
@@ -63,7 +63,10 @@ impl Call {
         }
     }
 
-    async fn send(&self, request: Request) -> Result<(Response, Vec<Value>), HttpError> {
+    async fn send(
+        &self,
+        request: OutboundRequest,
+    ) -> Result<(OutboundResponse, Vec<Value>), HttpError> {
         let response = exchange(&self.context, request).await?;
         Ok((response, self.written()))
     }
@@ -87,8 +90,8 @@ impl Call {
     }
 }
 
-fn request(method: &str, url: String) -> Request {
-    Request {
+fn request(method: &str, url: String) -> OutboundRequest {
+    OutboundRequest {
         method: method.to_owned(),
         target: RequestTarget::Url(url),
         headers: Vec::new(),
@@ -98,7 +101,7 @@ fn request(method: &str, url: String) -> Request {
     }
 }
 
-fn get(upstream: &Upstream, path: &str) -> Request {
+fn get(upstream: &Upstream, path: &str) -> OutboundRequest {
     request("GET", format!("http://127.0.0.1:{}{path}", upstream.port))
 }
 
@@ -377,7 +380,7 @@ async fn time_is_bounded_by_guest_and_call() {
         if timeout.is_none_or(|t| t == Duration::MAX) {
             call.context.deadline = Instant::now() + Duration::from_millis(20);
         }
-        let request = Request {
+        let request = OutboundRequest {
             timeout,
             ..get(&upstream, "/")
         };
@@ -566,7 +569,7 @@ async fn a_wasi_request_is_the_same_request() {
     grant.private = vec![network("127.0.0.0/8")];
     let call = Call::new(vec![Arc::new(grant)], Limits::DEFAULT);
     let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
-    let request = Request {
+    let request = OutboundRequest {
         method: "POST".to_owned(),
         target: RequestTarget::Parts {
             scheme: "HTTP".to_owned(),
@@ -596,9 +599,9 @@ async fn a_wasi_request_is_the_same_request() {
 #[test]
 fn futures_and_bodies_can_be_sent() {
     fn sent<T: Send>(_: &T) {}
-    fn given(context: &HttpContext, request: Request) {
+    fn given(context: &HttpContext, request: OutboundRequest) {
         sent(&exchange(context, request));
     }
-    let _: fn(&HttpContext, Request) = given;
+    let _: fn(&HttpContext, OutboundRequest) = given;
     let _: fn(&Body) = sent::<Body>;
 }

@@ -120,6 +120,6 @@ async fn n25_answers_are_not_kept() {
 }
 
 /// As if nobody else asked.
-async fn free() -> io::Result<Place> {
+async fn free() -> io::Result<LookupPlace> {
     Ok(Box::new(()))
 }

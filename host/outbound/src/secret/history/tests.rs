@@ -16,11 +16,11 @@ fn number(count: usize) -> Secret {
     secret(&format!("the-value-number-{count:04}"))
 }
 
-fn plain(place: &Arc<str>) -> Vec<Sought> {
-    vec![Sought::plain(Arc::clone(place))]
+fn plain(place: &Arc<str>) -> Vec<PatternSource> {
+    vec![PatternSource::plain(Arc::clone(place))]
 }
 
-fn takes_out(watch: &Arc<Watch>, text: &str) -> bool {
+fn takes_out(watch: &Arc<SecretPatterns>, text: &str) -> bool {
     watch.patterns().scrub_text(text) == REDACTED
 }
 

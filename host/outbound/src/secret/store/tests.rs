@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 
 use super::*;
 use crate::secret::testing::Scripted;
-use crate::secret::{Sought, Watch};
+use crate::secret::{PatternSource, SecretPatterns};
 use crate::terms::ManualClock;
 
 async fn value(secrets: &Secrets) -> String {
@@ -24,8 +24,8 @@ fn age(secrets: &Secrets) {
 }
 
 /// What is sought for a function whose grants use the secret `key` of this manifest.
-fn watch(secrets: &Secrets) -> Arc<Watch> {
-    let sought = Sought::plain(secrets.place("key").unwrap());
+fn watch(secrets: &Secrets) -> Arc<SecretPatterns> {
+    let sought = PatternSource::plain(secrets.place("key").unwrap());
     secrets.history().watch("shop.ask", vec![sought]).unwrap()
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::grants::{Argument, CommandGrant, Part, Template};
+use crate::grants::{Argument, CommandGrant, Template, TemplatePart};
 
 /// The command line and the input together, in bytes.
 const LONGEST: usize = 16 << 20;
@@ -130,9 +130,9 @@ fn is_number(text: &str) -> bool {
 }
 
 fn filled(template: &Template, call: &Map<String, Value>) -> String {
-    let part = |part: &Part| match part {
-        Part::Text(text) => text.clone(),
-        Part::Value(name) => call.get(&**name).map(text).unwrap_or_default(),
+    let part = |part: &TemplatePart| match part {
+        TemplatePart::Text(text) => text.clone(),
+        TemplatePart::Value(name) => call.get(&**name).map(text).unwrap_or_default(),
     };
     template.0.iter().map(part).collect()
 }
@@ -153,13 +153,13 @@ mod tests {
 
     fn template(text: &str) -> Template {
         let part = |(index, text): (usize, &str)| match index % 2 {
-            0 => Part::Text(text.into()),
-            _ => Part::Value(text.into()),
+            0 => TemplatePart::Text(text.into()),
+            _ => TemplatePart::Value(text.into()),
         };
         let parts = text.split(['{', '}']).enumerate().map(part);
         Template(
             parts
-                .filter(|part| *part != Part::Text(String::new()))
+                .filter(|part| *part != TemplatePart::Text(String::new()))
                 .collect(),
         )
     }

@@ -2,7 +2,7 @@
 //! again from time to time, because others change it too.
 //!
 //! Every change is made with the books open, so that two calls cannot both take the last byte. That
-//! happens on a clerk's thread only.
+//! happens on a file worker's thread only.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -16,7 +16,7 @@ use wasmtime_wasi::p2::FsError;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
 use super::measure::{Usage, measure};
-use crate::grants::Quota;
+use crate::grants::DirQuota;
 use crate::shares::{Lease, Shares};
 use crate::terms::Clock;
 use toolhost_outbound::descriptors::Descriptors;
@@ -135,7 +135,7 @@ impl Account {
     /// One more handle of this caller's.
     pub(super) fn hold(
         self: &Arc<Self>,
-        quota: &Quota,
+        quota: &DirQuota,
         caller: &Arc<str>,
     ) -> Result<Hold, ErrorCode> {
         let everywhere = self.everywhere.take(caller, 1);
@@ -173,7 +173,7 @@ impl Account {
     pub(super) fn change<T>(
         &self,
         root: &File,
-        quota: &Quota,
+        quota: &DirQuota,
         make: impl FnOnce(&mut Change<'_>) -> Result<T, FsError>,
     ) -> Result<T, FsError> {
         let books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
@@ -209,7 +209,7 @@ impl Account {
 pub(super) struct Change<'a> {
     account: &'a Account,
     root: &'a File,
-    quota: &'a Quota,
+    quota: &'a DirQuota,
     books: MutexGuard<'a, Option<Counted>>,
 }
 
@@ -309,9 +309,9 @@ mod tests {
         let account = || Arc::new(Account::new(everywhere.clone(), Clock::SYSTEM));
         let (one, other) = (account(), account());
         let [ada, bob]: [Arc<str>; 2] = ["ada".into(), "bob".into()];
-        let quota = Quota {
+        let quota = DirQuota {
             handles: 2,
-            ..Quota::DEFAULT
+            ..DirQuota::DEFAULT
         };
         let mut held = vec![
             one.hold(&quota, &ada).unwrap(),

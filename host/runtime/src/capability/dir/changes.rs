@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 
-use crate::grants::{Access, DirGrant};
-use crate::terms::{Attempt, DirTarget, Rule, Target, Usage, Verdict};
+use crate::grants::{DirAccess, DirGrant};
+use crate::terms::{Attempt, DirTarget, RuleRef, Target, Usage, Verdict};
 use toolhost_outbound::AttemptLog;
 
 /// As much of a path is kept for the record, in bytes.
@@ -42,9 +42,9 @@ impl Changes {
     /// # Errors
     /// The directory is granted to be read only, or the host cannot record anything.
     pub(super) fn change(&self, grant: &DirGrant, to: DirTarget) -> Result<(), ErrorCode> {
-        let may = grant.access == Access::ReadWrite;
+        let may = grant.access == DirAccess::ReadWrite;
         let verdict = match may {
-            true => Verdict::Allowed(Rule {
+            true => Verdict::Allowed(RuleRef {
                 grant: Arc::clone(&grant.name),
                 line: grant.line,
                 rule: None,
@@ -109,19 +109,19 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::grants::Quota;
+    use crate::grants::DirQuota;
     use crate::terms::DirOperation;
     use toolhost_outbound::secret::Patterns;
     use toolhost_outbound::{Noted, Unrecordable};
 
-    fn grant(access: Access) -> DirGrant {
+    fn grant(access: DirAccess) -> DirGrant {
         DirGrant {
             name: "notes".into(),
             line: 3,
             host: "notes".into(),
             guest: "/notes".to_owned(),
             access,
-            quota: Quota::DEFAULT,
+            quota: DirQuota::DEFAULT,
         }
     }
 
@@ -137,9 +137,9 @@ mod tests {
     fn g86_a_change_that_cannot_be_recorded_is_not_made() {
         let log = AttemptLog::new(Arc::new(Unrecordable), None);
         let changes = Changes::new(&log);
-        let end = changes.change(&grant(Access::ReadWrite), removal());
+        let end = changes.change(&grant(DirAccess::ReadWrite), removal());
         assert_eq!(end, Err(ErrorCode::Io));
-        let end = changes.change(&grant(Access::Read), removal());
+        let end = changes.change(&grant(DirAccess::Read), removal());
         assert_eq!(end, Err(ErrorCode::NotPermitted));
     }
 
@@ -167,7 +167,7 @@ mod tests {
     fn g86_each_use_is_counted_by_its_grant() {
         let noted = Arc::new(Noted::default());
         let changes = Changes::new(&AttemptLog::new(noted.clone(), None));
-        for access in [Access::Read, Access::ReadWrite, Access::ReadWrite] {
+        for access in [DirAccess::Read, DirAccess::ReadWrite, DirAccess::ReadWrite] {
             let _ = changes.change(&grant(access), removal());
             changes.read(&grant(access));
         }

@@ -1,5 +1,5 @@
 //! What the guest sees of `wasi:filesystem`'s descriptors: wasmtime-wasi's own operations, done by
-//! clerks, within the directory's account.
+//! file workers, within the directory's account.
 
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
@@ -8,7 +8,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsResult, ReaddirIterator};
 
 use super::host::{Dirs, Fd, Origin, plain};
-use super::open::Wish;
+use super::open::OpenRequest;
 use super::stream::Reader;
 use super::work::fits;
 use super::write::{self, Position};
@@ -21,24 +21,24 @@ impl HostDescriptor for Dirs<'_> {
         length: types::Filesize,
         advice: types::Advice,
     ) -> FsResult<()> {
-        self.ask(&fd, async move |desk, fd| {
-            desk.view().advise(fd, offset, length, advice).await
+        self.ask(&fd, async move |temp, fd| {
+            temp.view().advise(fd, offset, length, advice).await
         })
         .await
     }
 
     async fn sync_data(&mut self, fd: Fd) -> FsResult<()> {
-        self.ask(&fd, async |desk, fd| desk.view().sync_data(fd).await)
+        self.ask(&fd, async |temp, fd| temp.view().sync_data(fd).await)
             .await
     }
 
     async fn get_flags(&mut self, fd: Fd) -> FsResult<types::DescriptorFlags> {
-        self.ask(&fd, async |desk, fd| desk.view().get_flags(fd).await)
+        self.ask(&fd, async |temp, fd| temp.view().get_flags(fd).await)
             .await
     }
 
     async fn get_type(&mut self, fd: Fd) -> FsResult<types::DescriptorType> {
-        self.ask(&fd, async |desk, fd| desk.view().get_type(fd).await)
+        self.ask(&fd, async |temp, fd| temp.view().get_type(fd).await)
             .await
     }
 
@@ -53,8 +53,8 @@ impl HostDescriptor for Dirs<'_> {
         accessed: NewTimestamp,
         modified: NewTimestamp,
     ) -> FsResult<()> {
-        self.ask(&fd, async move |desk, fd| {
-            desk.view().set_times(fd, accessed, modified).await
+        self.ask(&fd, async move |temp, fd| {
+            temp.view().set_times(fd, accessed, modified).await
         })
         .await
     }
@@ -65,8 +65,8 @@ impl HostDescriptor for Dirs<'_> {
         length: types::Filesize,
         offset: types::Filesize,
     ) -> FsResult<(Vec<u8>, bool)> {
-        self.ask(&fd, async move |desk, fd| {
-            desk.view().read(fd, length, offset).await
+        self.ask(&fd, async move |temp, fd| {
+            temp.view().read(fd, length, offset).await
         })
         .await
     }
@@ -93,7 +93,7 @@ impl HostDescriptor for Dirs<'_> {
     }
 
     async fn sync(&mut self, fd: Fd) -> FsResult<()> {
-        self.ask(&fd, async |desk, fd| desk.view().sync(fd).await)
+        self.ask(&fd, async |temp, fd| temp.view().sync(fd).await)
             .await
     }
 
@@ -103,7 +103,7 @@ impl HostDescriptor for Dirs<'_> {
     }
 
     async fn stat(&mut self, fd: Fd) -> FsResult<types::DescriptorStat> {
-        self.ask(&fd, async |desk, fd| desk.view().stat(fd).await)
+        self.ask(&fd, async |temp, fd| temp.view().stat(fd).await)
             .await
     }
 
@@ -114,8 +114,8 @@ impl HostDescriptor for Dirs<'_> {
         path: String,
     ) -> FsResult<types::DescriptorStat> {
         fits(&path)?;
-        self.ask(&fd, async move |desk, fd| {
-            desk.view().stat_at(fd, flags, path).await
+        self.ask(&fd, async move |temp, fd| {
+            temp.view().stat_at(fd, flags, path).await
         })
         .await
     }
@@ -152,8 +152,8 @@ impl HostDescriptor for Dirs<'_> {
         open_flags: types::OpenFlags,
         flags: types::DescriptorFlags,
     ) -> FsResult<Fd> {
-        let wish = Wish::read(path_flags, open_flags, flags)?;
-        let (origin, work) = self.opening(&fd, path, wish)?;
+        let asked = OpenRequest::read(path_flags, open_flags, flags)?;
+        let (origin, work) = self.opening(&fd, path, asked)?;
         let (descriptor, open) = self.have(&fd, work).await?;
         self.enter(descriptor, Origin { open, ..origin })
     }
@@ -164,8 +164,8 @@ impl HostDescriptor for Dirs<'_> {
 
     async fn readlink_at(&mut self, fd: Fd, path: String) -> FsResult<String> {
         fits(&path)?;
-        self.ask(&fd, async move |desk, fd| {
-            desk.view().readlink_at(fd, path).await
+        self.ask(&fd, async move |temp, fd| {
+            temp.view().readlink_at(fd, path).await
         })
         .await
     }
@@ -227,7 +227,7 @@ impl HostDescriptor for Dirs<'_> {
     }
 
     async fn metadata_hash(&mut self, fd: Fd) -> FsResult<MetadataHashValue> {
-        self.ask(&fd, async |desk, fd| desk.view().metadata_hash(fd).await)
+        self.ask(&fd, async |temp, fd| temp.view().metadata_hash(fd).await)
             .await
     }
 
@@ -238,8 +238,8 @@ impl HostDescriptor for Dirs<'_> {
         path: String,
     ) -> FsResult<MetadataHashValue> {
         fits(&path)?;
-        self.ask(&fd, async move |desk, fd| {
-            desk.view().metadata_hash_at(fd, flags, path).await
+        self.ask(&fd, async move |temp, fd| {
+            temp.view().metadata_hash_at(fd, flags, path).await
         })
         .await
     }

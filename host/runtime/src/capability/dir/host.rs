@@ -12,11 +12,11 @@ use wasmtime_wasi::p2::{DynOutputStream, FsError, FsResult, ReaddirIterator};
 
 use super::account::{Hold, OpenFile};
 use super::changes::{Changes, within};
-use super::clerk::Crew;
-use super::desk::Desk;
-use super::place::{Place, Places, Shelf, Unopened};
+use super::place::{LazyDirs, OpenDir, OpenDirs, Unopened};
 use super::stream::{HELD, Met, Source, Writer};
+use super::temp_table::TempTable;
 use super::work::is_passed_over;
+use super::workers::CallerWorkers;
 use super::write::Position;
 use crate::capability::context::CallContext;
 use crate::shares::{Account, Exceeded, Holding};
@@ -25,10 +25,10 @@ use toolhost_outbound::AttemptLog;
 
 /// The directories of one call.
 pub struct State {
-    shelf: Arc<Shelf>,
+    lazy: Arc<LazyDirs>,
     caller: Option<Caller>,
     /// What is open, and who works there for this caller; once the guest has asked for it.
-    places: Option<(Arc<Places>, Crew)>,
+    places: Option<(Arc<OpenDirs>, CallerWorkers)>,
     pub(super) origins: HashMap<u32, Origin>,
     /// Where is noted what a guest may not understand.
     attempts: AttemptLog,
@@ -46,7 +46,7 @@ const WORK: u64 = 12 << 10;
 
 /// Where a guest's descriptor comes from.
 pub(super) struct Origin {
-    pub(super) place: Arc<Place>,
+    pub(super) place: Arc<OpenDir>,
     /// Not of what the guest was given at its start.
     pub(super) open: Option<Arc<OpenFile>>,
     /// Its path, as the guest named it.
@@ -55,9 +55,9 @@ pub(super) struct Origin {
 
 impl State {
     /// Opens nothing yet: a call that needs no file is not to miss a directory.
-    pub(in crate::capability) fn new(shelf: &Arc<Shelf>, context: &CallContext<'_>) -> Self {
+    pub(in crate::capability) fn new(lazy: &Arc<LazyDirs>, context: &CallContext<'_>) -> Self {
         Self {
-            shelf: shelf.clone(),
+            lazy: lazy.clone(),
             caller: context.caller.cloned(),
             places: None,
             origins: HashMap::new(),
@@ -98,7 +98,7 @@ impl HasData for HasDirs {
 pub(super) type Fd = Resource<Descriptor>;
 
 impl Dirs<'_> {
-    fn origin(&self, fd: &Fd) -> FsResult<(&Origin, &Crew)> {
+    fn origin(&self, fd: &Fd) -> FsResult<(&Origin, &CallerWorkers)> {
         let origin = self.state.origins.get(&fd.rep());
         let unknown = || FsError::trap(wasmtime::Error::msg("a descriptor from nowhere"));
         let crew = self.state.places.as_ref().map(|(_, crew)| crew);
@@ -111,7 +111,7 @@ impl Dirs<'_> {
         Ok(origin.place.hold_file(crew.caller())?)
     }
 
-    pub(super) fn place(&self, fd: &Fd) -> FsResult<Arc<Place>> {
+    pub(super) fn place(&self, fd: &Fd) -> FsResult<Arc<OpenDir>> {
         self.origin(fd).map(|(origin, _)| Arc::clone(&origin.place))
     }
 
@@ -129,7 +129,7 @@ impl Dirs<'_> {
         }
     }
 
-    /// Has a clerk do something with what is behind a descriptor.
+    /// Has a file worker do something with what is behind a descriptor.
     pub(super) async fn have<T: Send + 'static>(
         &mut self,
         fd: &Fd,
@@ -156,15 +156,15 @@ impl Dirs<'_> {
     }
 
     /// The threads that reach what is behind a descriptor.
-    pub(super) fn crew(&self, fd: &Fd) -> FsResult<Crew> {
+    pub(super) fn crew(&self, fd: &Fd) -> FsResult<CallerWorkers> {
         Ok(self.origin(fd)?.1.clone())
     }
 
-    /// Has a clerk do one of wasmtime-wasi's operations that change nothing that is counted.
+    /// Has a file worker do one of wasmtime-wasi's operations that change nothing that is counted.
     pub(super) async fn ask<T: Send + 'static>(
         &mut self,
         fd: &Fd,
-        operation: impl AsyncFnOnce(&mut Desk, Fd) -> FsResult<T> + Send + 'static,
+        operation: impl AsyncFnOnce(&mut TempTable, Fd) -> FsResult<T> + Send + 'static,
     ) -> FsResult<T> {
         let work = self.asking(fd, operation)?;
         self.have(fd, work).await
@@ -176,7 +176,7 @@ impl Dirs<'_> {
         (old, new): (&Fd, &Fd),
         operation: DirOperation,
         (old_path, new_path): (&str, &str),
-    ) -> FsResult<(Arc<Place>, (wasi::Dir, wasi::Dir))> {
+    ) -> FsResult<(Arc<OpenDir>, (wasi::Dir, wasi::Dir))> {
         let dirs = (self.dir(old)?, self.dir(new)?);
         let (from, to) = (self.place(old)?, self.place(new)?);
         let may = from.is_writable() && to.is_writable();
@@ -229,11 +229,11 @@ impl Dirs<'_> {
         let places = match &self.state.places {
             Some((places, _)) => Arc::clone(places),
             None => {
-                let open = self.state.shelf.open();
+                let open = self.state.lazy.open();
                 let Some(places) = open.map_err(Unopened::fault)? else {
                     return Ok(Vec::new());
                 };
-                let crew = Crew::new(&places.clerks, self.state.caller.as_ref());
+                let crew = CallerWorkers::new(&places.workers, self.state.caller.as_ref());
                 self.state.places = Some((Arc::clone(&places), crew));
                 places
             }

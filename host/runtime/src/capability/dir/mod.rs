@@ -6,10 +6,8 @@
 
 mod account;
 mod changes;
-mod clerk;
 mod depth;
 mod descriptor;
-mod desk;
 mod host;
 mod measure;
 mod open;
@@ -17,15 +15,17 @@ mod p3;
 mod place;
 mod seam;
 mod stream;
+mod temp_table;
 mod tree;
 mod wall;
 mod words;
 mod work;
+mod workers;
 mod write;
 
 pub use host::{Dirs, State};
 pub(super) use p3::link as link_p3;
-pub use place::{Folders, Judge, Shelf, Unopened};
+pub use place::{Folders, Judge, LazyDirs, Unopened};
 pub(super) use seam::{Files, link};
 pub use tree::Tree;
 pub use wall::landlock_is_here;

@@ -14,7 +14,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 
 /// How something is to be opened.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wish {
+pub(super) struct OpenRequest {
     pub(super) follow: bool,
     pub(super) create: bool,
     pub(super) exclusive: bool,
@@ -23,7 +23,7 @@ pub(super) struct Wish {
     pub(super) mode: OpenMode,
 }
 
-impl Wish {
+impl OpenRequest {
     /// To look at a file or directory.
     pub(super) fn look(path: PathFlags) -> Self {
         Self {

@@ -19,9 +19,9 @@ use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 use wasmtime_wasi::{FsPerms, OpenMode};
 
 use super::account::{Account, Files, Hold, Identity, files, identity};
-use super::clerk::Clerks;
 use super::tree::Tree;
-use crate::grants::{Access, DirGrant};
+use super::workers::FileWorkers;
+use crate::grants::{DirAccess, DirGrant};
 use crate::terms::{Clock, Code, Fault};
 
 /// Says of a directory that was opened at a path why no guest may have it.
@@ -36,11 +36,11 @@ pub struct Folders {
 }
 
 /// A set of directories, and what may be done in each.
-type Reach = Vec<(Identity, Access)>;
+type Reach = Vec<(Identity, DirAccess)>;
 
 struct Shared {
     accounts: Mutex<HashMap<Identity, Weak<Account>>>,
-    clerks: Mutex<HashMap<Reach, Weak<Clerks>>>,
+    workers: Mutex<HashMap<Reach, Weak<FileWorkers>>>,
     files: Files,
     clock: Clock,
 }
@@ -53,7 +53,7 @@ impl Folders {
             judge: None,
             shared: Arc::new(Shared {
                 accounts: Mutex::default(),
-                clerks: Mutex::default(),
+                workers: Mutex::default(),
                 files: files(),
                 clock,
             }),
@@ -83,7 +83,7 @@ impl Folders {
     ///
     /// Why not.
     pub fn look(&self, grant: &DirGrant) -> Result<(), Unopened> {
-        Place::open(grant, self).map(drop)
+        OpenDir::open(grant, self).map(drop)
     }
 
     /// The folder of a grant.
@@ -103,7 +103,7 @@ impl Folders {
         account
     }
 
-    fn clerks(&self, places: &[Arc<Place>]) -> io::Result<Arc<Clerks>> {
+    fn workers(&self, places: &[Arc<OpenDir>]) -> io::Result<Arc<FileWorkers>> {
         let key = places
             .iter()
             .map(|place| (place.identity, place.grant.access));
@@ -111,9 +111,9 @@ impl Folders {
             let rules = places
                 .iter()
                 .map(|place| (Arc::clone(&place.root.dir), place.grant.access));
-            Clerks::new(rules.collect())
+            FileWorkers::new(rules.collect())
         };
-        shared(&self.shared.clerks, key.collect(), make)
+        shared(&self.shared.workers, key.collect(), make)
     }
 }
 
@@ -134,14 +134,14 @@ fn shared<K: Eq + Hash, V, E>(
 }
 
 /// A granted directory, open.
-pub(super) struct Place {
+pub(super) struct OpenDir {
     pub(super) grant: DirGrant,
     pub(super) root: wasi::Dir,
     pub(super) account: Arc<Account>,
     identity: Identity,
 }
 
-impl Place {
+impl OpenDir {
     /// Room for one more open file of this caller's.
     pub(super) fn hold_file(&self, caller: &Arc<str>) -> Result<Hold, ErrorCode> {
         self.account.hold(&self.grant.quota, caller)
@@ -176,14 +176,14 @@ impl Place {
 
     /// Whether it may be written.
     pub(super) fn is_writable(&self) -> bool {
-        self.grant.access == Access::ReadWrite
+        self.grant.access == DirAccess::ReadWrite
     }
 }
 
 /// Refuses directories of one function that are one tree to the kernel, but are granted to be read
 /// and to be written: a start judged that, and another may stand at a path by now.
-fn apart(all: &[Arc<Place>]) -> Result<(), Unopened> {
-    let meet = |one: &Place, other: &Place| {
+fn apart(all: &[Arc<OpenDir>]) -> Result<(), Unopened> {
+    let meet = |one: &OpenDir, other: &OpenDir| {
         Ok::<_, io::Error>(Tree::of(&*one.root.dir)?.meets(&Tree::of(&*other.root.dir)?))
     };
     for (at, one) in all.iter().enumerate() {
@@ -225,29 +225,29 @@ impl Unopened {
     }
 }
 
-/// A directory as wasmtime-wasi has it. Its operations run on the thread that asks: a clerk's.
-pub(super) fn descend(dir: File, access: Access) -> wasi::Dir {
+/// A directory as wasmtime-wasi has it. Its operations run on the thread that asks: a file worker's.
+pub(super) fn descend(dir: File, access: DirAccess) -> wasi::Dir {
     let (permissions, mode) = rights(access);
     wasi::Dir::new(dir, permissions, mode, true)
 }
 
 /// What a grant's access is called by wasmtime-wasi.
-pub(super) fn rights(access: Access) -> (FsPerms, OpenMode) {
+pub(super) fn rights(access: DirAccess) -> (FsPerms, OpenMode) {
     match access {
-        Access::Read => (FsPerms::ReadOnly, OpenMode::READ),
-        Access::ReadWrite => (FsPerms::ReadWrite, OpenMode::READ | OpenMode::WRITE),
+        DirAccess::Read => (FsPerms::ReadOnly, OpenMode::READ),
+        DirAccess::ReadWrite => (FsPerms::ReadWrite, OpenMode::READ | OpenMode::WRITE),
     }
 }
 
 /// The directories of one function, open, and the threads that reach them.
-pub(super) struct Places {
-    pub(super) all: Vec<Arc<Place>>,
-    pub(super) clerks: Arc<Clerks>,
+pub(super) struct OpenDirs {
+    pub(super) all: Vec<Arc<OpenDir>>,
+    pub(super) workers: Arc<FileWorkers>,
 }
 
-impl Places {
+impl OpenDirs {
     /// What the guest is given at its start.
-    pub(super) fn preopened(&self) -> impl Iterator<Item = (Descriptor, &Arc<Place>)> {
+    pub(super) fn preopened(&self) -> impl Iterator<Item = (Descriptor, &Arc<OpenDir>)> {
         self.all
             .iter()
             .map(|place| (Descriptor::Dir(place.root.clone()), place))
@@ -255,15 +255,15 @@ impl Places {
 }
 
 /// The directories of one function, opened when a call first needs them.
-pub struct Shelf {
+pub struct LazyDirs {
     grants: Vec<DirGrant>,
     folders: Folders,
-    open: Mutex<Option<Arc<Places>>>,
+    open: Mutex<Option<Arc<OpenDirs>>>,
     /// Whether one was not there when somebody looked last.
     lacking: AtomicBool,
 }
 
-impl Shelf {
+impl LazyDirs {
     /// Opens nothing yet.
     pub(in crate::capability) fn new(grants: &[DirGrant], folders: &Folders) -> Self {
         let lacking = |grant: &DirGrant| !folders.resolve(&grant.host).is_dir();
@@ -281,13 +281,13 @@ impl Shelf {
     }
 
     /// The directories as they are now; none where none is granted.
-    pub(super) fn open(&self) -> Result<Option<Arc<Places>>, Unopened> {
+    pub(super) fn open(&self) -> Result<Option<Arc<OpenDirs>>, Unopened> {
         let open = self.open_all();
         self.lacking.store(open.is_err(), Ordering::Relaxed);
         open
     }
 
-    fn open_all(&self) -> Result<Option<Arc<Places>>, Unopened> {
+    fn open_all(&self) -> Result<Option<Arc<OpenDirs>>, Unopened> {
         let Some(first) = self.grants.first() else {
             return Ok(None);
         };
@@ -299,14 +299,14 @@ impl Shelf {
         }
         let all = self.grants.iter();
         let all: Vec<_> = all
-            .map(|grant| Place::open(grant, &self.folders).map(Arc::new))
+            .map(|grant| OpenDir::open(grant, &self.folders).map(Arc::new))
             .collect::<Result<_, _>>()?;
         apart(&all)?;
-        let clerks = self.folders.clerks(&all).map_err(|error| Unopened {
+        let workers = self.folders.workers(&all).map_err(|error| Unopened {
             grant: Arc::clone(&first.name),
             why: error.to_string(),
         })?;
-        let places = Arc::new(Places { all, clerks });
+        let places = Arc::new(OpenDirs { all, workers });
         *open = Some(Arc::clone(&places));
         Ok(Some(places))
     }

@@ -13,8 +13,8 @@ use wasmtime_wasi::p2::{FsError, InputStream, OutputStream, Pollable, StreamErro
 use wasmtime_wasi::runtime::{AbortOnDropJoinHandle, spawn};
 
 use super::account::{Hold, OpenFile};
-use super::clerk::Crew;
-use super::place::Place;
+use super::place::OpenDir;
+use super::workers::CallerWorkers;
 use super::write::{Position, write};
 use crate::shares::Holding;
 use toolhost_outbound::AttemptLog;
@@ -34,8 +34,8 @@ pub(super) struct Met(pub(super) ErrorCode);
 #[derive(Clone)]
 pub(super) struct Source {
     pub(super) file: Arc<File>,
-    pub(super) place: Arc<Place>,
-    pub(super) crew: Crew,
+    pub(super) place: Arc<OpenDir>,
+    pub(super) crew: CallerWorkers,
     pub(super) attempts: AttemptLog,
     /// The file's handle, the stream's own, and room for its piece.
     pub(super) _holds: Arc<(Arc<OpenFile>, Hold, Holding)>,

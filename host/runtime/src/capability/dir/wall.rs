@@ -15,7 +15,7 @@ use landlock::{
     RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope, make_bitflags,
 };
 
-use crate::grants::Access;
+use crate::grants::DirAccess;
 
 /// The first version that knows truncation (Linux 6.2). Earlier ones would also forbid to move a
 /// file from one directory into another.
@@ -33,7 +33,7 @@ pub fn landlock_is_here() -> bool {
 }
 
 /// Forbids this thread, for ever, every file that is not in one of `places`, and every socket.
-pub(super) fn raise(places: &[(Arc<File>, Access)]) {
+pub(super) fn raise(places: &[(Arc<File>, DirAccess)]) {
     if !landlock_is_here() {
         return;
     }
@@ -60,7 +60,7 @@ fn empty() -> Result<RulesetCreated, RulesetError> {
         .create()
 }
 
-fn restrict(places: &[(Arc<File>, Access)]) -> Result<(), RulesetError> {
+fn restrict(places: &[(Arc<File>, DirAccess)]) -> Result<(), RulesetError> {
     let mut rules = empty()?;
     for (place, access) in places {
         rules = rules.add_rule(PathBeneath::new(&**place, rights(*access)))?;
@@ -68,13 +68,13 @@ fn restrict(places: &[(Arc<File>, Access)]) -> Result<(), RulesetError> {
     rules.restrict_self().map(drop)
 }
 
-fn rights(access: Access) -> BitFlags<AccessFs> {
+fn rights(access: DirAccess) -> BitFlags<AccessFs> {
     let look = make_bitflags!(AccessFs::{ReadFile | ReadDir});
     let change = make_bitflags!(AccessFs::{
         WriteFile | Truncate | MakeReg | MakeDir | MakeSym | RemoveFile | RemoveDir | Refer
     });
     match access {
-        Access::Read => look,
-        Access::ReadWrite => look | change,
+        DirAccess::Read => look,
+        DirAccess::ReadWrite => look | change,
     }
 }

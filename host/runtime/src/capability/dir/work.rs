@@ -1,4 +1,4 @@
-//! What an operation on a descriptor comes to: work for a clerk. Both generations of
+//! What an operation on a descriptor comes to: work for a file worker. Both generations of
 //! `wasi:filesystem` have it done; how a guest asks and waits is theirs to know.
 
 use std::ffi::OsString;
@@ -11,9 +11,9 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 use wasmtime_wasi::p2::{FsError, FsResult, ReaddirIterator};
 
 use super::depth;
-use super::desk::{Desk, at_once};
 use super::host::{Dirs, Fd, Origin};
-use super::open::Wish;
+use super::open::OpenRequest;
+use super::temp_table::{TempTable, at_once};
 use super::write::{self, Found};
 use crate::shares::Holding;
 use crate::terms::DirOperation;
@@ -48,7 +48,7 @@ pub(super) struct Listed {
     pub(super) held: Holding,
 }
 
-/// Work for a clerk.
+/// work for a file worker.
 pub(super) type Work<T> = Box<dyn FnOnce() -> FsResult<T> + Send>;
 
 impl Dirs<'_> {
@@ -56,21 +56,21 @@ impl Dirs<'_> {
     pub(super) fn asking<T: Send + 'static>(
         &self,
         fd: &Fd,
-        operation: impl AsyncFnOnce(&mut Desk, Fd) -> FsResult<T> + Send + 'static,
+        operation: impl AsyncFnOnce(&mut TempTable, Fd) -> FsResult<T> + Send + 'static,
     ) -> FsResult<Work<T>> {
         let descriptor = self.table.get(fd)?.clone();
         Ok(Box::new(move || {
-            let mut desk = Desk::default();
-            let fd = desk.lay(descriptor)?;
-            at_once(operation(&mut desk, fd))
+            let mut temp = TempTable::default();
+            let fd = temp.lay(descriptor)?;
+            at_once(operation(&mut temp, fd))
         }))
     }
 
     pub(super) fn comparing(&self, a: &Fd, b: &Fd) -> FsResult<Work<bool>> {
         let other = self.table.get(b)?.clone();
-        self.asking(a, async move |desk, a| {
-            let b = desk.lay(other)?;
-            let same = desk.view().is_same_object(a, b).await;
+        self.asking(a, async move |temp, a| {
+            let b = temp.lay(other)?;
+            let same = temp.view().is_same_object(a, b).await;
             same.map_err(FsError::trap)
         })
     }
@@ -99,10 +99,10 @@ impl Dirs<'_> {
                     "names that are no UTF-8 are left out of a listing: no guest could say them"
                 );
             }
-            let mut desk = Desk::default();
-            let fd = desk.lay(Descriptor::Dir(dir))?;
-            let listed = at_once(desk.view().read_directory(fd))?;
-            let entries = desk.table.delete(listed)?;
+            let mut temp = TempTable::default();
+            let fd = temp.lay(Descriptor::Dir(dir))?;
+            let listed = at_once(temp.view().read_directory(fd))?;
+            let entries = temp.table.delete(listed)?;
             Ok(Listed { entries, held })
         }))
     }
@@ -113,9 +113,9 @@ impl Dirs<'_> {
         self.changing(fd, DirOperation::Create, &path)?;
         Ok(Box::new(move || {
             let (root, from) = (Arc::clone(&place.root.dir), dir.clone());
-            write::make(&place, dir, async move |desk, dir| {
+            write::make(&place, dir, async move |temp, dir| {
                 depth::room(&root, &from, &path)?;
-                desk.view().create_directory_at(dir, path).await
+                temp.view().create_directory_at(dir, path).await
             })
         }))
     }
@@ -132,16 +132,16 @@ impl Dirs<'_> {
         self.changing(fd, DirOperation::Touch, &path)?;
         let hold = self.hold_file(fd)?;
         Ok(Box::new(move || {
-            let mut desk = Desk::default();
+            let mut temp = TempTable::default();
             if !flags.contains(PathFlags::SYMLINK_FOLLOW) {
-                let fd = desk.lay(Descriptor::Dir(dir))?;
-                let mut view = desk.view();
+                let fd = temp.lay(Descriptor::Dir(dir))?;
+                let mut view = temp.view();
                 return at_once(view.set_times_at(fd, flags, path, accessed, modified));
             }
             // What wasmtime-wasi opens here could be a pipe, and it would wait.
-            let (found, _open) = write::open(&place, &dir, &path, Wish::look(flags), hold)?;
-            let fd = desk.lay(found)?;
-            at_once(desk.view().set_times(fd, accessed, modified))
+            let (found, _open) = write::open(&place, &dir, &path, OpenRequest::look(flags), hold)?;
+            let fd = temp.lay(found)?;
+            at_once(temp.view().set_times(fd, accessed, modified))
         }))
     }
 
@@ -163,11 +163,11 @@ impl Dirs<'_> {
         &self,
         fd: &Fd,
         path: String,
-        wish: Wish,
+        asked: OpenRequest,
     ) -> FsResult<(Origin, Work<Found>)> {
         fits(&path)?;
         let (place, dir) = (self.place(fd)?, self.dir(fd)?);
-        match wish.writes() {
+        match asked.writes() {
             true => self.changing(fd, DirOperation::Write, &path)?,
             false => self.state.changes.read(&place.grant),
         }
@@ -177,7 +177,7 @@ impl Dirs<'_> {
             path: self.path(fd, &path)?,
         };
         let hold = self.hold_file(fd)?;
-        let work = move || write::open(&place, &dir, &path, wish, hold);
+        let work = move || write::open(&place, &dir, &path, asked, hold);
         Ok((origin, Box::new(work)))
     }
 
@@ -186,8 +186,8 @@ impl Dirs<'_> {
         let (place, dir) = (self.place(fd)?, self.dir(fd)?);
         self.changing(fd, DirOperation::Remove, &path)?;
         Ok(Box::new(move || {
-            write::remove(&place, dir, &path, async |desk, dir| {
-                desk.view().remove_directory_at(dir, path.clone()).await
+            write::remove(&place, dir, &path, async |temp, dir| {
+                temp.view().remove_directory_at(dir, path.clone()).await
             })
         }))
     }
@@ -215,8 +215,8 @@ impl Dirs<'_> {
         let (place, dir) = (self.place(fd)?, self.dir(fd)?);
         self.changing(fd, DirOperation::Link, &path)?;
         Ok(Box::new(move || {
-            write::make(&place, dir, async move |desk, dir| {
-                desk.view().symlink_at(dir, target, path).await
+            write::make(&place, dir, async move |temp, dir| {
+                temp.view().symlink_at(dir, target, path).await
             })
         }))
     }
@@ -226,8 +226,8 @@ impl Dirs<'_> {
         let (place, dir) = (self.place(fd)?, self.dir(fd)?);
         self.changing(fd, DirOperation::Remove, &path)?;
         Ok(Box::new(move || {
-            write::remove(&place, dir, &path, async |desk, dir| {
-                desk.view().unlink_file_at(dir, path.clone()).await
+            write::remove(&place, dir, &path, async |temp, dir| {
+                temp.view().unlink_file_at(dir, path.clone()).await
             })
         }))
     }

@@ -1,5 +1,5 @@
 //! Changes to a directory that is granted to be written, each with its account open. They run on a
-//! clerk's thread.
+//! file worker's thread.
 
 use std::fs::File;
 use std::io;
@@ -14,9 +14,9 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{ErrorCode, HostDescriptor a
 
 use super::account::{Change, Hold, OpenFile};
 use super::depth;
-use super::desk::{Desk, at_once};
-use super::open::{Opened, Wish};
-use super::place::{Place, descend, rights};
+use super::open::{OpenRequest, Opened};
+use super::place::{OpenDir, descend, rights};
+use super::temp_table::{TempTable, at_once};
 
 /// Where a piece is written.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +35,7 @@ impl Position {
     }
 }
 
-impl Place {
+impl OpenDir {
     fn change<T>(
         &self,
         make: impl FnOnce(&mut Change<'_>) -> Result<T, FsError>,
@@ -49,7 +49,7 @@ impl Place {
 
 /// Writes a piece whole or not at all, as far as the account goes; how many bytes it was.
 pub(super) fn write(
-    place: &Place,
+    place: &OpenDir,
     file: &File,
     piece: &[u8],
     position: Position,
@@ -97,7 +97,7 @@ fn put(file: &File, mut piece: &[u8], mut position: Position) -> io::Result<()> 
 }
 
 /// Makes a file longer or shorter.
-pub(super) fn resize(place: &Place, file: &File, size: u64) -> Result<(), FsError> {
+pub(super) fn resize(place: &OpenDir, file: &File, size: u64) -> Result<(), FsError> {
     place.change(|change| {
         let old = file.metadata()?.len();
         change.need(size.saturating_sub(old), 0)?;
@@ -112,45 +112,50 @@ pub(super) type Found = (Descriptor, Option<Arc<OpenFile>>);
 
 /// Opens a file or directory, and makes or empties it where that is wished. `hold` was taken before.
 pub(super) fn open(
-    place: &Place,
+    place: &OpenDir,
     dir: &wasi::Dir,
     path: &str,
-    wish: Wish,
+    asked: OpenRequest,
     hold: Hold,
 ) -> Result<Found, FsError> {
     let dir = Dir::from_std_file(dir.dir.try_clone()?);
     let writable = place.is_writable();
-    if wish.writes() && !writable {
+    if asked.writes() && !writable {
         return Err(ErrorCode::NotPermitted.into());
     }
     if !writable {
-        wish.peek(&dir, path)?;
-        let opened = wish.open(&dir, path)?;
-        return describe(place, opened, hold, wish);
+        asked.peek(&dir, path)?;
+        let opened = asked.open(&dir, path)?;
+        return describe(place, opened, hold, asked);
     }
     // Also what is only read: a file must not be unlinked between its opening and its handle.
     place.change(|change| {
-        let new = wish.peek(&dir, path)?.is_none();
+        let new = asked.peek(&dir, path)?.is_none();
         change.need(0, u64::from(new))?;
-        let opened = wish.open(&dir, path)?;
+        let opened = asked.open(&dir, path)?;
         change.came(0, u64::from(new));
-        if wish.truncate && !opened.is_dir {
+        if asked.truncate && !opened.is_dir {
             opened.file.set_len(0)?;
             change.resized(opened.length, 0);
         }
-        describe(place, opened, hold, wish)
+        describe(place, opened, hold, asked)
     })
 }
 
-fn describe(place: &Place, opened: Opened, hold: Hold, wish: Wish) -> Result<Found, FsError> {
+fn describe(
+    place: &OpenDir,
+    opened: Opened,
+    hold: Hold,
+    asked: OpenRequest,
+) -> Result<Found, FsError> {
     if opened.is_dir {
         let mut dir = descend(opened.file, place.grant.access);
-        dir.open_mode = wish.mode;
+        dir.open_mode = asked.mode;
         let held = place.account.opened(&dir.dir, hold)?;
         return Ok((Descriptor::Dir(dir), Some(Arc::new(held))));
     }
     let (permissions, _) = rights(place.grant.access);
-    let file = wasi::File::new(opened.file, permissions, wish.mode, true);
+    let file = wasi::File::new(opened.file, permissions, asked.mode, true);
     let held = place.account.opened(&file.file, hold)?;
     Ok((Descriptor::File(file), Some(Arc::new(held))))
 }
@@ -163,15 +168,18 @@ fn stands(dir: &wasi::Dir, path: &str) -> Option<Metadata> {
 
 /// Makes something that takes a name.
 pub(super) fn make(
-    place: &Place,
+    place: &OpenDir,
     dir: wasi::Dir,
-    how: impl AsyncFnOnce(&mut Desk, wasmtime::component::Resource<Descriptor>) -> Result<(), FsError>,
+    how: impl AsyncFnOnce(
+        &mut TempTable,
+        wasmtime::component::Resource<Descriptor>,
+    ) -> Result<(), FsError>,
 ) -> Result<(), FsError> {
     place.change(|change| {
         change.need(0, 1)?;
-        let mut desk = Desk::default();
-        let dir = desk.lay(Descriptor::Dir(dir))?;
-        at_once(how(&mut desk, dir))?;
+        let mut temp = TempTable::default();
+        let dir = temp.lay(Descriptor::Dir(dir))?;
+        at_once(how(&mut temp, dir))?;
         change.came(0, 1);
         Ok(())
     })
@@ -179,14 +187,14 @@ pub(super) fn make(
 
 /// Gives a file a second name in the same directory tree.
 pub(super) fn link(
-    place: &Place,
+    place: &OpenDir,
     (old, new): (wasi::Dir, wasi::Dir),
     flags: PathFlags,
     (old_path, new_path): (String, String),
 ) -> Result<(), FsError> {
-    make(place, old, async move |desk, old| {
-        let new = desk.lay(Descriptor::Dir(new))?;
-        desk.view()
+    make(place, old, async move |temp, old| {
+        let new = temp.lay(Descriptor::Dir(new))?;
+        temp.view()
             .link_at(old, flags, old_path, new, new_path)
             .await
     })
@@ -194,16 +202,19 @@ pub(super) fn link(
 
 /// Takes a name away.
 pub(super) fn remove(
-    place: &Place,
+    place: &OpenDir,
     dir: wasi::Dir,
     path: &str,
-    how: impl AsyncFnOnce(&mut Desk, wasmtime::component::Resource<Descriptor>) -> Result<(), FsError>,
+    how: impl AsyncFnOnce(
+        &mut TempTable,
+        wasmtime::component::Resource<Descriptor>,
+    ) -> Result<(), FsError>,
 ) -> Result<(), FsError> {
     place.change(|change| {
         let was = stands(&dir, path);
-        let mut desk = Desk::default();
-        let dir = desk.lay(Descriptor::Dir(dir))?;
-        at_once(how(&mut desk, dir))?;
+        let mut temp = TempTable::default();
+        let dir = temp.lay(Descriptor::Dir(dir))?;
+        at_once(how(&mut temp, dir))?;
         if let Some(was) = was {
             change.unnamed(&was);
         }
@@ -213,7 +224,7 @@ pub(super) fn remove(
 
 /// Moves something within the directory tree, over what was there.
 pub(super) fn rename(
-    place: &Place,
+    place: &OpenDir,
     (old, new): (wasi::Dir, wasi::Dir),
     (old_path, new_path): (String, String),
 ) -> Result<(), FsError> {
@@ -227,10 +238,10 @@ pub(super) fn rename(
             let most = place.grant.quota.files;
             depth::room_for(&place.root.dir, from, to, most)?;
         }
-        let mut desk = Desk::default();
-        let old = desk.lay(Descriptor::Dir(old))?;
-        let new = desk.lay(Descriptor::Dir(new))?;
-        at_once(desk.view().rename_at(old, old_path, new, new_path))?;
+        let mut temp = TempTable::default();
+        let old = temp.lay(Descriptor::Dir(old))?;
+        let new = temp.lay(Descriptor::Dir(new))?;
+        at_once(temp.view().rename_at(old, old_path, new, new_path))?;
         // Two names of one file stay what they are.
         if let Some(over) = over
             && what.is_none_or(|what| inode(&what) != inode(&over))

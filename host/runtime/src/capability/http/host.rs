@@ -15,7 +15,9 @@ use crate::capability::context::CallContext;
 use crate::capability::seam::Seam;
 use crate::egress::Arguments;
 use crate::shares::{Account, Exceeded};
-use toolhost_outbound::http::{HttpContext, HttpError, Outlet, Request, RequestTarget, exchange};
+use toolhost_outbound::http::{
+    HttpContext, HttpError, Outbound, OutboundRequest, RequestTarget, exchange,
+};
 
 /// HTTP of one call, whichever interface the guest uses.
 pub(crate) struct State {
@@ -27,11 +29,11 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(in crate::capability) fn new(outlet: &Arc<Outlet>, call: &CallContext<'_>) -> Self {
+    pub(in crate::capability) fn new(outbound: &Arc<Outbound>, call: &CallContext<'_>) -> Self {
         let (attempts, account) = (call.attempts, call.account);
         let caller = call.caller.map(|caller| caller.agent.clone());
         let context = HttpContext::new(
-            outlet.clone(),
+            outbound.clone(),
             *call.limits,
             call.deadline.into(),
             Arguments::new(call.arguments.clone()),
@@ -130,7 +132,7 @@ impl State {
             .headers
             .into_iter()
             .map(|(name, value)| (name, value.into_bytes()));
-        let request = Request {
+        let request = OutboundRequest {
             method: request.method,
             target: RequestTarget::Url(request.url),
             headers: headers.collect(),

@@ -28,7 +28,7 @@ use super::codes::{code, plain};
 use super::host::{HasHttp, State};
 use crate::capability::bindings::toolhost::tool::http as guest;
 use crate::capability::seam::{
-    Behind, Bulk, Fails, Seam, Step, Told, Unfit, ended, pass, settle, stopped, unfit,
+    AnswerSource, Behind, Bulk, Fails, Seam, Told, Unfit, ended, pass, settle, stopped, unfit,
 };
 use crate::terms::{HostAnswer, HttpAnswer, Pair, Stopped};
 
@@ -168,7 +168,7 @@ fn handle<T: HasHttp>(
         options.as_ref().and_then(|options| held.get(options).ok()),
     );
     let step = seam_of.ask(HANDLE, &asked);
-    if let Step::Given(_) = &step {
+    if let AnswerSource::Given(_) = &step {
         // It is not sent.
         held.delete(Resource::<HostOutgoingRequest>::new_own(request.rep()))?;
     }
@@ -186,7 +186,7 @@ fn finish<T: HasHttp>(
     of: Resource<HostOutgoingBody>,
 ) -> HttpResult<()> {
     let step = seam(store).ask(FINISH, &of.rep());
-    if let Step::Given(_) = &step {
+    if let AnswerSource::Given(_) = &step {
         // Nothing of it was sent, whatever it says to that.
         let _ = store
             .data_mut()
@@ -207,7 +207,7 @@ fn response<T: HasHttp>(
     of: Resource<HostFutureIncomingResponse>,
 ) -> wasmtime::Result<Got> {
     let step = seam(store).ask(RESPONSE, &of.rep());
-    if let Step::Given(answer) = step {
+    if let AnswerSource::Given(answer) = step {
         return Ok(Some(Ok(match recorded(answer)? {
             HttpAnswer::NotYet => return Ok(None),
             HttpAnswer::Taken => return Ok(Some(Err(()))),
@@ -225,7 +225,7 @@ fn response<T: HasHttp>(
         })));
     }
     let live = types::HostFutureIncomingResponse::get(&mut store.data_mut().http(), of);
-    if let Step::Kept(asked) = step {
+    if let AnswerSource::Kept(asked) = step {
         let answer = match &live {
             Err(error) => stopped(error),
             Ok(None) => HttpAnswer::NotYet.into(),
@@ -250,7 +250,7 @@ fn trailers<T: HasHttp>(
     of: Resource<HostFutureTrailers>,
 ) -> wasmtime::Result<Trailed> {
     let step = seam(store).ask(TRAILERS, &of.rep());
-    if let Step::Given(answer) = step {
+    if let AnswerSource::Given(answer) = step {
         return Ok(Some(Ok(match recorded(answer)? {
             HttpAnswer::NotYet => return Ok(None),
             HttpAnswer::Taken => return Ok(Some(Err(()))),
@@ -265,7 +265,7 @@ fn trailers<T: HasHttp>(
         })));
     }
     let live = types::HostFutureTrailers::get(&mut store.data_mut().http(), of);
-    if let Step::Kept(asked) = step {
+    if let AnswerSource::Kept(asked) = step {
         let answer = match &live {
             Err(error) => stopped(error),
             Ok(None) => HttpAnswer::NotYet.into(),

@@ -14,7 +14,7 @@ use super::held::{self, BODY, EXCHANGE, Pieces};
 use crate::shares::{Account, Exceeded, Holding};
 use toolhost_outbound::AttemptLog;
 use toolhost_outbound::http::{
-    ErrorCode, HttpContext, HttpError, ROOM, Request, RequestTarget, ahead, exchange, room,
+    ErrorCode, HttpContext, HttpError, OutboundRequest, ROOM, RequestTarget, ahead, exchange, room,
 };
 
 /// What a guest may write to a request's body at once, in bytes. Each body that is written holds two
@@ -131,7 +131,7 @@ impl WasiHttpHooks for Hooks {
             let body = collect(body, most, &mut held);
             let body = tokio::time::timeout(context.left() + LATE, body).await;
             let body = body.map_err(|_| Error::ConnectionWriteTimeout)??;
-            let asked = Request {
+            let asked = OutboundRequest {
                 silence: Some(gap),
                 ..parts(&head, body)
             };
@@ -201,9 +201,9 @@ async fn collect(mut body: Body, most: usize, held: &mut Holding) -> Result<Byte
 }
 
 /// The guest's request as it said it: what it means is the judge's to find out.
-fn parts(head: &http::request::Parts, body: Bytes) -> Request {
+fn parts(head: &http::request::Parts, body: Bytes) -> OutboundRequest {
     let uri = &head.uri;
-    Request {
+    OutboundRequest {
         method: head.method.as_str().to_owned(),
         target: RequestTarget::Parts {
             scheme: uri.scheme_str().unwrap_or_default().to_owned(),

@@ -12,7 +12,7 @@ use super::rules::{check_key, check_value};
 use super::state::{name, quota};
 use crate::grants::KvGrant;
 use crate::terms::Caller;
-use toolhost_store::{OpenError, Owner, Store};
+use toolhost_store::{JobOwner, OpenError, Store};
 
 /// Why a bucket's contents cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -26,8 +26,8 @@ pub enum ContentsError {
 }
 
 /// The operator's own jobs on what a tool has.
-fn operators(tool: &Arc<str>) -> Owner {
-    Owner {
+fn operators(tool: &Arc<str>) -> JobOwner {
+    JobOwner {
         caller: Arc::default(),
         tool: Arc::clone(tool),
     }

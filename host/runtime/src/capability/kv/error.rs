@@ -1,10 +1,10 @@
-//! Why a guest's wish was not fulfilled, as the guest hears it. What the operator has to know beside
+//! Why a guest was not given what it asked for, as the guest hears it. What the operator has to know beside
 //! it goes to the log.
 
 use crate::shares::Exceeded;
 use toolhost_store::JobError;
 
-/// Why a guest's wish was not fulfilled.
+/// Why a guest was not given what it asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KvError {
     /// No grant of the function has this name.

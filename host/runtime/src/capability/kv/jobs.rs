@@ -14,7 +14,7 @@ use super::space::{Change, Look, Name, Quota, Version};
 use super::tally::Tally;
 use crate::shares::Holding;
 use toolhost_outbound::Carried;
-use toolhost_store::{Access, Job};
+use toolhost_store::{Job, JobAccess};
 
 /// Something to look for in a bucket.
 pub(super) trait Read: Send + 'static {
@@ -41,7 +41,7 @@ pub(super) struct ReadJob<R> {
 impl<R: Read> Job for ReadJob<R> {
     type Output = (R::Output, Holding);
     type Error = KvError;
-    const ACCESS: Access = Access::Read;
+    const ACCESS: JobAccess = JobAccess::Read;
 
     fn run(self, tx: &Transaction<'_>) -> Result<Self::Output, KvError> {
         let answer = self
@@ -67,7 +67,7 @@ pub(super) struct WriteJob<W> {
 impl<W: Write> Job for WriteJob<W> {
     type Output = W::Output;
     type Error = KvError;
-    const ACCESS: Access = Access::Write;
+    const ACCESS: JobAccess = JobAccess::Write;
 
     fn run(self, tx: &Transaction<'_>) -> Result<W::Output, KvError> {
         self.call.around(|| {
@@ -195,7 +195,7 @@ pub(super) struct Fill {
 impl Job for Fill {
     type Output = ();
     type Error = KvError;
-    const ACCESS: Access = Access::Write;
+    const ACCESS: JobAccess = JobAccess::Write;
 
     fn run(self, tx: &Transaction<'_>) -> Result<(), KvError> {
         let mut change = Change::new(tx, &self.name, self.quota)?;
@@ -212,7 +212,7 @@ pub(super) struct Contents(pub(super) Name);
 impl Job for Contents {
     type Output = BTreeMap<String, Vec<u8>>;
     type Error = KvError;
-    const ACCESS: Access = Access::Read;
+    const ACCESS: JobAccess = JobAccess::Read;
 
     fn run(self, tx: &Transaction<'_>) -> Result<Self::Output, KvError> {
         let look = Look::new(tx, &self.0)?;
@@ -236,7 +236,7 @@ pub(super) struct LeftBy(pub(super) Arc<str>);
 impl Job for LeftBy {
     type Output = Option<LeftBuckets>;
     type Error = KvError;
-    const ACCESS: Access = Access::Read;
+    const ACCESS: JobAccess = JobAccess::Read;
 
     fn run(self, tx: &Transaction<'_>) -> Result<Self::Output, KvError> {
         let sums = "SELECT count(*), total(keys), total(bytes) FROM space WHERE keys > 0 \

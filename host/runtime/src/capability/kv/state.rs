@@ -16,7 +16,7 @@ use crate::grants::KvGrant;
 use crate::shares::Account;
 use crate::terms::Caller;
 use toolhost_outbound::AttemptLog;
-use toolhost_store::{Database, OpenError, Owner, Store};
+use toolhost_store::{Database, JobOwner, OpenError, Store};
 
 /// The name of a bucket that guests open without naming one.
 const DEFAULT: &str = "default";
@@ -147,8 +147,8 @@ pub(super) fn name(grant: &KvGrant, caller: Option<&Caller>) -> Name {
 
 /// Whose jobs these are, for taking turns: a tool's flood does not delay another's jobs, nor a caller's
 /// another's.
-fn owner(grant: &KvGrant, caller: Option<&Caller>) -> Owner {
-    Owner {
+fn owner(grant: &KvGrant, caller: Option<&Caller>) -> JobOwner {
+    JobOwner {
         caller: caller.map(whose).unwrap_or_default().into(),
         tool: Arc::clone(&grant.owner),
     }

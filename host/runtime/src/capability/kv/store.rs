@@ -1,4 +1,4 @@
-//! The buckets, as the host functions use them: each wish is checked, becomes one transaction on the
+//! The buckets, as the host functions use them: each request is checked, becomes one transaction on the
 //! store's thread, and is counted for the call's record. It does not know which draft the guest speaks.
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::space::{Name, Quota, Version};
 use super::tally::{Kind, Tally};
 use crate::shares::{Account, Holding};
 use toolhost_outbound::CurrentCall;
-use toolhost_store::{Database, Owner};
+use toolhost_store::{Database, JobOwner};
 
 /// What a key or a value under way costs beyond its bytes, and a job beyond what it carries.
 const EACH: usize = 128;
@@ -33,7 +33,7 @@ pub struct Bucket {
     pub(super) database: Arc<Database>,
     pub(super) name: Arc<Name>,
     /// Whose jobs they are before the store's thread.
-    pub(super) owner: Owner,
+    pub(super) owner: JobOwner,
     pub(super) quota: Quota,
     /// Which of the function's grants it is.
     pub(super) grant: usize,

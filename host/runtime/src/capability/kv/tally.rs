@@ -8,7 +8,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::error::KvError;
 use crate::grants::KvGrant;
-use crate::terms::{Attempt, KvTarget, Rule, Target, Usage, Verdict};
+use crate::terms::{Attempt, KvTarget, RuleRef, Target, Usage, Verdict};
 use toolhost_outbound::AttemptLog;
 
 /// Wishes of one call, each key of a batch counted as one. They cost the guest no fuel, so they have a bound of their own.
@@ -20,7 +20,7 @@ pub const MOST_CARRIED: u64 = 64 << 20;
 /// The longest name of a bucket that is recorded, in bytes; no grant has a longer one.
 const LONGEST_NAME: usize = 256;
 
-/// What a wish does.
+/// What a request does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Read,
@@ -56,7 +56,7 @@ impl Tally {
         }
     }
 
-    /// Counts a wish for so many keys before it is fulfilled, with what it carries to the bucket.
+    /// Counts a request for so many keys before it is served, with what it carries to the bucket.
     ///
     /// # Errors
     ///
@@ -102,7 +102,7 @@ impl Tally {
             to: Target::Kv(KvTarget {
                 bucket: grant.name.to_string(),
             }),
-            verdict: Verdict::Allowed(Rule {
+            verdict: Verdict::Allowed(RuleRef {
                 grant: Arc::clone(&grant.name),
                 line: grant.line,
                 rule: None,

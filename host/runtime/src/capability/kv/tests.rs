@@ -16,7 +16,7 @@ use crate::grants::KvGrant;
 use crate::shares::Account;
 use crate::terms::{AttemptSink, Clock, Target, Usage};
 use toolhost_outbound::{AttemptLog, Noted, Unrecordable};
-use toolhost_store::{Owner, Store};
+use toolhost_store::{JobOwner, Store};
 
 struct House {
     _folder: tempfile::TempDir,
@@ -77,7 +77,7 @@ impl House {
                 name: name.into(),
                 caller: caller.into(),
             }),
-            owner: Owner {
+            owner: JobOwner {
                 caller: caller.into(),
                 tool: owner.into(),
             },

@@ -14,7 +14,7 @@ use super::seam::Behind;
 use super::sink::{End, Sink};
 use crate::grants::{Level, LogGrant};
 use crate::terms::is_hidden;
-use toolhost_outbound::secret::{Patterns, Redactions, Watch};
+use toolhost_outbound::secret::{Patterns, Redactions, SecretPatterns};
 
 /// The longest message that is kept, in bytes.
 const MESSAGE: usize = 4_096;
@@ -29,7 +29,7 @@ pub const NAMES: [&str; 2] = ["wasi:logging/logging", "wasi:logging/logging@0.1.
 
 /// The log of one call.
 pub(crate) struct State {
-    credentials: Arc<Watch>,
+    credentials: Arc<SecretPatterns>,
     redactions: Redactions,
     level: Option<Level>,
     speaker: Arc<str>,

@@ -11,7 +11,7 @@ use super::bindings::toolhost::tool::progress;
 use super::context::CallContext;
 use super::seam::Behind;
 use crate::terms::{Clock, Progress, is_hidden};
-use toolhost_outbound::secret::{Redactions, Watch};
+use toolhost_outbound::secret::{Redactions, SecretPatterns};
 
 /// Reports closer together than this are dropped: nobody reads more than ten a second. The first
 /// ones are let through at once, so that short calls show their steps.
@@ -22,7 +22,7 @@ const MESSAGE: usize = 1_024;
 
 /// The progress of one call.
 pub(crate) struct State {
-    credentials: Arc<Watch>,
+    credentials: Arc<SecretPatterns>,
     redactions: Redactions,
     agent: Option<mpsc::Sender<Progress>>,
     clock: Clock,

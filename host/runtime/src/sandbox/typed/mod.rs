@@ -42,7 +42,7 @@ const COMPLAINT: usize = 2 << 10;
 
 /// Where a function comes from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-pub struct Origin {
+pub struct FunctionOrigin {
     /// The exported interface, as `namespace:package/interface@version`; none for a function that
     /// the component exports by itself.
     pub interface: Option<String>,
@@ -50,7 +50,7 @@ pub struct Origin {
     pub function: String,
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for FunctionOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.interface {
             Some(interface) => write!(f, "{interface}.{}", self.function),
@@ -71,15 +71,15 @@ pub struct LeftOut {
 /// The functions that a component's types give.
 #[derive(Debug, Default)]
 pub struct Typed {
-    functions: BTreeMap<String, Arc<Function>>,
+    functions: BTreeMap<String, Arc<TypedFunction>>,
     left_out: Vec<LeftOut>,
 }
 
 /// One function, ready to be called with JSON.
 #[derive(Debug)]
-pub struct Function {
+pub struct TypedFunction {
     /// Where it comes from.
-    pub origin: Origin,
+    pub origin: FunctionOrigin,
     index: ComponentExportIndex,
     parameters: ByName<Named>,
     result: Outcome,
@@ -138,12 +138,12 @@ impl Typed {
 
     /// By the name within the tool.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Arc<Function>> {
+    pub fn get(&self, name: &str) -> Option<&Arc<TypedFunction>> {
         self.functions.get(name)
     }
 
     /// The functions, by their names within the tool.
-    pub fn functions(&self) -> impl Iterator<Item = (&str, &Function)> {
+    pub fn functions(&self) -> impl Iterator<Item = (&str, &TypedFunction)> {
         self.functions
             .iter()
             .map(|(name, function)| (name.as_str(), &**function))
@@ -178,14 +178,15 @@ impl Typed {
                 format!("the component has no function that an agent could call: {why}"),
             ));
         }
-        let definition = |(name, function): (&String, &Arc<Function>)| function.definition(name);
+        let definition =
+            |(name, function): (&String, &Arc<TypedFunction>)| function.definition(name);
         Ok(self.functions.iter().map(definition).collect())
     }
 }
 
 struct Reader<'a> {
     component: &'a Component,
-    found: Vec<Function>,
+    found: Vec<TypedFunction>,
     left_out: Vec<LeftOut>,
 }
 
@@ -205,7 +206,7 @@ impl Reader<'_> {
         name: &str,
         ty: &ComponentFunc,
     ) {
-        let origin = Origin {
+        let origin = FunctionOrigin {
             interface: interface.map(|(name, _)| name.to_owned()),
             function: name.to_owned(),
         };
@@ -223,7 +224,7 @@ impl Reader<'_> {
             return self.leave(origin.to_string(), "the engine does not find it");
         };
         match types(ty) {
-            Ok((parameters, result)) => self.found.push(Function {
+            Ok((parameters, result)) => self.found.push(TypedFunction {
                 origin,
                 index,
                 parameters,
@@ -234,7 +235,7 @@ impl Reader<'_> {
     }
 
     fn finish(self) -> Typed {
-        let origins: Vec<&Origin> = self.found.iter().map(|one| &one.origin).collect();
+        let origins: Vec<&FunctionOrigin> = self.found.iter().map(|one| &one.origin).collect();
         let names = names::assign(&origins);
         let mut typed = Typed {
             functions: BTreeMap::new(),
@@ -291,9 +292,9 @@ fn short(of: &'static str, schema: &Members) -> Result<(), Uncrossable> {
     }
 }
 
-impl Function {
+impl TypedFunction {
     fn definition(&self, name: &str) -> tools::Definition {
-        let Origin {
+        let FunctionOrigin {
             interface,
             function,
         } = &self.origin;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::Origin;
+use super::FunctionOrigin;
 
 /// The longest name within a tool, in bytes.
 const LONGEST: usize = 64;
@@ -49,7 +49,7 @@ const LEFTOVERS: [&str; 5] = [
 ];
 
 /// Why an exported function is none of the tool.
-pub(super) fn is_no_function(origin: &Origin) -> Option<&'static str> {
+pub(super) fn is_no_function(origin: &FunctionOrigin) -> Option<&'static str> {
     let name = origin.function.as_str();
     if name.starts_with('[') && !name.starts_with("[async") {
         return Some("it belongs to a resource, which cannot be written as JSON");
@@ -61,8 +61,9 @@ pub(super) fn is_no_function(origin: &Origin) -> Option<&'static str> {
 
 /// A name for each, or why there is none: the function's own where it is alone with it, else with
 /// its interface, else with its package, else with its package's version.
-pub(super) fn assign(origins: &[&Origin]) -> Vec<Result<String, String>> {
-    let forms: [fn(&Origin) -> String; 4] = [short, with_interface, with_package, with_version];
+pub(super) fn assign(origins: &[&FunctionOrigin]) -> Vec<Result<String, String>> {
+    let forms: [fn(&FunctionOrigin) -> String; 4] =
+        [short, with_interface, with_package, with_version];
     let mut names: Vec<Option<String>> = vec![None; origins.len()];
     for form in forms {
         let mut same: BTreeMap<String, Vec<usize>> = BTreeMap::new();
@@ -95,24 +96,24 @@ pub(super) fn assign(origins: &[&Origin]) -> Vec<Result<String, String>> {
         .collect()
 }
 
-fn short(origin: &Origin) -> String {
+fn short(origin: &FunctionOrigin) -> String {
     fit(clean(&origin.function))
 }
 
-fn with_interface(origin: &Origin) -> String {
+fn with_interface(origin: &FunctionOrigin) -> String {
     let interface = origin.interface.as_deref().unwrap_or_default();
     let plain = interface.split('@').next().unwrap_or_default();
     let last = plain.rsplit('/').next().unwrap_or_default();
     fit(clean(&format!("{last}-{}", origin.function)))
 }
 
-fn with_package(origin: &Origin) -> String {
+fn with_package(origin: &FunctionOrigin) -> String {
     let interface = origin.interface.as_deref().unwrap_or_default();
     let plain = interface.split('@').next().unwrap_or_default();
     fit(clean(&format!("{plain}-{}", origin.function)))
 }
 
-fn with_version(origin: &Origin) -> String {
+fn with_version(origin: &FunctionOrigin) -> String {
     let interface = origin.interface.as_deref().unwrap_or_default();
     fit(clean(&format!("{interface}-{}", origin.function)))
 }
@@ -145,13 +146,13 @@ fn fit(name: String) -> String {
 mod tests {
     use super::*;
 
-    fn origin(text: &str) -> Origin {
+    fn origin(text: &str) -> FunctionOrigin {
         match text.split_once('#') {
-            Some((interface, function)) => Origin {
+            Some((interface, function)) => FunctionOrigin {
                 interface: Some(interface.into()),
                 function: function.into(),
             },
-            None => Origin {
+            None => FunctionOrigin {
                 interface: None,
                 function: text.into(),
             },
@@ -159,7 +160,7 @@ mod tests {
     }
 
     fn names(texts: &[&str]) -> Vec<Result<String, String>> {
-        let origins: Vec<Origin> = texts.iter().map(|text| origin(text)).collect();
+        let origins: Vec<FunctionOrigin> = texts.iter().map(|text| origin(text)).collect();
         assign(&origins.iter().collect::<Vec<_>>())
     }
 

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Mutex, mpsc};
 
 use super::*;
-use crate::terms::{Answer, Attempt, AttemptSink, Target, Unrecorded, Usage};
+use crate::terms::{Attempt, AttemptAnswer, AttemptSink, Target, Unrecorded, Usage};
 
 /// A call, its attempts and their record.
 struct Recorded {
@@ -34,7 +34,7 @@ impl Recorded {
 
 fn context(grant: &Arc<HttpGrant>, attempts: AttemptLog) -> HttpContext {
     let grants = vec![Arc::clone(grant)];
-    let outlet = Outlet::new(
+    let outbound = Outbound::new(
         "shop.ask",
         grants,
         Arc::new(secrets(&[])),
@@ -42,7 +42,7 @@ fn context(grant: &Arc<HttpGrant>, attempts: AttemptLog) -> HttpContext {
     )
     .unwrap();
     HttpContext::new(
-        Arc::new(outlet),
+        Arc::new(outbound),
         Limits::DEFAULT,
         Instant::now() + Duration::from_secs(20),
         Arguments::default(),
@@ -62,7 +62,7 @@ enum Reads {
     Nothing,
 }
 
-async fn whole(context: &HttpContext, request: Request, reads: Reads) {
+async fn whole(context: &HttpContext, request: OutboundRequest, reads: Reads) {
     let Ok(mut response) = exchange(context, request).await else {
         return;
     };
@@ -133,7 +133,7 @@ async fn n73_wherever_a_call_is_given_up_what_left_is_in_its_record() {
 }
 
 /// The record waits for an attempt until it is written, whoever lets go of what first: here while the
-/// pen is at it.
+/// recorder is at it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn n73_a_record_waits_for_the_attempt_that_is_being_written() {
     let upstream = Upstream::start(|_| ok("", &vec![7; 3 << 20])).await;
@@ -191,7 +191,7 @@ impl AttemptSink for Slow {
         Ok(Some(0))
     }
 
-    fn answer(&self, _: u64, _: Answer) {
+    fn answer(&self, _: u64, _: AttemptAnswer) {
         self.writes.send(()).unwrap();
         self.gone.lock().unwrap().recv().unwrap();
     }
@@ -210,7 +210,7 @@ impl AttemptSink for Broken {
         }
     }
 
-    fn answer(&self, _: u64, _: Answer) {
+    fn answer(&self, _: u64, _: AttemptAnswer) {
         panic!("injected")
     }
 

@@ -199,17 +199,17 @@ async fn n26_n31_a_redirect_to_a_name_that_points_inside_is_denied() {
 /// What a closed rule judged is what goes out, byte for byte, and what it refuses does not.
 #[tokio::test]
 async fn n66_n67_n68_a_closed_rule_holds_in_an_exchange() {
-    use crate::egress::{BodyRule, Content, Field, QueryRule, Shape, Test};
+    use crate::egress::{BodyRule, ContentRule, Field, JsonRule, QueryRule, Test};
 
     let upstream = site().await;
     let mut grant = HttpGrant::clone(&loopback_grant(upstream.port, None));
-    let to = Shape::Value(Field {
+    let to = JsonRule::Value(Field {
         required: true,
         test: Test::Equals("to".into()),
     });
-    grant.allow[1].content = Some(Arc::new(Content {
+    grant.allow[1].content = Some(Arc::new(ContentRule {
         query: QueryRule::Only([].into()),
-        body: BodyRule::Json(Shape::Object([("to".to_owned(), to)].into())),
+        body: BodyRule::Json(JsonRule::Object([("to".to_owned(), to)].into())),
     }));
     let grant = Arc::new(grant);
     let send = async |query: &str, kind: &str, body: &'static str| {

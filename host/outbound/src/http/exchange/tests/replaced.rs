@@ -82,7 +82,7 @@ async fn n90_a_call_from_before_a_reload_seeks_what_calls_after_it_send_and_they
     let without = knowing(&Arc::new(none), &upstream, None);
     assert_eq!(body(&without, &upstream).await, both);
     // What else leaves a call is searched for the same: log, progress, answers and records.
-    let patterns = before.context.outlet().patterns();
+    let patterns = before.context.outbound().patterns();
     assert_eq!(patterns.scrub_text("the-second-value"), "[redacted]");
 }
 
@@ -139,7 +139,7 @@ async fn silence_within_a_body_is_measured_where_bytes_arrive() {
         let _ = stream.read_u8().await;
     });
     let call = Call::new(vec![loopback_grant(port, bearer())], Limits::DEFAULT);
-    let request = Request {
+    let request = OutboundRequest {
         silence: Some(Duration::from_secs(1)),
         ..request("GET", format!("http://127.0.0.1:{port}/"))
     };

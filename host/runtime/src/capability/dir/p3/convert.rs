@@ -1,4 +1,4 @@
-//! The words of `wasi:filesystem` 0.3 in those of 0.2, which the clerks know, and back.
+//! The words of `wasi:filesystem` 0.3 in those of 0.2, which the file workers know, and back.
 
 use wasmtime_wasi::p2::FsError;
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;

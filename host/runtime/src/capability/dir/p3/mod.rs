@@ -1,5 +1,5 @@
-//! `wasi:filesystem` 0.3: the same work by the same clerks. A guest waits for it beside others, so
-//! nothing here holds the store while a clerk works.
+//! `wasi:filesystem` 0.3: the same work by the same file workers. A guest waits for it beside others, so
+//! nothing here holds the store while a file worker works.
 
 mod convert;
 mod stream;
@@ -21,12 +21,12 @@ use self::convert::{
     told_type,
 };
 use self::stream::{Listing, Pulling, Pushing};
-use super::clerk::Crew;
-use super::desk::Desk;
 use super::host::{Dirs, Fd, HasDirs, Origin};
-use super::open::Wish;
+use super::open::OpenRequest;
 use super::stream::Source;
+use super::temp_table::TempTable;
 use super::work::{Work, fits};
+use super::workers::CallerWorkers;
 use super::write::Position;
 
 /// Links files of WASI 0.3.
@@ -42,10 +42,10 @@ pub(in crate::capability) fn link<T: Send + 'static>(
     types::add_to_linker::<T, HasDirs>(linker, get)
 }
 
-/// Has a clerk do the work that is found in the guest's directories.
+/// Has a file worker do the work that is found in the guest's directories.
 async fn have<T: Send + 'static, R: Send + 'static>(
     store: &Accessor<T, HasDirs>,
-    find: impl FnOnce(&mut Dirs<'_>) -> FsResult<(Crew, Work<R>)>,
+    find: impl FnOnce(&mut Dirs<'_>) -> FsResult<(CallerWorkers, Work<R>)>,
 ) -> FilesystemResult<R> {
     let begin = |dirs: &mut Dirs<'_>| {
         let (crew, work) = find(dirs)?;
@@ -70,11 +70,11 @@ fn holding<R: 'static>(
     })
 }
 
-/// Has a clerk do one of wasmtime-wasi's operations that change nothing that is counted.
+/// Has a file worker do one of wasmtime-wasi's operations that change nothing that is counted.
 async fn ask<T: Send + 'static, R: Send + 'static>(
     store: &Accessor<T, HasDirs>,
     fd: &Fd,
-    operation: impl AsyncFnOnce(&mut Desk, Fd) -> FsResult<R> + Send + 'static,
+    operation: impl AsyncFnOnce(&mut TempTable, Fd) -> FsResult<R> + Send + 'static,
 ) -> FilesystemResult<R> {
     have(store, |dirs| {
         Ok((dirs.crew(fd)?, dirs.asking(fd, operation)?))
@@ -181,23 +181,23 @@ impl<T: Send + 'static> HostDescriptorWithStore<T> for HasDirs {
         advice: Advice,
     ) -> FilesystemResult<()> {
         let advice = old_advice(advice);
-        ask(store, &fd, async move |desk, fd| {
-            desk.view().advise(fd, offset, length, advice).await
+        ask(store, &fd, async move |temp, fd| {
+            temp.view().advise(fd, offset, length, advice).await
         })
         .await
     }
 
     async fn sync_data(store: &Accessor<T, Self>, fd: Fd) -> FilesystemResult<()> {
-        ask(store, &fd, async |desk, fd| desk.view().sync_data(fd).await).await
+        ask(store, &fd, async |temp, fd| temp.view().sync_data(fd).await).await
     }
 
     async fn get_flags(store: &Accessor<T, Self>, fd: Fd) -> FilesystemResult<DescriptorFlags> {
-        let flags = ask(store, &fd, async |desk, fd| desk.view().get_flags(fd).await);
+        let flags = ask(store, &fd, async |temp, fd| temp.view().get_flags(fd).await);
         flags.await.map(told_flags)
     }
 
     async fn get_type(store: &Accessor<T, Self>, fd: Fd) -> FilesystemResult<DescriptorType> {
-        let kind = ask(store, &fd, async |desk, fd| desk.view().get_type(fd).await);
+        let kind = ask(store, &fd, async |temp, fd| temp.view().get_type(fd).await);
         kind.await.map(told_type)
     }
 
@@ -215,8 +215,8 @@ impl<T: Send + 'static> HostDescriptorWithStore<T> for HasDirs {
         modified: NewTimestamp,
     ) -> FilesystemResult<()> {
         let (accessed, modified) = (old_time(accessed)?, old_time(modified)?);
-        ask(store, &fd, async move |desk, fd| {
-            desk.view().set_times(fd, accessed, modified).await
+        ask(store, &fd, async move |temp, fd| {
+            temp.view().set_times(fd, accessed, modified).await
         })
         .await
     }
@@ -241,7 +241,7 @@ impl<T: Send + 'static> HostDescriptorWithStore<T> for HasDirs {
     }
 
     async fn sync(store: &Accessor<T, Self>, fd: Fd) -> FilesystemResult<()> {
-        ask(store, &fd, async |desk, fd| desk.view().sync(fd).await).await
+        ask(store, &fd, async |temp, fd| temp.view().sync(fd).await).await
     }
 
     async fn create_directory_at(
@@ -254,7 +254,7 @@ impl<T: Send + 'static> HostDescriptorWithStore<T> for HasDirs {
     }
 
     async fn stat(store: &Accessor<T, Self>, fd: Fd) -> FilesystemResult<DescriptorStat> {
-        let stat = ask(store, &fd, async |desk, fd| desk.view().stat(fd).await);
+        let stat = ask(store, &fd, async |temp, fd| temp.view().stat(fd).await);
         stat.await.map(told_stat)
     }
 
@@ -265,8 +265,8 @@ impl<T: Send + 'static> HostDescriptorWithStore<T> for HasDirs {
         path: String,
     ) -> FilesystemResult<DescriptorStat> {
         fits(&path).map_err(told)?;
-        let stat = ask(store, &fd, async move |desk, fd| {
-            desk.view().stat_at(fd, old_path(flags), path).await
+        let stat = ask(store, &fd, async move |temp, fd| {
+            temp.view().stat_at(fd, old_path(flags), path).await
         });
         stat.await.map(told_stat)
     }
@@ -311,8 +311,9 @@ impl<T: Send + 'static> HostDescriptorWithStore<T> for HasDirs {
         flags: DescriptorFlags,
     ) -> FilesystemResult<Resource<Descriptor>> {
         let begin = |dirs: &mut Dirs<'_>| {
-            let wish = Wish::read(old_path(path_flags), old_open(open_flags), old_flags(flags))?;
-            let (origin, work) = dirs.opening(&fd, path, wish)?;
+            let asked =
+                OpenRequest::read(old_path(path_flags), old_open(open_flags), old_flags(flags))?;
+            let (origin, work) = dirs.opening(&fd, path, asked)?;
             Ok((origin, dirs.crew(&fd)?, holding(dirs, work)?))
         };
         let begun = store.with(|mut store| begin(&mut store.get()));
@@ -330,8 +331,8 @@ impl<T: Send + 'static> HostDescriptorWithStore<T> for HasDirs {
         path: String,
     ) -> FilesystemResult<String> {
         fits(&path).map_err(told)?;
-        ask(store, &fd, async move |desk, fd| {
-            desk.view().readlink_at(fd, path).await
+        ask(store, &fd, async move |temp, fd| {
+            temp.view().readlink_at(fd, path).await
         })
         .await
     }
@@ -391,8 +392,8 @@ impl<T: Send + 'static> HostDescriptorWithStore<T> for HasDirs {
         store: &Accessor<T, Self>,
         fd: Fd,
     ) -> FilesystemResult<MetadataHashValue> {
-        let hash = ask(store, &fd, async |desk, fd| {
-            desk.view().metadata_hash(fd).await
+        let hash = ask(store, &fd, async |temp, fd| {
+            temp.view().metadata_hash(fd).await
         });
         let hash = hash.await?;
         Ok(MetadataHashValue {
@@ -408,8 +409,8 @@ impl<T: Send + 'static> HostDescriptorWithStore<T> for HasDirs {
         path: String,
     ) -> FilesystemResult<MetadataHashValue> {
         fits(&path).map_err(told)?;
-        let hash = ask(store, &fd, async move |desk, fd| {
-            desk.view()
+        let hash = ask(store, &fd, async move |temp, fd| {
+            temp.view()
                 .metadata_hash_at(fd, old_path(flags), path)
                 .await
         });

@@ -1,4 +1,4 @@
-//! Files and listings as streams of WASI 0.3. One piece at a time is on its way, done by a clerk; how
+//! Files and listings as streams of WASI 0.3. One piece at a time is on its way, done by a file worker; how
 //! a stream ended is told once.
 
 use std::pin::Pin;
@@ -15,9 +15,9 @@ use wasmtime_wasi::p3::bindings::filesystem::types::{DirectoryEntry, ErrorCode};
 
 use super::End;
 use super::convert::{told_code, told_entry};
-use crate::capability::dir::clerk::Crew;
 use crate::capability::dir::stream::{PIECE, Source};
 use crate::capability::dir::work::{Listed, is_passed_over};
+use crate::capability::dir::workers::CallerWorkers;
 use crate::capability::dir::write::Position;
 use crate::shares::Holding;
 
@@ -177,7 +177,7 @@ type Entries = <ReaddirIterator as IntoIterator>::IntoIter;
 
 impl Listing {
     pub(super) fn new(
-        crew: Crew,
+        crew: CallerWorkers,
         work: impl FnOnce() -> FsResult<Listed> + Send + 'static,
         end: End,
     ) -> Self {

@@ -22,13 +22,13 @@ const TOLD: &str = "the kernel shows itself and the host's own process there";
 const INSTEAD: &str = "grant another directory";
 
 /// What a load found to be whose.
-pub(crate) struct Ground {
+pub(crate) struct FilePermissions {
     pub(crate) kept: Vec<Kept>,
     pub(crate) given: Vec<Given>,
     pub(crate) owner: Owner,
 }
 
-impl Ground {
+impl FilePermissions {
     /// Judges what was opened at the path of a grant.
     ///
     /// # Errors

@@ -8,12 +8,12 @@ use wasmtime_wasi::p2::FsError;
 
 /// A table for one operation.
 #[derive(Default)]
-pub(super) struct Desk {
+pub(super) struct TempTable {
     pub(super) table: ResourceTable,
     context: WasiFilesystemCtx,
 }
 
-impl Desk {
+impl TempTable {
     /// Lays something on it.
     pub(super) fn lay(&mut self, descriptor: Descriptor) -> Result<Resource<Descriptor>, FsError> {
         Ok(self.table.push(descriptor)?)

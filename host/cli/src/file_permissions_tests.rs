@@ -255,13 +255,13 @@ fn x50_a_directory_is_judged_as_it_was_opened_and_no_link_of_others_leads_to_it(
         sections: vec![0],
     };
     let judge = |granted: &str, opened: &str| {
-        let ground = Ground {
+        let exposed = FilePermissions {
             kept: vec![Kept::private("the ledger", yard.at("own/ledger"))],
             given: vec![given(granted)],
             owner: yard.owner(),
         };
         let opened = std::fs::File::open(yard.at(opened)).unwrap();
-        let judged = ground.judge(&yard.at(granted), &opened);
+        let judged = exposed.judge(&yard.at(granted), &opened);
         judged
             .err()
             .map(|error| error.to_string())

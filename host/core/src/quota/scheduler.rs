@@ -24,7 +24,7 @@ pub(super) struct Seat {
 
 /// What a call hears when it comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(super) enum Admission {
     /// It has a place.
     Go,
     /// It waits.
@@ -35,11 +35,11 @@ pub(super) enum Heard {
 
 /// The whole state.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Book {
+pub(super) struct Scheduler {
     /// Places over all.
     places: Room,
-    tools: Vec<Tool>,
-    callers: Vec<Party>,
+    tools: Vec<ToolPlaces>,
+    callers: Vec<CallerQueue>,
     /// Calls that wait.
     queue: Room,
     /// Whose turn it is when a place is given back.
@@ -56,7 +56,7 @@ pub(super) struct Room {
 
 /// One tool.
 #[derive(Debug, Clone, Copy, Default)]
-struct Tool {
+struct ToolPlaces {
     /// Its places.
     places: Room,
     /// How many of them one caller may have.
@@ -65,7 +65,7 @@ struct Tool {
 
 /// One caller.
 #[derive(Debug, Clone, Default)]
-struct Party {
+struct CallerQueue {
     /// Its places.
     places: Room,
     /// Its calls that run, by tool.
@@ -115,9 +115,9 @@ impl Room {
     }
 }
 
-impl Party {
+impl CallerQueue {
     /// Whether it may have one more place of this tool.
-    fn can_run(&self, at: usize, tool: Tool) -> bool {
+    fn can_run(&self, at: usize, tool: ToolPlaces) -> bool {
         let own = self.runs.get(at).copied().unwrap_or_default();
         self.places.is_free() && tool.places.is_free() && own < tool.each
     }
@@ -143,7 +143,7 @@ impl Party {
     }
 }
 
-impl Book {
+impl Scheduler {
     /// Sets how much room there is, and forgets nobody: whoever has a place keeps it, whoever waits
     /// goes on waiting. What the bounds do not name keeps those it had. Gives the calls that run now.
     pub(super) fn change(&mut self, bounds: &Bounds) -> Vec<Ticket> {
@@ -159,9 +159,9 @@ impl Book {
             }
         }
         for (caller, share) in &bounds.callers {
-            if let Some(party) = self.callers.get_mut(*caller) {
-                party.places.most = share.places;
-                party.queue.most = share.queue;
+            if let Some(of_caller) = self.callers.get_mut(*caller) {
+                of_caller.places.most = share.places;
+                of_caller.queue.most = share.queue;
             }
         }
         self.serve()
@@ -173,36 +173,37 @@ impl Book {
             .tools
             .get(tool)
             .is_some_and(|tool| tool.places.taken > 0);
-        let waits = |party: &Party| party.waits.contains_key(&tool);
+        let waits = |of_caller: &CallerQueue| of_caller.waits.contains_key(&tool);
         !runs && !self.callers.iter().any(waits)
     }
 
     /// Whether nothing of this caller runs or waits.
     pub(super) fn is_idle_caller(&self, caller: usize) -> bool {
-        let idle = |party: &Party| party.places.taken == 0 && party.waits.is_empty();
+        let idle =
+            |of_caller: &CallerQueue| of_caller.places.taken == 0 && of_caller.waits.is_empty();
         self.callers.get(caller).is_none_or(idle)
     }
 
     /// A call comes.
-    pub(super) fn ask(&mut self, seat: Seat) -> Heard {
-        let Some(party) = self.callers.get_mut(seat.caller) else {
-            return Heard::Busy;
+    pub(super) fn ask(&mut self, seat: Seat) -> Admission {
+        let Some(of_caller) = self.callers.get_mut(seat.caller) else {
+            return Admission::Busy;
         };
         let tool = self.tools.get(seat.tool);
-        let can_run = tool.is_some_and(|tool| party.can_run(seat.tool, *tool));
+        let can_run = tool.is_some_and(|tool| of_caller.can_run(seat.tool, *tool));
         if self.places.is_free() && can_run {
             self.take(seat);
-            return Heard::Go;
+            return Admission::Go;
         }
-        if !self.queue.is_free() || !party.queue.is_free() {
-            return Heard::Busy;
+        if !self.queue.is_free() || !of_caller.queue.is_free() {
+            return Admission::Busy;
         }
         self.queue.take();
-        party.queue.take();
+        of_caller.queue.take();
         let ticket = Ticket(self.next);
         self.next += 1;
-        party.waits.entry(seat.tool).or_default().insert(ticket);
-        Heard::Wait(ticket)
+        of_caller.waits.entry(seat.tool).or_default().insert(ticket);
+        Admission::Wait(ticket)
     }
 
     /// A call that ran is over. Gives the calls that run now.
@@ -211,8 +212,8 @@ impl Book {
         if let Some(tool) = self.tools.get_mut(seat.tool) {
             tool.places.give_back();
         }
-        if let Some(party) = self.callers.get_mut(seat.caller) {
-            party.leave(seat.tool);
+        if let Some(of_caller) = self.callers.get_mut(seat.caller) {
+            of_caller.leave(seat.tool);
         }
         self.serve()
     }
@@ -231,18 +232,18 @@ impl Book {
 
     /// A call that waits gives up. Nobody runs for it: it held no place.
     pub(super) fn forget(&mut self, ticket: Ticket, seat: Seat) {
-        let Some(party) = self.callers.get_mut(seat.caller) else {
+        let Some(of_caller) = self.callers.get_mut(seat.caller) else {
             return;
         };
-        let Some(line) = party.waits.get_mut(&seat.tool) else {
+        let Some(line) = of_caller.waits.get_mut(&seat.tool) else {
             return;
         };
         if line.remove(&ticket) {
             self.queue.give_back();
-            party.queue.give_back();
+            of_caller.queue.give_back();
         }
         if line.is_empty() {
-            party.waits.remove(&seat.tool);
+            of_caller.waits.remove(&seat.tool);
         }
     }
 
@@ -251,8 +252,8 @@ impl Book {
         if let Some(tool) = self.tools.get_mut(seat.tool) {
             tool.places.take();
         }
-        if let Some(party) = self.callers.get_mut(seat.caller) {
-            party.run(seat.tool);
+        if let Some(of_caller) = self.callers.get_mut(seat.caller) {
+            of_caller.run(seat.tool);
         }
     }
 
@@ -262,18 +263,19 @@ impl Book {
             return None;
         }
         let (before, after) = self.callers.split_at_checked(self.turn)?;
-        let from =
-            |first: usize| move |(at, party): (usize, &Party)| self.oldest(first + at, party);
+        let from = |first: usize| {
+            move |(at, of_caller): (usize, &CallerQueue)| self.oldest(first + at, of_caller)
+        };
         let later = after.iter().enumerate().find_map(from(self.turn));
         later.or_else(|| before.iter().enumerate().find_map(from(0)))
     }
 
-    fn oldest(&self, caller: usize, party: &Party) -> Option<(Ticket, Seat)> {
+    fn oldest(&self, caller: usize, of_caller: &CallerQueue) -> Option<(Ticket, Seat)> {
         let can_run = |at: usize| {
             let tool = self.tools.get(at);
-            tool.is_some_and(|tool| party.can_run(at, *tool))
+            tool.is_some_and(|tool| of_caller.can_run(at, *tool))
         };
-        let heads = party
+        let heads = of_caller
             .waits
             .iter()
             .filter(|(tool, _)| can_run(**tool))
@@ -292,5 +294,5 @@ fn grow<T: Default, B>(all: &mut Vec<T>, numbered: &[(usize, B)]) {
 }
 
 #[cfg(test)]
-#[path = "book_tests.rs"]
+#[path = "scheduler_tests.rs"]
 pub(super) mod tests;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use tempfile::TempDir;
 
-use super::super::workshop::bounded;
+use super::super::authoring::bounded;
 use super::content::Content;
 use super::file::Case;
 use super::grants::{Granted, folder};
@@ -23,7 +23,7 @@ const SHOWN: usize = 4 << 10;
 /// Content by path or key.
 type Contents = BTreeMap<String, Vec<u8>>;
 
-pub(super) struct Stage {
+pub(super) struct Fixture {
     folder: TempDir,
     dirs: Vec<Dir>,
 }
@@ -35,7 +35,7 @@ struct Dir {
     wanted: Contents,
 }
 
-impl Stage {
+impl Fixture {
     /// Makes the folders of all directories that the function has; those of the case have its files.
     pub(super) fn set(case: &Case, granted: &Granted) -> anyhow::Result<Self> {
         let temporary = tempfile::Builder::new().prefix("toolhost-test-").tempdir();

@@ -6,13 +6,13 @@ use http::HeaderMap;
 
 use super::fault::{DialError, DialErrorKind};
 use super::reply::{Arriving, Reply};
-use crate::egress::Verdict;
+use crate::egress::AllowedRequest;
 
 /// A request that would leave the host now.
 #[derive(Debug)]
-pub struct Sent<'a> {
+pub struct WireRequest<'a> {
     /// What allowed it, with its method and its URL. A credential in the query is not in there.
-    pub verdict: &'a Verdict,
+    pub verdict: &'a AllowedRequest,
     /// The headers, with those that the host adds.
     pub headers: &'a HeaderMap,
     /// The whole body.
@@ -20,21 +20,21 @@ pub struct Sent<'a> {
 }
 
 /// What answers in the network's place.
-pub trait StandIn: Send + Sync {
+pub trait MockTransport: Send + Sync {
     /// The response, or how the network fails.
     ///
     /// # Errors
     /// What a dialer would find.
-    fn answer(&self, sent: &Sent<'_>) -> Result<http::Response<Bytes>, DialErrorKind>;
+    fn answer(&self, sent: &WireRequest<'_>) -> Result<http::Response<Bytes>, DialErrorKind>;
 }
 
 pub(super) fn answer(
-    stand_in: &dyn StandIn,
-    verdict: &Verdict,
+    stand_in: &dyn MockTransport,
+    verdict: &AllowedRequest,
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Reply, DialError> {
-    let sent = Sent {
+    let sent = WireRequest {
         verdict,
         headers,
         body,

@@ -3,10 +3,10 @@
 
 use super::*;
 
-/// A book, with what a checker knows besides.
+/// A scheduler, with what a checker knows besides.
 #[derive(Clone)]
 struct Scene {
-    book: Book,
+    scheduler: Scheduler,
     most: u32,
     tools: Vec<u32>,
     shares: Vec<Share>,
@@ -18,7 +18,7 @@ struct Scene {
 impl Scene {
     fn new(most: u32, queue: u32, tools: &[u32], shares: &[Share]) -> Self {
         Self {
-            book: Book::default(),
+            scheduler: Scheduler::default(),
             most,
             tools: tools.to_vec(),
             shares: shares.to_vec(),
@@ -33,7 +33,7 @@ impl Scene {
     fn changed(mut self, most: u32, queue: u32, tools: &[u32], shares: &[Share]) -> Self {
         (self.most, self.queue) = (most, queue);
         (self.tools, self.shares) = (tools.to_vec(), shares.to_vec());
-        let served = self.book.change(&Bounds {
+        let served = self.scheduler.change(&Bounds {
             places: most,
             queue,
             tools: tools.iter().copied().enumerate().collect(),
@@ -55,22 +55,22 @@ impl Scene {
         seats
     }
 
-    fn ask(&mut self, seat: Seat) -> Heard {
-        let (free, heard) = (self.room(seat), self.book.ask(seat));
+    fn ask(&mut self, seat: Seat) -> Admission {
+        let (free, admission) = (self.room(seat), self.scheduler.ask(seat));
         // A place is given exactly where there is room, so nothing is ever exceeded.
-        assert_eq!(heard == Heard::Go, free, "{seat:?}");
-        match heard {
-            Heard::Go => self.held.push(seat),
-            Heard::Wait(ticket) => self.waiting.push((ticket, seat)),
-            Heard::Busy => {}
+        assert_eq!(admission == Admission::Go, free, "{seat:?}");
+        match admission {
+            Admission::Go => self.held.push(seat),
+            Admission::Wait(ticket) => self.waiting.push((ticket, seat)),
+            Admission::Busy => {}
         }
         self.check();
-        heard
+        admission
     }
 
     fn leave(&mut self, index: usize) -> Vec<Seat> {
         let seat = self.held.swap_remove(index);
-        let served = self.book.leave(seat);
+        let served = self.scheduler.leave(seat);
         let seats = self.served(served);
         self.check();
         seats
@@ -78,9 +78,9 @@ impl Scene {
 
     fn give_up(&mut self, index: usize) {
         let (ticket, seat) = self.waiting.remove(index);
-        self.book.forget(ticket, seat);
+        self.scheduler.forget(ticket, seat);
         // A second time does nothing.
-        self.book.forget(ticket, seat);
+        self.scheduler.forget(ticket, seat);
         self.check();
     }
 
@@ -103,23 +103,23 @@ impl Scene {
     fn check(&self) {
         let room = |most, taken| Room { most, taken };
         let all = Self::count(&self.held, |_| true);
-        assert_eq!(self.book.places, room(self.most, all));
+        assert_eq!(self.scheduler.places, room(self.most, all));
         for (tool, most) in self.tools.iter().enumerate() {
             let held = Self::count(&self.held, |held| held.tool == tool);
-            assert_eq!(self.book.tools[tool].places, room(*most, held));
+            assert_eq!(self.scheduler.tools[tool].places, room(*most, held));
             let waits = Self::count(&self.waiting, |(_, seat)| seat.tool == tool);
-            assert_eq!(self.book.is_idle_tool(tool), held + waits == 0);
+            assert_eq!(self.scheduler.is_idle_tool(tool), held + waits == 0);
         }
         for (caller, share) in self.shares.iter().enumerate() {
             let held = Self::count(&self.held, |held| held.caller == caller);
             let waits = Self::count(&self.waiting, |(_, seat)| seat.caller == caller);
-            let party = &self.book.callers[caller];
-            assert_eq!(party.places, room(share.places, held));
-            assert_eq!(party.queue, room(share.queue, waits));
-            assert_eq!(self.book.is_idle_caller(caller), held + waits == 0);
+            let of_caller = &self.scheduler.callers[caller];
+            assert_eq!(of_caller.places, room(share.places, held));
+            assert_eq!(of_caller.queue, room(share.queue, waits));
+            assert_eq!(self.scheduler.is_idle_caller(caller), held + waits == 0);
         }
         let waiting = Self::count(&self.waiting, |_| true);
-        assert_eq!(self.book.queue, room(self.queue, waiting));
+        assert_eq!(self.scheduler.queue, room(self.queue, waiting));
         for (_, seat) in &self.waiting {
             assert!(!self.room(*seat), "{seat:?} waits and could run");
         }
@@ -261,15 +261,15 @@ fn a_thousand_calls_of_one_caller_do_not_delay_anothers_first() {
     let mut scene = Scene::new(8, 2_000, &[4], &[share, share]);
     let (greedy, honest) = (Seat { caller: 0, tool: 0 }, Seat { caller: 1, tool: 0 });
     for _ in 0..3 {
-        assert_eq!(scene.ask(greedy), Heard::Go);
+        assert_eq!(scene.ask(greedy), Admission::Go);
     }
     for _ in 0..1_000 {
-        assert!(matches!(scene.ask(greedy), Heard::Wait(_)));
+        assert!(matches!(scene.ask(greedy), Admission::Wait(_)));
     }
-    assert_eq!(scene.ask(greedy), Heard::Busy, "its own share is full");
-    assert_eq!(scene.ask(honest), Heard::Go, "a place was left for it");
+    assert_eq!(scene.ask(greedy), Admission::Busy, "its own share is full");
+    assert_eq!(scene.ask(honest), Admission::Go, "a place was left for it");
     assert!(
-        matches!(scene.ask(honest), Heard::Wait(_)),
+        matches!(scene.ask(honest), Admission::Wait(_)),
         "the other's share of the queue is not full"
     );
     let first: Vec<Seat> = (0..2).flat_map(|_| scene.leave(0)).collect();
@@ -287,8 +287,8 @@ fn g72_no_caller_takes_all_places_of_a_tool() {
         let expected = 17 - callers;
         assert_eq!(scene.held.len(), expected);
         for caller in 1..callers {
-            let heard = scene.ask(Seat { caller, tool: 0 });
-            assert_eq!(heard, Heard::Go, "{caller} of {callers}");
+            let admission = scene.ask(Seat { caller, tool: 0 });
+            assert_eq!(admission, Admission::Go, "{caller} of {callers}");
         }
     }
     assert_eq!([each(2, 9), each(1, 9), each(5, 2)], [1, 1, 4]);
@@ -303,10 +303,10 @@ const WIDE_64: Share = Share {
 fn room_may_shrink_below_what_is_taken_and_grow_for_those_who_wait() {
     let mut scene = Scene::new(4, 9, &[4], &[WIDE]);
     let seat = Seat { caller: 0, tool: 0 };
-    (0..4).for_each(|_| assert_eq!(scene.ask(seat), Heard::Go));
+    (0..4).for_each(|_| assert_eq!(scene.ask(seat), Admission::Go));
     let mut scene = scene.changed(4, 9, &[2], &[WIDE]);
-    assert!(matches!(scene.ask(seat), Heard::Wait(_)));
-    assert!(matches!(scene.ask(seat), Heard::Wait(_)));
+    assert!(matches!(scene.ask(seat), Admission::Wait(_)));
+    assert!(matches!(scene.ask(seat), Admission::Wait(_)));
     assert_eq!(scene.leave(0), [], "three run, and two may");
     assert_eq!(scene.leave(0), [], "two run, and two may");
     assert_eq!(scene.leave(0), [seat]);

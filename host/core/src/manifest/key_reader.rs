@@ -7,13 +7,13 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::credential;
+use super::diagnostics::{At, Finding, Span, TextDiagnostics};
 use super::name::nearest;
-use super::page::{At, Finding, Page, Span};
 use super::problem::quoted;
 
 /// A table of the text, read key by key and then finished.
-pub(super) struct Table<'t> {
-    pub(super) page: &'t Page<'t>,
+pub(super) struct KeyReader<'t> {
+    pub(super) page: &'t TextDiagnostics<'t>,
     /// Its header, its braces, or the key that brought it into being.
     pub(super) span: Span,
     rows: &'t DeTable<'t>,
@@ -28,7 +28,7 @@ pub(super) struct Slips(Vec<&'static str>);
 /// A value of the text with what to call it.
 #[derive(Clone)]
 pub(super) struct Entry<'t> {
-    pub(super) page: &'t Page<'t>,
+    pub(super) page: &'t TextDiagnostics<'t>,
     /// The key as it is written; of a list's element, the list's key.
     pub(super) key: At<&'t str>,
     /// Where the value stands.
@@ -37,8 +37,8 @@ pub(super) struct Entry<'t> {
     value: &'t DeValue<'t>,
 }
 
-impl<'t> Table<'t> {
-    pub(super) fn new(page: &'t Page<'t>, span: Span, rows: &'t DeTable<'t>) -> Self {
+impl<'t> KeyReader<'t> {
+    pub(super) fn new(page: &'t TextDiagnostics<'t>, span: Span, rows: &'t DeTable<'t>) -> Self {
         Self {
             page,
             span,
@@ -87,12 +87,12 @@ impl<'t> Table<'t> {
         self.take(key)?.text()
     }
 
-    pub(super) fn table(&mut self, key: &'static str) -> Option<Table<'t>> {
+    pub(super) fn table(&mut self, key: &'static str) -> Option<KeyReader<'t>> {
         self.take(key)?.table()
     }
 
     /// The rows of a table whose keys are the operator's own words, in the order of the keys.
-    pub(super) fn rows(&mut self, key: &'static str) -> Vec<Entry<'t>> {
+    pub(super) fn entries(&mut self, key: &'static str) -> Vec<Entry<'t>> {
         let table = self.table(key);
         table.map(|table| table.into_rows()).unwrap_or_default()
     }
@@ -147,7 +147,7 @@ impl Slips {
 }
 
 fn entry<'t>(
-    page: &'t Page<'t>,
+    page: &'t TextDiagnostics<'t>,
     key: &'t Spanned<toml::de::DeString<'t>>,
     value: &'t Spanned<DeValue<'t>>,
 ) -> Entry<'t> {
@@ -204,9 +204,9 @@ impl<'t> Entry<'t> {
         Some(list.iter().map(element).collect())
     }
 
-    pub(super) fn table(&self) -> Option<Table<'t>> {
+    pub(super) fn table(&self) -> Option<KeyReader<'t>> {
         match self.value.as_table() {
-            Some(rows) => Some(Table::new(self.page, self.span.clone(), rows)),
+            Some(rows) => Some(KeyReader::new(self.page, self.span.clone(), rows)),
             None => self.not("a table"),
         }
     }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::agent::Desk;
+use super::agent::CallerSession;
 use super::connection::Peer;
 use super::intake::Ticket;
 use super::output::Output;
@@ -97,7 +97,7 @@ type Running = Arc<Mutex<Calls>>;
 /// The plain calls of one connection. Dropping it cancels them.
 pub(super) struct PlainCalls {
     /// Where they are asked for, once a session is open.
-    desk: Option<Arc<Desk>>,
+    caller_session: Option<Arc<CallerSession>>,
     running: Running,
     /// Calls that did not end at once, and answers that a slow reader has to be waited for.
     tasks: JoinSet<()>,
@@ -107,20 +107,20 @@ impl PlainCalls {
     /// None, and none is taken yet.
     pub(super) fn new() -> Self {
         Self {
-            desk: None,
+            caller_session: None,
             running: Running::default(),
             tasks: JoinSet::new(),
         }
     }
 
     /// A session is open: from now on requests need not say by themselves how they are meant.
-    pub(super) fn open(&mut self, desk: Desk, version: ProtocolVersion) {
-        self.desk = Some(Arc::new(desk.speaking(version)));
+    pub(super) fn open(&mut self, caller_session: CallerSession, version: ProtocolVersion) {
+        self.caller_session = Some(Arc::new(caller_session.speaking(version)));
     }
 
     /// Whether a session is open.
     pub(super) fn is_open(&self) -> bool {
-        self.desk.is_some()
+        self.caller_session.is_some()
     }
 
     /// Begins a call, which holds `ticket` until it is answered. One that is `alone` is run on until it
@@ -135,13 +135,13 @@ impl PlainCalls {
         alone: bool,
         output: &Arc<Output<W>>,
     ) {
-        let Some(desk) = self.desk.clone() else {
+        let Some(caller_session) = self.caller_session.clone() else {
             return;
         };
         let id = call.id;
         let own = id.clone();
         let line = move |answer| line(answer, own);
-        let mut answer = Box::pin(desk.answer(call.name, call.arguments, line));
+        let mut answer = Box::pin(caller_session.answer(call.name, call.arguments, line));
         if alone && let Some(line) = (&mut answer).now_or_never() {
             let mark = output.answer(&line, Some(&id));
             let output = Arc::clone(output);

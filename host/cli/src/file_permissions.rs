@@ -8,7 +8,7 @@
 mod claims;
 mod opened;
 
-pub(super) use opened::Ground;
+pub(super) use opened::FilePermissions;
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -420,5 +420,5 @@ fn parts(path: &Path) -> VecDeque<OsString> {
 }
 
 #[cfg(test)]
-#[path = "ground_tests.rs"]
+#[path = "file_permissions_tests.rs"]
 mod tests;

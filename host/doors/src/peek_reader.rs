@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, Interest, ReadBuf};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedReadHalf;
 
-use super::mcp::Source;
+use super::mcp::MessageSource;
 
 /// What is looked at before it is taken, in bytes: an ordinary message. More is taken at once.
 const WINDOW: usize = 4 << 10;
@@ -109,7 +109,7 @@ impl AsyncRead for Peeking {
     }
 }
 
-impl Source for Peeking {
+impl MessageSource for Peeking {
     fn has_more(&mut self) -> bool {
         // What goes wrong here goes wrong again where it is read.
         let settled = self.settle();

@@ -63,19 +63,19 @@ impl Finding {
     }
 }
 
-/// The text, and the pen for what is wrong in it.
+/// The text, and what is wrong in it.
 ///
 /// Readers report here and go on with a stand-in value; nothing they made is used once there is a
 /// finding.
 #[derive(Debug)]
-pub(super) struct Page<'t> {
+pub(super) struct TextDiagnostics<'t> {
     text: &'t str,
     /// Where each line begins.
     starts: Vec<usize>,
     found: RefCell<Vec<Finding>>,
 }
 
-impl<'t> Page<'t> {
+impl<'t> TextDiagnostics<'t> {
     pub(super) fn new(text: &'t str) -> Self {
         let after_breaks = text.match_indices('\n').map(|(at, _)| at + 1);
         Self {

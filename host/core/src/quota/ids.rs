@@ -1,4 +1,4 @@
-//! Which number a tool or a caller has in the book: small ones, that stay while anything goes by them.
+//! Which number a tool or a caller has in the scheduler: small ones, that stay while anything goes by them.
 //!
 //! It does not know what they count.
 
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// The numbers of names.
 #[derive(Debug, Default)]
-pub(super) struct Numbers(BTreeMap<Arc<str>, Number>);
+pub(super) struct Ids(BTreeMap<Arc<str>, Number>);
 
 #[derive(Debug, Clone, Copy)]
 struct Number {
@@ -16,7 +16,7 @@ struct Number {
     named: bool,
 }
 
-impl Numbers {
+impl Ids {
     /// The number of a name.
     pub(super) fn of(&self, name: &str) -> Option<usize> {
         self.0.get(name).map(|one| one.number)
@@ -54,20 +54,20 @@ impl Numbers {
 mod tests {
     use super::*;
 
-    fn renew(numbers: &mut Numbers, names: &[&str], busy: &[usize]) -> Vec<usize> {
+    fn renew(ids: &mut Ids, names: &[&str], busy: &[usize]) -> Vec<usize> {
         let names: Vec<Arc<str>> = names.iter().map(|name| Arc::from(*name)).collect();
-        numbers.renew(names.iter(), |number| !busy.contains(&number))
+        ids.renew(names.iter(), |number| !busy.contains(&number))
     }
 
     #[test]
     fn a_name_keeps_its_number_and_nobody_gets_one_that_is_in_use() {
-        let mut numbers = Numbers::default();
-        assert_eq!(renew(&mut numbers, &["a", "b", "c"], &[]), [0, 1, 2]);
-        assert_eq!(renew(&mut numbers, &["c", "d"], &[]), [2, 3]);
-        assert_eq!(numbers.of("a"), Some(0), "for a call that is on its way");
+        let mut ids = Ids::default();
+        assert_eq!(renew(&mut ids, &["a", "b", "c"], &[]), [0, 1, 2]);
+        assert_eq!(renew(&mut ids, &["c", "d"], &[]), [2, 3]);
+        assert_eq!(ids.of("a"), Some(0), "for a call that is on its way");
         // `a` is busy and stays; what `b` had is free for `e`.
-        assert_eq!(renew(&mut numbers, &["c", "e"], &[0]), [2, 1]);
-        assert_eq!((numbers.of("a"), numbers.of("b")), (Some(0), None));
-        assert_eq!(renew(&mut numbers, &["a", "c"], &[0]), [0, 2]);
+        assert_eq!(renew(&mut ids, &["c", "e"], &[0]), [2, 1]);
+        assert_eq!((ids.of("a"), ids.of("b")), (Some(0), None));
+        assert_eq!(renew(&mut ids, &["a", "c"], &[0]), [0, 2]);
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use super::define;
 use super::load::Loaded;
+use super::validate;
 use crate::capability::{PreparedGrants, tools};
 use crate::compile::Docs;
 use crate::manifest::ToolSpec;
@@ -41,7 +41,7 @@ pub(super) fn offer(
     let mut said = runtime.block_on(sandbox.definitions(prepared, nothing))?;
     describe(&mut said, prepared, &loaded.docs);
     Ok(Offer {
-        functions: define::definitions(said)?,
+        functions: validate::definitions(said)?,
         left_out: left_out(prepared),
     })
 }
@@ -67,7 +67,7 @@ pub(super) fn uses(spec: &ToolSpec, prepared: &Prepared) -> Result<Vec<Definitio
             open_world: None,
         },
     };
-    define::definitions(spec.uses.iter().map(definition).collect())
+    validate::definitions(spec.uses.iter().map(definition).collect())
 }
 
 /// Adds what the component's documentation says.
@@ -88,9 +88,9 @@ fn describe(said: &mut [tools::Definition], prepared: &Prepared, docs: &Docs) {
 fn cut(text: &str) -> String {
     const MARK: &str = " ...";
     match text.len() {
-        length if length <= define::DESCRIPTION => text.to_owned(),
+        length if length <= validate::DESCRIPTION => text.to_owned(),
         _ => {
-            let end = text.floor_char_boundary(define::DESCRIPTION - MARK.len());
+            let end = text.floor_char_boundary(validate::DESCRIPTION - MARK.len());
             format!("{}{MARK}", text.get(..end).unwrap_or_default())
         }
     }
@@ -118,13 +118,13 @@ mod tests {
     #[test]
     fn a_long_comment_is_cut_where_a_character_ends() {
         assert_eq!(cut("Gives it."), "Gives it.");
-        let whole = "x".repeat(define::DESCRIPTION);
+        let whole = "x".repeat(validate::DESCRIPTION);
         assert_eq!(cut(&whole), whole);
         for start in ["", "x", "xx"] {
-            let long = format!("{start}{}", "\u{20ac}".repeat(define::DESCRIPTION));
+            let long = format!("{start}{}", "\u{20ac}".repeat(validate::DESCRIPTION));
             let short = cut(&long);
             assert!(short.ends_with("\u{20ac} ..."), "{start}");
-            assert!((define::DESCRIPTION - 2..=define::DESCRIPTION).contains(&short.len()));
+            assert!((validate::DESCRIPTION - 2..=validate::DESCRIPTION).contains(&short.len()));
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncRead;
 
 /// The reading half of a connection.
-pub(crate) trait Source: AsyncRead + Send + Unpin + 'static {
+pub(crate) trait MessageSource: AsyncRead + Send + Unpin + 'static {
     /// Whether there is something to read by now, asked without waiting.
     fn has_more(&mut self) -> bool {
         false
@@ -34,7 +34,7 @@ pub(super) struct Awake {
 
 impl Awake {
     /// Waits for a moment, where that has paid lately.
-    pub(super) fn wait(&mut self, source: &mut impl Source) {
+    pub(super) fn wait(&mut self, source: &mut impl MessageSource) {
         if self.at_once < HABIT {
             return;
         }
@@ -78,7 +78,7 @@ mod tests {
         }
     }
 
-    impl Source for Asked {
+    impl MessageSource for Asked {
         fn has_more(&mut self) -> bool {
             self.times += 1;
             self.more_at.is_some_and(|at| self.times >= at)

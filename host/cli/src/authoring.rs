@@ -20,7 +20,7 @@ use crate::terms::Clock;
 use toolhost_outbound::dial::Dialer;
 use toolhost_outbound::secret::Secrets;
 
-pub(super) struct Workshop {
+pub(super) struct AuthoringEnv {
     pub(super) sandbox: Arc<Sandbox>,
     pub(super) cache: Cache,
     /// No folder and no bucket of it is ever there.
@@ -28,7 +28,7 @@ pub(super) struct Workshop {
     folder: PathBuf,
 }
 
-impl Workshop {
+impl AuthoringEnv {
     pub(super) fn open() -> anyhow::Result<Self> {
         let folder = cache_folder()?;
         private_folder(&folder)?;

@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 use wasmtime_wasi::p2::FsError;
 
 use super::wall;
-use crate::grants::Access;
+use crate::grants::DirAccess;
 use crate::shares::Shares;
 use crate::terms::Caller;
 use toolhost_outbound::CurrentCall;
@@ -28,7 +28,7 @@ type Owner = (Arc<str>, Option<Arc<str>>);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The threads for one set of directories.
-pub(super) struct Clerks {
+pub(super) struct FileWorkers {
     /// Only its blocking threads are used. Taken out when it goes.
     runtime: Option<Runtime>,
     free: Shares<Owner>,
@@ -36,16 +36,16 @@ pub(super) struct Clerks {
 
 /// The threads, as one caller has them work.
 #[derive(Clone)]
-pub(super) struct Crew {
-    clerks: Arc<Clerks>,
+pub(super) struct CallerWorkers {
+    workers: Arc<FileWorkers>,
     owner: Owner,
 }
 
-impl Crew {
-    pub(super) fn new(clerks: &Arc<Clerks>, caller: Option<&Caller>) -> Self {
+impl CallerWorkers {
+    pub(super) fn new(workers: &Arc<FileWorkers>, caller: Option<&Caller>) -> Self {
         let owner = caller.map(|caller| (Arc::clone(&caller.agent), caller.user.clone()));
         Self {
-            clerks: Arc::clone(clerks),
+            workers: Arc::clone(workers),
             owner: owner.unwrap_or_default(),
         }
     }
@@ -60,13 +60,13 @@ impl Crew {
         &self,
         work: impl FnOnce() -> Result<T, FsError> + Send + 'static,
     ) -> Result<T, FsError> {
-        self.clerks.run(&self.owner, work).await
+        self.workers.run(&self.owner, work).await
     }
 }
 
-impl Clerks {
+impl FileWorkers {
     /// Threads that reach only `places`; they start when there is work.
-    pub(super) fn new(places: Vec<(Arc<File>, Access)>) -> std::io::Result<Self> {
+    pub(super) fn new(places: Vec<(Arc<File>, DirAccess)>) -> std::io::Result<Self> {
         let runtime = Builder::new_current_thread()
             .max_blocking_threads(CLERKS)
             .thread_keep_alive(PATIENCE)
@@ -106,7 +106,7 @@ impl Clerks {
     }
 }
 
-impl Drop for Clerks {
+impl Drop for FileWorkers {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             // What still runs is bounded and ends by itself; nobody waits for it.
@@ -121,7 +121,7 @@ mod tests {
 
     use super::*;
 
-    fn here(path: &std::path::Path, access: Access) -> (Arc<File>, Access) {
+    fn here(path: &std::path::Path, access: DirAccess) -> (Arc<File>, DirAccess) {
         (Arc::new(File::open(path).unwrap()), access)
     }
 
@@ -135,13 +135,13 @@ mod tests {
     #[tokio::test]
     async fn g64_one_callers_operations_leave_threads_for_others() {
         let site = tempfile::tempdir().unwrap();
-        let clerks = Arc::new(Clerks::new(vec![here(site.path(), Access::Read)]).unwrap());
+        let workers = Arc::new(FileWorkers::new(vec![here(site.path(), DirAccess::Read)]).unwrap());
         let crew = |agent: &str| {
             let caller = Caller {
                 agent: agent.into(),
                 user: None,
             };
-            Crew::new(&clerks, Some(&caller))
+            CallerWorkers::new(&workers, Some(&caller))
         };
         let (go, gone) = std::sync::mpsc::channel::<()>();
         let gone = Arc::new(std::sync::Mutex::new(gone));
@@ -158,7 +158,7 @@ mod tests {
         };
         let many: Vec<_> = (0..3 * CLERKS).map(|_| hang()).collect();
         // Those that have begun hold their places; this one comes behind them all.
-        while clerks.free.free() > u64::try_from(CLERKS / 2).unwrap() {
+        while workers.free.free() > u64::try_from(CLERKS / 2).unwrap() {
             tokio::task::yield_now().await;
         }
         let honest = crew("alice");
@@ -171,7 +171,7 @@ mod tests {
         }
     }
 
-    /// The escape hatch: plain host code on a clerk's thread, past every check of paths.
+    /// The escape hatch: plain host code on a file worker's thread, past every check of paths.
     #[tokio::test]
     async fn what_is_not_granted_is_out_of_a_clerks_reach_whatever_its_code_does() {
         if kernel_has_landlock() {
@@ -187,13 +187,13 @@ mod tests {
             std::fs::write(site.path().join(name).join("f"), name).unwrap();
         }
         let at = |name: &str| site.path().join(name);
-        let clerks = Clerks::new(vec![
-            here(&at("look"), Access::Read),
-            here(&at("work"), Access::ReadWrite),
+        let workers = FileWorkers::new(vec![
+            here(&at("look"), DirAccess::Read),
+            here(&at("work"), DirAccess::ReadWrite),
         ]);
-        let clerks = Crew::new(&Arc::new(clerks.unwrap()), None);
+        let workers = CallerWorkers::new(&Arc::new(workers.unwrap()), None);
         let (look, work, other) = (at("look"), at("work"), at("else"));
-        let tried = clerks.run(move || {
+        let tried = workers.run(move || {
             let denied = |done: std::io::Result<()>| {
                 done.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
             };
@@ -264,9 +264,10 @@ mod tests {
     #[tokio::test]
     async fn stuck_clerks_hold_up_their_own_directories_only() {
         let site = tempfile::tempdir().unwrap();
-        let clerks = || Arc::new(Clerks::new(vec![here(site.path(), Access::Read)]).unwrap());
-        let stuck = Crew::new(&clerks(), None);
-        let other = Crew::new(&clerks(), None);
+        let workers =
+            || Arc::new(FileWorkers::new(vec![here(site.path(), DirAccess::Read)]).unwrap());
+        let stuck = CallerWorkers::new(&workers(), None);
+        let other = CallerWorkers::new(&workers(), None);
         let (go, gate) = std::sync::mpsc::channel::<()>();
         let gate = Arc::new(std::sync::Mutex::new(gate));
         let mut waiting = Vec::new();
@@ -281,7 +282,7 @@ mod tests {
             }));
         }
         // One caller has half of them.
-        while stuck.clerks.free.free() > u64::try_from(CLERKS / 2).unwrap() {
+        while stuck.workers.free.free() > u64::try_from(CLERKS / 2).unwrap() {
             tokio::task::yield_now().await;
         }
         assert_eq!(other.run(|| Ok(7)).await.unwrap(), 7);

@@ -7,13 +7,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::dir::Opened;
-use super::page::{Finding, Page};
+use super::diagnostics::{Finding, TextDiagnostics};
+use super::dir::CanonicalDir;
 use super::path;
 use super::problem::quoted;
 use super::secret::Secrets;
 use super::spec::{HostSpec, ToolSpec};
-use crate::grants::Access;
+use crate::grants::DirAccess;
 
 /// A file or folder of the host's own.
 struct Kept {
@@ -27,8 +27,8 @@ struct Kept {
 
 /// Reports each granted directory that holds something of the host's own, or lies in it.
 pub(super) fn report_exposed(
-    page: &Page<'_>,
-    opened: &[Opened],
+    page: &TextDiagnostics<'_>,
+    opened: &[CanonicalDir],
     host: &HostSpec,
     secrets: &Secrets,
     tools: &[Arc<ToolSpec>],
@@ -37,7 +37,7 @@ pub(super) fn report_exposed(
     for grant in opened {
         let dir = path::normal(&grant.host);
         let held = |kept: &&Kept| {
-            let matters = !kept.readable || grant.access == Access::ReadWrite;
+            let matters = !kept.readable || grant.access == DirAccess::ReadWrite;
             let inside = kept.deep && path::holds(&kept.path, &dir);
             matters && (inside || path::holds(&dir, &kept.path))
         };
@@ -54,12 +54,12 @@ pub(super) fn report_exposed(
 
 /// Reports each granted directory that lies in one which may be written: a tool could put a link in
 /// its place, and the next opening would follow that to anywhere.
-pub(super) fn report_within(page: &Page<'_>, opened: &[Opened]) {
+pub(super) fn report_within(page: &TextDiagnostics<'_>, opened: &[CanonicalDir]) {
     for grant in opened {
         let dir = path::normal(&grant.host);
         let around = opened.iter().find(|other| {
             let outer = path::normal(&other.host);
-            other.access == Access::ReadWrite && outer != dir && path::holds(&outer, &dir)
+            other.access == DirAccess::ReadWrite && outer != dir && path::holds(&outer, &dir)
         });
         if let Some(around) = around {
             let message = format!(

@@ -6,37 +6,37 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Given, Ground, Kept, Owner, inspect};
+use super::{FilePermissions, Given, Kept, Owner, inspect};
 use crate::capability::dir;
 use crate::diagnostics::Diagnostics;
+use crate::egress_setup;
 use crate::grants;
 use crate::manifest::{CallerSpec, SecretPlace};
-use crate::outside;
-use crate::start::{Opened, is_path, private_folder};
+use crate::start::{HostConfig, is_path, private_folder};
 use toolhost_doors::Audience;
 use toolhost_ledger::Mode;
 
-impl Opened {
+impl HostConfig {
     /// What is wrong with the ground: others can change it. Where the state folder is missing it is made,
     /// so that nobody else makes it.
-    pub(crate) fn ground(&self) -> Diagnostics {
+    pub(crate) fn exposed_files(&self) -> Diagnostics {
         let mut wrong = Diagnostics::of(self);
         wrong.stage(private_folder(&self.state()));
-        self.judge_ground(&mut wrong);
+        self.judge_file_permissions(&mut wrong);
         wrong
     }
 
     /// Refuses to stand on such ground, where nothing may be made.
-    pub(crate) fn safe_ground(&self) -> anyhow::Result<()> {
+    pub(crate) fn refuse_exposed_files(&self) -> anyhow::Result<()> {
         let mut wrong = Diagnostics::of(self);
-        self.judge_ground(&mut wrong);
+        self.judge_file_permissions(&mut wrong);
         wrong.into_result()
     }
 
     /// Notes everything that is wrong with the ground.
-    pub(crate) fn judge_ground(&self, wrong: &mut Diagnostics) {
-        let ground = self.whose();
-        for problem in inspect(&ground.kept, &ground.given, ground.owner) {
+    pub(crate) fn judge_file_permissions(&self, wrong: &mut Diagnostics) {
+        let exposed = self.whose();
+        for problem in inspect(&exposed.kept, &exposed.given, exposed.owner) {
             wrong.add(None, problem);
         }
         if let Some((line, problem)) = self.out_of_reach() {
@@ -44,12 +44,12 @@ impl Opened {
         }
     }
 
-    fn whose(&self) -> Ground {
+    fn whose(&self) -> FilePermissions {
         let owner = Owner {
             user: rustix::process::geteuid().as_raw(),
             group: (self.mode() == Mode::Dev).then(|| rustix::process::getegid().as_raw()),
         };
-        Ground {
+        FilePermissions {
             kept: self.kept(),
             given: self.given(),
             owner,
@@ -58,8 +58,8 @@ impl Opened {
 
     /// The judge of every granted directory that is opened.
     pub(crate) fn judge(&self) -> dir::Judge {
-        let ground = self.whose();
-        Arc::new(move |path, opened| ground.judge(path, opened))
+        let exposed = self.whose();
+        Arc::new(move |path, opened| exposed.judge(path, opened))
     }
 
     /// Who comes to the socket: other users, where some of them are callers.
@@ -111,8 +111,8 @@ impl Opened {
             let what = format!("the component of the tool `{}`", tool.name);
             Kept::pinned(what, self.base.join(&tool.component))
         }));
-        let keys = outside::keys(&self.manifest);
-        for path in outside::paths(&self.manifest) {
+        let keys = egress_setup::keys(&self.manifest);
+        for path in egress_setup::paths(&self.manifest) {
             let what = "a certificate or key of `[host.egress]` or of a grant";
             let keep = match keys.contains(path) {
                 true => Kept::secret,
@@ -149,7 +149,7 @@ impl Opened {
             for grant in &section.grants.dir {
                 let what = format!("`{}` of the tool `{}`", grant.name, tool.name);
                 let path = self.base.join(&grant.host);
-                let writable = grant.access == grants::Access::ReadWrite;
+                let writable = grant.access == grants::DirAccess::ReadWrite;
                 let known = given.iter_mut().find(|known| {
                     known.what == what && known.path == path && known.writable == writable
                 });

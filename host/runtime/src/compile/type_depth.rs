@@ -9,7 +9,7 @@ use wasmparser::{
     InstanceTypeDeclaration, PrimitiveValType, TypeBounds,
 };
 
-use super::shape::Oversize;
+use super::complexity::Oversize;
 
 /// How deep types may be written within types. They are read by recursion, and what nests them is a
 /// toolchain: an instance within a component's world within a package is three deep.

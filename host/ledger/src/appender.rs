@@ -10,12 +10,12 @@ use super::event::{Event, Tally};
 use crate::terms::{Clock, stamp};
 
 /// The file of a segment, or what a test has in its place. A write goes to its end.
-pub(super) trait Paper: Write + Send {
+pub(super) trait SegmentFile: Write + Send {
     /// Takes away what lies behind a length in bytes.
     fn cut(&mut self, length: u64) -> io::Result<()>;
 }
 
-impl Paper for File {
+impl SegmentFile for File {
     fn cut(&mut self, length: u64) -> io::Result<()> {
         self.set_len(length)
     }
@@ -40,13 +40,13 @@ impl Health {
     }
 }
 
-/// An event ready to be appended: serialised before the pen is taken, to hold it only shortly.
-pub(super) struct Draft<'a> {
+/// An event ready to be appended: serialised before the appender is locked, to hold that only shortly.
+pub(super) struct DraftRecord<'a> {
     members: Vec<u8>,
     event: &'a Event<'a>,
 }
 
-impl<'a> Draft<'a> {
+impl<'a> DraftRecord<'a> {
     pub(super) fn new(event: &'a Event<'a>) -> io::Result<Self> {
         let mut members = Vec::with_capacity(768);
         serde_json::to_writer(&mut members, event)?;
@@ -57,8 +57,8 @@ impl<'a> Draft<'a> {
 }
 
 /// The one place of a process where its segment grows.
-pub(super) struct Pen {
-    paper: Box<dyn Paper>,
+pub(super) struct Appender {
+    segment_file: Box<dyn SegmentFile>,
     clock: Clock,
     health: Health,
     /// Records that are chained and not in the kernel yet: the newest, and those held back before it.
@@ -72,10 +72,10 @@ pub(super) struct Pen {
     sealed: bool,
 }
 
-impl Pen {
-    pub(super) fn new(paper: Box<dyn Paper>, clock: Clock, health: Health) -> Self {
+impl Appender {
+    pub(super) fn new(segment_file: Box<dyn SegmentFile>, clock: Clock, health: Health) -> Self {
         Self {
-            paper,
+            segment_file,
             clock,
             health,
             lines: Vec::with_capacity(4096),
@@ -90,7 +90,7 @@ impl Pen {
 
     /// Appends a record; when this is done, the kernel has all of it, and of those that were held
     /// back. Gives the record's number.
-    pub(super) fn append(&mut self, draft: &Draft<'_>) -> Result<u64, LedgerError> {
+    pub(super) fn append(&mut self, draft: &DraftRecord<'_>) -> Result<u64, LedgerError> {
         let seq = self.hold(draft)?;
         self.write_out()?;
         Ok(seq)
@@ -98,7 +98,7 @@ impl Pen {
 
     /// Chains a record and holds it back until [`Self::write_out`] or the next record. Gives its
     /// number.
-    pub(super) fn hold(&mut self, draft: &Draft<'_>) -> Result<u64, LedgerError> {
+    pub(super) fn hold(&mut self, draft: &DraftRecord<'_>) -> Result<u64, LedgerError> {
         self.health.check()?;
         if self.sealed {
             return Err(LedgerError::Sealed);
@@ -117,7 +117,7 @@ impl Pen {
     /// Brings into the kernel what is held back.
     pub(super) fn write_out(&mut self) -> Result<(), LedgerError> {
         self.health.check()?;
-        if let Err(error) = self.paper.write_all(&self.lines) {
+        if let Err(error) = self.segment_file.write_all(&self.lines) {
             return Err(self.give_up(&error));
         }
         self.length += u64::try_from(self.lines.len()).unwrap_or(u64::MAX);
@@ -126,7 +126,7 @@ impl Pen {
         Ok(())
     }
 
-    fn compose(&mut self, draft: &Draft<'_>) -> io::Result<Hash> {
+    fn compose(&mut self, draft: &DraftRecord<'_>) -> io::Result<Hash> {
         let begin = self.lines.len();
         write!(
             self.lines,
@@ -147,7 +147,7 @@ impl Pen {
     /// Half a line may be in the file: it is taken away, so that the segment ends in its last record.
     /// Where that fails too it stays the end, since nothing is appended any more.
     fn give_up(&mut self, error: &io::Error) -> LedgerError {
-        if let Err(error) = self.paper.cut(self.length) {
+        if let Err(error) = self.segment_file.cut(self.length) {
             tracing::warn!(%error, "the ledger's last line stays incomplete");
         }
         self.health.failed("writing a record", error)
