@@ -98,7 +98,7 @@ fn every_dependency_is_named_by_the_crate_that_has_it() {
     let read = |folder: &str| {
         let mut found = Vec::new();
         files(&checkout().join(folder), &mut found);
-        let texts = found.iter().map(|path| std::fs::read_to_string(path));
+        let texts = found.iter().map(std::fs::read_to_string);
         texts
             .map(|text| text.expect("a source"))
             .collect::<String>()

@@ -30,7 +30,7 @@ macro_rules! tell {
 /// What this thread's printer is doing. A style is written by [`Painted`] alone: no text can ask for
 /// one.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Style {
+enum PrintMode {
     /// It prints nothing, or to what shows no colours.
     Plain,
     /// It prints to a terminal.
@@ -40,7 +40,7 @@ enum Style {
 }
 
 thread_local! {
-    static PEN: Cell<Style> = const { Cell::new(Style::Plain) };
+    static MODE: Cell<PrintMode> = const { Cell::new(PrintMode::Plain) };
 }
 
 /// Prints a line. Where nobody reads any more the program ends as if it had printed everything:
@@ -169,14 +169,14 @@ pub(super) fn shown_with_ours() -> Stdio {
 fn shown(words: fmt::Arguments<'_>, terminal: bool) -> String {
     let colours = terminal && wants_colours();
     let mut text = String::new();
-    PEN.set(if colours {
-        Style::Colours
+    MODE.set(if colours {
+        PrintMode::Colours
     } else {
-        Style::Plain
+        PrintMode::Plain
     });
     // Its parts can only fail where a value's own way to text does: what there is of it is printed.
     let _ = Foreign(&mut text).write_fmt(words);
-    PEN.set(Style::Plain);
+    MODE.set(PrintMode::Plain);
     text.push('\n');
     text
 }
@@ -186,9 +186,9 @@ pub(super) struct Foreign<W>(pub(super) W);
 
 impl<W: fmt::Write> fmt::Write for Foreign<W> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        match PEN.get() {
-            Style::Style => self.0.write_str(text),
-            Style::Plain | Style::Colours => self.0.write_str(&printable_lines(text)),
+        match MODE.get() {
+            PrintMode::Style => self.0.write_str(text),
+            PrintMode::Plain | PrintMode::Colours => self.0.write_str(&printable_lines(text)),
         }
     }
 }
@@ -215,12 +215,12 @@ impl fmt::Display for Painted<'_> {
 }
 
 fn style(f: &mut fmt::Formatter<'_>, code: &str) -> fmt::Result {
-    if PEN.get() != Style::Colours {
+    if MODE.get() != PrintMode::Colours {
         return Ok(());
     }
-    PEN.set(Style::Style);
+    MODE.set(PrintMode::Style);
     let written = write!(f, "\u{1b}[{code}m");
-    PEN.set(Style::Colours);
+    MODE.set(PrintMode::Colours);
     written
 }
 

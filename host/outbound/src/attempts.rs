@@ -9,9 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use crate::recorder::Recorder;
+use crate::recorder::{AnswerSource, Recorder};
 use crate::secret::{Redactions, SecretPatterns};
-use crate::terms::{Attempt, AttemptAnswer, AttemptSink, Unrecorded, Usage};
+use crate::terms::{
+    Attempt, AttemptAnswer, AttemptSink, Divergence, HostQuestion, Unrecorded, Usage,
+};
 
 /// What one call tries on the outside. Clones write into the same record.
 #[derive(Clone)]
@@ -111,6 +113,27 @@ impl AttemptLog {
     #[must_use]
     pub fn recorder(&self) -> &Recorder {
         &self.0.recorder
+    }
+
+    /// How the answer to what a guest asks is found. What was tried for a recorded one is noted again.
+    ///
+    /// # Errors
+    ///
+    /// It runs again, and its recording has something else here.
+    pub fn step(&self, asked: impl FnOnce() -> HostQuestion) -> Result<AnswerSource, Divergence> {
+        let (source, tried) = self.0.recorder.step(asked)?;
+        tried.note(self);
+        Ok(source)
+    }
+
+    /// Says that the call is over. What it tried last when it was recorded is noted again.
+    ///
+    /// # Errors
+    ///
+    /// It runs again, and has not asked all that is recorded.
+    pub fn ended(&self) -> Result<(), Divergence> {
+        self.0.recorder.ended()?.note(self);
+        Ok(())
     }
 
     /// Adds to how often a grant was used.

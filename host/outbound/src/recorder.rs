@@ -3,6 +3,7 @@
 //! It knows no capability, nor how an answer gets to a guest. A guest that runs again from a recording and
 //! asks something else is stopped: nothing is ever asked live in its place.
 
+use std::iter::Peekable;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::vec::IntoIter;
 
@@ -17,12 +18,12 @@ use crate::terms::{
 const EACH: u64 = 256;
 
 /// Whether what a call is answered is recorded, or taken from a recording. Clones are of one call.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Recorder(Option<Arc<Mutex<Tape>>>);
 
 enum Tape {
     Recording(Writing),
-    Replaying(Reading),
+    Replaying(Box<Reading>),
 }
 
 struct Writing {
@@ -32,7 +33,7 @@ struct Writing {
 }
 
 struct Reading {
-    entries: IntoIter<RecordedAnswer>,
+    entries: Peekable<IntoIter<RecordedAnswer>>,
     /// Answers given so far.
     given: usize,
     /// Attempts noted so far, and denials.
@@ -87,16 +88,18 @@ impl Recorder {
     /// Answers a call from a recording, and nothing live.
     #[must_use]
     pub fn replaying(recording: Recording) -> Self {
-        Self(Some(Arc::new(Mutex::new(Tape::Replaying(Reading {
-            entries: recording.entries.into_iter(),
-            given: 0,
-            tried: 0,
-            denied: 0,
-            attempts: recording.attempts.into_iter(),
-            denials: recording.denials.into_iter(),
-            usage: recording.usage,
-            divergence: None,
-        })))))
+        Self(Some(Arc::new(Mutex::new(Tape::Replaying(Box::new(
+            Reading {
+                entries: recording.entries.into_iter().peekable(),
+                given: 0,
+                tried: 0,
+                denied: 0,
+                attempts: recording.attempts.into_iter(),
+                denials: recording.denials.into_iter(),
+                usage: recording.usage,
+                divergence: None,
+            },
+        ))))))
     }
 
     /// Whether it records or replays.
@@ -129,31 +132,28 @@ impl Recorder {
         }
     }
 
-    /// Says that the guest has ended by itself. What it tried last, and how often it used its grants, is
-    /// noted as it was when it was recorded.
+    /// The call is over: what it tried last when it was recorded, and how often it used its grants.
     ///
     /// # Errors
     ///
     /// It runs again, and has not asked all that is recorded.
-    pub fn ended(&self, attempts: &AttemptLog) -> Result<(), Divergence> {
-        let tried = match self.tape().as_deref_mut() {
+    pub(crate) fn ended(&self) -> Result<RecordedAttempts, Divergence> {
+        Ok(match self.tape().as_deref_mut() {
             Some(Tape::Replaying(reading)) => {
                 if let Some(divergence) = &reading.divergence {
                     return Err(divergence.clone());
                 }
-                if !reading.entries.as_slice().is_empty() {
+                if reading.entries.peek().is_some() {
                     return Err(reading.diverge(None));
                 }
-                Tried {
+                RecordedAttempts {
                     attempts: reading.attempts.by_ref().collect(),
                     denials: reading.denials.by_ref().collect(),
                     usage: std::mem::take(&mut reading.usage),
                 }
             }
-            _ => return Ok(()),
-        };
-        tried.note(attempts);
-        Ok(())
+            _ => RecordedAttempts::default(),
+        })
     }
 
     /// Whether the call runs again from a recording.
@@ -162,28 +162,26 @@ impl Recorder {
         matches!(self.tape().as_deref(), Some(Tape::Replaying(_)))
     }
 
-    /// How the answer to what a guest asks is found. What was tried for a recorded one is noted again.
+    /// How the answer to what a guest asks is found, and what was tried for a recorded one.
     ///
     /// # Errors
     ///
     /// It runs again, and its recording has something else here.
-    pub fn step(
+    pub(crate) fn step(
         &self,
         asked: impl FnOnce() -> HostQuestion,
-        attempts: &AttemptLog,
-    ) -> Result<AnswerSource, Divergence> {
+    ) -> Result<(AnswerSource, RecordedAttempts), Divergence> {
         let Some(mut tape) = self.tape() else {
-            return Ok(AnswerSource::Live);
+            return Ok((AnswerSource::Live, RecordedAttempts::default()));
         };
         let asked = asked();
-        let next = match &mut *tape {
-            Tape::Recording(_) => return Ok(AnswerSource::Kept(asked)),
-            Tape::Replaying(reading) => reading.next(&asked),
-        };
-        drop(tape);
-        let (answer, tried) = next?;
-        tried.note(attempts);
-        Ok(AnswerSource::Given(answer))
+        match &mut *tape {
+            Tape::Recording(_) => Ok((AnswerSource::Kept(asked), RecordedAttempts::default())),
+            Tape::Replaying(reading) => {
+                let (answer, tried) = reading.next(&asked)?;
+                Ok((AnswerSource::Given(answer), tried))
+            }
+        }
     }
 
     /// Keeps a live answer.
@@ -277,15 +275,11 @@ impl Writing {
 
 impl Reading {
     /// The next answer, if it is one to this, and what was tried for it.
-    fn next(&mut self, asked: &HostQuestion) -> Result<(HostAnswer, Tried), Divergence> {
+    fn next(&mut self, asked: &HostQuestion) -> Result<(HostAnswer, RecordedAttempts), Divergence> {
         if let Some(divergence) = &self.divergence {
             return Err(divergence.clone());
         }
-        let next = self.entries.as_slice().first();
-        if next.is_none_or(|entry| entry.asked != *asked) {
-            return Err(self.diverge(Some(asked)));
-        }
-        let Some(entry) = self.entries.next() else {
+        let Some(entry) = self.entries.next_if(|entry| entry.asked == *asked) else {
             return Err(self.diverge(Some(asked)));
         };
         self.given += 1;
@@ -293,7 +287,7 @@ impl Reading {
         let denials = entry.denials.saturating_sub(self.denied);
         self.tried = entry.attempts;
         self.denied = entry.denials;
-        let tried = Tried {
+        let tried = RecordedAttempts {
             attempts: self.attempts.by_ref().take(attempts).collect(),
             denials: self.denials.by_ref().take(denials).collect(),
             usage: Vec::new(),
@@ -303,7 +297,7 @@ impl Reading {
 
     /// Notes that the guest asks something else, or no more.
     fn diverge(&mut self, asked: Option<&HostQuestion>) -> Divergence {
-        let next = self.entries.as_slice().first();
+        let next = self.entries.peek();
         let recorded = next.map(|entry| &entry.asked);
         let differently = match (recorded, asked) {
             (Some(recorded), Some(asked)) if recorded.function == asked.function => {
@@ -323,14 +317,14 @@ impl Reading {
 
 /// What a call tried when it was recorded, to be noted again.
 #[derive(Default)]
-struct Tried {
+pub(crate) struct RecordedAttempts {
     attempts: Vec<(Attempt, Option<AttemptAnswer>)>,
     denials: Vec<String>,
     usage: Vec<Usage>,
 }
 
-impl Tried {
-    fn note(self, log: &AttemptLog) {
+impl RecordedAttempts {
+    pub(crate) fn note(self, log: &AttemptLog) {
         for (attempt, answer) in self.attempts {
             log.repeat(attempt, answer);
         }

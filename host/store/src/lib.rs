@@ -21,7 +21,7 @@ use toolhost_core::{shares, terms};
 
 use crate::terms::Clock;
 pub use error::{JobError, OpenError};
-pub use migrations::{MIGRATIONS, Migration};
+use migrations::MIGRATIONS;
 pub use thread::Database;
 pub use turns::JobOwner;
 

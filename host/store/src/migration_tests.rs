@@ -8,6 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
+use super::migrations::Migration;
 use super::tests::{NOTES, close, count, open, place, refused, write};
 use super::*;
 use crate::terms::ManualClock;

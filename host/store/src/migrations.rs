@@ -14,15 +14,15 @@ use crate::terms::Clock;
 
 /// One step from a version to the next.
 #[derive(Debug, Clone, Copy)]
-pub struct Migration {
+pub(super) struct Migration {
     /// What it is for, in a word: operators read it when it fails.
-    pub name: &'static str,
+    pub(super) name: &'static str,
     /// The statements, without a transaction around them.
-    pub sql: &'static str,
+    pub(super) sql: &'static str,
 }
 
 /// All steps, in order. Whatever room keeps something in the store puts its tables here.
-pub const MIGRATIONS: &[Migration] = &[Migration {
+pub(super) const MIGRATIONS: &[Migration] = &[Migration {
     name: "kv",
     sql: include_str!("migrations/1-kv.sql"),
 }];
@@ -39,11 +39,8 @@ pub(super) fn migrate(
     if lacking.peek().is_none() {
         return Ok(());
     }
-    let backup = match version {
-        0 => None,
-        _ => Some(backup::make(connection, path, version, clock)?),
-    };
-    if let Some(backup) = &backup {
+    if version > 0 {
+        let backup = backup::make(connection, path, version, clock)?;
         let (from, to) = (version, steps.len());
         tracing::info!(from, to, backup = %backup.display(), "the store is brought to a new version");
     }

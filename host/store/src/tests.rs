@@ -8,6 +8,7 @@ use tokio::sync::Barrier;
 
 use std::time::{Duration, Instant};
 
+use super::migrations::Migration;
 use super::*;
 
 pub(super) const NOTES: &[Migration] = &[Migration {

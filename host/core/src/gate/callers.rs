@@ -119,10 +119,7 @@ impl Callers {
                 }),
             Credential::Stdio => self.on_stdio(),
         };
-        found.map(|spec| Caller {
-            agent: spec.name.clone(),
-            user: spec.user.clone(),
-        })
+        found.map(caller)
     }
 
     /// Every token is compared, each in constant time: the answer's delay tells nothing.
@@ -148,20 +145,13 @@ impl Callers {
 
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = Caller> {
-        self.known.values().map(|spec| Caller {
-            agent: spec.name.clone(),
-            user: spec.user.clone(),
-        })
+        self.known.values().map(caller)
     }
 
     /// The caller of this name, for an operator who calls as that one.
     #[must_use]
     pub fn named(&self, _: &Operator, name: &str) -> Option<Caller> {
-        let spec = self.known.get(name)?;
-        Some(Caller {
-            agent: spec.name.clone(),
-            user: spec.user.clone(),
-        })
+        self.known.get(name).map(caller)
     }
 
     /// Whether a caller may use a function.
@@ -170,6 +160,13 @@ impl Callers {
         self.known
             .get(&caller.agent)
             .is_some_and(|spec| spec.may.iter().any(|right| covers(right, function)))
+    }
+}
+
+fn caller(spec: &CallerSpec) -> Caller {
+    Caller {
+        agent: spec.name.clone(),
+        user: spec.user.clone(),
     }
 }
 

@@ -68,13 +68,17 @@ pub trait Grant {
     fn reach(&self) -> Reach;
 
     /// Where it stands within its section: `dir.data`, or `env`, which has many.
-    fn path(&self) -> String;
+    fn path(&self) -> String {
+        self.capability().name.to_owned()
+    }
 
     /// The shortest that says what it is.
     fn brief(&self) -> String;
 
     /// All that it grants, each with its line.
-    fn lines(&self) -> Vec<(u32, String)>;
+    fn lines(&self) -> Vec<(u32, String)> {
+        vec![(self.line(), self.brief())]
+    }
 
     /// What the tool does with it, for whoever decides on it.
     fn asks(&self) -> String;

@@ -46,16 +46,8 @@ impl Grant for ConfigGrant {
         Reach::Nothing
     }
 
-    fn path(&self) -> String {
-        CAPABILITY.name.to_owned()
-    }
-
     fn brief(&self) -> String {
         format!("config {}", self.key)
-    }
-
-    fn lines(&self) -> Vec<(u32, String)> {
-        vec![(self.line, self.brief())]
     }
 
     fn asks(&self) -> String {

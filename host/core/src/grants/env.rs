@@ -42,16 +42,8 @@ impl Grant for EnvGrant {
         Reach::Nothing
     }
 
-    fn path(&self) -> String {
-        CAPABILITY.name.to_owned()
-    }
-
     fn brief(&self) -> String {
         format!("env {}", self.name)
-    }
-
-    fn lines(&self) -> Vec<(u32, String)> {
-        vec![(self.line, self.brief())]
     }
 
     fn asks(&self) -> String {

@@ -45,16 +45,8 @@ impl Grant for LogGrant {
         Reach::Nothing
     }
 
-    fn path(&self) -> String {
-        CAPABILITY.name.to_owned()
-    }
-
     fn brief(&self) -> String {
         CAPABILITY.name.to_owned()
-    }
-
-    fn lines(&self) -> Vec<(u32, String)> {
-        vec![(self.line, self.brief())]
     }
 
     fn asks(&self) -> String {

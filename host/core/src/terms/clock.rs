@@ -1,5 +1,5 @@
-//! Where the time comes from. Whoever needs it is handed a clock; only this file asks the system, so a
-//! test can let an hour pass without waiting for it.
+//! Where the time comes from. Whoever needs it is handed a clock, so a test can let an hour pass without
+//! waiting for it; who asks the system beside this file is listed in `tests/sources.rs`.
 //!
 //! Timers are not here: what sleeps or waits with a timeout uses the runtime's own.
 

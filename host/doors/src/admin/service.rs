@@ -35,7 +35,7 @@ use crate::gate::Operator;
 use crate::guard;
 use crate::health::Health;
 use crate::listen::{Service, Stream};
-use crate::terms::{Door, json};
+use crate::terms::{Door, Fault, json};
 
 /// Connections at a time. The next one waits in the system's queue.
 const CONNECTIONS: usize = 32;
@@ -237,16 +237,14 @@ impl Admin {
 
     /// Reads a call aside, and takes what it holds in memory: it can be eighty times its bytes.
     async fn read(&self, body: bytes::Bytes) -> Result<(CallRequest, Held), Response<Body>> {
-        let wrong =
-            |why: String| refusal(StatusCode::BAD_REQUEST, format!("this is no call: {why}"));
+        let wrong = |why: String| (StatusCode::BAD_REQUEST, format!("this is no call: {why}"));
         let allowance = self.allowance.clone();
         let read = move || {
-            let busy = |_| {
+            let held = allowance.request(json::weight(&body)).map_err(|_| {
                 let say =
                     "operators' calls hold all that they may: try again later, with less in one";
-                refusal(StatusCode::SERVICE_UNAVAILABLE, say)
-            };
-            let held = allowance.request(json::weight(&body)).map_err(busy)?;
+                (StatusCode::SERVICE_UNAVAILABLE, say.to_owned())
+            })?;
             if let Some(name) = json::named_twice(&body) {
                 return Err(wrong(format!("{name:?} is there twice in one object")));
             }
@@ -254,7 +252,9 @@ impl Admin {
             Ok((asked, held))
         };
         let aside = self.host.lanes.aside(self.allowance.agent(), read).await;
-        aside.unwrap_or_else(|fault| Err(refusal(StatusCode::INTERNAL_SERVER_ERROR, fault.say)))
+        let failed = |fault: Fault| (StatusCode::INTERNAL_SERVER_ERROR, fault.say.into_owned());
+        let read = aside.map_err(failed).flatten();
+        read.map_err(|(status, why)| refusal(status, why))
     }
 
     async fn perform(&self, operator: &Operator, asked: CallRequest) -> Answer {

@@ -11,7 +11,6 @@ use tokio::sync::mpsc;
 use crate::shares::Account;
 use crate::terms::{Caller, Clock, Limits, Progress};
 use toolhost_outbound::AttemptLog;
-use toolhost_outbound::Recorder;
 use toolhost_outbound::secret::SecretPatterns;
 
 /// One call as its capabilities know it.
@@ -30,10 +29,9 @@ pub struct CallContext<'a> {
     pub caller: Option<&'a Caller>,
     /// Where progress goes, when the agent asked for it.
     pub progress: Option<mpsc::Sender<Progress>>,
-    /// Where attempts at the outside are recorded.
+    /// Where attempts at the outside are recorded, and what every answer to the guest is kept by, or taken
+    /// from.
     pub attempts: &'a AttemptLog,
-    /// What every answer to the guest is kept by, or taken from.
-    pub recorder: &'a Recorder,
     /// What the host holds for the call outside of the guest's own memory.
     pub account: &'a Account,
     /// The credentials that are taken out of whatever leaves the call.

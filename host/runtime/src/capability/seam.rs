@@ -11,25 +11,19 @@ use super::context::CallContext;
 use crate::shares::Exceeded;
 use crate::terms::{Fault, HostAnswer, HostQuestion, Stopped};
 pub(super) use toolhost_outbound::AnswerSource;
-use toolhost_outbound::{AttemptLog, Recorder};
+use toolhost_outbound::AttemptLog;
 
 /// What every answer to one guest passes. Where nothing is recorded, that is one look at an option.
-pub(super) struct Seam {
-    recorder: Recorder,
-    attempts: AttemptLog,
-}
+pub(super) struct Seam(AttemptLog);
 
 impl Seam {
     pub(super) fn new(context: &CallContext<'_>) -> Self {
-        Self {
-            recorder: context.recorder.clone(),
-            attempts: context.attempts.clone(),
-        }
+        Self(context.attempts.clone())
     }
 
     /// Whether the guest runs again from a recording: what it holds is hollow.
     pub(super) fn is_replaying(&self) -> bool {
-        self.recorder.is_replaying()
+        self.0.recorder().is_replaying()
     }
 
     /// Takes from a guest what it held; none where that is hollow.
@@ -52,7 +46,7 @@ impl Seam {
             function: function.into(),
             digest: digest(arguments),
         };
-        let step = self.recorder.step(asked, &self.attempts);
+        let step = self.0.step(asked);
         step.unwrap_or_else(|divergence| {
             AnswerSource::Given(HostAnswer::Stopped(faulted(&Fault::internal(divergence))))
         })
@@ -83,7 +77,7 @@ impl Seam {
 
     /// Keeps a live answer.
     pub(super) fn keep(&self, asked: HostQuestion, answer: HostAnswer) {
-        self.recorder.keep(asked, answer);
+        self.0.recorder().keep(asked, answer);
     }
 }
 
@@ -125,20 +119,6 @@ fn digest(arguments: &dyn Debug) -> [u8; 32] {
     *into.0.finalize().as_bytes()
 }
 
-/// Why a recorded answer cannot be given.
-pub(super) enum Unfit {
-    /// The host function never answers so.
-    Kind,
-    /// There is no room for what the guest would hold.
-    Table(ResourceTableError),
-}
-
-impl From<ResourceTableError> for Unfit {
-    fn from(error: ResourceTableError) -> Self {
-        Self::Table(error)
-    }
-}
-
 /// A recording has an answer that its host function never gives.
 pub(super) fn unfit() -> wasmtime::Error {
     Fault::internal("a recording answers otherwise than the host function that was asked ever does")
@@ -160,7 +140,7 @@ pub(super) trait Told<A>: Sized {
     /// # Errors
     ///
     /// It is an answer to something else, or the table is full.
-    fn told(answer: A, table: &mut ResourceTable) -> Result<Self, Unfit>;
+    fn told(answer: A, table: &mut ResourceTable) -> wasmtime::Result<Self>;
 }
 
 /// How a host function fails, as an answer of its capability.
@@ -217,19 +197,66 @@ where
     T: Told<A>,
     E: Fails<A>,
 {
-    let answer = match A::try_from(answer) {
-        Ok(answer) => answer,
-        Err(HostAnswer::Stopped(stopped)) => return Err(E::stop(ended(stopped))),
-        Err(_) => return Err(E::stop(unfit())),
-    };
-    let answer = match E::told(answer) {
+    let answer = match E::told(given(answer).map_err(E::stop)?) {
         Ok(error) => return Err(error),
         Err(answer) => answer,
     };
-    T::told(answer, table).map_err(|why| match why {
-        Unfit::Kind => E::stop(unfit()),
-        Unfit::Table(error) => E::stop(error.into()),
+    T::told(answer, table).map_err(E::stop)
+}
+
+/// A kept answer as one of its capability.
+///
+/// # Errors
+///
+/// It ended the call, or is another capability's.
+pub(super) fn given<A>(answer: HostAnswer) -> wasmtime::Result<A>
+where
+    A: TryFrom<HostAnswer, Error = HostAnswer>,
+{
+    A::try_from(answer).map_err(|other| match other {
+        HostAnswer::Stopped(stopped) => ended(stopped),
+        _ => unfit(),
     })
+}
+
+/// What host functions give, each as one kind of their capability's answers: `Type = Kind`, and
+/// `nothing = Kind` for what has no value.
+macro_rules! told_as {
+    ($answer:ident: nothing = $kind:ident $(, $($rest:tt)*)?) => {
+        impl $crate::capability::seam::Told<$answer> for () {
+            fn tell(&self) -> $answer {
+                $answer::$kind
+            }
+
+            fn told(
+                answer: $answer,
+                _: &mut wasmtime::component::ResourceTable,
+            ) -> wasmtime::Result<Self> {
+                match answer {
+                    $answer::$kind => Ok(()),
+                    _ => Err($crate::capability::seam::unfit()),
+                }
+            }
+        }
+        $($crate::capability::seam::told_as!($answer: $($rest)*);)?
+    };
+    ($answer:ident: $($type:ty = $kind:ident),* $(,)?) => {$(
+        impl $crate::capability::seam::Told<$answer> for $type {
+            fn tell(&self) -> $answer {
+                $answer::$kind(self.clone())
+            }
+
+            fn told(
+                answer: $answer,
+                _: &mut wasmtime::component::ResourceTable,
+            ) -> wasmtime::Result<Self> {
+                match answer {
+                    $answer::$kind(value) => Ok(value),
+                    _ => Err($crate::capability::seam::unfit()),
+                }
+            }
+        }
+    )*};
 }
 
 /// The answer of a host function, through the seam: `pass!(seam, table, "interface.function",
@@ -259,7 +286,7 @@ macro_rules! settle {
         }
     };
 }
-pub(super) use {pass, settle};
+pub(super) use {pass, settle, told_as};
 
 /// What the host functions of a capability work on, behind the seam.
 pub(super) struct Behind<'a, V> {

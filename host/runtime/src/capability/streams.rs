@@ -13,7 +13,7 @@ use wasmtime_wasi::p2::{
     StreamResult,
 };
 
-use super::seam::{Behind, Bulk, Fails, Hollow, Told, Unfit, pass};
+use super::seam::{Behind, Bulk, Fails, Hollow, pass, told_as};
 use crate::terms::{PollAnswer, Stopped, StreamAnswer};
 
 /// As many zeroes are written at once, in bytes: no stream takes more.
@@ -411,56 +411,12 @@ impl Fails<StreamAnswer> for StreamError {
     }
 }
 
-/// A plain value, as this answer.
-macro_rules! told_as {
-    ($($answer:ident: $type:ty: $kind:ident),* $(,)?) => {$(
-        impl Told<$answer> for $type {
-            fn tell(&self) -> $answer {
-                $answer::$kind(self.clone())
-            }
-
-            fn told(answer: $answer, _: &mut ResourceTable) -> Result<Self, Unfit> {
-                match answer {
-                    $answer::$kind(value) => Ok(value),
-                    _ => Err(Unfit::Kind),
-                }
-            }
-        }
-    )*};
+told_as! {
+    StreamAnswer: nothing = Done, Vec<u8> = Piece, u64 = Count, String = Words
 }
 
 told_as! {
-    StreamAnswer: Vec<u8>: Piece,
-    StreamAnswer: u64: Count,
-    StreamAnswer: String: Words,
-    PollAnswer: Vec<u32>: Ready,
-    PollAnswer: bool: Is,
-}
-
-impl Told<StreamAnswer> for () {
-    fn tell(&self) -> StreamAnswer {
-        StreamAnswer::Done
-    }
-
-    fn told(answer: StreamAnswer, _: &mut ResourceTable) -> Result<Self, Unfit> {
-        match answer {
-            StreamAnswer::Done => Ok(()),
-            _ => Err(Unfit::Kind),
-        }
-    }
-}
-
-impl Told<PollAnswer> for () {
-    fn tell(&self) -> PollAnswer {
-        PollAnswer::Waited
-    }
-
-    fn told(answer: PollAnswer, _: &mut ResourceTable) -> Result<Self, Unfit> {
-        match answer {
-            PollAnswer::Waited => Ok(()),
-            _ => Err(Unfit::Kind),
-        }
-    }
+    PollAnswer: nothing = Waited, Vec<u32> = Ready, bool = Is
 }
 
 #[async_trait]

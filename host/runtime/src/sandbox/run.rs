@@ -23,8 +23,8 @@ use crate::capability::{CallContext, GuestState, PreparedGrants, tools};
 use crate::gate::Permit;
 use crate::shares::{Account, Exceeded};
 use crate::terms::{Bill, Code, Fault, GuestAnswer, Limits, Progress, Wasi};
+use toolhost_outbound::AttemptLog;
 use toolhost_outbound::secret::MOST_REDACTIONS;
-use toolhost_outbound::{AttemptLog, Recorder};
 
 /// A guest gives the thread back after this much fuel, some 30 to 100 microseconds of a core.
 /// Yielding by the epoch instead made an honest call wait for half a second behind two loops.
@@ -180,7 +180,6 @@ impl Sandbox {
             caller: Some(permit.caller()),
             progress: inputs.progress,
             attempts: &attempts,
-            recorder: attempts.recorder(),
             account: &Account::new(limits.host_memory),
             credentials: grants.credentials(),
         };
@@ -239,7 +238,6 @@ impl Sandbox {
             caller: None,
             progress: None,
             attempts: &AttemptLog::nowhere(),
-            recorder: &Recorder::off(),
             account: &Account::new(limits.host_memory),
             credentials: nothing.credentials(),
         };
@@ -259,7 +257,7 @@ impl Sandbox {
 
 /// The answer of a guest that ran, live or from a recording: of one that left its recording there is none.
 fn replayed<T>(answer: Result<T, Fault>, attempts: &AttemptLog) -> Result<T, Fault> {
-    match attempts.recorder().ended(attempts) {
+    match attempts.ended() {
         Ok(()) => answer,
         // A limit that ended it earlier than it was recorded says more.
         Err(divergence) => answer.and_then(|_| Err(Fault::internal(divergence))),

@@ -6,7 +6,7 @@ use wasmtime_wasi::clocks::WasiClocksCtxView;
 use wasmtime_wasi::p2::DynPollable;
 use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
 
-use crate::capability::seam::{Behind, Told, Unfit, pass};
+use crate::capability::seam::{Behind, Told, pass, told_as, unfit};
 use crate::terms::ClockAnswer;
 
 pub(in crate::capability) type Clocks<'a> = Behind<'a, WasiClocksCtxView<'a>>;
@@ -35,28 +35,19 @@ impl Told<ClockAnswer> for wall_clock::Datetime {
         ClockAnswer::Wall(self.seconds, self.nanoseconds)
     }
 
-    fn told(answer: ClockAnswer, _: &mut ResourceTable) -> Result<Self, Unfit> {
+    fn told(answer: ClockAnswer, _: &mut ResourceTable) -> wasmtime::Result<Self> {
         match answer {
             ClockAnswer::Wall(seconds, nanoseconds) => Ok(Self {
                 seconds,
                 nanoseconds,
             }),
-            ClockAnswer::Monotonic(_) => Err(Unfit::Kind),
+            ClockAnswer::Monotonic(_) => Err(unfit()),
         }
     }
 }
 
-impl Told<ClockAnswer> for u64 {
-    fn tell(&self) -> ClockAnswer {
-        ClockAnswer::Monotonic(*self)
-    }
-
-    fn told(answer: ClockAnswer, _: &mut ResourceTable) -> Result<Self, Unfit> {
-        match answer {
-            ClockAnswer::Monotonic(time) => Ok(time),
-            ClockAnswer::Wall(..) => Err(Unfit::Kind),
-        }
-    }
+told_as! {
+    ClockAnswer: u64 = Monotonic
 }
 
 /// One function of an interface, through the seam.

@@ -5,7 +5,7 @@ use crate::grants::ConfigGrant;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, Linker, Lower, ResourceTable};
 
-use super::seam::{Behind, Told, Unfit, pass};
+use super::seam::{Behind, pass, told_as};
 use crate::terms::ConfigAnswer;
 
 /// The interface under each name that guests import it by: all have the same two functions, and the
@@ -89,28 +89,6 @@ impl Values<'_> {
     }
 }
 
-impl Told<ConfigAnswer> for Option<String> {
-    fn tell(&self) -> ConfigAnswer {
-        ConfigAnswer::Value(self.clone())
-    }
-
-    fn told(answer: ConfigAnswer, _: &mut ResourceTable) -> Result<Self, Unfit> {
-        match answer {
-            ConfigAnswer::Value(value) => Ok(value),
-            ConfigAnswer::All(_) => Err(Unfit::Kind),
-        }
-    }
-}
-
-impl Told<ConfigAnswer> for Vec<(String, String)> {
-    fn tell(&self) -> ConfigAnswer {
-        ConfigAnswer::All(self.clone())
-    }
-
-    fn told(answer: ConfigAnswer, _: &mut ResourceTable) -> Result<Self, Unfit> {
-        match answer {
-            ConfigAnswer::All(all) => Ok(all),
-            ConfigAnswer::Value(_) => Err(Unfit::Kind),
-        }
-    }
+told_as! {
+    ConfigAnswer: Option<String> = Value, Vec<(String, String)> = All
 }

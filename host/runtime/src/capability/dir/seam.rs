@@ -12,7 +12,7 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult, Read
 
 use super::host::{Dirs, Fd};
 use super::words::{bits, code_of, flags, kind, kind_of};
-use crate::capability::seam::{Behind, Bulk, Fails, Hollow, Told, Unfit, pass};
+use crate::capability::seam::{Behind, Bulk, Fails, Hollow, Told, pass, unfit};
 use crate::terms::{DirAnswer, FileStatus, Moment, Stopped};
 
 pub(in crate::capability) type Files<'a> = Behind<'a, Dirs<'a>>;
@@ -236,10 +236,10 @@ macro_rules! told_as {
                 $tell
             }
 
-            fn told(answer: DirAnswer, $table: &mut ResourceTable) -> Result<Self, Unfit> {
+            fn told(answer: DirAnswer, $table: &mut ResourceTable) -> wasmtime::Result<Self> {
                 match answer {
                     $told => Ok($gives),
-                    _ => Err(Unfit::Kind),
+                    _ => Err(unfit()),
                 }
             }
         }
@@ -250,7 +250,7 @@ told_as! {
     (): |_done| DirAnswer::Done, |_| DirAnswer::Done => ();
     DescriptorFlags: |held| DirAnswer::Flags(bits(*held)), |_| DirAnswer::Flags(set) => flags(set);
     DescriptorType: |found| DirAnswer::Kind(kind(*found)),
-        |_| DirAnswer::Kind(place) => kind_of(place).ok_or(Unfit::Kind)?;
+        |_| DirAnswer::Kind(place) => kind_of(place).ok_or_else(unfit)?;
     (Vec<u8>, bool): |read| DirAnswer::Read(read.0.clone(), read.1),
         |_| DirAnswer::Read(bytes, end) => (bytes, end);
     u64: |written| DirAnswer::Written(*written), |_| DirAnswer::Written(count) => count;
@@ -263,7 +263,7 @@ told_as! {
         |_| DirAnswer::Entry(found) => found.map(entry).transpose()?;
     Option<ErrorCode>: |code| DirAnswer::Code(code.map(|code| code.name().to_owned())),
         |_| DirAnswer::Code(word) => match word {
-            Some(word) => Some(code_of(&word).ok_or(Unfit::Kind)?),
+            Some(word) => Some(code_of(&word).ok_or_else(unfit)?),
             None => None,
         };
     DescriptorStat: |status| DirAnswer::Status(file_status(status)),
@@ -285,9 +285,9 @@ told_as! {
         };
 }
 
-fn entry((place, name): (u8, String)) -> Result<DirectoryEntry, Unfit> {
+fn entry((place, name): (u8, String)) -> wasmtime::Result<DirectoryEntry> {
     Ok(DirectoryEntry {
-        type_: kind_of(place).ok_or(Unfit::Kind)?,
+        type_: kind_of(place).ok_or_else(unfit)?,
         name,
     })
 }
@@ -308,7 +308,7 @@ fn file_status(of: &DescriptorStat) -> FileStatus {
     }
 }
 
-fn stat(status: &FileStatus) -> Result<DescriptorStat, Unfit> {
+fn stat(status: &FileStatus) -> wasmtime::Result<DescriptorStat> {
     let time = |moment: Option<Moment>| {
         moment.map(|(seconds, nanoseconds)| Datetime {
             seconds,
@@ -317,7 +317,7 @@ fn stat(status: &FileStatus) -> Result<DescriptorStat, Unfit> {
     };
     let [accessed, modified, changed] = status.times;
     Ok(DescriptorStat {
-        type_: kind_of(status.kind).ok_or(Unfit::Kind)?,
+        type_: kind_of(status.kind).ok_or_else(unfit)?,
         link_count: status.links,
         size: status.size,
         data_access_timestamp: time(accessed),

@@ -1,10 +1,10 @@
 //! What the guest sees of `wasi:cli/environment`: wasmtime-wasi's own, whose answers pass the seam.
 
-use wasmtime::component::{HasData, Linker, ResourceTable};
+use wasmtime::component::{HasData, Linker};
 use wasmtime_wasi::cli::WasiCliCtxView;
 use wasmtime_wasi::p2::bindings::cli::environment;
 
-use crate::capability::seam::{Behind, Told, Unfit, pass};
+use crate::capability::seam::{Behind, pass, told_as};
 use crate::terms::EnvAnswer;
 
 pub(in crate::capability) type Environment<'a> = Behind<'a, WasiCliCtxView<'a>>;
@@ -27,28 +27,8 @@ pub(in crate::capability) fn link<T: Send + 'static>(
     environment::add_to_linker::<T, HasEnvironment>(linker, get)
 }
 
-/// What a function gives, as this answer.
-macro_rules! told_as {
-    ($($type:ty: $kind:ident),*) => {$(
-        impl Told<EnvAnswer> for $type {
-            fn tell(&self) -> EnvAnswer {
-                EnvAnswer::$kind(self.clone())
-            }
-
-            fn told(answer: EnvAnswer, _: &mut ResourceTable) -> Result<Self, Unfit> {
-                match answer {
-                    EnvAnswer::$kind(value) => Ok(value),
-                    _ => Err(Unfit::Kind),
-                }
-            }
-        }
-    )*};
-}
-
 told_as! {
-    Vec<(String, String)>: Variables,
-    Vec<String>: Arguments,
-    Option<String>: Directory
+    EnvAnswer: Vec<(String, String)> = Variables, Vec<String> = Arguments, Option<String> = Directory
 }
 
 /// One function, through the seam.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt as _, Empty};
 use wasmtime::StoreContextMut;
-use wasmtime::component::{Linker, Resource, ResourceTable};
+use wasmtime::component::{Linker, Resource, ResourceTable, ResourceTableError};
 use wasmtime_wasi_http::p2::bindings::http::outgoing_handler::Host as _;
 use wasmtime_wasi_http::p2::bindings::http::types::{
     self, ErrorCode, Host as _, HostOutgoingBody as _, Trailers,
@@ -22,15 +22,15 @@ use wasmtime_wasi_http::p2::types::{
     HostFutureIncomingResponse, HostIncomingResponse, HostOutgoingRequest,
 };
 use wasmtime_wasi_http::p2::{HttpError, HttpResult};
-use wasmtime_wasi_http::{FieldMap, RequestOptions};
+use wasmtime_wasi_http::{FieldMap, RequestOptions, WasiHttpCtxView};
 
 use super::codes::{code, plain};
 use super::host::{HasHttp, State};
 use crate::capability::bindings::toolhost::tool::http as guest;
 use crate::capability::seam::{
-    AnswerSource, Behind, Bulk, Fails, Seam, Told, Unfit, ended, pass, settle, stopped, unfit,
+    AnswerSource, Behind, Bulk, Fails, Seam, Told, given, pass, settle, stopped, told_as, unfit,
 };
-use crate::terms::{HostAnswer, HttpAnswer, Pair, Stopped};
+use crate::terms::{HttpAnswer, Pair, Stopped};
 
 const HANDLE: &str = "wasi:http/outgoing-handler.handle";
 const RESPONSE: &str = "wasi:http/types.future-incoming-response.get";
@@ -63,9 +63,6 @@ impl guest::Host for Whole<'_> {
         )
     }
 }
-
-type Got = Option<Result<Result<Resource<HostIncomingResponse>, ErrorCode>, ()>>;
-type Trailed = Option<Result<Result<Option<Resource<Trailers>>, ErrorCode>, ()>>;
 
 fn seam<'a, T: HasHttp>(store: &'a mut StoreContextMut<'_, T>) -> &'a Seam {
     store.data_mut().parts().0
@@ -205,89 +202,92 @@ fn finish<T: HasHttp>(
 fn response<T: HasHttp>(
     store: &mut StoreContextMut<'_, T>,
     of: Resource<HostFutureIncomingResponse>,
-) -> wasmtime::Result<Got> {
-    let step = seam(store).ask(RESPONSE, &of.rep());
-    if let AnswerSource::Given(answer) = step {
-        return Ok(Some(Ok(match recorded(answer)? {
-            HttpAnswer::NotYet => return Ok(None),
-            HttpAnswer::Taken => return Ok(Some(Err(()))),
-            HttpAnswer::Failed(error) => Err(code(error).ok_or_else(unfit)?),
-            HttpAnswer::Head { status, headers } => {
-                let view = store.data_mut().http();
-                let response = HostIncomingResponse {
-                    status,
-                    headers: FieldMap::new_immutable(view.hooks, map(headers)?),
-                    body: Some(HostIncomingBody::new(hollow())),
-                };
-                Ok(view.table.push(response)?)
-            }
-            _ => return Err(unfit()),
-        })));
-    }
-    let live = types::HostFutureIncomingResponse::get(&mut store.data_mut().http(), of);
-    if let AnswerSource::Kept(asked) = step {
-        let answer = match &live {
-            Err(error) => stopped(error),
-            Ok(None) => HttpAnswer::NotYet.into(),
-            Ok(Some(Err(()))) => HttpAnswer::Taken.into(),
-            Ok(Some(Ok(Err(error)))) => HttpAnswer::Failed(plain(error)).into(),
-            Ok(Some(Ok(Ok(response)))) => {
-                let response = table(store).get(response)?;
-                HttpAnswer::Head {
-                    status: response.status,
-                    headers: pairs(&response.headers),
-                }
-                .into()
-            }
-        };
-        seam(store).keep(asked, answer);
-    }
-    live
+) -> wasmtime::Result<Later<Resource<HostIncomingResponse>>> {
+    later(
+        store,
+        (RESPONSE, of.rep()),
+        |mut view| types::HostFutureIncomingResponse::get(&mut view, of),
+        |response, table| {
+            let response = table.get(response)?;
+            Ok(HttpAnswer::Head {
+                status: response.status,
+                headers: pairs(&response.headers),
+            })
+        },
+        |answer, view| {
+            let HttpAnswer::Head { status, headers } = answer else {
+                return Err(unfit());
+            };
+            let response = HostIncomingResponse {
+                status,
+                headers: FieldMap::new_immutable(view.hooks, map(headers)?),
+                body: Some(HostIncomingBody::new(hollow())),
+            };
+            Ok(view.table.push(response)?)
+        },
+    )
 }
 
 fn trailers<T: HasHttp>(
     store: &mut StoreContextMut<'_, T>,
     of: Resource<HostFutureTrailers>,
-) -> wasmtime::Result<Trailed> {
-    let step = seam(store).ask(TRAILERS, &of.rep());
-    if let AnswerSource::Given(answer) = step {
-        return Ok(Some(Ok(match recorded(answer)? {
-            HttpAnswer::NotYet => return Ok(None),
-            HttpAnswer::Taken => return Ok(Some(Err(()))),
-            HttpAnswer::Failed(error) => Err(code(error).ok_or_else(unfit)?),
+) -> wasmtime::Result<Later<Option<Resource<Trailers>>>> {
+    later(
+        store,
+        (TRAILERS, of.rep()),
+        |mut view| types::HostFutureTrailers::get(&mut view, of),
+        |fields, table| {
+            let fields = fields
+                .as_ref()
+                .map(|fields| table.get(fields))
+                .transpose()?;
+            Ok(HttpAnswer::Trailers(fields.map(|fields| pairs(fields))))
+        },
+        |answer, view| match answer {
             HttpAnswer::Trailers(None) => Ok(None),
             HttpAnswer::Trailers(Some(fields)) => {
-                let view = store.data_mut().http();
                 let fields = FieldMap::new_immutable(view.hooks, map(fields)?);
                 Ok(Some(view.table.push(fields)?))
             }
-            _ => return Err(unfit()),
-        })));
+            _ => Err(unfit()),
+        },
+    )
+}
+
+/// What a future of WASI's HTTP gives: nothing yet; then a value or why there is none; then that it was
+/// taken.
+type Later<V> = Option<Result<Result<V, ErrorCode>, ()>>;
+
+/// The answer of such a future, through the seam: what it is live, how a value is kept, and how a kept one
+/// becomes a value again.
+fn later<T: HasHttp, V>(
+    store: &mut StoreContextMut<'_, T>,
+    (function, of): (&'static str, u32),
+    live: impl FnOnce(WasiHttpCtxView<'_>) -> wasmtime::Result<Later<V>>,
+    tell: impl FnOnce(&V, &ResourceTable) -> Result<HttpAnswer, ResourceTableError>,
+    told: impl FnOnce(HttpAnswer, WasiHttpCtxView<'_>) -> wasmtime::Result<V>,
+) -> wasmtime::Result<Later<V>> {
+    let step = seam(store).ask(function, &of);
+    if let AnswerSource::Given(answer) = step {
+        return Ok(match given(answer)? {
+            HttpAnswer::NotYet => None,
+            HttpAnswer::Taken => Some(Err(())),
+            HttpAnswer::Failed(error) => Some(Ok(Err(code(error).ok_or_else(unfit)?))),
+            value => Some(Ok(Ok(told(value, store.data_mut().http())?))),
+        });
     }
-    let live = types::HostFutureTrailers::get(&mut store.data_mut().http(), of);
+    let live = live(store.data_mut().http());
     if let AnswerSource::Kept(asked) = step {
         let answer = match &live {
             Err(error) => stopped(error),
             Ok(None) => HttpAnswer::NotYet.into(),
             Ok(Some(Err(()))) => HttpAnswer::Taken.into(),
             Ok(Some(Ok(Err(error)))) => HttpAnswer::Failed(plain(error)).into(),
-            Ok(Some(Ok(Ok(None)))) => HttpAnswer::Trailers(None).into(),
-            Ok(Some(Ok(Ok(Some(fields))))) => {
-                HttpAnswer::Trailers(Some(pairs(table(store).get(fields)?))).into()
-            }
+            Ok(Some(Ok(Ok(value)))) => tell(value, table(store))?.into(),
         };
         seam(store).keep(asked, answer);
     }
     live
-}
-
-/// A recorded answer of HTTP.
-fn recorded(answer: HostAnswer) -> wasmtime::Result<HttpAnswer> {
-    match answer {
-        HostAnswer::Http(answer) => Ok(answer),
-        HostAnswer::Stopped(stopped) => Err(ended(stopped)),
-        _ => Err(unfit()),
-    }
 }
 
 /// The body of a response that comes from a recording: its pieces are recorded where they are read.
@@ -342,25 +342,16 @@ impl Told<HttpAnswer> for Resource<HostFutureIncomingResponse> {
         HttpAnswer::Held
     }
 
-    fn told(answer: HttpAnswer, table: &mut ResourceTable) -> Result<Self, Unfit> {
+    fn told(answer: HttpAnswer, table: &mut ResourceTable) -> wasmtime::Result<Self> {
         match answer {
             HttpAnswer::Held => Ok(table.push(HostFutureIncomingResponse::Consumed)?),
-            _ => Err(Unfit::Kind),
+            _ => Err(unfit()),
         }
     }
 }
 
-impl Told<HttpAnswer> for () {
-    fn tell(&self) -> HttpAnswer {
-        HttpAnswer::Done
-    }
-
-    fn told(answer: HttpAnswer, _: &mut ResourceTable) -> Result<Self, Unfit> {
-        match answer {
-            HttpAnswer::Done => Ok(()),
-            _ => Err(Unfit::Kind),
-        }
-    }
+told_as! {
+    HttpAnswer: nothing = Done
 }
 
 impl Told<HttpAnswer> for Option<ErrorCode> {
@@ -368,11 +359,11 @@ impl Told<HttpAnswer> for Option<ErrorCode> {
         HttpAnswer::Code(self.as_ref().map(plain))
     }
 
-    fn told(answer: HttpAnswer, _: &mut ResourceTable) -> Result<Self, Unfit> {
+    fn told(answer: HttpAnswer, _: &mut ResourceTable) -> wasmtime::Result<Self> {
         match answer {
             HttpAnswer::Code(None) => Ok(None),
-            HttpAnswer::Code(Some(said)) => Ok(Some(code(said).ok_or(Unfit::Kind)?)),
-            _ => Err(Unfit::Kind),
+            HttpAnswer::Code(Some(said)) => Ok(Some(code(said).ok_or_else(unfit)?)),
+            _ => Err(unfit()),
         }
     }
 }
@@ -389,7 +380,7 @@ impl Told<HttpAnswer> for Result<guest::Response, guest::Error> {
         }
     }
 
-    fn told(answer: HttpAnswer, _: &mut ResourceTable) -> Result<Self, Unfit> {
+    fn told(answer: HttpAnswer, _: &mut ResourceTable) -> wasmtime::Result<Self> {
         match answer {
             HttpAnswer::Whole {
                 status,
@@ -401,7 +392,7 @@ impl Told<HttpAnswer> for Result<guest::Response, guest::Error> {
                 body,
             })),
             HttpAnswer::Refused(code, message) => Ok(Err(guest::Error { code, message })),
-            _ => Err(Unfit::Kind),
+            _ => Err(unfit()),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::error::KvError;
 use super::rules::{Cursor, Range};
 use super::state::{Stop, View};
 use super::store::{Bucket, Seen, Swapped};
-use crate::capability::seam::{Bulk, Fails, Hollow, Told, Unfit, pass};
+use crate::capability::seam::{Bulk, Fails, Hollow, Told, pass, told_as, unfit};
 use crate::terms::{KvAnswer, Stopped};
 
 /// A page of keys, and where the next one begins.
@@ -228,23 +228,10 @@ impl<R: 'static> Told<KvAnswer> for Resource<R> {
         KvAnswer::Held
     }
 
-    fn told(answer: KvAnswer, table: &mut ResourceTable) -> Result<Self, Unfit> {
+    fn told(answer: KvAnswer, table: &mut ResourceTable) -> wasmtime::Result<Self> {
         match answer {
             KvAnswer::Held => Ok(Hollow::hold(table)?),
-            _ => Err(Unfit::Kind),
-        }
-    }
-}
-
-impl Told<KvAnswer> for () {
-    fn tell(&self) -> KvAnswer {
-        KvAnswer::Done
-    }
-
-    fn told(answer: KvAnswer, _: &mut ResourceTable) -> Result<Self, Unfit> {
-        match answer {
-            KvAnswer::Done => Ok(()),
-            _ => Err(Unfit::Kind),
+            _ => Err(unfit()),
         }
     }
 }
@@ -254,12 +241,12 @@ impl Told<KvAnswer> for Page {
         KvAnswer::Keys(self.0.clone(), self.1.map(|next| next.to_string()))
     }
 
-    fn told(answer: KvAnswer, _: &mut ResourceTable) -> Result<Self, Unfit> {
+    fn told(answer: KvAnswer, _: &mut ResourceTable) -> wasmtime::Result<Self> {
         let KvAnswer::Keys(keys, next) = answer else {
-            return Err(Unfit::Kind);
+            return Err(unfit());
         };
         let next = next.map(|next| Cursor::parse(&next)).transpose();
-        Ok((keys, next.map_err(|_| Unfit::Kind)?))
+        Ok((keys, next.map_err(|_| unfit())?))
     }
 }
 
@@ -271,36 +258,19 @@ impl Told<KvAnswer> for Swap {
         }
     }
 
-    fn told(answer: KvAnswer, table: &mut ResourceTable) -> Result<Self, Unfit> {
+    fn told(answer: KvAnswer, table: &mut ResourceTable) -> wasmtime::Result<Self> {
         match answer {
             KvAnswer::Done => Ok(Self::Done),
             KvAnswer::Lost => Ok(Self::Lost(Hollow::hold(table)?)),
-            _ => Err(Unfit::Kind),
+            _ => Err(unfit()),
         }
     }
 }
 
-/// A plain value, as this answer.
-macro_rules! told_as {
-    ($($type:ty: $kind:ident),* $(,)?) => {$(
-        impl Told<KvAnswer> for $type {
-            fn tell(&self) -> KvAnswer {
-                KvAnswer::$kind(self.clone())
-            }
-
-            fn told(answer: KvAnswer, _: &mut ResourceTable) -> Result<Self, Unfit> {
-                match answer {
-                    KvAnswer::$kind(value) => Ok(value),
-                    _ => Err(Unfit::Kind),
-                }
-            }
-        }
-    )*};
-}
-
 told_as! {
-    Option<Vec<u8>>: Value,
-    bool: Exists,
-    i128: Count,
-    Values: Pairs,
+    KvAnswer: nothing = Done,
+    Option<Vec<u8>> = Value,
+    bool = Exists,
+    i128 = Count,
+    Values = Pairs,
 }

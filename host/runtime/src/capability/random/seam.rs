@@ -4,7 +4,7 @@ use wasmtime::component::{HasData, Linker, ResourceTable};
 use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
 use wasmtime_wasi::random::WasiRandomCtx;
 
-use crate::capability::seam::{Behind, Told, Unfit, pass};
+use crate::capability::seam::{Behind, Told, pass, told_as, unfit};
 use crate::terms::RandomAnswer;
 
 pub(in crate::capability) type Random<'a> = Behind<'a, &'a mut WasiRandomCtx>;
@@ -29,30 +29,8 @@ pub(in crate::capability) fn link<T: Send + 'static>(
     insecure_seed::add_to_linker::<T, HasRandom>(linker, get)
 }
 
-impl Told<RandomAnswer> for Vec<u8> {
-    fn tell(&self) -> RandomAnswer {
-        RandomAnswer::Bytes(self.clone())
-    }
-
-    fn told(answer: RandomAnswer, _: &mut ResourceTable) -> Result<Self, Unfit> {
-        match answer {
-            RandomAnswer::Bytes(bytes) => Ok(bytes),
-            _ => Err(Unfit::Kind),
-        }
-    }
-}
-
-impl Told<RandomAnswer> for u64 {
-    fn tell(&self) -> RandomAnswer {
-        RandomAnswer::Number(*self)
-    }
-
-    fn told(answer: RandomAnswer, _: &mut ResourceTable) -> Result<Self, Unfit> {
-        match answer {
-            RandomAnswer::Number(number) => Ok(number),
-            _ => Err(Unfit::Kind),
-        }
-    }
+told_as! {
+    RandomAnswer: Vec<u8> = Bytes, u64 = Number
 }
 
 impl Told<RandomAnswer> for (u64, u64) {
@@ -60,10 +38,10 @@ impl Told<RandomAnswer> for (u64, u64) {
         RandomAnswer::Seed(self.0, self.1)
     }
 
-    fn told(answer: RandomAnswer, _: &mut ResourceTable) -> Result<Self, Unfit> {
+    fn told(answer: RandomAnswer, _: &mut ResourceTable) -> wasmtime::Result<Self> {
         match answer {
             RandomAnswer::Seed(low, high) => Ok((low, high)),
-            _ => Err(Unfit::Kind),
+            _ => Err(unfit()),
         }
     }
 }
