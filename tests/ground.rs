@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::harness::{Program, Site, sha256};
+use crate::harness::{Program, Site, sha256, skipped};
 
 /// The user that the agent's shell runs under: nobody.
 const STRANGER: u32 = 65_534;
@@ -20,9 +20,7 @@ const KNOCK: &str = "TOOLHOST_TEST_KNOCKS_AT";
 fn can_play_strangers() -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
-        eprintln!(
-            "NOT TESTED: only root can run a shell under another user; run these tests as root"
-        );
+        skipped("only root can run a shell under another user");
     }
     root
 }

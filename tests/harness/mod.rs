@@ -8,6 +8,7 @@ pub(crate) mod bombs;
 mod child;
 mod guests;
 mod house;
+mod machine;
 mod site;
 mod upstream;
 mod words;
@@ -18,6 +19,7 @@ pub(crate) use guests::{
     BUILT, cache, cache_folder, checkout, compiler, guest, sandbox, target, tool, v03_guest,
 };
 pub(crate) use house::House;
+pub(crate) use machine::skipped;
 pub(crate) use site::{Site, manifest};
 pub(crate) use upstream::{Seen, Upstream, text_response};
 pub(crate) use words::{EMPTY, Handmade, Words, component, definition};
