@@ -81,14 +81,14 @@ impl Sandbox {
     /// # use std::time::Instant;
     /// # use toolhost_core::gate::{Cleared, admit};
     /// # use toolhost_core::quota::Reservation;
-    /// # use toolhost_runtime::sandbox::{Errand, Prepared, Ran, Sandbox};
+    /// # use toolhost_runtime::sandbox::{RunInputs, Prepared, RunReport, Sandbox};
     /// # use toolhost_core::terms::Fault;
-    /// # type Guest<'a> = (&'a Sandbox, &'a Prepared, Errand<'a>);
+    /// # type Guest<'a> = (&'a Sandbox, &'a Prepared, RunInputs<'a>);
     /// async fn run(
     ///     (sandbox, component, inputs): Guest<'_>,
     ///     cleared: Cleared,
     ///     place: Reservation,
-    /// ) -> Result<Ran, Fault> {
+    /// ) -> Result<RunReport, Fault> {
     ///     let permit = admit(cleared, place, Instant::now())?;
     ///     Ok(sandbox.run(component, &permit, inputs).await)
     /// }
@@ -100,14 +100,14 @@ impl Sandbox {
     /// # use std::time::Instant;
     /// # use toolhost_core::gate::{Cleared, admit};
     /// # use toolhost_core::quota::Reservation;
-    /// # use toolhost_runtime::sandbox::{Errand, Prepared, Ran, Sandbox};
+    /// # use toolhost_runtime::sandbox::{RunInputs, Prepared, RunReport, Sandbox};
     /// # use toolhost_core::terms::Fault;
-    /// # type Guest<'a> = (&'a Sandbox, &'a Prepared, Errand<'a>);
+    /// # type Guest<'a> = (&'a Sandbox, &'a Prepared, RunInputs<'a>);
     /// async fn run(
     ///     (sandbox, component, inputs): Guest<'_>,
     ///     cleared: Cleared,
     ///     place: Reservation,
-    /// ) -> Result<Ran, Fault> {
+    /// ) -> Result<RunReport, Fault> {
     ///     let permit = cleared;
     ///     Ok(sandbox.run(component, &permit, inputs).await)
     /// }
@@ -119,14 +119,14 @@ impl Sandbox {
     /// # use std::time::Instant;
     /// # use toolhost_core::gate::{Cleared, admit};
     /// # use toolhost_core::quota::Reservation;
-    /// # use toolhost_runtime::sandbox::{Errand, Prepared, Ran, Sandbox};
+    /// # use toolhost_runtime::sandbox::{RunInputs, Prepared, RunReport, Sandbox};
     /// # use toolhost_core::terms::Fault;
-    /// # type Guest<'a> = (&'a Sandbox, &'a Prepared, Errand<'a>);
+    /// # type Guest<'a> = (&'a Sandbox, &'a Prepared, RunInputs<'a>);
     /// async fn run(
     ///     (sandbox, component, inputs): Guest<'_>,
     ///     cleared: Cleared,
     ///     place: (),
-    /// ) -> Result<Ran, Fault> {
+    /// ) -> Result<RunReport, Fault> {
     ///     let permit = admit(cleared, place, Instant::now())?;
     ///     Ok(sandbox.run(component, &permit, inputs).await)
     /// }
