@@ -9,6 +9,7 @@ mod tests;
 
 use core::net::IpAddr;
 use std::fmt;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use http::Method;
@@ -339,16 +340,24 @@ fn check_query(grant: &HttpGrant, asked: &ParsedRequest) -> Result<(), Refusal> 
     }
 }
 
+/// Room for the origin of most URLs, in bytes.
+const USUAL_ORIGIN: usize = 64;
+
 fn rebuild(asked: &ParsedRequest) -> Result<Url, Refusal> {
-    let mut text = format!("{}{}", asked.origin, asked.path);
-    if let Some(query) = &asked.query {
+    let (path, query) = (asked.path.as_str(), asked.query.as_deref());
+    let length = path.len() + query.map_or(0, str::len);
+    let mut text = String::with_capacity(length + USUAL_ORIGIN);
+    // A text takes whatever is written into it.
+    let _ = write!(text, "{}", asked.origin);
+    text.push_str(path);
+    if let Some(query) = query {
         text.push('?');
         text.push_str(query);
     }
     let url = Url::parse(&text).map_err(|_| unreadable(TargetError::Host))?;
     // What is sent is what was judged, to the letter: a part that `url` would write in another way has
     // two readings.
-    if url.path() != asked.path.as_str() || url.query() != asked.query.as_deref() {
+    if url.path() != path || url.query() != query {
         return Err(unreadable(TargetError::Query));
     }
     Ok(url)

@@ -275,7 +275,8 @@ fn parse_scheme(text: &str) -> Result<Scheme, TargetError> {
 
 fn parse_origin(scheme: Scheme, authority: &str) -> Result<Origin, TargetError> {
     check_port(authority)?;
-    let url = Url::parse(&format!("{}://{authority}/", scheme.as_str())).map_err(|e| match e {
+    let text = [scheme.as_str(), "://", authority, "/"].concat();
+    let url = Url::parse(&text).map_err(|e| match e {
         url::ParseError::InvalidPort => TargetError::Port,
         _ => TargetError::Host,
     })?;
