@@ -582,6 +582,21 @@ async fn x82_a_slow_reader_at_the_operators_socket_holds_up_nobody() {
     stopped(host).await;
 }
 
+/// Its path is short as it is written, and too long where it is. A start would fail at it, so `check` says it.
+#[test]
+fn an_operators_socket_that_cannot_be_bound_is_found_by_check() {
+    let long = "x".repeat(90);
+    let text = format!("[host]\nadmin = \"unix:{long}/admin.sock\"\n{TOOLS}");
+    let checked = Program::new(&text).run(&["check"]);
+    assert_eq!(checked.code, 2, "{checked:?}");
+    assert!(
+        checked
+            .err
+            .contains("with `admin` where it is the operators'"),
+        "{checked:?}"
+    );
+}
+
 /// A body is bounded by what it becomes in memory, too.
 #[tokio::test]
 async fn x91_a_call_of_an_operator_that_becomes_large_when_it_is_read_is_not_read() {

@@ -156,7 +156,8 @@ fn look_at_doors(config: &HostConfig, wrong: &mut Diagnostics) {
     if let Err(error) =
         toolhost_doors::bindable(&config.admin_socket(), toolhost_doors::Audience::Own)
     {
-        wrong.add(host.agents_line, error.to_string());
+        // It names its key: `admin` may not be written.
+        wrong.add(None, error.to_string());
     }
     let own = rustix::process::geteuid().as_raw();
     let callers = Callers::new(&config.manifest.callers, own, None);

@@ -19,7 +19,7 @@ use toolhost_outbound::CurrentCall;
 /// How many work at once for one set of directories. One caller has at most half of them, two a third
 /// each; what else comes waits in its own call, on that call's account and at most until its
 /// deadline, and callers are served in turns.
-const CLERKS: usize = 8;
+const WORKERS: usize = 8;
 
 /// Whose work it is: an agent and the user it acts for.
 type Owner = (Arc<str>, Option<Arc<str>>);
@@ -68,14 +68,14 @@ impl FileWorkers {
     /// Threads that reach only `places`; they start when there is work.
     pub(super) fn new(places: Vec<(Arc<File>, DirAccess)>) -> std::io::Result<Self> {
         let runtime = Builder::new_current_thread()
-            .max_blocking_threads(CLERKS)
+            .max_blocking_threads(WORKERS)
             .thread_keep_alive(PATIENCE)
             .thread_name("files")
             .on_thread_start(move || wall::raise(&places))
             .build()?;
         Ok(Self {
             runtime: Some(runtime),
-            free: Shares::new(u64::try_from(CLERKS).unwrap_or(u64::MAX)),
+            free: Shares::new(u64::try_from(WORKERS).unwrap_or(u64::MAX)),
         })
     }
 
@@ -156,9 +156,9 @@ mod tests {
                 crew.run(work).await
             })
         };
-        let many: Vec<_> = (0..3 * CLERKS).map(|_| hang()).collect();
+        let many: Vec<_> = (0..3 * WORKERS).map(|_| hang()).collect();
         // Those that have begun hold their places; this one comes behind them all.
-        while workers.free.free() > u64::try_from(CLERKS / 2).unwrap() {
+        while workers.free.free() > u64::try_from(WORKERS / 2).unwrap() {
             tokio::task::yield_now().await;
         }
         let honest = crew("alice");
@@ -273,7 +273,7 @@ mod tests {
         let (go, gate) = std::sync::mpsc::channel::<()>();
         let gate = Arc::new(std::sync::Mutex::new(gate));
         let mut waiting = Vec::new();
-        for _ in 0..CLERKS + 4 {
+        for _ in 0..WORKERS + 4 {
             let (stuck, gate) = (stuck.clone(), Arc::clone(&gate));
             waiting.push(tokio::spawn(async move {
                 let wait = move || {
@@ -284,7 +284,7 @@ mod tests {
             }));
         }
         // One caller has half of them.
-        while stuck.workers.free.free() > u64::try_from(CLERKS / 2).unwrap() {
+        while stuck.workers.free.free() > u64::try_from(WORKERS / 2).unwrap() {
             tokio::task::yield_now().await;
         }
         assert_eq!(other.run(|| Ok(7)).await.unwrap(), 7);
